@@ -1,0 +1,53 @@
+/*
+** What every layer shares: assertions, time units, and the allocator.
+*/
+#ifndef CP_CORE_BASE_H
+#define CP_CORE_BASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+** cp_assert says what must hold. It costs nothing in release; `make hostile` turns it on.
+*/
+#if defined(CP_HOSTILE)
+#include <assert.h>
+#define cp_assert(condition) assert(condition)
+#else
+#define cp_assert(condition) ((void)0)
+#endif
+
+/* The enclosing struct of an intrusive member. */
+#define container_of(pointer, type, member) \
+  ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+#define NS_PER_SECOND INT64_C(1000000000)
+
+/* A deadline that never comes. All deadlines are nanoseconds of the runtime's clock. */
+#define TIME_FOREVER INT64_MAX
+
+/*
+** The host's allocator, with the signature and contract of lua_Alloc: `fn(ud, NULL, 0, n)`
+** allocates, `fn(ud, p, old, n)` resizes, `fn(ud, p, old, 0)` frees; NULL from the first two means
+** no memory and leaves `p` as it was. All memory of the runtime goes through it, so that the host's
+** limits hold.
+*/
+typedef struct allocator {
+  void *(*fn)(void *ud, void *pointer, size_t old_size, size_t new_size);
+  void *ud;
+} allocator;
+
+static inline void *mem_new(const allocator *a, size_t size) {
+  return a->fn(a->ud, NULL, 0, size);
+}
+
+static inline void *mem_resize(const allocator *a, void *pointer, size_t old_size,
+                               size_t new_size) {
+  return a->fn(a->ud, pointer, old_size, new_size);
+}
+
+static inline void mem_free(const allocator *a, void *pointer, size_t size) {
+  if (pointer != NULL) a->fn(a->ud, pointer, size, 0);
+}
+
+#endif

@@ -1,0 +1,30 @@
+/*
+** Time. A task_clock is either the system's monotonic clock or a virtual one that stands still
+** until somebody moves it, which makes programs that sleep deterministic under test.
+*/
+#ifndef CP_CORE_CLOCK_H
+#define CP_CORE_CLOCK_H
+
+#include <stdbool.h>
+
+#include "core/base.h"
+
+typedef struct task_clock {
+  bool is_virtual;
+  int64_t virtual_now_ns; /* meaningful only when is_virtual */
+} task_clock;
+
+/* Nanoseconds since an arbitrary start; never goes back (CLOCK_MONOTONIC, or the virtual time). */
+int64_t clock_now_ns(const task_clock *clock);
+
+/* Nanoseconds since 1970-01-01T00:00:00Z by the system's wall clock; it may jump. */
+int64_t clock_wall_ns(void);
+
+/*
+** `now + seconds` as a deadline, saturating at TIME_FOREVER. `seconds` must be >= 0 and not NaN;
+** infinity gives TIME_FOREVER. Fractions of a nanosecond are rounded up: a sleep is never too
+** short.
+*/
+int64_t clock_deadline_ns(int64_t now_ns, double seconds);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+** An intrusive, circular, doubly linked list: the links live in the elements, so that joining and
+** leaving a queue neither allocates nor searches. A `list` is either a head or the link of one
+** element; an element's link points to itself while it is in no list.
+*/
+#ifndef CP_CORE_LIST_H
+#define CP_CORE_LIST_H
+
+#include <stdbool.h>
+
+#include "core/base.h"
+
+typedef struct list {
+  struct list *next;
+  struct list *prev;
+} list;
+
+static inline void list_init(list *l) { l->next = l->prev = l; }
+
+static inline bool list_empty(const list *l) { return l->next == l; }
+
+/* Puts `element`, which is in no list, at the end of `head`. */
+static inline void list_append(list *head, list *element) {
+  cp_assert(list_empty(element));
+  element->prev = head->prev;
+  element->next = head;
+  head->prev->next = element;
+  head->prev = element;
+}
+
+/* Takes `element` out of whatever list it is in; harmless when it is in none. */
+static inline void list_remove(list *element) {
+  element->prev->next = element->next;
+  element->next->prev = element->prev;
+  list_init(element);
+}
+
+/* Takes the first element out and returns it; NULL when the list is empty. */
+static inline list *list_take_first(list *head) {
+  list *first = head->next;
+  if (first == head) return NULL;
+  list_remove(first);
+  return first;
+}
+
+/* Moves all elements of `from` to the end of `to`, in order. */
+static inline void list_append_all(list *to, list *from) {
+  if (list_empty(from)) return;
+  from->next->prev = to->prev;
+  to->prev->next = from->next;
+  from->prev->next = to;
+  to->prev = from->prev;
+  list_init(from);
+}
+
+#endif

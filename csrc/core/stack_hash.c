@@ -1,0 +1,54 @@
+/*
+** A stack's hash: see stack_hash.h.
+*/
+#include "core/stack_hash.h"
+
+#define FNV_OFFSET UINT64_C(0xcbf29ce484222325)
+#define FNV_PRIME UINT64_C(0x100000001b3)
+
+static uint64_t feed_char(uint64_t hash, char c) { return (hash ^ (uint8_t)c) * FNV_PRIME; }
+
+static uint64_t feed(uint64_t hash, const char *text) {
+  for (; *text != '\0'; text++) hash = feed_char(hash, *text);
+  return hash;
+}
+
+/* ASCII only, and not tolower: the hash must not depend on the locale. */
+static uint64_t feed_lower(uint64_t hash, const char *text) {
+  for (; *text != '\0'; text++) {
+    bool is_upper = *text >= 'A' && *text <= 'Z';
+    hash = feed_char(hash, is_upper ? (char)(*text - 'A' + 'a') : *text);
+  }
+  return hash;
+}
+
+/* Both separators, on every system: the same file gives the same hash wherever it was loaded. */
+static const char *base_name(const char *path) {
+  const char *base = path;
+  for (; *path != '\0'; path++) {
+    if (*path == '/' || *path == '\\') base = path + 1;
+  }
+  return base;
+}
+
+static uint64_t feed_frame(uint64_t hash, const char *source, const char *name) {
+  bool is_text = *source != '@' && *source != '=';
+  hash = feed_lower(hash, is_text ? "[string]" : base_name(source + 1));
+  hash = feed_char(hash, ':');
+  hash = feed(hash, name != NULL ? name : "?");
+  return feed_char(hash, '\n');
+}
+
+void stack_hash_init(stack_hash *hash) {
+  hash->value = FNV_OFFSET;
+  hash->last_frame = 0;
+  hash->any = false;
+}
+
+void stack_hash_add(stack_hash *hash, const char *source, const char *name) {
+  uint64_t frame = feed_frame(FNV_OFFSET, source, name);
+  if (hash->any && frame == hash->last_frame) return;
+  hash->value = feed_frame(hash->value, source, name);
+  hash->last_frame = frame;
+  hash->any = true;
+}

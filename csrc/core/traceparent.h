@@ -1,0 +1,57 @@
+/*
+** W3C Trace Context, level 2: the two headers, as text and as values. No memory is allocated.
+** Source: https://www.w3.org/TR/trace-context-2/ sections 3.2 (traceparent) and 3.3 (tracestate).
+*/
+#ifndef CP_CORE_TRACEPARENT_H
+#define CP_CORE_TRACEPARENT_H
+
+#include <stdbool.h>
+
+#include "core/base.h"
+
+#define TRACEPARENT_LENGTH 55 /* of version 00, which is what we send */
+#define TRACE_FLAG_SAMPLED 0x01u
+#define TRACE_FLAG_RANDOM 0x02u
+#define TRACESTATE_MAX_MEMBERS 32
+#define TRACESTATE_MAX_LENGTH 512 /* what a participant must at least propagate; we carry no more */
+
+typedef struct traceparent {
+  uint8_t trace_id[16]; /* not all zero */
+  uint64_t span_id;     /* the header's parent-id, big-endian; not zero */
+  uint8_t flags;        /* unknown bits cleared */
+} traceparent;
+
+/*
+** Parses a header value; spaces and tabs around it are ignored. False when it is invalid (`out` is
+** then unspecified): the caller starts a new trace and drops tracestate. Version ff is invalid; of
+** a version above 00 the first four fields are read, as section 3.2.4 (versioning) says.
+*/
+bool traceparent_parse(traceparent *out, const char *value, size_t length);
+
+/* Writes TRACEPARENT_LENGTH characters of version 00, no terminator. */
+void traceparent_format(char *out, const traceparent *parent);
+
+/*
+** A tracestate as we carry it. Members are kept byte for byte and in order, separated by "," alone;
+** empty members are dropped, as the grammar allows them.
+*/
+typedef struct tracestate {
+  char text[TRACESTATE_MAX_LENGTH];
+  size_t length; /* of the kept text; 0 when invalid */
+  int members;   /* in the header, kept or not; empty ones do not count; 0 when invalid */
+  bool invalid;  /* a member broke the grammar, a key came twice, or there were more than 32 */
+} tracestate;
+
+/*
+** Reads the whole header into `state`, whatever was there before; when the header came more than
+** once, the caller joins the values with "," first, since keys are unique in all of it. An invalid
+** one leaves nothing to carry, and does not touch traceparent. Over 512 characters whole members
+** are left out, no more than needed: first those longer than 128 characters, then any, the last one
+** first (section 3.3.1.5). Keys are those of level 2 (a digit may come first), but "@" only as in
+** level 1: one, between a tenant of at most 241 characters and a system of at most 14 that begins
+** with a letter. The W3C's test suite wants it so, and participants of level 1 would drop the rest
+** anyway.
+*/
+void tracestate_parse(tracestate *state, const char *value, size_t length);
+
+#endif

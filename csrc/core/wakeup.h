@@ -1,0 +1,38 @@
+/*
+** A descriptor that turns readable when somebody signals it: how a host that polls learns that the
+** runtime has work. An eventfd on Linux, a pipe elsewhere; both ends non-blocking and
+** close-on-exec.
+*/
+#ifndef CP_CORE_WAKEUP_H
+#define CP_CORE_WAKEUP_H
+
+#include <stdbool.h>
+
+#include "core/base.h"
+
+typedef struct wakeup {
+  int read_fd; /* -1 while closed; what the host polls for reading */
+  int write_fd;
+} wakeup;
+
+void wakeup_init(wakeup *w);
+
+/*
+** False, with errno set, when the system has no descriptor left. Harmless when it is open already.
+*/
+bool wakeup_open(wakeup *w);
+void wakeup_close(wakeup *w);
+
+/* Makes the descriptor readable. Async-signal-safe and thread-safe; a no-op while closed. */
+void wakeup_signal(const wakeup *w);
+
+/* Makes it unreadable again. */
+void wakeup_drain(const wakeup *w);
+
+/*
+** Blocks until it is readable or `timeout_ns` has passed (< 0: for ever). A closed one only waits.
+** A signal may end the wait early, except a timed one on a closed wakeup.
+*/
+void wakeup_wait(const wakeup *w, int64_t timeout_ns);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+** coropanic for C hosts: opening the module in a Lua state and driving its tasks from a loop of your own.
+**
+** A host that has a loop (a game, a server) never calls co.run. It spawns tasks, calls cp_step whenever
+** there is time, and otherwise waits for cp_timeout or for its own events. Nothing here is thread-safe:
+** call it from the thread that runs the Lua state, and not from a signal handler.
+*/
+#ifndef COROPANIC_H
+#define COROPANIC_H
+
+#include <lua.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CP_API __attribute__((visibility("default")))
+
+/*
+** Opens the module and pushes its table.   [-0, +1, m]
+** Static hosts: luaL_requiref(L, "coropanic.core", luaopen_coropanic_core, 0).
+*/
+CP_API int luaopen_coropanic_core(lua_State *L);
+
+/*
+** Makes a task of the function and its `arguments` on top of the stack and pushes the task.
+**   [-(arguments + 1), +1, e]
+** It is a child of the running task, if there is one, and runs at the next cp_step.
+** Errors: not enough memory; the value to run is not callable.
+*/
+CP_API void cp_spawn(lua_State *L, int arguments);
+
+/*
+** Runs tasks that are ready, and never blocks.   [-0, +0, e]
+**   budget  seconds after which it returns, between two tasks; 0 for one round
+** Returns 1 while something is still ready, else 0. Panics of tasks are not errors of cp_step: they go to
+** whoever joins the task, or to the panic handler.
+** Errors: inside a task or another step.
+*/
+CP_API int cp_step(lua_State *L, double budget);
+
+/*
+** Seconds until cp_step has something to do: 0 when a task is ready, negative when nothing is pending.
+**   [-0, +0, -]
+*/
+CP_API double cp_timeout(lua_State *L);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,37 @@
+/* The C API for hosts (coropanic.h). */
+#include "coropanic.h"
+#include "lua/lib.h"
+#include "runtime/scheduler.h"
+
+/* The state's runtime; opens the module if nobody has.   [-0, +0, m] */
+static runtime *open_runtime(lua_State *L) {
+  runtime *rt = runtime_find(L);
+  if (rt != NULL) return rt;
+  luaL_requiref(L, "coropanic.core", luaopen_coropanic_core, 0);
+  lua_pop(L, 1);
+  return runtime_find(L);
+}
+
+void cp_spawn(lua_State *L, int arguments) {
+  runtime *rt = open_runtime(L);
+  int function = lua_gettop(L) - arguments;
+  if (!lua_isfunction(L, function) && luaL_getmetafield(L, function, "__call") == LUA_TNIL) {
+    luaL_error(L, "cp_spawn: function expected, got %s", luaL_typename(L, function));
+  }
+  lua_settop(L, function + arguments);
+  task_spawn(rt, L, arguments, &(spawn_options){0});
+}
+
+int cp_step(lua_State *L, double budget) {
+  runtime *rt = open_runtime(L);
+  return scheduler_step(rt, L, clock_deadline_ns(0, budget > 0 ? budget : 0));
+}
+
+double cp_timeout(lua_State *L) {
+  const runtime *rt = runtime_find(L);
+  if (rt == NULL) return -1;
+  int64_t next = scheduler_next_deadline(rt);
+  if (next == TIME_FOREVER) return -1;
+  int64_t now = runtime_now(rt);
+  return next <= now ? 0 : (double)(next - now) / (double)NS_PER_SECOND;
+}

@@ -1,0 +1,129 @@
+/* co.current, co.tasks, co.dump, co.stats */
+#include "core/hex.h"
+#include "lua/lib.h"
+#include "runtime/parked.h"
+
+/* Lines of one task's stack in co.dump(); more are counted. */
+#define DUMP_MAX_FRAMES 20
+
+static int inspect_current(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  if (rt->current == NULL) {
+    lua_pushnil(L);
+  } else {
+    task_push(rt, L, rt->current);
+  }
+  return 1;
+}
+
+static int inspect_tasks(lua_State *L) {
+  parked_push_tasks(runtime_of(L), L);
+  return 1;
+}
+
+/* --- co.dump --- */
+
+/* Adds `task 3 "reader" waiting on join of task 2 "x"` and who spawned it.   [-0, +0, m] */
+static void dump_head(lua_State *L, luaL_Buffer *buffer, const task *t, int index) {
+  char name[TASK_NAME_SIZE];
+  lua_pushfstring(L, "task %I \"%s\" %s%s", (LUAI_UACINT)t->id, task_name(t, name),
+                  task_status_name(t->status), t->daemon ? ", daemon" : "");
+  luaL_addvalue(buffer);
+  if (t->status == TASK_WAITING) {
+    luaL_addstring(buffer, " on ");
+    parked_push_wait_text(L, t);
+    luaL_addvalue(buffer);
+  }
+  char trace_id[32];
+  hex_encode(trace_id, t->context.trace->trace_id, 16);
+  luaL_addstring(buffer, ", trace ");
+  luaL_addlstring(buffer, trace_id, sizeof(trace_id));
+  lua_pushfstring(L, "\n\tspawned at %s", t->site->text);
+  luaL_addvalue(buffer);
+  lua_getiuservalue(L, index, TASK_UV_PARENT);
+  const task *parent = task_test(L, -1);
+  lua_pop(L, 1);
+  if (parent != NULL) {
+    lua_pushfstring(L, " by task %I \"%s\"", (LUAI_UACINT)parent->id, task_name(parent, name));
+    luaL_addvalue(buffer);
+  }
+  luaL_addchar(buffer, '\n');
+}
+
+/* Adds one line a frame of the task's stack.   [-0, +0, m] */
+static void dump_stack(lua_State *L, luaL_Buffer *buffer, const task *t) {
+  lua_Debug ar;
+  int level = 0;
+  for (; level < DUMP_MAX_FRAMES && lua_getstack(t->live.thread, level, &ar); level++) {
+    lua_getinfo(t->live.thread, "Sln", &ar);
+    if (ar.currentline > 0) {
+      lua_pushfstring(L, "\t%s:%d in ", ar.short_src, ar.currentline);
+    } else {
+      lua_pushfstring(L, "\t%s in ", ar.short_src);
+    }
+    luaL_addvalue(buffer);
+    if (ar.name != NULL) {
+      luaL_addstring(buffer, ar.name);
+    } else {
+      lua_pushfstring(L, "function <%s:%d>", ar.short_src, ar.linedefined);
+      luaL_addvalue(buffer);
+    }
+    luaL_addchar(buffer, '\n');
+  }
+  int more = 0;
+  while (lua_getstack(t->live.thread, level, &ar) && more < DUMP_MAX_FRAMES) level++, more++;
+  if (more > 0) luaL_addstring(buffer, "\t...\n");
+}
+
+static int inspect_dump(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  lua_settop(L, 0);
+  parked_push_tasks(rt, L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
+  lua_settop(L, 2);
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  for (lua_Integer i = 1; i <= count; i++) {
+    /* The task goes to index 2, below the buffer, which may stand on the stack. */
+    lua_rawgeti(L, 1, i);
+    lua_replace(L, 2);
+    const task *t = task_test(L, 2);
+    if (i > 1) luaL_addchar(&buffer, '\n');
+    dump_head(L, &buffer, t, 2);
+    dump_stack(L, &buffer, t);
+  }
+  luaL_pushresult(&buffer);
+  return 1;
+}
+
+/* --- co.stats --- */
+
+static int inspect_stats(lua_State *L) {
+  const runtime *rt = runtime_of(L);
+  const struct {
+    const char *name;
+    uint64_t value;
+  } counters[] = {
+      {"spawned", rt->stats.spawned},     {"live", rt->live_count},
+      {"ready", rt->ready_count},         {"switches", rt->stats.switches},
+      {"panics", rt->stats.panics},       {"recovered", rt->stats.recovered},
+      {"unhandled", rt->stats.unhandled}, {"cancelled", rt->stats.cancelled},
+      {"leaked", rt->stats.leaked},       {"timers", rt->stats.timers},
+      {"steals", rt->stats.steals},
+  };
+  size_t count = sizeof(counters) / sizeof(counters[0]);
+  lua_createtable(L, 0, (int)count);
+  for (size_t i = 0; i < count; i++) {
+    lua_pushinteger(L, (lua_Integer)counters[i].value);
+    lua_setfield(L, -2, counters[i].name);
+  }
+  return 1;
+}
+
+void lib_inspect_open(lua_State *L, runtime *rt) {
+  static const luaL_Reg functions[] = {
+      {"current", inspect_current}, {"tasks", inspect_tasks}, {"dump", inspect_dump},
+      {"stats", inspect_stats},     {NULL, NULL},
+  };
+  lib_register(L, rt, functions);
+}

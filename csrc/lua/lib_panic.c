@@ -1,0 +1,98 @@
+/* co.func, co.call, co.defer, co.panic, co.recover, co.results, co.set_results, co.goexit, co.pcall */
+#include "lua/lib.h"
+#include "runtime/args.h"
+#include "runtime/driver.h"
+#include "runtime/panic.h"
+#include "runtime/task.h"
+
+static int panic_func(lua_State *L) {
+  arg_check_function(L, 1, "func");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, driver_func, 2);
+  return 1;
+}
+
+/* The strand of the running code, which must have an open frame. */
+static strand *check_frame(runtime *rt, lua_State *L, const char *function) {
+  bool in_task = rt->current != NULL && rt->current->live.thread == L;
+  strand *s = in_task ? task_strand_of(rt, L) : runtime_find_strand(rt, L);
+  if (s == NULL || s->depth == 0) {
+    luaL_error(L, "co.%s outside any frame: call it in a task, or in a function made by co.func "
+                  "or called by co.call", function);
+  }
+  return s;
+}
+
+static int panic_defer(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  arg_check_function(L, 1, "defer");
+  strand *s = check_frame(rt, L, "defer");
+  int count = lua_gettop(L);
+  if (count > DEFER_MAX_VALUES) return luaL_error(L, "co.defer: too many arguments");
+  deferred_handle *handle = lua_newuserdatauv(L, sizeof(deferred_handle), 0);
+  handle->serial = ++rt->next_serial;
+  luaL_setmetatable(L, DEFER_TYPE);
+  lua_insert(L, 1);
+  if (!strand_defer(s, &rt->memory, L, count, handle->serial)) {
+    return luaL_error(L, "not enough memory");
+  }
+  return 1;
+}
+
+static int panic_panic(lua_State *L) {
+  lua_settop(L, 1);
+  return panic_raise(runtime_of(L), L);
+}
+
+static int panic_recover_binding(lua_State *L) { return panic_recover(runtime_of(L), L); }
+
+/* The frame whose deferred call is running. */
+static uint32_t check_deferring_frame(const strand *s, lua_State *L, const char *function) {
+  if (s == NULL || s->depth < 2 || strand_top(s)->kind != FRAME_DEFERRED) {
+    luaL_error(L, "co.%s outside a deferred call", function);
+  }
+  return s->depth - 2;
+}
+
+static int panic_results(lua_State *L) {
+  const strand *s = runtime_find_strand(runtime_of(L), L);
+  uint32_t index = check_deferring_frame(s, L, "results");
+  int count = (int)s->frames[index].results;
+  luaL_checkstack(L, count, "too many results");
+  strand_push_results(s, L, index);
+  return count;
+}
+
+static int panic_set_results(lua_State *L) {
+  strand *s = runtime_find_strand(runtime_of(L), L);
+  uint32_t index = check_deferring_frame(s, L, "set_results");
+  if (s->frames[index].kind == FRAME_BLOCK) {
+    return luaL_error(L, "co.set_results at the end of a block: only the end of a frame has results, "
+                         "so do not hold this deferred call in a <close> variable");
+  }
+  if (!strand_set_results(s, L, index, lua_gettop(L))) return luaL_error(L, "too many results");
+  return 0;
+}
+
+static int panic_goexit(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushnil(L);
+  return panic_exit(runtime_of(L), L, RECORD_GOEXIT, CANCEL_NONE);
+}
+
+void lib_panic_open(lua_State *L, runtime *rt) {
+  static const luaL_Reg functions[] = {
+      {"func", panic_func},
+      {"call", driver_call},
+      {"defer", panic_defer},
+      {"panic", panic_panic},
+      {"recover", panic_recover_binding},
+      {"results", panic_results},
+      {"set_results", panic_set_results},
+      {"goexit", panic_goexit},
+      {"pcall", driver_pcall},
+      {NULL, NULL},
+  };
+  lib_register(L, rt, functions);
+}

@@ -1,0 +1,55 @@
+#include "lua/lib_record.h"
+
+#include "lua/record_fields.h"
+#include "lua/record_table.h"
+#include "runtime/args.h"
+#include "runtime/report.h"
+
+static const record *check_record(lua_State *L, const char *function) {
+  const record *r = record_test(L, 1);
+  if (r == NULL) arg_type_error(L, 1, function, RECORD_TYPE);
+  return r;
+}
+
+/* (record, key) → the field, or the method; nil for what there is none of. */
+static int record_index(lua_State *L) {
+  check_record(L, "__index");
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
+  if (lua_type(L, 2) != LUA_TSTRING) return 1;
+  record_fields_push(L, 1, lua_tostring(L, 2));
+  return 1;
+}
+
+static int record_newindex(lua_State *L) { return luaL_error(L, "a panic record is immutable"); }
+
+static int record_tostring(lua_State *L) {
+  check_record(L, "__tostring");
+  report_push(L, 1);
+  return 1;
+}
+
+static int record_to_table(lua_State *L) {
+  check_record(L, "to_table");
+  record_table_push(L, 1);
+  return 1;
+}
+
+void lib_record_open(lua_State *L, runtime *rt) {
+  static const luaL_Reg methods[] = {{"to_table", record_to_table}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__newindex", record_newindex}, {"__tostring", record_tostring}, {NULL, NULL}};
+  luaL_newmetatable(L, RECORD_TYPE);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->self_ref);
+  luaL_setfuncs(L, metamethods, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->self_ref);
+  luaL_newlibtable(L, methods);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, methods, 1);
+  lua_pushcclosure(L, record_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, RECORD_TYPE);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}

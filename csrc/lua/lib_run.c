@@ -1,0 +1,245 @@
+/* co.run, co.run_with, co.spawn, co.spawn_with, co.step, co.timeout, co.pollfd, co.events, co.yield,
+   co.sleep, co.now, co.on_panic, co.on_spawn, co.on_exit */
+#include <errno.h>
+#include <string.h>
+
+#include "lua/lib.h"
+#include "runtime/args.h"
+#include "runtime/scheduler.h"
+
+/* --- options --- */
+
+/* Raises if the table at 1 has a key that is not in `names`, which ends with NULL.   [-0, +0, e] */
+static void check_option_names(lua_State *L, const char *function, const char *const *names) {
+  if (!lua_istable(L, 1)) arg_type_error(L, 1, function, "table");
+  lua_pushnil(L);
+  while (lua_next(L, 1) != 0) {
+    lua_pop(L, 1);
+    const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    const char *const *name = names;
+    while (*name != NULL && (key == NULL || strcmp(*name, key) != 0)) name++;
+    if (*name == NULL) {
+      const char *shown = luaL_tolstring(L, -1, NULL);
+      arg_error(L, 1, function, lua_pushfstring(L, "unknown option '%s'", shown));
+    }
+  }
+}
+
+/* Raises that option `name`, on top of the stack, is not what it should be. */
+static int option_error(lua_State *L, const char *function, const char *name, const char *expected) {
+  const char *text = lua_pushfstring(L, "option '%s': %s expected, got %s", name, expected,
+                                     luaL_typename(L, -1));
+  return arg_error(L, 1, function, text);
+}
+
+/*
+** A string option, or NULL. The string stays on the stack, so that it lives as long as the call. [-0, +1, e]
+*/
+static const char *string_option(lua_State *L, const char *function, const char *name) {
+  int type = lua_getfield(L, 1, name);
+  if (type == LUA_TNIL) return NULL;
+  if (type != LUA_TSTRING) option_error(L, function, name, "string");
+  return lua_tostring(L, -1);
+}
+
+static bool boolean_option(lua_State *L, const char *function, const char *name) {
+  int type = lua_getfield(L, 1, name);
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN) option_error(L, function, name, "boolean");
+  bool value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* --- running --- */
+
+static int run_run(lua_State *L) {
+  arg_check_function(L, 1, "run");
+  const run_options options = {.name = "main", .unhandled = UNHANDLED_REPORT};
+  return scheduler_run(runtime_of(L), L, lua_gettop(L) - 1, &options);
+}
+
+static void clock_option(lua_State *L, run_options *options) {
+  const char *clock = string_option(L, "run_with", "clock");
+  if (clock == NULL) return;
+  if (strcmp(clock, "virtual") == 0) {
+    options->virtual_clock = true;
+  } else if (strcmp(clock, "monotonic") != 0) {
+    arg_error(L, 1, "run_with", "option 'clock': \"virtual\" or \"monotonic\" expected");
+  }
+}
+
+static void seed_option(lua_State *L, run_options *options) {
+  if (lua_getfield(L, 1, "seed") != LUA_TNIL) {
+    if (!lua_isinteger(L, -1)) option_error(L, "run_with", "seed", "integer");
+    options->seeded = true;
+    options->seed = (uint64_t)lua_tointeger(L, -1);
+  }
+  lua_pop(L, 1);
+}
+
+static void budget_option(lua_State *L, run_options *options) {
+  if (lua_getfield(L, 1, "budget") != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TNUMBER) option_error(L, "run_with", "budget", "number");
+    double seconds = lua_tonumber(L, -1);
+    if (!(seconds > 0)) arg_error(L, 1, "run_with", "option 'budget': seconds above 0 expected");
+    options->budget_ns = clock_deadline_ns(0, seconds);
+  }
+  lua_pop(L, 1);
+}
+
+/* Leaves the option's value on the stack.   [-0, +1, e] */
+static void unhandled_option(lua_State *L, run_options *options) {
+  static const char expected[] = "\"report\", \"crash\" or a function";
+  int type = lua_getfield(L, 1, "unhandled");
+  if (type == LUA_TFUNCTION) {
+    options->unhandled = UNHANDLED_CALL;
+    options->unhandled_index = lua_gettop(L);
+  } else if (type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "crash") == 0) {
+    options->unhandled = UNHANDLED_CRASH;
+  } else if (type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "report") != 0) {
+    arg_error(L, 1, "run_with", "option 'unhandled': \"report\", \"crash\" or a function expected");
+  } else if (type != LUA_TNIL && type != LUA_TSTRING) {
+    option_error(L, "run_with", "unhandled", expected);
+  }
+}
+
+static int run_run_with(lua_State *L) {
+  static const char *const names[] = {"clock", "seed", "unhandled", "budget", "name", NULL};
+  check_option_names(L, "run_with", names);
+  arg_check_function(L, 2, "run_with");
+  int arguments = lua_gettop(L) - 2;
+  run_options options = {.name = "main", .unhandled = UNHANDLED_REPORT};
+  seed_option(L, &options);
+  budget_option(L, &options);
+  clock_option(L, &options);
+  unhandled_option(L, &options);
+  const char *name = string_option(L, "run_with", "name");
+  if (name != NULL) options.name = name;
+  luaL_checkstack(L, arguments + 1, "too many arguments");
+  for (int i = 2; i <= arguments + 2; i++) lua_pushvalue(L, i);
+  return scheduler_run(runtime_of(L), L, arguments, &options);
+}
+
+/* --- spawning --- */
+
+static int run_spawn(lua_State *L) {
+  arg_check_function(L, 1, "spawn");
+  task_spawn(runtime_of(L), L, lua_gettop(L) - 1, &(spawn_options){0});
+  return 1;
+}
+
+/* Keeps the attributes at `index`, if any, for the task on top of the stack.   [-0, +0, m] */
+static void set_attributes(runtime *rt, lua_State *L, int index) {
+  if (lua_isnil(L, index)) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, index);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+static int run_spawn_with(lua_State *L) {
+  static const char *const names[] = {"name", "daemon", "detached_trace", "attributes", NULL};
+  runtime *rt = runtime_of(L);
+  check_option_names(L, "spawn_with", names);
+  arg_check_function(L, 2, "spawn_with");
+  int arguments = lua_gettop(L) - 2;
+  spawn_options options = {
+      .daemon = boolean_option(L, "spawn_with", "daemon"),
+      .detached_trace = boolean_option(L, "spawn_with", "detached_trace"),
+  };
+  options.name = string_option(L, "spawn_with", "name");
+  int type = lua_getfield(L, 1, "attributes");
+  int attributes = lua_gettop(L);
+  if (type != LUA_TNIL && type != LUA_TTABLE) {
+    option_error(L, "spawn_with", "attributes", "table");
+  }
+  luaL_checkstack(L, arguments + 1, "too many arguments");
+  for (int i = 2; i <= arguments + 2; i++) lua_pushvalue(L, i);
+  task_spawn(rt, L, arguments, &options);
+  set_attributes(rt, L, attributes);
+  return 1;
+}
+
+/* --- hosts --- */
+
+static int run_step(lua_State *L) {
+  double budget = lua_isnoneornil(L, 1) ? 0 : arg_check_seconds(L, 1, 1, "step");
+  lua_pushboolean(L, scheduler_step(runtime_of(L), L, clock_deadline_ns(0, budget)));
+  return 1;
+}
+
+static int run_timeout(lua_State *L) {
+  const runtime *rt = runtime_of(L);
+  int64_t next = scheduler_next_deadline(rt);
+  if (next == TIME_FOREVER) {
+    lua_pushnil(L);
+    return 1;
+  }
+  int64_t now = runtime_now(rt);
+  lua_pushnumber(L, next <= now ? 0 : (lua_Number)(next - now) / (lua_Number)NS_PER_SECOND);
+  return 1;
+}
+
+static int run_pollfd(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  bool was_open = rt->wakeup.read_fd >= 0;
+  if (!wakeup_open(&rt->wakeup)) return luaL_error(L, "co.pollfd: %s", strerror(errno));
+  if (!was_open && rt->ready_count > 0) wakeup_signal(&rt->wakeup);
+  lua_pushinteger(L, rt->wakeup.read_fd);
+  return 1;
+}
+
+static int run_events(lua_State *L) {
+  lua_pushliteral(L, "r");
+  return 1;
+}
+
+/* --- time --- */
+
+static int run_yield(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  return scheduler_yield(rt, L, task_check_suspend(rt, L, "yield"));
+}
+
+
+static int run_sleep(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  double seconds = arg_check_seconds(L, 1, 1, "sleep");
+  task_check_suspend(rt, L, "sleep");
+  int64_t deadline = clock_deadline_ns(runtime_now(rt), seconds);
+  return task_park(rt, L, WAIT_SLEEP, deadline, (lua_KContext)rt, task_after_wait);
+}
+
+static int run_now(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)runtime_now(runtime_of(L)) / (lua_Number)NS_PER_SECOND);
+  return 1;
+}
+
+/* --- hooks --- */
+
+static int set_hook(lua_State *L, int uv, const char *function) {
+  runtime *rt = runtime_of(L);
+  lua_settop(L, 1);
+  if (!lua_isnil(L, 1)) arg_check_function(L, 1, function);
+  rt->has_hook[uv] = !lua_isnil(L, 1);
+  runtime_push_value(rt, L, uv);
+  lua_insert(L, 1);
+  runtime_set_value(rt, L, uv);
+  return 1;
+}
+
+static int run_on_panic(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_PANIC, "on_panic"); }
+static int run_on_spawn(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_SPAWN, "on_spawn"); }
+static int run_on_exit(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_EXIT, "on_exit"); }
+
+void lib_run_open(lua_State *L, runtime *rt) {
+  static const luaL_Reg functions[] = {
+      {"run", run_run},           {"run_with", run_run_with}, {"spawn", run_spawn},
+      {"spawn_with", run_spawn_with}, {"step", run_step},     {"timeout", run_timeout},
+      {"pollfd", run_pollfd},     {"events", run_events},     {"yield", run_yield},
+      {"sleep", run_sleep},       {"now", run_now},           {"on_panic", run_on_panic},
+      {"on_spawn", run_on_spawn}, {"on_exit", run_on_exit},   {NULL, NULL},
+  };
+  lib_register(L, rt, functions);
+}

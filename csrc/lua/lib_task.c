@@ -1,0 +1,321 @@
+/* Tasks as scripts see them: join, await, cancel, status and fields; and co.await for callbacks. */
+#include <string.h>
+
+#include "core/hex.h"
+#include "lua/lib.h"
+#include "runtime/args.h"
+#include "runtime/parked.h"
+#include "runtime/unclaimed.h"
+
+static task *check_task(lua_State *L, const char *method) {
+  task *t = task_test(L, 1);
+  if (t == NULL) {
+    luaL_error(L, "calling '%s' on bad self (task expected, got %s)", method, luaL_typename(L, 1));
+  }
+  return t;
+}
+
+/* --- join and await --- */
+
+/* Parks until the task at 1 ends or the deadline.   [-0, +0, e] */
+static int wait_for(lua_State *L, task *t, const char *method, wait_kind kind, int64_t deadline,
+                    lua_KFunction continuation) {
+  runtime *rt = runtime_of(L);
+  task *self = task_check_suspend(rt, L, method);
+  if (self == t) return luaL_error(L, "a task can not %s itself: it would wait for ever", method);
+  list_append(&t->live.waiters, &self->link);
+  self->joining = t;
+  return task_park(rt, L, kind, deadline, 0, continuation);
+}
+
+static int push_join_result(lua_State *L, task *t) {
+  lua_settop(L, 1);
+  if (t->status == TASK_DONE) {
+    lua_pushboolean(L, 1);
+    return 1 + task_push_results(L, t, 1);
+  }
+  lua_pushboolean(L, 0);
+  task_push_record(L, 1);
+  unclaimed_claim(t);
+  return 2;
+}
+
+static int push_time_out(lua_State *L) {
+  lua_pushboolean(L, 0);
+  lua_pushnil(L);
+  return 2;
+}
+
+static int after_join(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  const task *self = task_check_wake(runtime_of(L), L);
+  task *t = task_test(L, 1);
+  return task_ended(t) || self->wake != WAKE_TIMEOUT ? push_join_result(L, t) : push_time_out(L);
+}
+
+static int method_join(lua_State *L) {
+  task *t = check_task(L, "join");
+  double seconds = -1;
+  if (!lua_isnoneornil(L, 2)) seconds = arg_check_seconds(L, 2, 1, "join");
+  if (task_ended(t)) return push_join_result(L, t);
+  if (seconds == 0) return push_time_out(L);
+  int64_t deadline =
+      seconds < 0 ? TIME_FOREVER : clock_deadline_ns(runtime_now(runtime_of(L)), seconds);
+  return wait_for(L, t, "join", WAIT_JOIN, deadline, after_join);
+}
+
+/*
+** Raises the end of the task at 1 as a panic of the running code, with the task's record as the cause. A
+** task that was cancelled or exited did not panic: saying so is our panic, not its unwinding.
+*/
+static int raise_awaited(runtime *rt, lua_State *L, task *t) {
+  char buffer[TASK_NAME_SIZE];
+  task_push_record(L, 1);
+  unclaimed_claim(t);
+  const record *child = record_test(L, -1);
+  if (t->status == TASK_PANICKED) {
+    record_wrap_safe(rt, L, L, 1, child->kind);
+    return lua_error(L);
+  }
+  lua_pushfstring(L, "awaited task %I \"%s\" %s", (LUAI_UACINT)t->id, task_name(t, buffer),
+                  t->status == TASK_CANCELLED ? "was cancelled" : "called goexit");
+  record_wrap_safe(rt, L, L, 1, RECORD_PANIC);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, RECORD_UV_CAUSE);
+  return lua_error(L);
+}
+
+static int push_await_result(lua_State *L, task *t) {
+  lua_settop(L, 1);
+  if (t->status == TASK_DONE) return task_push_results(L, t, 1);
+  return raise_awaited(runtime_of(L), L, t);
+}
+
+static int after_await(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  task_check_wake(runtime_of(L), L);
+  return push_await_result(L, task_test(L, 1));
+}
+
+static int method_await(lua_State *L) {
+  task *t = check_task(L, "await");
+  if (task_ended(t)) return push_await_result(L, t);
+  return wait_for(L, t, "await", WAIT_AWAIT, TIME_FOREVER, after_await);
+}
+
+static int method_cancel(lua_State *L) {
+  task *t = check_task(L, "cancel");
+  lua_settop(L, 2);
+  lua_pushboolean(L, task_cancel(runtime_of(L), L, t, CANCEL_EXPLICIT));
+  return 1;
+}
+
+static int method_status(lua_State *L) {
+  lua_pushstring(L, task_status_name(check_task(L, "status")->status));
+  return 1;
+}
+
+/* --- fields --- */
+
+static void field_id(runtime *rt, lua_State *L, task *t) {
+  (void)rt;
+  lua_pushinteger(L, (lua_Integer)t->id);
+}
+
+static void field_name(runtime *rt, lua_State *L, task *t) {
+  (void)rt;
+  char buffer[TASK_NAME_SIZE];
+  lua_pushstring(L, task_name(t, buffer));
+}
+
+static void field_parent(runtime *rt, lua_State *L, task *t) {
+  (void)rt;
+  (void)t;
+  lua_getiuservalue(L, 1, TASK_UV_PARENT);
+}
+
+static void field_trace_id(runtime *rt, lua_State *L, task *t) {
+  (void)rt;
+  char hex[32];
+  hex_encode(hex, task_ended(t) ? t->ended.trace_id : t->context.trace->trace_id, 16);
+  lua_pushlstring(L, hex, sizeof(hex));
+}
+
+static void push_span(lua_State *L, uint64_t span_id) {
+  char hex[16];
+  hex_encode_u64(hex, span_id);
+  lua_pushlstring(L, hex, sizeof(hex));
+}
+
+static void field_span_id(runtime *rt, lua_State *L, task *t) {
+  push_span(L, trace_span_id(rt, &t->context));
+}
+
+static void field_spawned_at(runtime *rt, lua_State *L, task *t) {
+  (void)rt;
+  lua_pushstring(L, t->site->text);
+}
+
+static void field_waiting_on(runtime *rt, lua_State *L, task *t) {
+  parked_push_waiting_on(rt, L, t);
+}
+
+static void field_attributes(runtime *rt, lua_State *L, task *t) {
+  (void)t;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+}
+
+static const struct {
+  const char *name;
+  void (*push)(runtime *rt, lua_State *L, task *t);
+} fields[] = {
+    {"id", field_id},
+    {"name", field_name},
+    {"parent", field_parent},
+    {"trace_id", field_trace_id},
+    {"span_id", field_span_id},
+    {"spawned_at", field_spawned_at},
+    {"waiting_on", field_waiting_on},
+    {"attributes", field_attributes},
+};
+
+/* Methods are upvalue 2's; fields are computed. */
+static int task_index(lua_State *L) {
+  task *t = check_task(L, "__index");
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
+  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+    if (strcmp(fields[i].name, name) == 0) {
+      fields[i].push(runtime_of(L), L, t);
+      return 1;
+    }
+  }
+  lua_pushnil(L);
+  return 1;
+}
+
+static int task_newindex(lua_State *L) { return luaL_error(L, "a task's fields can not be set"); }
+
+static int task_tostring(lua_State *L) {
+  const task *t = check_task(L, "__tostring");
+  char buffer[TASK_NAME_SIZE];
+  lua_pushfstring(L, "task %I \"%s\" (%s)", (LUAI_UACINT)t->id, task_name(t, buffer),
+                  task_status_name(t->status));
+  return 1;
+}
+
+/* --- co.await --- */
+
+/* What a callback resumes. User value 1: the results, one or a table. */
+typedef struct callback {
+  task *waiter; /* parked in co.await, or NULL */
+  int results;
+  bool done;
+} callback;
+
+/* The function given to co.await's function: (results...) → whether it was the first call. */
+static int resume_callback(lua_State *L) {
+  callback *c = lua_touserdata(L, lua_upvalueindex(2));
+  int results = lua_gettop(L);
+  if (c->done) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  if (results > 1) {
+    lua_createtable(L, results, 0);
+    lua_insert(L, 2);
+    for (int i = results; i >= 1; i--) lua_rawseti(L, 2, i);
+  }
+  if (results > 0) lua_setiuservalue(L, 1, 1);
+  c->done = true;
+  c->results = results;
+  task *waiter = c->waiter;
+  c->waiter = NULL;
+  if (waiter != NULL && waiter->status == TASK_WAITING) {
+    task_wake(runtime_of(L), waiter, WAKE_READY);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* Pushes the results that the callback at 2 was given. */
+static int push_callback_results(lua_State *L) {
+  const callback *c = lua_touserdata(L, 2);
+  if (c->results == 0) return 0;
+  luaL_checkstack(L, c->results + 1, "too many results");
+  lua_getiuservalue(L, 2, 1);
+  if (c->results == 1) return 1;
+  for (int i = 1; i <= c->results; i++) lua_rawgeti(L, 3, i);
+  return c->results;
+}
+
+static int after_callback(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  callback *c = lua_touserdata(L, 2);
+  c->waiter = NULL;
+  task_check_wake(runtime_of(L), L);
+  return push_callback_results(L);
+}
+
+/* co.await's function has returned: waits unless it has called resume already. */
+static int await_callback(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  runtime *rt = runtime_of(L);
+  callback *c = lua_touserdata(L, 2);
+  lua_settop(L, 2);
+  if (c->done) return push_callback_results(L);
+  c->waiter = task_check_suspend(rt, L, "await");
+  return task_park(rt, L, WAIT_CALLBACK, TIME_FOREVER, 0, after_callback);
+}
+
+static int run_await(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  arg_check_function(L, 1, "await");
+  task_check_suspend(rt, L, "await");
+  lua_settop(L, 1);
+  callback *c = lua_newuserdatauv(L, sizeof(callback), 1);
+  *c = (callback){0};
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, resume_callback, 2);
+  lua_callk(L, 1, 0, 0, await_callback);
+  return await_callback(L, LUA_OK, 0);
+}
+
+void lib_task_open(lua_State *L, runtime *rt) {
+  static const luaL_Reg methods[] = {
+      {"join", method_join},
+      {"await", method_await},
+      {"cancel", method_cancel},
+      {"status", method_status},
+      {NULL, NULL},
+  };
+  static const luaL_Reg metamethods[] = {
+      {"__newindex", task_newindex},
+      {"__tostring", task_tostring},
+      {NULL, NULL},
+  };
+  static const luaL_Reg functions[] = {{"await", run_await}, {NULL, NULL}};
+  lib_register(L, rt, functions);
+  luaL_newmetatable(L, TASK_TYPE);
+  lib_register(L, rt, metamethods);
+  lua_pushlightuserdata(L, rt);
+  lua_newtable(L);
+  lib_register(L, rt, methods);
+  lua_pushcclosure(L, task_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, "task");
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}

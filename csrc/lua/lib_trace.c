@@ -1,0 +1,350 @@
+#include "lua/lib_trace.h"
+
+#include <string.h>
+
+#include "core/hex.h"
+#include "lua/carrier.h"
+#include "runtime/args.h"
+#include "runtime/task.h"
+
+#define GUARD_TYPE "coropanic.trace_guard"
+
+/* --- where we are --- */
+
+/*
+** A context by value. Making strings may run finalizers, which may change the context: so it is
+*read once,
+** before.
+*/
+typedef struct position {
+  traceparent here; /* its span_id is the context's own */
+  uint64_t parent_span_id;
+  size_t state_length;
+  char state[TRACESTATE_MAX_LENGTH];
+} position;
+
+/* Raises unless ids can be had: no memory, or the universe is being closed.   [-0, +0, e] */
+static void check_ids(const runtime *rt, lua_State *L, bool made) {
+  if (rt->ids == NULL) luaL_error(L, "the Lua state is being closed");
+  if (!made) luaL_error(L, "not enough memory");
+}
+
+/* Reads the current context, making the ids that it has not got yet.   [-0, +0, e] */
+static void read_position(runtime *rt, lua_State *L, position *p) {
+  trace_context *context = trace_current(rt);
+  check_ids(rt, L, trace_ensure(rt, context));
+  const trace *t = context->trace;
+  memcpy(p->here.trace_id, t->trace_id, sizeof(p->here.trace_id));
+  p->here.span_id = trace_span_id(rt, context);
+  p->here.flags = t->flags;
+  p->parent_span_id = context->parent_span_id;
+  p->state_length = t->state_length;
+  memcpy(p->state, t->state, t->state_length);
+}
+
+/* --- tables --- */
+
+static void set_trace_id(lua_State *L, const uint8_t trace_id[16]) {
+  char hex[32];
+  hex_encode(hex, trace_id, 16);
+  lua_pushlstring(L, hex, sizeof(hex));
+  lua_setfield(L, -2, "trace_id");
+}
+
+/* Sets nothing for 0.   [-0, +0, m] */
+static void set_span_id(lua_State *L, const char *field, uint64_t span_id) {
+  if (span_id == 0) return;
+  char hex[16];
+  hex_encode_u64(hex, span_id);
+  lua_pushlstring(L, hex, sizeof(hex));
+  lua_setfield(L, -2, field);
+}
+
+static void set_flags(lua_State *L, uint8_t flags) {
+  lua_pushboolean(L, flags & TRACE_FLAG_SAMPLED);
+  lua_setfield(L, -2, "sampled");
+  lua_pushboolean(L, flags & TRACE_FLAG_RANDOM);
+  lua_setfield(L, -2, "random");
+}
+
+static void set_state(lua_State *L, const char *state, size_t length) {
+  if (length == 0) return;
+  lua_pushlstring(L, state, length);
+  lua_setfield(L, -2, "state");
+}
+
+static int trace_current_table(lua_State *L) {
+  position p;
+  read_position(runtime_of(L), L, &p);
+  lua_createtable(L, 0, 6);
+  set_trace_id(L, p.here.trace_id);
+  set_span_id(L, "span_id", p.here.span_id);
+  set_span_id(L, "parent_span_id", p.parent_span_id);
+  set_flags(L, p.here.flags);
+  set_state(L, p.state, p.state_length);
+  return 1;
+}
+
+/* --- coming in --- */
+
+/* What headers say. */
+typedef struct incoming {
+  traceparent parent; /* span_id 0: a new trace */
+  bool valid;
+  tracestate state;
+} incoming;
+
+/* Two traceparents are none (section 3.2): nobody can say which one is right.   [-0, +0, m] */
+static void read_headers(lua_State *L, int headers, incoming *in) {
+  in->state.length = 0;
+  int count = carrier_push(L, headers, "traceparent");
+  size_t length;
+  const char *value = lua_tolstring(L, -1, &length);
+  in->valid = count == 1 && traceparent_parse(&in->parent, value, length);
+  lua_pop(L, 1);
+  if (!in->valid) return;
+  if (carrier_push(L, headers, "tracestate") > 0) {
+    value = lua_tolstring(L, -1, &length);
+    tracestate_parse(&in->state, value, length);
+  }
+  lua_pop(L, 1);
+}
+
+/* A trace of our own, as trace_new makes it. */
+static void start_trace(runtime *rt, lua_State *L, incoming *in) {
+  check_ids(rt, L, true);
+  uint64_t halves[2] = {id_source_next(rt->ids), id_source_next(rt->ids)};
+  memcpy(in->parent.trace_id, halves, sizeof(in->parent.trace_id));
+  in->parent.span_id = 0;
+  in->parent.flags = TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM;
+}
+
+static int trace_extract(lua_State *L) {
+  incoming in;
+  if (!lua_istable(L, 1)) return arg_type_error(L, 1, "extract", "table of headers");
+  read_headers(L, 1, &in);
+  if (!in.valid) start_trace(runtime_of(L), L, &in);
+  lua_createtable(L, 0, 7);
+  set_trace_id(L, in.parent.trace_id);
+  set_span_id(L, "span_id", in.parent.span_id);
+  set_span_id(L, "parent_span_id", in.parent.span_id);
+  set_flags(L, in.parent.flags);
+  set_state(L, in.state.text, in.state.length);
+  lua_pushboolean(L, in.valid);
+  lua_setfield(L, -2, "valid");
+  return 1;
+}
+
+/* --- going out --- */
+
+static int trace_inject(lua_State *L) {
+  position p;
+  char value[TRACEPARENT_LENGTH];
+  if (lua_isnone(L, 1)) lua_newtable(L);
+  if (!lua_istable(L, 1)) return arg_type_error(L, 1, "inject", "table of headers");
+  lua_settop(L, 1);
+  read_position(runtime_of(L), L, &p);
+  traceparent_format(value, &p.here);
+  lua_pushlstring(L, value, sizeof(value));
+  carrier_set(L, 1, "traceparent");
+  if (p.state_length > 0) {
+    lua_pushlstring(L, p.state, p.state_length);
+  } else {
+    lua_pushnil(L);
+  }
+  carrier_set(L, 1, "tracestate");
+  return 1;
+}
+
+/* --- running under another trace --- */
+
+/*
+** Stands in the frame of co.trace.continue as a to-be-closed value, so that the context comes back
+** however the function ends. User value: the task whose context it is, nil outside tasks.
+*/
+typedef struct trace_guard {
+  trace_context saved; /* owns its reference */
+  trace *installed;    /* one more reference, so that nothing else gets its address */
+  bool active;
+} trace_guard;
+
+/* The guarded context, or NULL when its owner has ended and given its trace up.   [-0, +0, -] */
+static trace_context *guarded_context(runtime *rt, lua_State *L, int guard) {
+  lua_getiuservalue(L, guard, 1);
+  bool outside = lua_isnil(L, -1);
+  task *t = task_test(L, -1);
+  lua_pop(L, 1);
+  if (rt->closed) return NULL;
+  if (outside) return &rt->outside;
+  return t == NULL || task_ended(t) ? NULL : &t->context;
+}
+
+/*
+** Puts the saved context back.   [-0, +0, -]
+**   always  else only if the context is still the one that this guard installed
+*/
+static void leave_trace(runtime *rt, lua_State *L, int index, bool always) {
+  trace_guard *guard = luaL_checkudata(L, index, GUARD_TYPE);
+  if (!guard->active) return;
+  guard->active = false;
+  trace_context *context = guarded_context(rt, L, index);
+  if (context == &rt->outside) rt->continued--;
+  trace *dropped = guard->saved.trace;
+  if (context != NULL && (always || context->trace == guard->installed)) {
+    dropped = context->trace;
+    *context = guard->saved;
+  }
+  trace_release(rt, dropped);
+  trace_release(rt, guard->installed);
+}
+
+static int guard_close(lua_State *L) {
+  leave_trace(runtime_of(L), L, 1, true);
+  return 0;
+}
+
+/*
+** The coroutine was dropped while suspended, and its task (a generator's) may have gone on to another
+** trace since.
+*/
+static int guard_collect(lua_State *L) {
+  leave_trace(runtime_of(L), L, 1, false);
+  return 0;
+}
+
+/* Pushes a guard that has nothing to put back yet.   [-0, +1, m] */
+static trace_guard *new_guard(runtime *rt, lua_State *L) {
+  trace_guard *guard = lua_newuserdatauv(L, sizeof(trace_guard), 1);
+  memset(guard, 0, sizeof(trace_guard));
+  luaL_setmetatable(L, GUARD_TYPE);
+  if (rt->current != NULL) {
+    task_push(rt, L, rt->current);
+    lua_setiuservalue(L, -2, 1);
+  }
+  return guard;
+}
+
+/* Reads a field of digits; false: it is something else.   [-0, +0, m] */
+static bool read_hex(lua_State *L, int index, const char *field, uint8_t *bytes, size_t size) {
+  size_t length;
+  lua_getfield(L, index, field);
+  bool is_string = lua_type(L, -1) == LUA_TSTRING;
+  const char *digits = is_string ? lua_tolstring(L, -1, &length) : NULL;
+  bool valid = is_string && length == 2 * size && hex_decode(bytes, digits, size);
+  lua_pop(L, 1);
+  return valid;
+}
+
+static bool read_boolean(lua_State *L, int index, const char *field) {
+  lua_getfield(L, index, field);
+  bool value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* Whether the table is what extract has returned: no header has a boolean for its value. */
+static bool is_extracted(lua_State *L, int index) {
+  lua_pushliteral(L, "valid");
+  bool extracted = lua_rawget(L, index) == LUA_TBOOLEAN;
+  lua_pop(L, 1);
+  return extracted;
+}
+
+static uint64_t read_span_id(lua_State *L, int index, const char *field) {
+  uint8_t bytes[8];
+  uint64_t span_id = 0;
+  if (!read_hex(L, index, field, bytes, sizeof(bytes))) return 0;
+  for (size_t i = 0; i < sizeof(bytes); i++) span_id = span_id << 8 | bytes[i];
+  return span_id;
+}
+
+/* Reads what extract has made of headers; false: somebody has changed it.   [-0, +0, m] */
+static bool read_extracted(lua_State *L, int index, incoming *in) {
+  static const uint8_t none[sizeof(in->parent.trace_id)];
+  in->valid = read_boolean(L, index, "valid");
+  in->parent.span_id = in->valid ? read_span_id(L, index, "parent_span_id") : 0;
+  if (in->valid && in->parent.span_id == 0) return false;
+  if (!read_hex(L, index, "trace_id", in->parent.trace_id, sizeof(none))) return false;
+  if (memcmp(in->parent.trace_id, none, sizeof(none)) == 0) return false;
+  unsigned flags = read_boolean(L, index, "sampled") ? TRACE_FLAG_SAMPLED : 0;
+  if (read_boolean(L, index, "random")) flags |= TRACE_FLAG_RANDOM;
+  in->parent.flags = (uint8_t)flags;
+  in->state.length = 0;
+  if (lua_getfield(L, index, "state") == LUA_TSTRING) {
+    size_t length;
+    const char *state = lua_tolstring(L, -1, &length);
+    tracestate_parse(&in->state, state, length);
+  }
+  lua_pop(L, 1);
+  return true;
+}
+
+static void read_argument(runtime *rt, lua_State *L, incoming *in) {
+  if (!lua_istable(L, 1)) arg_type_error(L, 1, "continue", "table of headers");
+  if (!is_extracted(L, 1)) {
+    read_headers(L, 1, in);
+    if (!in->valid) start_trace(rt, L, in);
+  } else if (!read_extracted(L, 1, in)) {
+    arg_error(L, 1, "continue", "the result of extract expected, unchanged");
+  }
+}
+
+/* Everything but the guard, at index 1, is the function's result. */
+static int after_continue(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return lua_gettop(L) - 1;
+}
+
+/*
+** Not a pcall: frames further out are to see the stack at the point of the panic. A context belongs to a
+** task, not to a coroutine: a generator that yields out of `fn` leaves its task under this trace.
+*/
+static int trace_continue_call(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  incoming in;
+  read_argument(rt, L, &in);
+  arg_check_function(L, 2, "continue");
+  trace_guard *guard = new_guard(rt, L);
+  lua_replace(L, 1);
+  lua_toclose(L, 1);
+  trace *t = trace_continue(rt, &in.parent, in.state.text, in.state.length);
+  check_ids(rt, L, t != NULL);
+  /* Nothing raises between here and the call. */
+  trace_context *context = trace_current(rt);
+  guard->saved = *context;
+  guard->installed = trace_retain(t);
+  guard->active = true;
+  if (context == &rt->outside) rt->continued++;
+  *context = (trace_context){.trace = t, .parent_span_id = in.parent.span_id};
+  lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, after_continue);
+  return after_continue(L, LUA_OK, 0);
+}
+
+/* --- opening --- */
+
+static void open_guard_type(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"__close", guard_close}, {"__gc", guard_collect}, {NULL, NULL}};
+  luaL_newmetatable(L, GUARD_TYPE);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  luaL_setfuncs(L, methods, 1);
+  lua_pushliteral(L, GUARD_TYPE);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}
+
+int lib_trace_open(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"current", trace_current_table},
+      {"extract", trace_extract},
+      {"inject", trace_inject},
+      {"continue", trace_continue_call},
+      {NULL, NULL},
+  };
+  open_guard_type(L);
+  luaL_newlibtable(L, functions);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  luaL_setfuncs(L, functions, 1);
+  return 1;
+}

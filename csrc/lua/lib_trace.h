@@ -1,0 +1,12 @@
+/*
+** co.trace: which request the running code works for, and getting that in and out of headers.
+*/
+#ifndef CP_LUA_LIB_TRACE_H
+#define CP_LUA_LIB_TRACE_H
+
+#include "compat.h"
+
+/* Pushes the table co.trace. The runtime is upvalue 1.   [-0, +1, m] */
+int lib_trace_open(lua_State *L);
+
+#endif

@@ -1,0 +1,364 @@
+#include "lua/record_fields.h"
+
+#include <string.h>
+
+#include "core/hex.h"
+#include "core/stack_hash.h"
+#include "runtime/report.h"
+#include "runtime/task.h"
+#include "runtime/text.h"
+#include "runtime/value_text.h"
+
+/* Each pushes one value. The record `r` is at the absolute index `index`.   [-0, +1, m] */
+typedef void field_push(lua_State *L, int index, const record *r);
+
+static void push_u64_hex(lua_State *L, uint64_t value) {
+  char hex[16];
+  hex_encode_u64(hex, value);
+  lua_pushlstring(L, hex, sizeof(hex));
+}
+
+/* Sets how much was left out, if anything was, in the table on top of the stack.   [-0, +0, m] */
+static void set_omitted(lua_State *L, uint64_t count) {
+  if (count == 0) return;
+  lua_pushinteger(L, (lua_Integer)count);
+  lua_setfield(L, -2, "omitted");
+}
+
+/* --- what was raised --- */
+
+static void push_value(lua_State *L, int index, const record *r) {
+  (void)r;
+  lua_getiuservalue(L, index, RECORD_UV_VALUE);
+}
+
+static void push_type(lua_State *L, int index, const record *r) {
+  (void)r;
+  lua_getiuservalue(L, index, RECORD_UV_VALUE);
+  lua_pushstring(L, value_text_type(L, -1));
+  lua_remove(L, -2);
+}
+
+static void push_message(lua_State *L, int index, const record *r) {
+  (void)r;
+  report_push_message(L, index);
+}
+
+static void push_kind(lua_State *L, int index, const record *r) {
+  (void)index;
+  lua_pushstring(L, record_kind_name(r));
+}
+
+/* A table's own code, or one made of the kind.   [-0, +1, m] */
+static void push_error_code(lua_State *L, int index, const record *r) {
+  lua_getiuservalue(L, index, RECORD_UV_VALUE);
+  if (lua_type(L, -1) == LUA_TTABLE) {
+    lua_pushliteral(L, "code");
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+    if (lua_tostring(L, -1) != NULL) return;
+  }
+  lua_pop(L, 1);
+  lua_pushfstring(L, "coropanic.%s", record_kind_name(r));
+}
+
+static void push_reason(lua_State *L, int index, const record *r) {
+  if (r->kind == RECORD_CANCELLED) {
+    lua_getiuservalue(L, index, RECORD_UV_VALUE);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+static void push_source(lua_State *L, int index, const record *r) {
+  (void)index;
+  switch (r->kind == RECORD_CANCELLED ? r->cancel_source : CANCEL_NONE) {
+    case CANCEL_EXPLICIT: lua_pushliteral(L, "explicit"); break;
+    case CANCEL_SHUTDOWN: lua_pushliteral(L, "shutdown"); break;
+    default: lua_pushnil(L);
+  }
+}
+
+/* --- for which request, and when --- */
+
+static void push_trace_id(lua_State *L, int index, const record *r) {
+  static const uint8_t none[sizeof(r->trace_id)];
+  (void)index;
+  char hex[2 * sizeof(r->trace_id)];
+  if (memcmp(r->trace_id, none, sizeof(none)) == 0) {
+    lua_pushnil(L);
+    return;
+  }
+  hex_encode(hex, r->trace_id, sizeof(r->trace_id));
+  lua_pushlstring(L, hex, sizeof(hex));
+}
+
+static void push_span(lua_State *L, uint64_t span_id) {
+  if (span_id == 0) {
+    lua_pushnil(L);
+  } else {
+    push_u64_hex(L, span_id);
+  }
+}
+
+static void push_span_id(lua_State *L, int index, const record *r) {
+  (void)index;
+  push_span(L, r->span_id);
+}
+
+static void push_parent_span_id(lua_State *L, int index, const record *r) {
+  (void)index;
+  push_span(L, r->parent_span_id);
+}
+
+static void push_time(lua_State *L, int index, const record *r) {
+  (void)index;
+  lua_pushinteger(L, r->time_ns);
+}
+
+static void push_seq(lua_State *L, int index, const record *r) {
+  (void)index;
+  lua_pushinteger(L, (lua_Integer)r->sequence);
+}
+
+/* --- the task --- */
+
+/* Pushes {id, name, spawned_at} with room for `more` fields.   [-0, +1, m] */
+static void push_task_table(lua_State *L, const task *t, int more) {
+  char buffer[TASK_NAME_SIZE];
+  lua_createtable(L, 0, 3 + more);
+  lua_pushinteger(L, (lua_Integer)t->id);
+  lua_setfield(L, -2, "id");
+  lua_pushstring(L, task_name(t, buffer));
+  lua_setfield(L, -2, "name");
+  lua_pushstring(L, t->site->text);
+  lua_setfield(L, -2, "spawned_at");
+}
+
+static void push_ancestors(lua_State *L, int index, const record *r) {
+  (void)r;
+  lua_newtable(L);
+  lua_getiuservalue(L, index, RECORD_UV_TASK);
+  const task *t = task_test(L, -1);
+  uint64_t total = t == NULL ? 0 : t->generation;
+  uint64_t kept = 0;
+  while (t != NULL && kept < RECORD_MAX_ANCESTORS) {
+    lua_getiuservalue(L, -1, TASK_UV_PARENT);
+    lua_remove(L, -2);
+    t = task_test(L, -1);
+    if (t == NULL) break;
+    push_task_table(L, t, 0);
+    lua_rawseti(L, -3, (lua_Integer)++kept);
+  }
+  lua_pop(L, 1);
+  set_omitted(L, total - kept);
+}
+
+/* Pushes the attributes that the task on top of the stack was spawned with, or nil.   [-0, +1, -]
+ */
+static void push_attributes(lua_State *L, const runtime *rt) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
+  lua_pushvalue(L, -2);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}
+
+static void push_task(lua_State *L, int index, const record *r) {
+  lua_getiuservalue(L, index, RECORD_UV_TASK);
+  const task *t = task_test(L, -1);
+  if (t == NULL) return;
+  push_task_table(L, t, 3);
+  lua_pushstring(L, task_status_name(r->task_status));
+  lua_setfield(L, -2, "status");
+  push_ancestors(L, index, r);
+  lua_setfield(L, -2, "ancestors");
+  lua_insert(L, -2);
+  push_attributes(L, r->runtime);
+  lua_setfield(L, -3, "attributes");
+  lua_pop(L, 1);
+}
+
+/* --- the stack --- */
+
+/* A whole path, unlike short_src: tools open the file by it.   [-0, +1, m] */
+static void push_chunk(lua_State *L, const char *source) {
+  if (*source == '@' || *source == '=') {
+    lua_pushstring(L, source + 1);
+  } else {
+    char chunk[LUA_IDSIZE];
+    text_chunk_name(chunk, source);
+    lua_pushstring(L, chunk);
+  }
+}
+
+static void push_frame(lua_State *L, const record_frame *f) {
+  lua_createtable(L, 0, 4);
+  push_chunk(L, f->source);
+  lua_setfield(L, -2, "source");
+  lua_pushstring(L, f->what);
+  lua_setfield(L, -2, "what");
+  if (f->name != NULL) {
+    lua_pushstring(L, f->name);
+    lua_setfield(L, -2, "name");
+  }
+  if (f->line > 0) {
+    lua_pushinteger(L, f->line);
+    lua_setfield(L, -2, "line");
+  }
+}
+
+/* What was left out stood after frame `omitted_after`. */
+static void push_frames(lua_State *L, int index, const record *r) {
+  (void)index;
+  lua_createtable(L, r->frame_count, 0);
+  for (int i = 0; i < r->frame_count; i++) {
+    push_frame(L, &r->frames[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  if (r->frames_omitted == 0) return;
+  set_omitted(L, r->frames_omitted);
+  lua_pushinteger(L, r->inner_count);
+  lua_setfield(L, -2, "omitted_after");
+}
+
+static void push_hash(lua_State *L, const record *r, bool with_c) {
+  stack_hash hash;
+  stack_hash_init(&hash);
+  for (int i = 0; i < r->frame_count; i++) {
+    const record_frame *f = &r->frames[i];
+    if (with_c || *f->what != 'C') stack_hash_add(&hash, f->source, f->name);
+  }
+  push_u64_hex(L, hash.value);
+}
+
+static void push_stack_hash(lua_State *L, int index, const record *r) {
+  (void)index;
+  push_hash(L, r, false);
+}
+
+static void push_stack_hash_full(lua_State *L, int index, const record *r) {
+  (void)index;
+  push_hash(L, r, true);
+}
+
+static void push_hash_version(lua_State *L, int index, const record *r) {
+  (void)index;
+  (void)r;
+  lua_pushinteger(L, STACK_HASH_VERSION);
+}
+
+/* --- other panics --- */
+
+static void push_chain(lua_State *L, int index, const record *r) {
+  lua_Integer kept = 0;
+  lua_newtable(L);
+  lua_getiuservalue(L, index, RECORD_UV_LINK);
+  while (kept < RECORD_MAX_CHAIN && record_test(L, -1) != NULL) {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, ++kept);
+    lua_getiuservalue(L, -1, RECORD_UV_LINK);
+    lua_remove(L, -2);
+  }
+  lua_pop(L, 1);
+  /* The walk was from the newest to the oldest. */
+  for (lua_Integer i = 1, j = kept; i < j; i++, j--) {
+    lua_rawgeti(L, -1, i);
+    lua_rawgeti(L, -2, j);
+    lua_rawseti(L, -3, i);
+    lua_rawseti(L, -2, j);
+  }
+  set_omitted(L, r->chain_length - (uint64_t)kept);
+}
+
+static void push_recovered(lua_State *L, int index, const record *r) {
+  (void)index;
+  lua_pushboolean(L, r->recovered);
+}
+
+static void push_cause(lua_State *L, int index, const record *r) {
+  (void)r;
+  lua_getiuservalue(L, index, RECORD_UV_CAUSE);
+}
+
+static void push_parked(lua_State *L, int index, const record *r) {
+  (void)r;
+  lua_getiuservalue(L, index, RECORD_UV_PARKED);
+}
+
+/* Scopes and the suspension points of others are for a later version of the contract. */
+static void push_empty(lua_State *L, int index, const record *r) {
+  (void)index;
+  (void)r;
+  lua_newtable(L);
+}
+
+/* --- by name --- */
+
+typedef struct field {
+  const char *name;
+  field_push *push;
+  bool cached;
+} field;
+
+static const field fields[] = {
+    {"value", push_value, false},
+    {"type", push_type, false},
+    {"message", push_message, false}, /* has its own place in the cache */
+    {"kind", push_kind, false},
+    {"error_code", push_error_code, true},
+    {"source", push_source, false},
+    {"reason", push_reason, false},
+    {"trace_id", push_trace_id, true},
+    {"span_id", push_span_id, true},
+    {"parent_span_id", push_parent_span_id, true},
+    {"time", push_time, false},
+    {"seq", push_seq, false},
+    {"task", push_task, true},
+    {"ancestors", push_ancestors, true},
+    {"frames", push_frames, true},
+    {"stack_hash", push_stack_hash, true},
+    {"stack_hash_full", push_stack_hash_full, true},
+    {"hash_version", push_hash_version, false},
+    {"chain", push_chain, true},
+    {"recovered", push_recovered, false},
+    {"cause", push_cause, false},
+    {"parked", push_parked, false},
+    {"suppressed", push_empty, true},
+    {"suspension_points", push_empty, true},
+};
+
+static const field *find_field(const char *name) {
+  for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+    if (strcmp(fields[i].name, name) == 0) return &fields[i];
+  }
+  return NULL;
+}
+
+void record_fields_push_fresh(lua_State *L, int index, const char *name) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  index = lua_absindex(L, index);
+  const field *f = find_field(name);
+  if (f == NULL) {
+    lua_pushnil(L);
+  } else {
+    f->push(L, index, record_test(L, index));
+  }
+}
+
+void record_fields_push(lua_State *L, int index, const char *name) {
+  const field *f = find_field(name);
+  if (f == NULL || !f->cached) {
+    record_fields_push_fresh(L, index, name);
+    return;
+  }
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  index = lua_absindex(L, index);
+  value_text_push_cache(L, index);
+  if (lua_getfield(L, -1, name) == LUA_TNIL) {
+    lua_pop(L, 1);
+    f->push(L, index, record_test(L, index));
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, name);
+  }
+  lua_remove(L, -2);
+}

@@ -1,0 +1,21 @@
+/*
+** The fields of a panic record as Lua values.
+*/
+#ifndef CP_LUA_RECORD_FIELDS_H
+#define CP_LUA_RECORD_FIELDS_H
+
+#include "runtime/record.h"
+
+/* Version of the form of what to_table returns, and of the fields' meaning. */
+#define RECORD_CONTRACT "coropanic/1"
+
+/*
+** Pushes the field of the record at `index`, nil if there is no such field.   [-0, +1, m]
+** What costs something is computed once; scripts then get the same table each time.
+*/
+void record_fields_push(lua_State *L, int index, const char *name);
+
+/* The same, computed anew: not what a script may have changed meanwhile. */
+void record_fields_push_fresh(lua_State *L, int index, const char *name);
+
+#endif

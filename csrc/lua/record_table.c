@@ -1,0 +1,139 @@
+#include "lua/record_table.h"
+
+#include <stdio.h>
+
+#include "lua/plain.h"
+#include "lua/record_fields.h"
+#include "runtime/text.h"
+
+/* Sets, in the table on top, `name` to the plain form of the value at `index`.   [-0, +0, m] */
+static void set_plain(lua_State *L, int index, const char *name) {
+  plain_push(L, index);
+  lua_setfield(L, -2, name);
+}
+
+/* Sets fields of the record at `index` in the table on top of the stack.   [-0, +0, m] */
+static void set_fields(lua_State *L, int index, const char *const *names) {
+  for (; *names != NULL; names++) {
+    record_fields_push_fresh(L, index, *names);
+    lua_insert(L, -2);
+    set_plain(L, -2, *names);
+    lua_remove(L, -2);
+  }
+}
+
+/*
+** Copies the count `from` of the table at `list`, if any, to `name`_`from` of the table on top.
+** [-0, +0, m]
+*/
+static void set_count(lua_State *L, int list, const char *name, const char *from) {
+  lua_pushfstring(L, "%s_%s", name, from);
+  lua_pushstring(L, from);
+  if (lua_rawget(L, list) == LUA_TNUMBER && lua_isinteger(L, -1)) {
+    lua_rawset(L, -3);
+  } else {
+    lua_pop(L, 2);
+  }
+}
+
+/*
+** Sets `name`, in the table below it, to the list on top of the stack, nil or a table, each entry
+*made plain
+** by `push_entry`.   [-1, +0, m]
+*/
+static void set_list(lua_State *L, const char *name, void (*push_entry)(lua_State *L, int index)) {
+  int list = lua_gettop(L);
+  lua_Integer count = lua_istable(L, list) ? (lua_Integer)lua_rawlen(L, list) : 0;
+  if (count > 0) {
+    lua_pushvalue(L, list - 1);
+    lua_createtable(L, (int)count, 0);
+    for (lua_Integer i = 1; i <= count; i++) {
+      lua_rawgeti(L, list, i);
+      push_entry(L, lua_gettop(L));
+      lua_rawseti(L, -3, i);
+      lua_pop(L, 1);
+    }
+    lua_setfield(L, -2, name);
+    set_count(L, list, name, "omitted");
+    set_count(L, list, name, "omitted_after");
+  }
+  lua_settop(L, list - 1);
+}
+
+static void set_time(lua_State *L, const record *r) {
+  /* JSON's numbers are doubles, and have no room for it. */
+  char digits[TEXT_NUMBER_SIZE];
+  snprintf(digits, sizeof(digits), "%lld", (long long)r->time_ns);
+  lua_pushstring(L, digits);
+  lua_setfield(L, -2, "time");
+}
+
+/* The task of the record at `index`, into the table on top of the stack.   [-0, +0, m] */
+static void set_task(lua_State *L, int index) {
+  static const char *const names[] = {"id", "name", "status", "spawned_at", "attributes"};
+  record_fields_push_fresh(L, index, "task");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    lua_getfield(L, -2, names[i]);
+    lua_insert(L, -2);
+    set_plain(L, -2, names[i]);
+    lua_remove(L, -2);
+  }
+  lua_getfield(L, -2, "ancestors");
+  set_list(L, "ancestors", plain_push);
+  lua_setfield(L, -3, "task");
+  lua_pop(L, 1);
+}
+
+/* A replaced panic: what it was, not where it was.   [-0, +1, m] */
+static void push_link(lua_State *L, int index) {
+  static const char *const names[] = {"kind",       "type",      "message", "value",
+                                      "error_code", "recovered", "seq",     NULL};
+  lua_createtable(L, 0, 8);
+  set_fields(L, index, names);
+  set_time(L, record_test(L, index));
+}
+
+static void push_record(lua_State *L, int index, int depth);
+
+static void set_cause(lua_State *L, int index, int depth) {
+  record_fields_push_fresh(L, index, "cause");
+  if (record_test(L, -1) == NULL) {
+    lua_pop(L, 1);
+    return;
+  }
+  if (depth == RECORD_TABLE_MAX_CAUSES) {
+    lua_pushliteral(L, "... left out: nested too deeply");
+  } else {
+    push_record(L, lua_gettop(L), depth + 1);
+  }
+  lua_setfield(L, -3, "cause");
+  lua_pop(L, 1);
+}
+
+static void push_record(lua_State *L, int index, int depth) {
+  static const char *const names[] = {
+      "kind",         "type",      "message",        "value", "error_code", "source",
+      "reason",       "trace_id",  "span_id",        "seq",   "stack_hash", "stack_hash_full",
+      "hash_version", "recovered", "parent_span_id", NULL};
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_createtable(L, 0, 20);
+  lua_pushliteral(L, RECORD_CONTRACT);
+  lua_setfield(L, -2, "contract");
+  set_fields(L, index, names);
+  set_time(L, record_test(L, index));
+  set_task(L, index);
+  record_fields_push_fresh(L, index, "frames");
+  set_list(L, "frames", plain_push);
+  record_fields_push_fresh(L, index, "chain");
+  set_list(L, "chain", push_link);
+  record_fields_push_fresh(L, index, "parked");
+  set_list(L, "parked", plain_push);
+  set_cause(L, index, depth);
+}
+
+void record_table_push(lua_State *L, int index) { push_record(L, lua_absindex(L, index), 0); }

@@ -1,0 +1,230 @@
+#include "runtime/activation.h"
+
+#include "runtime/driver.h"
+#include "runtime/panic.h"
+
+/*
+** A task's thread has the task's function at its bottom, not a driver: a switch then costs what
+** lua_resume and lua_yield cost. The price is that the end of the entry frame is handled here, after the
+** fact: the stack of a thread that died of an error still stands, so it can be captured, and the deferred
+** calls of the entry frame run in a second activation of the same thread (driver_finish).
+*/
+
+
+/* How often the deferred calls of a task's entry are tried to be begun; see run_epilogue. */
+#define EPILOGUE_ATTEMPTS 16
+
+/* Status of a task that ended with this record. */
+static task_status status_of(const record *r) {
+  switch (r->kind) {
+    case RECORD_GOEXIT: return TASK_EXITED;
+    case RECORD_CANCELLED: return TASK_CANCELLED;
+    default: return TASK_PANICKED;
+  }
+}
+
+/* --- what the thread died of --- */
+
+/* An error in a __close took the place of the record below it on L's stack.   [-2, +1, -] */
+static void replace_by_close_error(runtime *rt, lua_State *L) {
+  if (!panic_is_in_flight(rt, L, -1)) record_wrap_safe(rt, L, rt->current->live.thread, 0, RECORD_ERROR);
+  record *r = record_test(L, -1);
+  if (!lua_rawequal(L, -1, -2) && r->chain_length == 0) {
+    r->chain_length = record_test(L, -2)->chain_length + 1;
+    lua_pushvalue(L, -2);
+    lua_setiuservalue(L, -2, RECORD_UV_LINK);
+  }
+  lua_remove(L, -2);
+}
+
+/*
+** Resets the task's dead or suspended thread, closing its variables, whatever they raise. The record is
+** on top of L; the value that the thread died of is below it.   [-2, +1, -]
+*/
+static void reset_thread(runtime *rt, lua_State *L, task *t) {
+  lua_State *thread = t->live.thread;
+  if (t->live.strand != NULL) t->live.strand->resetting = true;
+  int status = compat_close_thread(thread, L);
+  if (t->live.strand != NULL) t->live.strand->resetting = false;
+  if (status != LUA_OK) {
+    lua_xmove(thread, L, 1);
+    if (lua_rawequal(L, -1, -3)) {
+      lua_pop(L, 1);
+    } else {
+      replace_by_close_error(rt, L);
+    }
+  }
+  lua_settop(thread, 0);
+  lua_remove(L, -2);
+}
+
+/* The thread ended with an error: makes its record, then resets it.   [-0, +1, -] */
+static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
+  lua_State *thread = t->live.thread;
+  lua_pushvalue(thread, -1);
+  lua_xmove(thread, L, 1);
+  lua_pushvalue(L, -1);
+  if (!panic_is_in_flight(rt, L, -1)) {
+    record_wrap_safe(rt, L, thread, 0, status == LUA_ERRMEM ? RECORD_MEMORY : RECORD_ERROR);
+  }
+  reset_thread(rt, L, t);
+}
+
+/*
+** The thread can not go on: it yielded to us by itself, or somebody closed it. Makes a record of what
+** happened; frames that are open lose their activations and only run their deferred calls.  [-0, +1, -]
+*/
+static void capture_loss(runtime *rt, lua_State *L, task *t, const char *message) {
+  lua_pushnil(L);
+  record_make_safe(rt, L, t->live.thread, 0, RECORD_ERROR, message);
+  t->lost = true;
+  reset_thread(rt, L, t);
+}
+
+/* --- the end --- */
+
+static void end_with_record(runtime *rt, lua_State *L, task *t) {
+  rt->current = NULL;
+  task_end(rt, L, t, status_of(record_test(L, -1)), 1);
+}
+
+/* --- the entry frame's end --- */
+
+/* Whether the entry frame has something to do after its body. */
+static bool has_epilogue(const strand *s) {
+  if (s == NULL || s->depth == 0) return false;
+  return s->depth > 1 || s->frames[0].deferred > 0 || strand_is_exiting(s);
+}
+
+/*
+** Starts driver_finish on the task's thread; the outcome that it begins with is in the strand.  [-0, +0, -]
+** It does not raise, so when it comes back with an error, the VM had no memory to begin it. A passing
+** shortage is over at the next attempt; a dead allocator can run nothing any more, and then the task ends
+** with its deferred calls unrun, as its record says.
+*/
+static void run_epilogue(runtime *rt, lua_State *L, task *t) {
+  lua_State *thread = t->live.thread;
+  if (t->epilogues++ == EPILOGUE_ATTEMPTS) {
+    record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory to run deferred calls");
+    runtime_release_strand(rt, L, t->live.strand);
+    t->live.strand = NULL;
+    end_with_record(rt, L, t);
+    return;
+  }
+  runtime_push_value(rt, L, RUNTIME_UV_FINISH);
+  lua_xmove(L, thread, 1);
+  int values;
+  t->status = TASK_RUNNING;
+  int status = lua_resume(thread, L, 0, &values);
+  if (status == LUA_YIELD && t->status != TASK_RUNNING) {
+    rt->current = NULL;
+  } else {
+    activation_finish(rt, L, t, status, values);
+  }
+}
+
+/* The entry frame's function has returned `values` results, and there is more to do. */
+static void return_from_entry(runtime *rt, lua_State *L, task *t, int values) {
+  strand *s = t->live.strand;
+  lua_State *thread = t->live.thread;
+  if (strand_is_exiting(s)) {
+    lua_settop(thread, 0);
+    strand_push_exit(s, L);
+    strand_unwind(s, L, STATE_EXITING);
+  } else if (!strand_return(s, thread, values)) {
+    lua_settop(thread, 0);
+    record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory");
+    strand_unwind(s, L, STATE_PANICKING);
+  }
+  run_epilogue(rt, L, t);
+}
+
+/* The record on top of L ends the innermost frame, and there is more to do.   [-1, +0, -] */
+static void unwind_entry(runtime *rt, lua_State *L, task *t, bool lost) {
+  strand *s = t->live.strand;
+  bool exits = lost || record_is_exit(record_test(L, -1));
+  if (exits && s->exit_depth == 0) {
+    lua_pushvalue(L, -1);
+    strand_begin_exit(s, L);
+  }
+  strand_unwind(s, L, exits ? STATE_EXITING : STATE_PANICKING);
+  run_epilogue(rt, L, t);
+}
+
+static void end_with_results(runtime *rt, lua_State *L, task *t, int values) {
+  lua_State *thread = t->live.thread;
+  if (!lua_checkstack(L, values + LUA_MINSTACK)) {
+    lua_settop(thread, 0);
+    record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory for a task's results");
+    rt->current = NULL;
+    task_end(rt, L, t, TASK_PANICKED, 1);
+    return;
+  }
+  lua_xmove(thread, L, values);
+  rt->current = NULL;
+  task_end(rt, L, t, TASK_DONE, values);
+}
+
+/* driver_finish has returned true and the results, or false and the record. */
+static void end_epilogue(runtime *rt, lua_State *L, task *t, int values) {
+  lua_State *thread = t->live.thread;
+  bool returned = lua_toboolean(thread, -values);
+  lua_remove(thread, -values);
+  if (returned) {
+    end_with_results(rt, L, t, values - 1);
+  } else {
+    lua_xmove(thread, L, 1);
+    end_with_record(rt, L, t);
+  }
+}
+
+/* The task's thread came back with `status` and `values` on its stack: the task parked, or it ends. */
+void activation_finish(runtime *rt, lua_State *L, task *t, int status, int values) {
+  lua_State *thread = t->live.thread;
+  bool lost = false;
+  if (status == LUA_OK) {
+    if (has_epilogue(t->live.strand)) {
+      return_from_entry(rt, L, t, values);
+    } else if (t->live.strand != NULL && t->live.strand->depth == 0) {
+      end_epilogue(rt, L, t, values);
+    } else {
+      end_with_results(rt, L, t, values);
+    }
+    return;
+  }
+  if (status == LUA_YIELD) {
+    lost = true;
+    lua_pop(thread, values);
+    capture_loss(rt, L, t, "coroutine.yield in a task: use co.yield to let other tasks run");
+  } else if (lua_status(thread) == LUA_OK) {
+    lost = true;
+    capture_loss(rt, L, t, "the task's coroutine was closed or resumed by somebody else");
+  } else {
+    capture_error(rt, L, t, status);
+  }
+  if (has_epilogue(t->live.strand)) {
+    unwind_entry(rt, L, t, lost);
+  } else {
+    end_with_record(rt, L, t);
+  }
+}
+
+/* A task that is cancelled before it ran has nothing to unwind.   [-0, +0, -] */
+static void end_unstarted(runtime *rt, lua_State *L, task *t) {
+  lua_settop(t->live.thread, 0);
+  task_push(rt, L, t);
+  lua_getiuservalue(L, -1, TASK_UV_RESULT);
+  lua_remove(L, -2);
+  record_wrap_safe(rt, L, t->live.thread, 0, RECORD_CANCELLED);
+  record *r = record_test(L, -1);
+  r->kind = RECORD_CANCELLED;
+  r->cancel_source = t->cancel;
+  end_with_record(rt, L, t);
+}
+
+int activation_start(runtime *rt, lua_State *L, task *t) {
+  t->started = true;
+  if (t->cancel == CANCEL_NONE) return lua_gettop(t->live.thread) - 1;
+  end_unstarted(rt, L, t);
+  return -1;
+}

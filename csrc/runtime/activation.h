@@ -1,0 +1,41 @@
+/*
+** Running a task: from the moment it is taken from the queue until it parks or ends.
+*/
+#ifndef CP_RUNTIME_ACTIVATION_H
+#define CP_RUNTIME_ACTIVATION_H
+
+#include "compat.h"
+#include "runtime/task.h"
+
+/*
+** The first resumption: the number of arguments on the task's thread; -1: it was cancelled before it
+** ever ran, and has ended.   [-0, +0, -]
+*/
+int activation_start(runtime *rt, lua_State *L, task *t);
+
+/*
+** The task's thread came back with `status` and `values` on its stack, and it did not park: ends the
+** task, or runs what its entry frame has deferred.   [-0, +0, -]
+*/
+void activation_finish(runtime *rt, lua_State *L, task *t, int status, int values);
+
+/*
+** Resumes a task that is not in the queue any more; ends it if it comes to its end.   [-0, +0, -]
+** L is the thread that drives the loop. Inline, because a switch costs not much more than this.
+*/
+static inline void activation_resume(runtime *rt, lua_State *L, task *t) {
+  rt->current = t;
+  int arguments = t->started ? 0 : activation_start(rt, L, t);
+  if (arguments < 0) return;
+  t->status = TASK_RUNNING;
+  rt->stats.switches++;
+  int values;
+  int status = lua_resume(t->live.thread, L, arguments, &values);
+  if (status == LUA_YIELD && t->status != TASK_RUNNING) {
+    rt->current = NULL;
+  } else {
+    activation_finish(rt, L, t, status, values);
+  }
+}
+
+#endif

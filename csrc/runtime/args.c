@@ -1,0 +1,40 @@
+#include "runtime/args.h"
+
+#include <math.h>
+
+int arg_error(lua_State *L, int arg, const char *function, const char *message) {
+  return luaL_error(L, "bad argument #%d to '%s' (%s)", arg, function, message);
+}
+
+int arg_type_error_at(lua_State *L, int index, int arg, const char *function, const char *expected) {
+  const char *got;
+  if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) {
+    got = lua_tostring(L, -1);
+  } else if (lua_isnone(L, index)) {
+    got = "no value";
+  } else {
+    got = luaL_typename(L, index);
+  }
+  return arg_error(L, arg, function, lua_pushfstring(L, "%s expected, got %s", expected, got));
+}
+
+int arg_type_error(lua_State *L, int arg, const char *function, const char *expected) {
+  return arg_type_error_at(L, arg, arg, function, expected);
+}
+
+void arg_check_function(lua_State *L, int arg, const char *function) {
+  if (lua_isfunction(L, arg)) return;
+  if (luaL_getmetafield(L, arg, "__call") != LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  arg_type_error(L, arg, function, "function");
+}
+
+double arg_check_seconds(lua_State *L, int index, int arg, const char *function) {
+  if (lua_type(L, index) != LUA_TNUMBER) arg_type_error_at(L, index, arg, function, "number");
+  double seconds = lua_tonumber(L, index);
+  if (isnan(seconds)) arg_error(L, arg, function, "seconds expected, got NaN");
+  if (seconds < 0) arg_error(L, arg, function, "seconds expected, got a negative number");
+  return seconds;
+}

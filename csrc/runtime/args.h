@@ -1,0 +1,27 @@
+/*
+** Checking arguments, with errors in Lua's own voice. Unlike luaL_argerror these name the function as the
+** documentation does, whatever variable or pcall it was called through.
+*/
+#ifndef CP_RUNTIME_ARGS_H
+#define CP_RUNTIME_ARGS_H
+
+#include "compat.h"
+#include "core/base.h"
+
+/*
+** Raises `bad argument #arg to 'function' (message)` at the caller's level.   [-0, +0, e]
+** For methods `arg` does not count the object.
+*/
+int arg_error(lua_State *L, int arg, const char *function, const char *message);
+
+/* The same with `(expected expected, got <type>)`. The argument is at stack index `index`. */
+int arg_type_error_at(lua_State *L, int index, int arg, const char *function, const char *expected);
+int arg_type_error(lua_State *L, int arg, const char *function, const char *expected);
+
+/* The argument must be a function or something with __call. */
+void arg_check_function(lua_State *L, int arg, const char *function);
+
+/* A time in seconds: a number, not negative, not NaN. */
+double arg_check_seconds(lua_State *L, int index, int arg, const char *function);
+
+#endif

@@ -1,0 +1,304 @@
+#include "runtime/driver.h"
+
+#include "runtime/args.h"
+#include "runtime/handler.h"
+#include "runtime/panic.h"
+#include "runtime/task.h"
+
+/*
+** The C stack of a running driver, from the bottom: [box of a foreign strand,] handler, then what the
+** call in progress was given or returned. Where the handler stands follows from the strand.
+*/
+static int handler_index(const strand *s) { return s->foreign ? 2 : 1; }
+
+static int after_call(lua_State *L, int status, lua_KContext strand_address);
+
+bool driver_is_machinery(lua_CFunction f) {
+  return f == driver_func || f == driver_call || f == driver_finish || f == driver_close_deferred ||
+         f == driver_close_foreign || f == driver_pcall || f == panic_handler;
+}
+
+/* The innermost frame's body has ended with an error, on top of the stack.   [-1, +0, -] */
+static void end_with_error(runtime *rt, strand *s, lua_State *L, int status) {
+  panic_settle(rt, L, status);
+  const record *r = record_test(L, -1);
+  if (record_is_exit(r)) {
+    if (s->exit_depth == 0) {
+      lua_pushvalue(L, -1);
+      strand_begin_exit(s, L);
+    }
+    strand_unwind(s, L, STATE_EXITING);
+  } else {
+    strand_unwind(s, L, STATE_PANICKING);
+    /* A deferred call held in a `<close>` variable recovered it on the way here. */
+    if (r->recovered) strand_recovered(s);
+  }
+}
+
+/* The innermost frame's body has returned; its results are all above `handler`.   [-results, +0, -] */
+static void end_with_results(runtime *rt, strand *s, lua_State *L, int handler) {
+  if (strand_is_exiting(s)) {
+    /* A pcall swallowed the exit further in. */
+    lua_settop(L, handler);
+    strand_push_exit(s, L);
+    strand_unwind(s, L, STATE_EXITING);
+    return;
+  }
+  int results = strand_top(s)->kind == FRAME_DEFERRED ? 0 : lua_gettop(L) - handler;
+  if (strand_return(s, L, results)) return;
+  lua_settop(L, handler);
+  record_make_safe(rt, L, L, 0, RECORD_MEMORY, "not enough memory for the results");
+  strand_unwind(s, L, STATE_PANICKING);
+}
+
+/*
+** The innermost frame is done and stands on another one of this driver: passes its outcome on.
+** [-0, +0, -]
+*/
+static void merge_outcome(strand *s, lua_State *L) {
+  frame_state state = strand_top(s)->state;
+  if (state == STATE_RETURNING) {
+    strand_drop_outcome(s);
+  } else {
+    strand_take_outcome(s, L);
+  }
+  strand_pop_frame(s);
+  const frame *below = strand_top(s);
+  if (state != STATE_RETURNING) {
+    strand_unwind(s, L, state);
+  } else if (below->state == STATE_BODY) {
+    /* Its activation is gone (the thread was closed), so there is nowhere to return to. */
+    strand_push_exit(s, L);
+    strand_unwind(s, L, STATE_EXITING);
+  } else if (below->state == STATE_PANICKING) {
+    strand_push_record(s, L, s->depth - 1);
+    if (record_test(L, -1)->recovered) strand_recovered(s);
+    lua_pop(L, 1);
+  }
+}
+
+/* Calls the innermost frame's newest deferred call in a frame of its own. Returns its status. */
+static int call_deferred(runtime *rt, strand *s, lua_State *L, int handler, uint32_t base) {
+  int count = strand_next_deferred(s);
+  int room = lua_checkstack(L, count + LUA_MINSTACK);
+  if (room) {
+    strand_take_deferred(s, L);
+  } else {
+    lua_settop(L, handler);
+    strand_take_deferred(s, s->values);
+    lua_settop(s->values, lua_gettop(s->values) - count);
+  }
+  bool pushed = strand_push_frame(s, &rt->memory, FRAME_DEFERRED, base);
+  cp_assert(pushed); /* strand_defer reserved it */
+  (void)pushed;
+  if (!room) {
+    lua_pushliteral(L, "stack overflow: no room for the arguments of a deferred call");
+    return LUA_ERRRUN;
+  }
+  return lua_pcallk(L, count - 1, 0, handler, (lua_KContext)s, after_call);
+}
+
+/*
+** Runs the strand from the innermost frame, whose call has just ended with `status`, down to the frame
+** `base`. Leaves that frame's outcome on top of the stack and returns its state. [-?, +outcome, -]
+*/
+static frame_state drive(runtime *rt, strand *s, lua_State *L, int status, uint32_t base) {
+  int handler = handler_index(s);
+  for (;;) {
+    frame *f = strand_top(s);
+    if (f->state == STATE_BODY) {
+      if (status == LUA_OK || status == LUA_YIELD) {
+        end_with_results(rt, s, L, handler);
+      } else {
+        end_with_error(rt, s, L, status);
+      }
+    }
+    lua_settop(L, handler);
+    if (strand_next_deferred(s) != 0) {
+      status = call_deferred(rt, s, L, handler, base);
+    } else if (s->depth - 1 > base) {
+      merge_outcome(s, L);
+    } else {
+      frame_state state = strand_top(s)->state;
+      if (!lua_checkstack(L, strand_outcome_size(s) + 1)) {
+        record_make_safe(rt, L, L, 0, RECORD_MEMORY, "stack overflow: no room for the results");
+        strand_unwind(s, L, STATE_PANICKING);
+        continue;
+      }
+      strand_take_outcome(s, L);
+      strand_pop_frame(s);
+      return state;
+    }
+  }
+}
+
+/*
+** Leaves the driver of a frame of this kind: with the outcome on top as results, or raising it.
+** - A block's end goes on by itself, unless its deferred call panicked or had no panic to stop.
+** - A task's entry returns whether it returned, then the outcome: it never raises, because a thread that
+**   was closed inside a protected call keeps a stale message handler (Lua 5.4.0 to 5.4.4).
+*/
+static int leave(strand *s, lua_State *L, frame_kind kind, frame_state state) {
+  if (kind == FRAME_ENTRY) {
+    lua_pushboolean(L, state == STATE_RETURNING);
+    lua_replace(L, 1);
+    return lua_gettop(L);
+  }
+  if (kind == FRAME_BLOCK) return state == STATE_RETURNING ? 0 : lua_error(L);
+  s->leaving = s->foreign;
+  if (state == STATE_RETURNING) return lua_gettop(L) - handler_index(s);
+  return lua_error(L);
+}
+
+/*
+** The innermost frame's call has ended, at once or after it had yielded. The strand comes with the
+** continuation, so that it is the right one even if somebody else resumed a task's coroutine.
+*/
+static int after_call(lua_State *L, int status, lua_KContext strand_address) {
+  strand *s = (strand *)strand_address;
+  const frame *f = strand_top(s);
+  bool returned = status == LUA_OK || status == LUA_YIELD;
+  if (returned && f->deferred == 0 && f->kind == FRAME_FUNC && !strand_is_exiting(s)) {
+    strand_pop_frame(s);
+    return leave(s, L, FRAME_FUNC, STATE_RETURNING);
+  }
+  uint32_t base = f->base;
+  frame_kind kind = s->frames[base].kind;
+  return leave(s, L, kind, drive(runtime_of(L), s, L, status, base));
+}
+
+/*
+** Opens a frame for the function and its arguments, which are the whole stack above the handler, and
+** calls it.
+*/
+static int call_in_frame(runtime *rt, strand *s, lua_State *L) {
+  int handler = handler_index(s);
+  int arguments = lua_gettop(L) - handler - 1;
+  if (s->foreign) lua_toclose(L, 1);
+  if (!strand_push_frame(s, &rt->memory, FRAME_FUNC, s->depth)) {
+    s->leaving = s->foreign;
+    return luaL_error(L, "not enough memory");
+  }
+  lua_KContext context = (lua_KContext)s;
+  return after_call(L, lua_pcallk(L, arguments, LUA_MULTRET, handler, context, after_call), context);
+}
+
+/* Puts what a driver keeps at the bottom of its stack below everything else. Returns how much it is. */
+static int push_bottom(runtime *rt, const strand *s, lua_State *L) {
+  if (!s->foreign) {
+    lua_pushcfunction(L, panic_handler);
+    return 1;
+  }
+  /* A coroutine that we don't own may be closed under us: its box runs what is pending then. */
+  runtime_push_foreign_box(rt, L);
+  lua_pushcfunction(L, panic_handler);
+  return 2;
+}
+
+int driver_func(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  strand *s = task_strand_of(rt, L);
+  int bottom = push_bottom(rt, s, L);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_rotate(L, 1, bottom + 1);
+  return call_in_frame(rt, s, L);
+}
+
+int driver_call(lua_State *L) {
+  arg_check_function(L, 1, "call");
+  runtime *rt = runtime_of(L);
+  strand *s = task_strand_of(rt, L);
+  lua_rotate(L, 1, push_bottom(rt, s, L));
+  return call_in_frame(rt, s, L);
+}
+
+int driver_finish(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  strand *s = task_strand_of(rt, L);
+  lua_settop(L, 0);
+  lua_pushcfunction(L, panic_handler);
+  return leave(s, L, FRAME_ENTRY, drive(rt, s, L, LUA_OK, 0));
+}
+
+/*
+** The deferred call moves to a frame of its own that is ending as the block ends: with its error in
+** flight, so that recover works, or returning. If it recovers, the error still unwinds to the frame,
+** which finds it recovered (end_with_error) and returns to its caller, as in Go.
+*/
+int driver_close_deferred(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  const deferred_handle *handle = luaL_checkudata(L, 1, DEFER_TYPE);
+  strand *s = runtime_find_strand(rt, L);
+  /* While a task's thread is reset nothing can suspend: the task's frame runs it just after. */
+  if (s == NULL || s->resetting) return 0;
+  uint64_t serial = handle->serial;
+  int count = strand_find_deferred(s, serial);
+  if (count == 0) return 0;
+  bool panicking = panic_is_in_flight(rt, L, 2) && !record_is_exit(record_test(L, 2));
+  luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments of a deferred call");
+  if (!strand_push_frame(s, &rt->memory, FRAME_BLOCK, s->depth)) {
+    return luaL_error(L, "not enough memory");
+  }
+  strand_take_found(s, L, serial);
+  bool moved = strand_defer(s, &rt->memory, L, count, serial);
+  cp_assert(moved); /* into the room that it came from */
+  (void)moved;
+  if (panicking) {
+    lua_settop(L, 2);
+    strand_unwind(s, L, STATE_PANICKING);
+  } else {
+    strand_return(s, L, 0);
+  }
+  lua_settop(L, 0);
+  if (s->foreign) lua_pushnil(L);
+  lua_pushcfunction(L, panic_handler);
+  return leave(s, L, FRAME_BLOCK, drive(rt, s, L, LUA_OK, s->depth - 1));
+}
+
+int driver_close_foreign(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  strand *s = runtime_find_strand(rt, L);
+  if (s == NULL || s->depth == 0) return 0;
+  if (s->leaving) {
+    s->leaving = false;
+    return 0;
+  }
+  lua_settop(L, 0);
+  lua_pushnil(L);
+  lua_pushcfunction(L, panic_handler);
+  uint32_t base = s->depth - 1;
+  while (s->frames[base].kind != FRAME_FUNC) base--;
+  record_make_safe(rt, L, L, 1, RECORD_CANCELLED, "coroutine closed");
+  record_test(L, -1)->cancel_source = CANCEL_EXPLICIT;
+  lua_pushvalue(L, -1);
+  strand_begin_exit(s, L);
+  strand_unwind(s, L, STATE_EXITING);
+  frame_state state = drive(rt, s, L, LUA_OK, base);
+  /* Not raised: the closed thread keeps a stale message handler (Lua 5.4.0 to 5.4.4). */
+  if (state == STATE_PANICKING) handler_report(rt, L, 0);
+  return 0;
+}
+
+/* co.pcall's call has ended. */
+static int after_pcall(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  runtime *rt = runtime_of(L);
+  if (status == LUA_OK || status == LUA_YIELD) {
+    lua_pushboolean(L, 1);
+    lua_replace(L, 1);
+    return lua_gettop(L);
+  }
+  panic_settle(rt, L, status);
+  if (record_is_exit(record_test(L, -1))) return lua_error(L);
+  lua_pushboolean(L, 0);
+  lua_insert(L, -2);
+  return 2;
+}
+
+int driver_pcall(lua_State *L) {
+  arg_check_function(L, 1, "pcall");
+  lua_pushcfunction(L, panic_handler);
+  lua_insert(L, 1);
+  int arguments = lua_gettop(L) - 2;
+  return after_pcall(L, lua_pcallk(L, arguments, LUA_MULTRET, 1, 0, after_pcall), 0);
+}

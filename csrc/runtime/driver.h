@@ -1,0 +1,55 @@
+/*
+** The driver makes the calls that strands ask for. Every call is protected and continues after a yield,
+** so that everything in a frame may suspend, deferred calls too.
+*/
+#ifndef CP_RUNTIME_DRIVER_H
+#define CP_RUNTIME_DRIVER_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "runtime/runtime.h"
+
+/* Whether `f` is a C function of the machinery below: not worth a line in a report. */
+bool driver_is_machinery(lua_CFunction f);
+
+/*
+** co.func's result: calls the function in upvalue 2 in a frame of its own; as everywhere, the runtime is
+** upvalue 1.   [-args, +results, e]
+*/
+int driver_func(lua_State *L);
+
+/*
+** co.call: (fn, ...) → its results, in a frame of its own.
+*/
+int driver_call(lua_State *L);
+
+/*
+** A task's deferred calls, after its entry has ended: the strand's innermost frame has its outcome.
+** Returns true and the results, or false and the record.
+*/
+int driver_finish(lua_State *L);
+
+/*
+** The __close of what co.defer returns: runs that deferred call now, if it is still pending.
+** (handle, error).
+*/
+int driver_close_deferred(lua_State *L);
+
+/*
+** The __close of a foreign strand's box: the coroutine is being closed while frames are open; runs their
+** deferred calls. (box, error).
+*/
+int driver_close_foreign(lua_State *L);
+
+/* co.pcall: (fn, ...) → true, results... or false, record. */
+int driver_pcall(lua_State *L);
+
+/* What co.defer returns: identifies the deferred call. Its metatable is DEFER_TYPE. */
+typedef struct deferred_handle {
+  uint64_t serial;
+} deferred_handle;
+
+#define DEFER_TYPE "coropanic.deferred"
+
+#endif

@@ -1,0 +1,62 @@
+#include "runtime/handler.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/panic.h"
+#include "runtime/report.h"
+
+/* Status of a process that an unrecovered panic ends, as Go's. */
+#define CRASH_STATUS 2
+
+/*
+** Calls the function and its `arguments` on top of the stack, protected. False: it panicked, and its
+** record is on top.   [-(arguments + 1), +(0|1), -]
+*/
+static bool call_protected(runtime *rt, lua_State *L, int arguments) {
+  lua_pushcfunction(L, panic_handler);
+  int handler = lua_gettop(L) - arguments - 1;
+  lua_insert(L, handler);
+  int status = lua_pcall(L, arguments, 0, handler);
+  lua_remove(L, handler);
+  if (status == LUA_OK) return true;
+  panic_settle(rt, L, status);
+  return false;
+}
+
+void handler_report(runtime *rt, lua_State *L, int index) {
+  rt->stats.unhandled++;
+  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  int given = lua_gettop(L);
+  bool custom = false;
+  if (rt->unhandled == UNHANDLED_CALL) {
+    runtime_push_value(rt, L, RUNTIME_UV_UNHANDLED);
+    custom = true;
+  } else if (rt->unhandled == UNHANDLED_REPORT) {
+    runtime_push_value(rt, L, RUNTIME_UV_ON_PANIC);
+    custom = !lua_isnil(L, -1);
+  }
+  if (custom) {
+    lua_pushvalue(L, given);
+    if (index != 0) {
+      lua_pushvalue(L, index);
+    } else {
+      lua_pushnil(L);
+    }
+    if (!call_protected(rt, L, 2)) {
+      report_to_stderr(L, -1);
+      custom = false;
+    }
+  }
+  if (!custom) report_to_stderr(L, given);
+  if (rt->unhandled == UNHANDLED_CRASH) exit(CRASH_STATUS);
+  lua_settop(L, given - 1);
+}
+
+void handler_run_hook(runtime *rt, lua_State *L, int uv, int index) {
+  if (!rt->has_hook[uv] || !lua_checkstack(L, LUA_MINSTACK)) return;
+  index = lua_absindex(L, index);
+  runtime_push_value(rt, L, uv);
+  lua_pushvalue(L, index);
+  if (!call_protected(rt, L, 1)) handler_report(rt, L, index);
+}

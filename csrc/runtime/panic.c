@@ -1,0 +1,78 @@
+#include "runtime/panic.h"
+
+#include "runtime/driver.h"
+#include "runtime/task.h"
+
+int panic_raise(runtime *rt, lua_State *L) {
+  record_wrap_safe(rt, L, L, 1, RECORD_PANIC);
+  return lua_error(L);
+}
+
+int panic_exit(runtime *rt, lua_State *L, record_kind kind, cancel_source source) {
+  strand *s = task_strand_of(rt, L);
+  record_wrap_safe(rt, L, L, 1, kind);
+  record *r = record_test(L, -1);
+  r->kind = (uint8_t)kind;
+  r->cancel_source = (uint8_t)source;
+  if (s->depth > 0) {
+    lua_pushvalue(L, -1);
+    strand_begin_exit(s, L);
+  }
+  return lua_error(L);
+}
+
+void panic_check_exit(const strand *s, lua_State *L) {
+  if (s == NULL || !strand_is_exiting(s)) return;
+  strand_push_exit(s, L);
+  lua_error(L);
+}
+
+bool panic_is_in_flight(const runtime *rt, lua_State *L, int index) {
+  const record *r = record_test(L, index);
+  if (r == NULL || r->recovered) return false;
+  return r->task_id == (rt->current == NULL ? 0 : rt->current->id);
+}
+
+int panic_handler(lua_State *L) {
+  runtime *rt = runtime_find(L);
+  if (!panic_is_in_flight(rt, L, -1)) record_wrap_safe(rt, L, L, 1, RECORD_ERROR);
+  return 1;
+}
+
+void panic_settle(runtime *rt, lua_State *L, int status) {
+  if (record_test(L, -1) != NULL) return;
+  record_kind kind = status == LUA_ERRMEM ? RECORD_MEMORY : RECORD_ERROR;
+  record_wrap_safe(rt, L, L, 0, kind);
+}
+
+/*
+** Whether the function that called the running C function was itself called by a driver, as a deferred
+** function is. A tail call is none: what it calls is a helper.
+*/
+static bool is_called_directly(lua_State *L) {
+  lua_Debug caller, driver;
+  if (!lua_getstack(L, 1, &caller) || !lua_getstack(L, 2, &driver)) return false;
+  lua_getinfo(L, "t", &caller);
+  if (caller.istailcall) return false;
+  lua_getinfo(L, "f", &driver);
+  lua_CFunction f = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return f != NULL && driver_is_machinery(f);
+}
+
+int panic_recover(runtime *rt, lua_State *L) {
+  const strand *s = runtime_find_strand(rt, L);
+  lua_settop(L, 0);
+  lua_pushnil(L);
+  if (s == NULL || s->depth < 2 || strand_top(s)->kind != FRAME_DEFERRED) return 1;
+  uint32_t panicking = s->depth - 2;
+  if (s->frames[panicking].state != STATE_PANICKING || !is_called_directly(L)) return 1;
+  strand_push_record(s, L, panicking);
+  record *r = record_test(L, -1);
+  if (r->recovered) return 1;
+  r->recovered = true;
+  rt->stats.recovered++;
+  lua_getiuservalue(L, -1, RECORD_UV_VALUE);
+  lua_replace(L, 1);
+  return 2;
+}

@@ -1,0 +1,39 @@
+/*
+** All live tasks at once: who they are, what they wait on, and ending them.
+*/
+#ifndef CP_RUNTIME_PARKED_H
+#define CP_RUNTIME_PARKED_H
+
+#include "compat.h"
+#include "runtime/task.h"
+
+/*
+** Pushes a record of kind deadlock that lists every parked task (RECORD_UV_PARKED).   [-0, +1, -]
+*/
+void parked_push_deadlock(runtime *rt, lua_State *L, const char *message);
+
+/* Asks every live task to end, because the run does.   [-0, +0, -] */
+void parked_cancel_all(runtime *rt, lua_State *L);
+
+/* Wakes every parked task with a deadlock panic.   [-0, +0, -] */
+void parked_wake_all(runtime *rt, lua_State *L);
+
+/* Ends every task as it is, without running anything of it.   [-0, +0, -] */
+void parked_abandon_all(runtime *rt, lua_State *L);
+
+/* Pushes an array of the live tasks in order of spawning.   [-0, +1, m] */
+void parked_push_tasks(runtime *rt, lua_State *L);
+
+/* Pushes where the task stands, "file:line" of its innermost Lua function, "?" if none. [-0, +1, m] */
+void parked_push_where(lua_State *L, const task *t);
+
+/*
+** Pushes what the parked task at `index` waits on: the joined task, or "sleep", "await", ...; nil for a
+** task that does not wait.   [-0, +1, m]
+*/
+void parked_push_waiting_on(runtime *rt, lua_State *L, const task *t);
+
+/* The same as text: "sleep", `join of task 3 "reader"`.   [-0, +1, m] */
+void parked_push_wait_text(lua_State *L, const task *t);
+
+#endif

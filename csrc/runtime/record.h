@@ -1,0 +1,125 @@
+/*
+** The panic record: the immutable account of one panic (docs/panic-record.md lists what scripts see).
+** It is one userdata: a C struct with the captured stack in place, and user values for the Lua values
+** that it refers to. Capturing walks the stack once and makes no string; text is made when asked for.
+*/
+#ifndef CP_RUNTIME_RECORD_H
+#define CP_RUNTIME_RECORD_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "core/base.h"
+
+struct runtime;
+
+/* Bounds of one record; what is left out is counted, never silently dropped. */
+#define RECORD_FRAMES_INNER 40 /* kept from the point of the panic outwards */
+#define RECORD_FRAMES_OUTER 20 /* kept from the other end, when there are more than both */
+#define RECORD_MAX_CHAIN 16    /* replaced panics kept, the newest */
+#define RECORD_MAX_ANCESTORS 32
+#define RECORD_MAX_PARKED 100  /* tasks that a deadlock lists */
+#define RECORD_MAX_TEXT 4096   /* bytes of one value's text */
+#define RECORD_MAX_DEPTH 4     /* nested tables of a value in to_table() */
+#define RECORD_MAX_ITEMS 64    /* entries of one table in to_table() */
+
+typedef enum record_kind {
+  RECORD_PANIC,     /* co.panic(v) */
+  RECORD_ERROR,     /* error(v), or raised by the VM or a library */
+  RECORD_MEMORY,    /* not enough memory */
+  RECORD_DEADLOCK,  /* every task asleep, nothing to wake them */
+  RECORD_GOEXIT,    /* co.goexit(): runs deferred calls, recover does not stop it */
+  RECORD_CANCELLED, /* task:cancel() or the run's end: likewise */
+} record_kind;
+
+/* Who asked for a cancellation. */
+typedef enum cancel_source { CANCEL_NONE, CANCEL_EXPLICIT, CANCEL_SHUTDOWN } cancel_source;
+
+/*
+** One activation. The strings belong to the functions anchored in the record's user values (or are the
+** VM's own constants), so they live as long as the record.
+*/
+typedef struct record_frame {
+  const char *source; /* chunk name as Lua has it: "@path", "=literal", program text; "=[C]" for C */
+  const char *name;   /* NULL when the VM can't tell */
+  const char *what;   /* "Lua", "C" or "main" */
+  int line;           /* current line; -1 for C */
+  int line_defined;
+} record_frame;
+
+/* The record's user values. */
+enum {
+  RECORD_UV_VALUE = 1, /* what was raised, the identical value */
+  RECORD_UV_TASK,      /* the task that panicked, or nil outside tasks */
+  RECORD_UV_LINK,      /* the record that this one replaced, or nil */
+  RECORD_UV_CAUSE,     /* the awaited task's record, or nil */
+  RECORD_UV_PARKED,    /* kind deadlock: array of parked tasks, or nil */
+  RECORD_UV_CACHE,     /* table of fields already computed, or nil */
+  RECORD_UV_FUNCTIONS  /* from here on: the functions that own the frames' strings */
+};
+
+typedef struct record {
+  const void *magic; /* &record_magic: what tells a record from any other userdata */
+  struct runtime *runtime;
+  uint64_t sequence;    /* order within the runtime, from 1 */
+  int64_t time_ns;      /* wall clock, since 1970 */
+  uint8_t trace_id[16];
+  uint64_t span_id;
+  uint64_t parent_span_id; /* 0: none */
+  uint64_t task_id;        /* 0: outside tasks */
+  uint32_t chain_length;   /* panics replaced, kept or not */
+  uint32_t chain_kept;     /* links that can be followed from here */
+  uint32_t frames_omitted; /* between the inner and the outer ones */
+  uint16_t frame_count;
+  uint16_t inner_count;    /* frames before the omitted ones; frame_count when none are */
+  uint8_t kind;            /* record_kind */
+  uint8_t task_status;     /* task_status when the record was made or the task ended by it */
+  uint8_t cancel_source;
+  bool recovered;
+  bool fatal;              /* value text begins with "fatal error: " (deadlock) */
+  record_frame frames[];
+} record;
+
+/* Makes the runtime's spare record; the record's metatable exists.   [-0, +0, m] */
+void record_open(struct runtime *rt, lua_State *L);
+
+extern const char record_magic;
+
+/*
+** The record at `index`, or NULL when there is something else.   [-0, +0, -]
+** Told by a mark in the userdata and not by the metatable's name, which would cost a look-up each time.
+*/
+record *record_test(lua_State *L, int index);
+
+/*
+** Captures the stack of `thread` as it is now, from `level` outwards (0: its running function), and
+** replaces the value on top of L's stack by a record of it.   [-1, +1, m]
+**   thread  may be L itself, or a thread that is suspended or died of an error
+**   kind    see record_kind
+** Chain, trace and task are those of the code that `thread` runs. Memory errors propagate: call it
+** protected, or through record_wrap_safe.
+*/
+void record_wrap(struct runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind);
+
+/*
+** The same, but never raises: when there is no memory, the runtime's spare record (kind memory) takes
+** the place of what could not be described.   [-1, +1, -]
+*/
+void record_wrap_safe(struct runtime *rt, lua_State *L, lua_State *thread, int level,
+                      record_kind kind);
+
+/*
+** The same with a message of ours as the value.   [-0, +1, -]
+*/
+void record_make_safe(struct runtime *rt, lua_State *L, lua_State *thread, int level,
+                      record_kind kind, const char *message);
+
+/* Whether this is an unwinding that recover does not stop. */
+static inline bool record_is_exit(const record *r) {
+  return r->kind == RECORD_GOEXIT || r->kind == RECORD_CANCELLED;
+}
+
+/* The kind's name in the API: "panic", "error", ... */
+const char *record_kind_name(const record *r);
+
+#endif

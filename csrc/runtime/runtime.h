@@ -1,0 +1,189 @@
+/*
+** The runtime: everything that belongs to one Lua universe. It is a userdata in that universe's registry
+** and (as its address) upvalue 1 of every function of the module; there are no C globals and no thread-locals.
+*/
+#ifndef CP_RUNTIME_RUNTIME_H
+#define CP_RUNTIME_RUNTIME_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "core/base.h"
+#include "core/clock.h"
+#include "core/list.h"
+#include "core/random.h"
+#include "core/timer.h"
+#include "core/wakeup.h"
+#include "runtime/record.h"
+#include "runtime/site.h"
+#include "runtime/strand.h"
+#include "runtime/trace.h"
+
+struct task;
+
+/* Threads kept for reuse after their task ended: enough for bursts, at about a kilobyte each. */
+#define THREAD_POOL_MAX 1024
+
+/* Strands kept likewise, each with its thread of values. */
+#define STRAND_POOL_MAX 1024
+
+/* How tasks' unrecovered panics that nobody claims are handled. */
+typedef enum unhandled_mode {
+  UNHANDLED_REPORT, /* the on_panic hook, or the report on stderr */
+  UNHANDLED_CRASH,  /* as Go: report, then the process ends with status 2 */
+  UNHANDLED_CALL,   /* the function given to run_with */
+} unhandled_mode;
+
+/* The user values of the runtime's userdata. */
+enum {
+  RUNTIME_UV_ON_PANIC = 1,
+  RUNTIME_UV_ON_SPAWN,
+  RUNTIME_UV_ON_EXIT,
+  RUNTIME_UV_UNHANDLED, /* the function given to run_with */
+  RUNTIME_UV_SPARE,     /* the spare record for times without memory */
+  RUNTIME_UV_FINISH,    /* driver_finish, as a closure */
+  RUNTIME_UV_COUNT = RUNTIME_UV_FINISH
+};
+
+typedef struct runtime_stats {
+  uint64_t spawned;
+  uint64_t switches;   /* resumptions of tasks */
+  uint64_t panics;     /* records made */
+  uint64_t recovered;
+  uint64_t unhandled;  /* given to the handler */
+  uint64_t cancelled;  /* tasks that ended so */
+  uint64_t leaked;
+  uint64_t timers;     /* started */
+  uint64_t steals;     /* a task ran for longer than the whole budget */
+} runtime_stats;
+
+/* A pooled coroutine: anchored in `threads` at `slot` for as long as it is in use or pooled. */
+typedef struct pooled_thread {
+  lua_State *thread;
+  int slot;
+} pooled_thread;
+
+typedef struct runtime {
+  allocator memory;
+  lua_State *main_thread; /* the universe's main thread */
+  bool closed;            /* the universe is being closed: nothing may start any more */
+
+  /* Scheduling. `current` and `host` are set while a task, or the loop, runs. */
+  struct task *current;
+  lua_State *host;      /* the thread that drives the loop; NULL: the loop is not running */
+  list ready;           /* tasks in FIFO order, by task.link */
+  size_t ready_count;
+  size_t live_count;    /* tasks that have not ended */
+  size_t daemon_count;  /* of these, daemons */
+  timer_heap timers;
+  task_clock clock;
+  wakeup wakeup;
+  bool spare_used;      /* the spare record was given away and is to be renewed */
+  bool shuffled;        /* run_with{seed=}: take ready tasks in random order */
+  rng order;
+  int64_t budget_ns;    /* of one round; 0: none was given */
+  uint64_t next_task_id;
+  struct task *main_task; /* of the run under way */
+
+  /* Panics that nobody has claimed yet: ended tasks by task.link, the oldest first. */
+  list unclaimed;
+  int nudges; /* cycles that the collector is to run ahead while the loop is idle */
+  unhandled_mode unhandled;
+  bool has_hook[RUNTIME_UV_COUNT + 1]; /* by user value: a hook is set */
+
+  /* Frames. */
+  strand *main_strand;  /* the main thread's; made when first needed */
+  strand *free_strands;
+  size_t free_strand_count;
+  uint64_t next_serial; /* of deferred calls */
+  uint64_t next_record;
+
+  /* Identity. */
+  id_source *ids;
+  trace_context outside; /* the context of code outside tasks */
+  unsigned continued;    /* calls of trace.continue open outside tasks: their trace is inherited */
+  site_table sites;
+
+  /* Pooled threads. */
+  pooled_thread *pool;
+  size_t pool_count;
+  size_t pool_capacity;
+
+  /* Registry references. */
+  int self_ref;    /* this userdata */
+  int tasks_ref;   /* slot -> task: anchors live tasks */
+  int threads_ref; /* slot -> thread */
+  int anchors_ref; /* strands' value threads */
+  int foreign_ref; /* weak: thread -> box of its strand */
+  int attributes_ref; /* weak: task -> attributes */
+  int unclaimed_ref;  /* weak values: task's address -> the ended task whose panic is held */
+
+  /* Functions of the base library that are in the way of nobody, or not worth a frame. */
+  lua_CFunction base_error;
+  lua_CFunction base_assert;
+  lua_CFunction base_pcall;
+  lua_CFunction base_xpcall;
+
+  runtime_stats stats;
+} runtime;
+
+/*
+** Makes the universe's runtime, or finds it, and pushes its userdata.   [-0, +1, m]
+*/
+runtime *runtime_open(lua_State *L);
+
+/* The universe's runtime, or NULL before runtime_open.   [-0, +0, -] */
+runtime *runtime_find(lua_State *L);
+
+/*
+** The runtime of the module's running C function. It is a light upvalue, which is quicker to read; the
+** registry keeps the userdata until the universe is closed.   [-0, +0, -]
+*/
+static inline runtime *runtime_of(lua_State *L) {
+  return (runtime *)lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* The runtime's clock. */
+static inline int64_t runtime_now(const runtime *rt) { return clock_now_ns(&rt->clock); }
+
+/* Pushes user value `uv` of the runtime.   [-0, +1, -] */
+void runtime_push_value(runtime *rt, lua_State *L, int uv);
+
+/* Takes the top of the stack into user value `uv`.   [-1, +0, -] */
+void runtime_set_value(runtime *rt, lua_State *L, int uv);
+
+/*
+** The strand of the code that runs on L: its task's, the main thread's, or that of somebody's coroutine;
+** made when needed.   [-0, +0, m]
+*/
+strand *runtime_make_strand(runtime *rt, lua_State *L);
+
+/* The same, or NULL when it has none yet. Never raises. */
+strand *runtime_find_strand(runtime *rt, lua_State *L);
+
+/* Pushes the box that holds the foreign coroutine L's strand.   [-0, +1, -] */
+void runtime_push_foreign_box(runtime *rt, lua_State *L);
+
+/* Gives a strand without frames back to the pool. */
+void runtime_release_strand(runtime *rt, lua_State *L, strand *s);
+
+/* Frees a strand's memory as the universe is being closed. */
+void runtime_free_strand(runtime *rt, strand *s);
+
+/* Fills the pool so that one more task finds a thread.   [-0, +0, m] */
+void runtime_reserve_thread(runtime *rt, lua_State *L);
+
+/* Takes a thread out of the pool, which has one. */
+pooled_thread runtime_take_thread(runtime *rt);
+
+/* Gives a thread that can be started again back.   [-0, +0, -] */
+void runtime_return_thread(runtime *rt, lua_State *L, pooled_thread thread);
+
+/* Lets the collector have a thread that is of no use any more.   [-0, +0, -] */
+void runtime_drop_thread(runtime *rt, lua_State *L, int slot);
+
+/* Names of the metatables in the registry. */
+#define RECORD_TYPE "coropanic.record"
+#define TASK_TYPE "coropanic.task"
+
+#endif

@@ -1,0 +1,216 @@
+#include "runtime/scheduler.h"
+
+#include <stdlib.h>
+
+#include "runtime/activation.h"
+#include "runtime/handler.h"
+#include "runtime/parked.h"
+#include "runtime/unclaimed.h"
+
+/* Seeded order looks this far into the queue: far enough to reorder, near enough to stay cheap. */
+#define SHUFFLE_WINDOW 64
+
+/* --- one round --- */
+
+static inline task *take_ready(runtime *rt) {
+  list *link;
+  if (rt->shuffled) {
+    uint64_t window = rt->ready_count < SHUFFLE_WINDOW ? rt->ready_count : SHUFFLE_WINDOW;
+    link = rt->ready.next;
+    for (uint64_t skip = rng_below(&rt->order, window); skip > 0; skip--) link = link->next;
+    list_remove(link);
+  } else {
+    link = list_take_first(&rt->ready);
+  }
+  rt->ready_count--;
+  return container_of(link, task, link);
+}
+
+static void fire_timers(runtime *rt) {
+  if (timer_heap_next_deadline(&rt->timers) == TIME_FOREVER) return;
+  int64_t now = runtime_now(rt);
+  timer *due;
+  while ((due = timer_heap_take_due(&rt->timers, now)) != NULL) {
+    task_wake(rt, container_of(due, task, timer), WAKE_TIMEOUT);
+  }
+}
+
+/* Runs each task that is ready now once, or fewer when `until_ns` comes first.   [-0, +0, -] */
+static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
+  size_t count = rt->ready_count;
+  if (rt->budget_ns == 0 && until_ns == TIME_FOREVER) {
+    while (count-- > 0) activation_resume(rt, L, take_ready(rt));
+    return;
+  }
+  int64_t now = runtime_now(rt);
+  int64_t round_end = rt->budget_ns == 0 ? TIME_FOREVER : now + rt->budget_ns;
+  while (count-- > 0 && now < until_ns && now < round_end) {
+    activation_resume(rt, L, take_ready(rt));
+    int64_t after = runtime_now(rt);
+    if (rt->budget_ns != 0 && after - now > rt->budget_ns) rt->stats.steals++;
+    now = after;
+  }
+}
+
+/* --- sleeping --- */
+
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+int64_t scheduler_next_deadline(const runtime *rt) {
+  if (rt->ready_count > 0) return runtime_now(rt);
+  return earlier(timer_heap_next_deadline(&rt->timers), unclaimed_next_deadline(rt));
+}
+
+/*
+** Nothing is ready: waits for the next deadline. False: there is none that would wake a task.
+*/
+static bool wait_for_work(runtime *rt, lua_State *L) {
+  if (timer_heap_next_deadline(&rt->timers) == TIME_FOREVER) return false;
+  if (unclaimed_nudge(rt, L)) return true;
+  int64_t next = scheduler_next_deadline(rt);
+  if (rt->clock.is_virtual) {
+    if (next > rt->clock.virtual_now_ns) rt->clock.virtual_now_ns = next;
+  } else {
+    int64_t now = runtime_now(rt);
+    if (next > now) wakeup_wait(&rt->wakeup, next - now);
+  }
+  unclaimed_expire(rt, L, runtime_now(rt));
+  return true;
+}
+
+/* --- a run --- */
+
+static bool only_daemons_left(const runtime *rt) { return rt->live_count == rt->daemon_count; }
+
+/* Whether main ended in a way that ends the run. */
+static bool main_failed(const task *main) {
+  return main->status == TASK_PANICKED || main->status == TASK_CANCELLED;
+}
+
+/* Runs rounds until the run is over. False: every task is asleep for ever.   [-0, +0, -] */
+static bool run_until_done(runtime *rt, lua_State *L, const task *main) {
+  while (!only_daemons_left(rt) && !main_failed(main)) {
+    fire_timers(rt);
+    if (rt->ready_count > 0) {
+      run_round(rt, L, TIME_FOREVER);
+      if (!list_empty(&rt->unclaimed)) unclaimed_expire(rt, L, runtime_now(rt));
+    } else if (!wait_for_work(rt, L)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Ends all tasks that are left, running their deferred calls.   [-0, +0, -] */
+static void shut_down(runtime *rt, lua_State *L) {
+  uint64_t cancelled = 0; /* of the tasks spawned, deferred calls may spawn more */
+  int rounds = 0;
+  while (rt->live_count > 0) {
+    if (cancelled != rt->next_task_id) {
+      cancelled = rt->next_task_id;
+      parked_cancel_all(rt, L);
+    }
+    fire_timers(rt);
+    if (rt->ready_count > 0) {
+      run_round(rt, L, TIME_FOREVER);
+    } else if (!wait_for_work(rt, L)) {
+      if (rounds++ < SHUTDOWN_ROUNDS) {
+        parked_wake_all(rt, L);
+      } else {
+        parked_abandon_all(rt, L);
+      }
+    }
+  }
+}
+
+static void apply_options(runtime *rt, lua_State *L, const run_options *options) {
+  rt->clock = (task_clock){.is_virtual = options->virtual_clock};
+  rt->shuffled = options->seeded;
+  if (options->seeded) rng_seed(&rt->order, options->seed);
+  rt->budget_ns = options->budget_ns;
+  rt->unhandled = options->unhandled;
+  if (options->unhandled == UNHANDLED_CALL) {
+    lua_pushvalue(L, options->unhandled_index);
+  } else {
+    lua_pushnil(L);
+  }
+  runtime_set_value(rt, L, RUNTIME_UV_UNHANDLED);
+}
+
+static void reset_options(runtime *rt, lua_State *L) {
+  static const run_options defaults = {.unhandled = UNHANDLED_REPORT};
+  apply_options(rt, L, &defaults);
+}
+
+static void check_not_running(const runtime *rt, lua_State *L, const char *name) {
+  if (rt->current != NULL) {
+    luaL_error(L, "co.%s inside a task: use co.scope to wait for tasks here, or spawn and join", name);
+  }
+  if (rt->host != NULL) luaL_error(L, "co.%s while the loop is running: not in a handler or hook", name);
+}
+
+/* Main's results, or its record, which is raised.   [-0, +results, e] */
+static int deliver(lua_State *L, const task *main, int index) {
+  if (main->status != TASK_DONE) {
+    task_push_record(L, index);
+    return lua_error(L);
+  }
+  return task_push_results(L, main, index);
+}
+
+int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *options) {
+  check_not_running(rt, L, "run");
+  if (options->virtual_clock && rt->live_count > 0) {
+    return luaL_error(L, "co.run_with: clock = \"virtual\" needs a runtime without tasks");
+  }
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  task *main = task_spawn(rt, L, arguments, &(spawn_options){.name = options->name});
+  int index = lua_gettop(L);
+  apply_options(rt, L, options);
+  rt->host = L;
+  rt->main_task = main;
+  bool stuck = !run_until_done(rt, L, main);
+  if (stuck) parked_push_deadlock(rt, L, "all tasks are asleep - deadlock!");
+  shut_down(rt, L);
+  unclaimed_flush(rt, L);
+  if (!stuck && main->status == TASK_EXITED) {
+    parked_push_deadlock(rt, L, "no tasks (main called goexit) - deadlock!");
+    stuck = true;
+  }
+  if (stuck && rt->unhandled == UNHANDLED_CRASH) handler_report(rt, L, 0);
+  rt->main_task = NULL;
+  rt->host = NULL;
+  reset_options(rt, L);
+  if (stuck) return lua_error(L);
+  return deliver(L, main, index);
+}
+
+bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
+  check_not_running(rt, L, "step");
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  rt->host = L;
+  wakeup_drain(&rt->wakeup);
+  int64_t until = budget_ns == 0 ? TIME_FOREVER : runtime_now(rt) + budget_ns;
+  do {
+    fire_timers(rt);
+    run_round(rt, L, until);
+  } while (budget_ns != 0 && rt->ready_count > 0 && runtime_now(rt) < until);
+  if (!list_empty(&rt->unclaimed)) {
+    unclaimed_expire(rt, L, runtime_now(rt));
+    if (rt->ready_count == 0) unclaimed_nudge(rt, L);
+  }
+  rt->host = NULL;
+  bool more = rt->ready_count > 0;
+  if (more) wakeup_signal(&rt->wakeup);
+  return more;
+}
+
+/* --- yielding --- */
+
+int scheduler_yield(runtime *rt, lua_State *L, task *t) {
+  t->status = TASK_READY;
+  t->wait = WAIT_YIELD;
+  list_append(&rt->ready, &t->link);
+  rt->ready_count++;
+  return lua_yieldk(L, 0, (lua_KContext)rt, task_after_wait);
+}

@@ -1,0 +1,157 @@
+/*
+** A strand is the frames of one line of execution (a task, the main thread, or somebody's coroutine) and
+** the calls deferred in them: a state machine that says what has to run next and calls nothing itself.
+** driver.c makes the calls.
+**
+** The deferred calls, the results of frames that are ending and the panics in flight are Lua values. They
+** stand on the stack of `values`, a thread that never runs, where the collector sees them and moving them
+** costs a copy. From the bottom:
+**
+**   [exit record or nil] { deferred calls of frame 0 } [outcome of frame 0] { deferred of frame 1 } ...
+**
+** A deferred call is  function, arguments..., tag  with tag = serial << DEFER_COUNT_BITS | values before it.
+** A frame has an outcome only while it runs its deferred calls:  results..., record or nil.
+*/
+#ifndef CP_RUNTIME_STRAND_H
+#define CP_RUNTIME_STRAND_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "core/base.h"
+
+struct runtime;
+
+#define DEFER_COUNT_BITS 20 /* values of one deferred call: below a million, as lua_State's own stack */
+#define DEFER_MAX_VALUES ((1 << DEFER_COUNT_BITS) - 1)
+
+typedef enum frame_kind {
+  FRAME_ENTRY,    /* a task's first activation */
+  FRAME_FUNC,     /* one call of a co.func or of co.call */
+  FRAME_DEFERRED, /* a deferred call */
+  FRAME_BLOCK,    /* the end of a block that holds a deferred call in a `<close>` variable */
+} frame_kind;
+
+/*
+**            body ends              body raises             co.goexit, cancelled
+**   BODY ───────────────▶ RETURNING        ▶ PANICKING               ▶ EXITING
+**   RETURNING, EXITING ── a deferred call panics ──▶ PANICKING
+**   PANICKING ── recovered ──▶ RETURNING, or EXITING when the strand is exiting
+**   RETURNING, PANICKING ── a deferred call exits ──▶ EXITING
+** A frame in any state but BODY is left when it has no deferred call any more.
+*/
+typedef enum frame_state { STATE_BODY, STATE_RETURNING, STATE_PANICKING, STATE_EXITING } frame_state;
+
+typedef struct frame {
+  uint32_t deferred; /* pending deferred calls */
+  uint32_t outcome;  /* index in `values` of the outcome's first value; 0 while in BODY */
+  uint32_t results;  /* of the outcome's values, how many are results; the record is the next */
+  uint32_t base;     /* index of the first frame of the driver that runs this one */
+  uint8_t kind;      /* frame_kind */
+  uint8_t state;     /* frame_state */
+} frame;
+
+typedef struct strand {
+  struct strand *next_free; /* in the runtime's pool */
+  lua_State *values;
+  frame *frames;
+  uint32_t depth; /* frames in use; the innermost is frames[depth - 1] */
+  uint32_t capacity;
+  uint32_t exit_depth; /* frames with a smaller index are being exited (goexit, cancellation) */
+  int anchor;          /* of `values`, in the runtime's anchor table */
+  bool foreign;        /* of a coroutine that somebody else made */
+  bool leaving;        /* foreign: the driver is about to leave, its to-be-closed slot has no work */
+  bool resetting;      /* the thread is being reset: `<close>`d deferred calls wait for their frame */
+} strand;
+
+/*
+** Opens a frame. False when there is no memory. One frame more than are open is always in reserve once a
+** call is deferred, so that running it needs no memory.
+*/
+bool strand_reserve_frames(strand *s, const allocator *memory, uint32_t wanted);
+
+static inline bool strand_push_frame(strand *s, const allocator *memory, frame_kind kind,
+                                     uint32_t base) {
+  if (s->depth == s->capacity && !strand_reserve_frames(s, memory, s->depth + 1)) return false;
+  s->frames[s->depth++] = (frame){.base = base, .kind = (uint8_t)kind, .state = STATE_BODY};
+  return true;
+}
+
+/* Closes the innermost frame, which has neither deferred calls nor an outcome any more. */
+static inline void strand_pop_frame(strand *s) {
+  s->depth--;
+  if (s->exit_depth > s->depth) s->exit_depth = s->depth;
+}
+
+static inline frame *strand_top(const strand *s) {
+  cp_assert(s->depth > 0);
+  return &s->frames[s->depth - 1];
+}
+
+/* Whether code in the innermost frame is to be unwound by a goexit or cancellation. */
+static inline bool strand_is_exiting(const strand *s) {
+  return s->depth <= s->exit_depth && s->exit_depth > 0;
+}
+
+/*
+** Moves the function and its arguments, the `count` values on top of L, to the innermost frame, as a
+** deferred call with this serial. False when there is no memory; L is then as it was.   [-count, +0, -]
+*/
+bool strand_defer(strand *s, const allocator *memory, lua_State *L, int count, uint64_t serial);
+
+/*
+** Ends the innermost frame's body normally: the top `results` values of L become its results. False when
+** there is no room for them; L is then as it was.   [-results, +0, -]
+*/
+bool strand_return(strand *s, lua_State *L, int results);
+
+/*
+** Ends the innermost frame's body with the record on top of L, or replaces what is in flight in it.
+**   state  PANICKING or EXITING                                                     [-1, +0, -]
+*/
+void strand_unwind(strand *s, lua_State *L, frame_state state);
+
+/* The innermost frame's panic was recovered: it returns, or goes on exiting. */
+void strand_recovered(strand *s);
+
+/* How many values the innermost frame's newest deferred call has; 0: there is none.   [-0, +0, -] */
+int strand_next_deferred(const strand *s);
+
+/* Moves that call to L, which has room.   [-0, +n, -] The frame's body has ended. */
+void strand_take_deferred(strand *s, lua_State *L);
+
+/*
+** The same for the deferred call of this serial, wherever it is pending; 0 when it is not any more.
+*/
+int strand_find_deferred(const strand *s, uint64_t serial);
+void strand_take_found(strand *s, lua_State *L, uint64_t serial);
+
+/*
+** Takes the innermost frame's outcome to L: its results (RETURNING) or the record (else). Returns the
+** number of values.   [-0, +n, -] L must have room for strand_outcome_size values.
+*/
+int strand_outcome_size(const strand *s);
+int strand_take_outcome(strand *s, lua_State *L);
+
+/* Forgets the innermost frame's outcome. */
+void strand_drop_outcome(strand *s);
+
+/* Pushes the record in flight of frame `index` to L, nil if none.   [-0, +1, -] */
+void strand_push_record(const strand *s, lua_State *L, uint32_t index);
+
+/* Pushes the newest panic in flight to L; false, and nothing pushed: none.   [-0, +(0|1), -] */
+bool strand_push_in_flight(const strand *s, lua_State *L);
+
+/* Pushes the results of frame `index`; L has room for its `results`.   [-0, +n, -] */
+void strand_push_results(const strand *s, lua_State *L, uint32_t index);
+
+/* Makes the top `count` values of L the results of frame `index`. False: no room.   [-count, +0, -] */
+bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count);
+
+/* Starts exiting every open frame, with the record on top of L.   [-1, +0, -] */
+void strand_begin_exit(strand *s, lua_State *L);
+
+/* Pushes the exit record.   [-0, +1, -] */
+void strand_push_exit(const strand *s, lua_State *L);
+
+#endif

@@ -1,0 +1,407 @@
+#include "runtime/task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/driver.h"
+#include "runtime/handler.h"
+#include "runtime/panic.h"
+#include "runtime/unclaimed.h"
+
+const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
+  if (t->name[0] != '\0') return t->name;
+  snprintf(buffer, TASK_NAME_SIZE, "task %llu", (unsigned long long)t->id);
+  return buffer;
+}
+
+const char *task_status_name(task_status status) {
+  static const char *const names[] = {
+      [TASK_READY] = "ready",       [TASK_RUNNING] = "running",     [TASK_WAITING] = "waiting",
+      [TASK_DONE] = "done",         [TASK_PANICKED] = "panicked",   [TASK_CANCELLED] = "cancelled",
+      [TASK_EXITED] = "exited",
+  };
+  return names[status];
+}
+
+const char *task_wait_name(wait_kind kind) {
+  static const char *const names[] = {
+      [WAIT_NONE] = "nothing", [WAIT_YIELD] = "yield", [WAIT_SLEEP] = "sleep",
+      [WAIT_JOIN] = "join",    [WAIT_AWAIT] = "await", [WAIT_CALLBACK] = "await",
+  };
+  return names[kind];
+}
+
+task *task_test(lua_State *L, int index) { return (task *)luaL_testudata(L, index, TASK_TYPE); }
+
+void task_push(runtime *rt, lua_State *L, const task *t) {
+  cp_assert(!task_ended(t));
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_rawgeti(L, -1, t->slot);
+  lua_remove(L, -2);
+}
+
+/* --- spawning --- */
+
+/*
+** Cuts the line of ancestors behind the nearest RECORD_MAX_ANCESTORS, every so many generations, so that
+** a task that spawns its successor for ever does not keep them all. Only ended ancestors are cut off: a
+** live one is held by the runtime anyway. The task is on top of the stack.   [-0, +0, -]
+*/
+static void trim_ancestors(lua_State *L, const task *t) {
+  if (t->generation % RECORD_MAX_ANCESTORS != 0) return;
+  lua_pushvalue(L, -1);
+  for (int i = 0; i < RECORD_MAX_ANCESTORS && lua_type(L, -1) == LUA_TUSERDATA; i++) {
+    lua_getiuservalue(L, -1, TASK_UV_PARENT);
+    lua_remove(L, -2);
+  }
+  const task *last = task_test(L, -1);
+  if (last != NULL && task_ended(last)) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, TASK_UV_PARENT);
+  }
+  lua_pop(L, 1);
+}
+
+static task *new_task(lua_State *L, const spawn_options *options) {
+  const char *name = options->name == NULL ? "" : options->name;
+  size_t name_size = strlen(name) + 1;
+  task *t = lua_newuserdatauv(L, sizeof(task) + name_size, TASK_UV_COUNT);
+  memset(t, 0, sizeof(task));
+  memcpy(t->name, name, name_size);
+  list_init(&t->link);
+  list_init(&t->live.waiters);
+  t->timer.index = TIMER_IDLE;
+  t->daemon = options->daemon;
+  luaL_setmetatable(L, TASK_TYPE);
+  return t;
+}
+
+/* What the child has of its spawner: trace and ancestors. The child is on top of the stack. */
+static void inherit(runtime *rt, lua_State *L, task *t, bool detached_trace) {
+  const task *parent = rt->current;
+  if (parent != NULL) {
+    task_push(rt, L, parent);
+    lua_setiuservalue(L, -2, TASK_UV_PARENT);
+    t->generation = parent->generation + 1;
+    trim_ancestors(L, t);
+  }
+  /* What is spawned outside tasks begins a trace of its own, unless it continues somebody's. */
+  if (detached_trace || (parent == NULL && rt->continued == 0)) {
+    t->context.trace = trace_new(rt);
+  } else {
+    trace_context *context = trace_current(rt);
+    t->context.trace = trace_retain(context->trace);
+    t->context.parent_span_id = trace_span_id(rt, context);
+  }
+}
+
+task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options) {
+  int function = lua_gettop(L) - arguments;
+  if (rt->closed) luaL_error(L, "the Lua state is being closed");
+  luaL_checkstack(L, 8, NULL);
+  runtime_reserve_thread(rt, L);
+  task *t = new_task(L, options);
+  const pooled_thread *next = &rt->pool[rt->pool_count - 1];
+  if (!lua_checkstack(next->thread, arguments + LUA_MINSTACK)) luaL_error(L, "too many arguments");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, next->slot);
+  lua_pop(L, 1);
+  inherit(rt, L, t, options->detached_trace);
+  if (t->context.trace == NULL) luaL_error(L, "not enough memory");
+  /* Nothing below raises. */
+  pooled_thread thread = runtime_take_thread(rt);
+  t->live.thread = thread.thread;
+  t->slot = thread.slot;
+  t->id = ++rt->next_task_id;
+  t->site = site_of_caller(&rt->sites, L, 1);
+  lua_insert(L, function);
+  lua_xmove(L, t->live.thread, arguments + 1);
+  rt->live_count++;
+  if (t->daemon) rt->daemon_count++;
+  rt->stats.spawned++;
+  list_append(&rt->ready, &t->link);
+  rt->ready_count++;
+  if (rt->host == NULL) wakeup_signal(&rt->wakeup);
+  handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1);
+  return t;
+}
+
+/* --- parking and waking --- */
+
+void task_wake(runtime *rt, task *t, wake_reason reason) {
+  cp_assert(t->status == TASK_WAITING);
+  list_remove(&t->link);
+  timer_heap_remove(&rt->timers, &t->timer);
+  t->status = TASK_READY;
+  t->wake = (uint8_t)reason;
+  t->joining = NULL;
+  list_append(&rt->ready, &t->link);
+  rt->ready_count++;
+  if (rt->host == NULL) wakeup_signal(&rt->wakeup);
+}
+
+int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lua_KContext context,
+              lua_KFunction continuation) {
+  task *t = rt->current;
+  if (deadline_ns != TIME_FOREVER) {
+    if (!timer_heap_add(&rt->timers, &t->timer, deadline_ns)) {
+      list_remove(&t->link);
+      return luaL_error(L, "not enough memory");
+    }
+    rt->stats.timers++;
+  }
+  t->status = TASK_WAITING;
+  t->wait = (uint8_t)kind;
+  t->wait_serial++;
+  return lua_yieldk(L, 0, context, continuation);
+}
+
+void task_unwind(runtime *rt, lua_State *L, task *t) {
+  panic_check_exit(t->live.strand, L);
+  /* Deferred calls of an exit are shielded. */
+  if (t->cancel == CANCEL_NONE) return;
+  if (t->live.strand != NULL && t->live.strand->exit_depth > 0) return;
+  cancel_source source = t->cancel;
+  t->cancel = CANCEL_NONE;
+  task_push(rt, L, t);
+  lua_getiuservalue(L, -1, TASK_UV_RESULT);
+  panic_exit(rt, L, RECORD_CANCELLED, source);
+}
+
+task *task_check_wake(runtime *rt, lua_State *L) {
+  task *t = rt->current;
+  if (t == NULL || t->live.thread != L) {
+    luaL_error(L, "this coroutine belongs to a task of coropanic: only its scheduler may resume it");
+  }
+  if (task_needs_unwinding(t)) task_unwind(rt, L, t);
+  if (t->wake == WAKE_DEADLOCK) {
+    t->wake = WAKE_READY;
+    lua_pushliteral(L, "all tasks are asleep - deadlock!");
+    record_wrap_safe(rt, L, L, 1, RECORD_DEADLOCK);
+    record_test(L, -1)->fatal = true;
+    lua_error(L);
+  }
+  return t;
+}
+
+/*
+** Pushes the name under which the function on top of the stack is found in a loaded module ("table.sort"),
+** nil if it isn't.   [-1, +1, m]
+*/
+static void push_loaded_name(lua_State *L) {
+  int function = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushnil(L);
+  while (lua_next(L, function + 1) != 0) {
+    bool is_table = lua_istable(L, -1);
+    if (is_table) lua_pushnil(L);
+    while (is_table && lua_next(L, -2) != 0) {
+      if (lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING) {
+        const char *module = lua_tostring(L, function + 2);
+        bool global = strcmp(module, LUA_GNAME) == 0;
+        lua_pushfstring(L, "%s%s%s", global ? "" : module, global ? "" : ".", lua_tostring(L, -2));
+        lua_replace(L, function);
+        lua_settop(L, function);
+        return;
+      }
+      lua_pop(L, 1);
+    }
+    lua_settop(L, function + 2);
+  }
+  lua_pushnil(L);
+  lua_replace(L, function);
+  lua_settop(L, function);
+}
+
+/* Pushes the name of the C function that keeps the code on L from suspending.   [-0, +1, m] */
+static void push_obstacle(const runtime *rt, lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "nSf", &ar);
+    lua_CFunction f = lua_tocfunction(L, -1);
+    if (*ar.what != 'C' || f == rt->base_pcall || f == rt->base_xpcall || driver_is_machinery(f)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    push_loaded_name(L);
+    if (lua_isnil(L, -1)) lua_pushstring(L, ar.name == NULL ? "?" : ar.name);
+    return;
+  }
+  lua_pushliteral(L, "a metamethod or finalizer");
+}
+
+int task_refuse_suspension(const runtime *rt, lua_State *L, const char *name) {
+  const task *t = rt->current;
+  if (t == NULL) {
+    return luaL_error(L, "'%s' outside a task: start one with co.run or co.spawn", name);
+  }
+  if (t->live.thread != L) {
+    return luaL_error(L, "'%s' inside a coroutine that coropanic did not make: "
+                         "do this in a task of its own (co.spawn) and join it", name);
+  }
+  push_obstacle(rt, L);
+  return luaL_error(L, "'%s' can not suspend here: the C function '%s' is in the way; "
+                       "call co.%s before or after it", name, lua_tostring(L, -1), name);
+}
+
+int task_after_wait(lua_State *L, int status, lua_KContext runtime_address) {
+  (void)status;
+  runtime *rt = (runtime *)runtime_address;
+  const task *t = rt->current;
+  bool quiet = t != NULL && t->live.thread == L && !task_needs_unwinding(t) && t->wake != WAKE_DEADLOCK;
+  if (!quiet) task_check_wake(rt, L);
+  return 0;
+}
+
+bool task_cancel(runtime *rt, lua_State *L, task *t, cancel_source source) {
+  if (task_ended(t)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  if (t->cancel != CANCEL_NONE) {
+    lua_pop(L, 1);
+    return true;
+  }
+  t->cancel = (uint8_t)source;
+  task_push(rt, L, t);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, TASK_UV_RESULT);
+  lua_pop(L, 1);
+  bool shielded = t->live.strand != NULL && t->live.strand->exit_depth > 0;
+  if (t->status == TASK_WAITING && !shielded) task_wake(rt, t, WAKE_CANCELLED);
+  return true;
+}
+
+/* --- ending --- */
+
+/* (task, results...) → a table of the results; protected. */
+static int pack_results(lua_State *L) {
+  int results = lua_gettop(L) - 1;
+  lua_createtable(L, results, 0);
+  lua_insert(L, 2);
+  for (int i = results; i >= 1; i--) lua_rawseti(L, 2, i);
+  return 1;
+}
+
+/*
+** Keeps the `values` results on top of L in the task at `index`. False: there is no memory to keep them,
+** and what says so is on top instead.   [-values, +(0|1), -]
+*/
+static bool keep_results(lua_State *L, task *t, int index, int values) {
+  t->results = values;
+  if (values == 0) {
+    lua_pushnil(L);
+  } else if (values > 1) {
+    int first = lua_gettop(L) - values + 1;
+    lua_pushcfunction(L, pack_results);
+    lua_insert(L, first);
+    lua_pushvalue(L, index);
+    lua_insert(L, first + 1);
+    if (lua_pcall(L, values + 1, 1, 0) != LUA_OK) return false;
+  }
+  lua_setiuservalue(L, index, TASK_UV_RESULT);
+  return true;
+}
+
+static void wake_waiters(runtime *rt, task *t) {
+  list *link;
+  while ((link = list_take_first(&t->live.waiters)) != NULL) {
+    task_wake(rt, container_of(link, task, link), WAKE_READY);
+  }
+}
+
+/* Takes the task out of everything that runs; what is left is its account. */
+static void retire(runtime *rt, lua_State *L, task *t) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, t->slot);
+  lua_pop(L, 1);
+  timer_heap_remove(&rt->timers, &t->timer);
+  if (t->live.strand != NULL) {
+    runtime_release_strand(rt, L, t->live.strand);
+  }
+  if (t->lost) {
+    runtime_drop_thread(rt, L, t->slot);
+  } else {
+    runtime_return_thread(rt, L, (pooled_thread){.thread = t->live.thread, .slot = t->slot});
+  }
+  memcpy(t->ended.trace_id, t->context.trace->trace_id, sizeof(t->ended.trace_id));
+  trace_release(rt, t->context.trace);
+  t->context.trace = NULL;
+  rt->live_count--;
+  if (t->daemon) rt->daemon_count--;
+}
+
+/* Passes the record of an ended task, on top of the stack, to whom it concerns.   [-1, +0, -] */
+static void pass_on(runtime *rt, lua_State *L, task *t, int index, bool awaited) {
+  bool held = t->status == TASK_PANICKED && !awaited && t != rt->main_task;
+  if (rt->unhandled == UNHANDLED_CRASH && t->status == TASK_PANICKED) {
+    handler_report(rt, L, index);
+  } else if (held) {
+    unclaimed_hold(rt, L, t, index);
+  } else {
+    t->claimed = true;
+    lua_setiuservalue(L, index, TASK_UV_RESULT);
+  }
+}
+
+void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values) {
+  task_push(rt, L, t);
+  int index = lua_gettop(L) - values;
+  lua_insert(L, index);
+  if (status == TASK_DONE && !keep_results(L, t, index, values)) {
+    record_wrap_safe(rt, L, L, 0, RECORD_MEMORY);
+    status = TASK_PANICKED;
+  }
+  bool awaited = !list_empty(&t->live.waiters);
+  wake_waiters(rt, t);
+  list_remove(&t->link);
+  retire(rt, L, t);
+  t->status = (uint8_t)status;
+  if (status != TASK_DONE) {
+    record_test(L, -1)->task_status = (uint8_t)status;
+    pass_on(rt, L, t, index, awaited);
+  }
+  if (status == TASK_CANCELLED) rt->stats.cancelled++;
+  handler_run_hook(rt, L, RUNTIME_UV_ON_EXIT, index);
+  lua_settop(L, index - 1);
+}
+
+void task_push_record(lua_State *L, int index) {
+  lua_getiuservalue(L, index, TASK_UV_RESULT);
+  if (record_test(L, -1) != NULL) return;
+  /* A guard stands before the record of a panic that nobody has claimed. */
+  lua_getiuservalue(L, -1, 1);
+  lua_remove(L, -2);
+}
+
+int task_push_results(lua_State *L, const task *t, int index) {
+  int results = t->results;
+  if (results == 0) return 0;
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, results + 1, "too many results");
+  lua_getiuservalue(L, index, TASK_UV_RESULT);
+  if (results == 1) return 1;
+  int table = lua_gettop(L);
+  for (int i = 1; i <= results; i++) lua_rawgeti(L, table, i);
+  lua_remove(L, table);
+  return results;
+}
+
+void task_close_all(runtime *rt, lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_Unsigned count = lua_rawlen(L, -1);
+  for (lua_Unsigned i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, (lua_Integer)i);
+    task *t = task_test(L, -1);
+    if (t != NULL && !task_ended(t)) {
+      if (t->live.strand != NULL) runtime_free_strand(rt, t->live.strand);
+      t->live.strand = NULL;
+      trace_release(rt, t->context.trace);
+      t->context.trace = NULL;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}

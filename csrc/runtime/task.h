@@ -1,0 +1,182 @@
+/*
+** A task: a coroutine that the scheduler owns. It is one userdata, collected like any other object once
+** it has ended and nobody holds it; until then the runtime anchors it.
+**
+**            spawn            taken from the queue
+**   (none) ────────▶ READY ───────────────────────▶ RUNNING ──▶ DONE, PANICKED, CANCELLED, EXITED
+**                      ▲                              │
+**                      └── task_wake ── WAITING ◀── task_park
+**
+** Every way to end goes through task_end (task.c).
+*/
+#ifndef CP_RUNTIME_TASK_H
+#define CP_RUNTIME_TASK_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "core/list.h"
+#include "core/timer.h"
+#include "runtime/runtime.h"
+
+typedef enum task_status {
+  TASK_READY,
+  TASK_RUNNING,
+  TASK_WAITING,
+  TASK_DONE,      /* returned */
+  TASK_PANICKED,  /* by an unrecovered panic */
+  TASK_CANCELLED,
+  TASK_EXITED,    /* by goexit */
+} task_status;
+
+/* What a task waits for; names the suspension point in reports. */
+typedef enum wait_kind { WAIT_NONE, WAIT_YIELD, WAIT_SLEEP, WAIT_JOIN, WAIT_AWAIT, WAIT_CALLBACK } wait_kind;
+
+/* Why a task was woken; what the suspended operation does next depends on this alone. */
+typedef enum wake_reason { WAKE_READY, WAKE_TIMEOUT, WAKE_CANCELLED, WAKE_DEADLOCK } wake_reason;
+
+/* The task's user values. */
+enum {
+  TASK_UV_PARENT = 1, /* the spawner, or nil */
+  TASK_UV_RESULT,     /* before the end: the reason of its cancellation; after it: nil, the result, a
+                         table of results with n, the record, or an unclaimed panic's guard */
+  TASK_UV_COUNT = TASK_UV_RESULT
+};
+
+typedef struct task {
+  list link; /* the one queue that it is in: ready, another's waiters, or unclaimed */
+  union {
+    struct {
+      lua_State *thread;
+      strand *strand; /* NULL until a frame needs more than the bare entry */
+      list waiters;   /* tasks parked in join or await of this one, by link */
+    } live;
+    struct {
+      int64_t unclaimed_until_ns;
+      uint8_t trace_id[16];
+    } ended;
+  };
+  trace_context context; /* its trace is NULL once ended */
+  uint64_t id;           /* from 1, never reused */
+  const site *site;      /* where it was spawned */
+  struct task *joining;  /* the task that it is parked on, if that is what it waits for */
+  timer timer;
+  int slot;             /* in runtime.tasks and runtime.threads */
+  int results;          /* DONE: how many */
+  uint32_t generation;  /* ancestors, kept or not */
+  uint32_t wait_serial; /* counts parks, so that a late wake-up finds nobody */
+  uint8_t status;       /* task_status */
+  uint8_t wait;         /* wait_kind */
+  uint8_t wake;         /* wake_reason of the last wake-up */
+  uint8_t cancel;       /* cancel_source of a request not yet raised, or CANCEL_NONE */
+  uint8_t epilogues;    /* attempts to run the entry frame's deferred calls */
+  bool daemon;
+  bool started;
+  bool lost;    /* its thread was closed from outside or yielded by itself, and is not to be reused */
+  bool claimed; /* somebody was given the panic: join, await, run or the handler */
+  char name[];  /* "": unnamed, shown as "task <id>" */
+} task;
+
+static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
+
+/* Room for the name of an unnamed task. */
+#define TASK_NAME_SIZE 32
+
+/* The task's name; `buffer` is used when it has none of its own. */
+const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]);
+
+/* The strand of the code that runs on L; see runtime_make_strand.   [-0, +0, m] */
+static inline strand *task_strand_of(runtime *rt, lua_State *L) {
+  const task *t = rt->current;
+  if (t != NULL && t->live.thread == L && t->live.strand != NULL) return t->live.strand;
+  return runtime_make_strand(rt, L);
+}
+
+/* "ready", "running", ... as `t:status()` gives it. */
+const char *task_status_name(task_status status);
+
+/* What a wait is called in reports: "sleep", "join", ... */
+const char *task_wait_name(wait_kind kind);
+
+/* The task at `index`, or NULL when there is something else.   [-0, +0, -] */
+task *task_test(lua_State *L, int index);
+
+/* Pushes a live task.   [-0, +1, -] */
+void task_push(runtime *rt, lua_State *L, const task *t);
+
+typedef struct spawn_options {
+  const char *name; /* NULL or "": unnamed */
+  bool daemon;
+  bool detached_trace;
+} spawn_options;
+
+/*
+** Makes a task of the function and its `arguments` on top of the stack, ready to run, and pushes it.
+**   [-(arguments + 1), +1, m]
+** Its parent is the current task; its context is the current one's, unless the trace is detached.
+*/
+task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options);
+
+/*
+** Ends the task: the one way out, however it came to its end.   [-values, +0, -]
+** Takes from L's stack what the status asks for: the `values` results (DONE), or the record (else).
+** Wakes whoever waits for it; passes on what nobody waits for. Never raises.
+*/
+void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values);
+
+/* Pushes the record of the task at `index`, which did not end well.   [-0, +1, -] */
+void task_push_record(lua_State *L, int index);
+
+/* Pushes the results of the task at `index`, which is DONE, and returns their count.   [-0, +n, e] */
+int task_push_results(lua_State *L, const task *t, int index);
+
+/* Whether a cancellation or exit may have to be raised at the task's next suspension point. */
+static inline bool task_needs_unwinding(const task *t) {
+  return t->cancel != CANCEL_NONE || (t->live.strand != NULL && t->live.strand->exit_depth > 0);
+}
+
+/* Raises what task_needs_unwinding saw, if the running frame is not shielded from it. */
+void task_unwind(runtime *rt, lua_State *L, task *t);
+
+/* Raises why the code that runs on L can't suspend. */
+int task_refuse_suspension(const runtime *rt, lua_State *L, const char *name);
+
+/*
+** Raises unless the code that runs on L may suspend: it must be a task's own and no C function may be in
+** the way. Returns the task. Raises the pending cancellation, if any, as every suspension point does.
+**   name  the API function, for the message
+*/
+static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *name) {
+  task *t = rt->current;
+  if (t == NULL || t->live.thread != L || !lua_isyieldable(L)) task_refuse_suspension(rt, L, name);
+  if (task_needs_unwinding(t)) task_unwind(rt, L, t);
+  return t;
+}
+
+/*
+** Parks the current task; to be returned from a C function.   [-0, +0, e]
+**   deadline_ns   TIME_FOREVER for none
+**   continuation  runs on wake; it must call task_check_wake first
+*/
+int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lua_KContext context,
+              lua_KFunction continuation);
+
+/* The current task, on waking: raises what it was woken with (cancellation, deadlock). */
+task *task_check_wake(runtime *rt, lua_State *L);
+
+/* The continuation of waits that return nothing. The context is the runtime. */
+int task_after_wait(lua_State *L, int status, lua_KContext runtime_address);
+
+/* Makes a parked task ready. Never raises. */
+void task_wake(runtime *rt, task *t, wake_reason reason);
+
+/*
+** Asks a live task to end. The reason is on top of the stack.   [-1, +0, -]
+** Level-triggered: raised at every suspension point until the task ends. False: it had ended already.
+*/
+bool task_cancel(runtime *rt, lua_State *L, task *t, cancel_source source);
+
+/* The universe is being closed: frees what live tasks own.   [-0, +0, -] */
+void task_close_all(runtime *rt, lua_State *L);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+** Trace identity: which request this is. A `trace` is one request's part in this process (what came
+*in
+** with it, or what was made for it), shared and counted by every task that works for it; each task
+*adds
+** its own span id, made when somebody first asks for it.
+*/
+#ifndef CP_RUNTIME_TRACE_H
+#define CP_RUNTIME_TRACE_H
+
+#include <stdbool.h>
+
+#include "core/base.h"
+#include "core/traceparent.h"
+
+struct runtime;
+
+typedef struct trace {
+  uint32_t references;
+  uint8_t flags; /* TRACE_FLAG_SAMPLED, TRACE_FLAG_RANDOM */
+  uint16_t state_length;
+  uint8_t trace_id[16];
+  char state[]; /* tracestate, carried unchanged; state_length bytes */
+} trace;
+
+/*
+** A place in a trace: what a task (or the code outside tasks) is working for. The fields are copied
+*at
+** spawn: the same trace, the spawner's span as parent, a span of its own that is made on demand.
+*/
+typedef struct trace_context {
+  trace *trace;            /* counted; NULL only before a first id was needed outside tasks */
+  uint64_t span_id;        /* 0: not made yet */
+  uint64_t parent_span_id; /* 0: none */
+} trace_context;
+
+/* A new trace with random ids (W3C level 2: random flag set, sampled). NULL: no memory.
+ * References: 1. */
+trace *trace_new(struct runtime *rt);
+
+/*
+** A trace that came from elsewhere; its tracestate has at most TRACESTATE_MAX_LENGTH bytes. NULL:
+*no
+** memory, or the universe is being closed (as for trace_new). References: 1.
+*/
+trace *trace_continue(struct runtime *rt, const traceparent *parent, const char *state,
+                      size_t length);
+
+static inline trace *trace_retain(trace *t) {
+  t->references++;
+  return t;
+}
+
+/* Drops one reference; frees at none. NULL is harmless. */
+void trace_release(struct runtime *rt, trace *t);
+
+/* The context of the code that runs now: the current task's, or the one outside tasks. */
+trace_context *trace_current(struct runtime *rt);
+
+/* Makes the trace if there is none yet. False: no memory. */
+bool trace_ensure(struct runtime *rt, trace_context *context);
+
+/* The context's span id, made now if it was not needed before. */
+uint64_t trace_span_id(struct runtime *rt, trace_context *context);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+** Panics that nobody has claimed yet. A task that panics while somebody waits for it is theirs to handle.
+** Else its panic is held, since whoever spawned it may be busy joining its siblings, and goes to the
+** handler as soon as nobody can come for it any more: when its handle has been collected, when the run
+** ends, and at the latest UNCLAIMED_GRACE_NS after the end, so that a handle which somebody only stores
+** never silences a panic. It is handed out once.
+*/
+#ifndef CP_RUNTIME_UNCLAIMED_H
+#define CP_RUNTIME_UNCLAIMED_H
+
+#include "compat.h"
+#include "runtime/task.h"
+
+/* By the loop's clock. While the spawner is parked in a join or await, a held panic waits on. */
+#define UNCLAIMED_GRACE_NS NS_PER_SECOND
+
+/* Metatable of the guards.   [-0, +0, m] */
+void unclaimed_open(runtime *rt, lua_State *L);
+
+/*
+** Takes charge of the panic of the ended task at `index`, whose record is on top of the stack and
+** becomes the task's result.   [-1, +0, -]
+*/
+void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index);
+
+/* Somebody was given the task's record: it is not to be reported any more. */
+void unclaimed_claim(task *t);
+
+/* Gives what is overdue to the handler.   [-0, +0, -] */
+void unclaimed_expire(runtime *rt, lua_State *L, int64_t now_ns);
+
+/* Gives everything to the handler: nobody will come any more.   [-0, +0, -] */
+void unclaimed_flush(runtime *rt, lua_State *L);
+
+/* When the next one is overdue, or TIME_FOREVER. */
+int64_t unclaimed_next_deadline(const runtime *rt);
+
+/*
+** The loop is idle while panics are held: lets the collector run ahead until it has seen every handle
+** once, in steps of its own size. False: nothing is left to do for it.   [-0, +0, -]
+*/
+bool unclaimed_nudge(runtime *rt, lua_State *L);
+
+#endif

@@ -1,0 +1,120 @@
+# coropanic: `make help` lists the targets.
+#
+# Building needs a C compiler and Lua 5.4's headers. What testing, linting and the demo need besides is
+# installed on Debian by `make setup`, which they call.
+
+LUA        ?= lua5.4
+LUA_INCDIR ?= $(firstword $(wildcard /usr/include/lua5.4 /usr/local/include/lua5.4 /usr/local/include /usr/include))
+PREFIX     ?= /usr/local
+LUA_LMOD   ?= $(PREFIX)/share/lua/5.4
+LUA_CMOD   ?= $(PREFIX)/lib/lua/5.4
+BUILD      ?= build
+VERSION    := scm
+
+CC       ?= cc
+AR       ?= ar
+OPTIMISE ?= -O2
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+CFLAGS   ?= $(OPTIMISE) -g
+FLAGS    := -std=c11 -fPIC -fvisibility=hidden -Icsrc -isystem $(LUA_INCDIR) $(WARNINGS)
+
+SOURCES  := $(sort $(wildcard csrc/core/*.c csrc/runtime/*.c csrc/lua/*.c))
+OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
+MODULE   := $(BUILD)/coropanic/core.so
+LIBRARY  := $(BUILD)/libcoropanic.a
+
+CORE_SPECS   := $(sort $(wildcard spec/core/*.c))
+CORE_SOURCES := $(sort $(wildcard csrc/core/*.c))
+
+# Scripts find the checkout's modules first.
+RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/?.lua;;" \
+          LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
+
+.PHONY: all help lib setup demo test test-all bench check format asan valgrind hostile install clean
+
+all: $(MODULE) ## build the module (the default)
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(MODULE): $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS)
+
+$(BUILD)/obj/%.o: csrc/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(OBJECTS:.o=.d)
+
+lib: $(LIBRARY) ## build the static library for C hosts
+
+# One object, in which everything but the public symbols is local: no clash with a host's names.
+$(LIBRARY): $(OBJECTS)
+	$(LD) -r -o $(BUILD)/coropanic.o $(OBJECTS)
+	objcopy --localize-hidden $(BUILD)/coropanic.o
+	rm -f $@
+	$(AR) rcs $@ $(BUILD)/coropanic.o
+
+setup: ## install what tests, linters and the demo need (Debian)
+	@./scripts/setup.sh
+
+demo: setup all ## start the example service and send it real requests
+	@$(RUN_ENV) LUA=$(LUA) ./examples/gateway/demo.sh
+
+test: setup ## build and run every test; ends with `N passed, N failed`
+	@$(MAKE) --no-print-directory test-all
+
+test-all: all lib $(BUILD)/core_spec $(BUILD)/memory_spec $(BUILD)/embed_host
+	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
+
+$(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(CORE_SPECS) $(CORE_SOURCES)
+
+# C programs that embed Lua: the failing allocator, and the example host against the static library.
+$(BUILD)/memory_spec: spec/memory/memory_spec.c $(OBJECTS)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(OBJECTS) -llua5.4 -lm
+
+$(BUILD)/embed_host: examples/embed/host.c $(LIBRARY)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) -llua5.4 -lm
+
+bench: setup all ## time the hot paths against plain Lua and a bare C loop
+	@$(MAKE) --no-print-directory $(BUILD)/floor.so
+	@$(RUN_ENV) LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;" $(LUA) bench/bench.lua
+
+$(BUILD)/floor.so: bench/floor.c
+	$(CC) $(FLAGS) $(CFLAGS) -fvisibility=default -shared -o $@ $<
+
+check: setup ## run the linters
+	@./scripts/check.sh
+
+format: ## format the C sources
+	clang-format -i csrc/*.h csrc/*/*.[ch] spec/core/*.[ch] spec/memory/*.c examples/embed/*.c bench/*.c
+
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
+
+asan: setup ## run every test under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory test-all BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" \
+	  LDFLAGS="$(SANITIZE)" TEST_PRELOAD="$(ASAN_RUNTIME)"
+
+valgrind: setup ## run every test under valgrind's memcheck
+	@TEST_WRAPPER="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
+	  $(MAKE) --no-print-directory test-all BUILD=build/valgrind CFLAGS="-O1 -g -DCP_HOSTILE"
+
+hostile: setup ## run every test with all assertions on and the collector running without pause
+	@TEST_HOSTILE=1 $(MAKE) --no-print-directory test-all BUILD=build/hostile CFLAGS="-O1 -g -DCP_HOSTILE"
+
+install: all lib ## install modules, header, static library and pkg-config file
+	install -d $(DESTDIR)$(LUA_LMOD)/coropanic $(DESTDIR)$(LUA_CMOD)/coropanic \
+	  $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 lua/coropanic/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic
+	install -m 755 $(MODULE) $(DESTDIR)$(LUA_CMOD)/coropanic
+	install -m 644 csrc/coropanic.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' csrc/coropanic.pc.in \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/coropanic.pc
+
+clean: ## remove everything that was built
+	rm -rf build

@@ -1,0 +1,25 @@
+#!/bin/bash
+# Runs the linters; fails when one has something to say.
+set -u
+cd "$(dirname "$0")/.."
+status=0
+include=$(ls -d /usr/include/lua5.4 2>/dev/null || echo /usr/local/include)
+mapfile -t sources < <(ls csrc/*/*.c)
+mapfile -t formatted < <(ls csrc/*.h csrc/*/*.[ch] spec/core/*.[ch] spec/memory/*.c examples/embed/*.c bench/*.c)
+
+echo "clang-format"
+clang-format --dry-run --Werror "${formatted[@]}" || status=1
+
+echo "clang-tidy"
+clang-tidy --quiet "${sources[@]}" -- -std=c11 -Icsrc -isystem "$include" 2>&1 |
+  grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter' || true
+[ "${PIPESTATUS[0]}" -eq 0 ] || status=1
+
+echo "cppcheck"
+cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,portability \
+  --inline-suppr --suppress=missingIncludeSystem -Icsrc csrc || status=1
+
+echo "luacheck"
+luacheck --quiet lua spec examples bench || status=1
+
+exit $status

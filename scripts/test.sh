@@ -1,0 +1,85 @@
+#!/bin/bash
+# Runs every test against $BUILD and ends with one line: N passed, N failed.
+#   TEST_WRAPPER  a command to run the programs under (valgrind ...)
+#   TEST_PRELOAD  libraries that the interpreter must load first (the sanitizers' runtimes)
+#   TEST_HOSTILE  if set, the collector runs without pause
+set -u
+
+passed=0
+failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+count() { # passed failed
+  passed=$((passed + $1))
+  failed=$((failed + $2))
+}
+
+# Runs a C test program: its last line is "name: N passed, N failed".
+run_program() {
+  ${TEST_WRAPPER:-} "$@" >"$log" 2>&1
+  local status=$?
+  cat "$log"
+  local numbers
+  numbers=$(sed -nE 's/^.*: ([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log" | tail -n 1)
+  if [ -z "$numbers" ]; then
+    echo "$1: ended with status $status and no result"
+    count 0 1
+  else
+    # shellcheck disable=SC2086
+    count $numbers
+    [ $status -eq 0 ] || [ "${numbers#* }" != 0 ] || { echo "$1: status $status"; count 0 1; }
+  fi
+}
+
+# Runs Lua with the module under test.
+run_lua() {
+  if [ -n "${TEST_PRELOAD:-}" ]; then
+    LD_PRELOAD=$TEST_PRELOAD ASAN_OPTIONS=detect_leaks=0 ${TEST_WRAPPER:-} "$LUA" "$@"
+  else
+    ${TEST_WRAPPER:-} "$LUA" "$@"
+  fi
+}
+
+run_busted() {
+  run_lua "$(command -v busted)" --output=spec/counting_output.lua >"$log" 2>&1
+  local status=$?
+  cat "$log"
+  local numbers
+  numbers=$(sed -nE 's/^busted: ([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log" | tail -n 1)
+  if [ -z "$numbers" ]; then
+    echo "busted: ended with status $status and no result"
+    count 0 1
+  else
+    # shellcheck disable=SC2086
+    count $numbers
+    [ $status -eq 0 ] || [ "${numbers#* }" != 0 ] || { echo "busted: status $status"; count 0 1; }
+  fi
+}
+
+run_luaunit() {
+  run_lua spec/embedded/luaunit_host.lua >"$log" 2>&1
+  local status=$?
+  local total failures
+  total=$(sed -nE 's/^Ran ([0-9]+) tests.*$/\1/p' "$log" | tail -n 1)
+  failures=$(sed -nE 's/^.* ([0-9]+) failures?.*$/\1/p' "$log" | tail -n 1)
+  errors=$(sed -nE 's/^.* ([0-9]+) errors?.*$/\1/p' "$log" | tail -n 1)
+  if [ -z "$total" ]; then
+    cat "$log"
+    echo "luaunit: ended with status $status and no result"
+    count 0 1
+    return
+  fi
+  failures=$((${failures:-0} + ${errors:-0}))
+  [ "$failures" -eq 0 ] && [ $status -eq 0 ] || { cat "$log"; [ "$failures" -gt 0 ] || failures=1; }
+  echo "luaunit: $((total - failures)) passed, $failures failed"
+  count $((total - failures)) "$failures"
+}
+
+run_program "$BUILD/core_spec"
+run_program "$BUILD/memory_spec"
+run_luaunit
+run_busted
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

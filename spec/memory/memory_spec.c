@@ -1,0 +1,218 @@
+/*
+** Out of memory at every allocation: each program below runs again and again in a fresh Lua state, and
+** the n-th allocation fails, for every n; once as a passing shortage (only that one fails), once as a
+** dead allocator (all that follow fail too). Afterwards memory is there again, and the runtime must be
+** usable, every deferred call must have run exactly once (at most once, if the allocator was dead: nothing
+** can be called without memory), and closing the state must free every byte.
+*/
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coropanic.h"
+
+typedef struct account {
+  size_t bytes;      /* allocated now */
+  long until_failure; /* allocations that still succeed; < 0: no failure is planned */
+  bool dead;         /* once one has failed, all fail */
+  bool failed;
+} account;
+
+static void *allocate(void *ud, void *pointer, size_t old_size, size_t new_size) {
+  account *a = ud;
+  if (pointer == NULL) old_size = 0;
+  if (new_size == 0) {
+    free(pointer);
+    a->bytes -= old_size;
+    return NULL;
+  }
+  if (new_size > old_size && a->until_failure >= 0) {
+    if (a->until_failure == 0) {
+      a->failed = true;
+      if (!a->dead) a->until_failure = -1;
+      return NULL;
+    }
+    a->until_failure--;
+  }
+  void *result = realloc(pointer, new_size);
+  if (result != NULL) a->bytes += new_size - old_size;
+  return result;
+}
+
+/* What all programs share. `deferred()` defers a call that is counted when it is registered and run. */
+static const char prelude[] =
+    "registered, ran = 0, 0\n"
+    "function deferred(co) co.defer(function() ran = ran + 1 end) registered = registered + 1 end\n";
+
+typedef struct program {
+  const char *name;
+  const char *text;
+} program;
+
+static const program programs[] = {
+    {"spawns and joins",
+     "return function(co) return co.run(function()\n"
+     "  local t = co.spawn(function(...) deferred(co) co.yield() return ... end, 1, 2, 3)\n"
+     "  local u = co.spawn_with({name = 'named', attributes = {}}, function() deferred(co) end)\n"
+     "  return t:join(), u:await() end) end"},
+    {"panics and recovers",
+     "return function(co)\n"
+     "  local f = co.func(function() deferred(co)\n"
+     "    co.defer(function() local v, r = co.recover() co.set_results(v, r) end)\n"
+     "    deferred(co) co.panic({1}) end)\n"
+     "  for _ = 1, 2 do f() end end"},
+    {"makes records of errors and describes them",
+     "return function(co) co.run(function()\n"
+     "  local t = co.spawn(function() deferred(co) local x = nil + 1 end)\n"
+     "  local ok, r = t:join()\n"
+     "  return tostring(r), r:to_table(), r.frames, r.chain, r.stack_hash, co.dump() end) end"},
+    {"replaces panics",
+     "return function(co) return pcall(co.call, function() deferred(co)\n"
+     "  co.defer(function() co.panic('C') end) co.defer(function() co.panic('B') end)\n"
+     "  error('A') end) end"},
+    {"cancels, sleeps and exits",
+     "return function(co) co.run(function()\n"
+     "  local a = co.spawn(function() deferred(co) co.sleep(100) end)\n"
+     "  local b = co.spawn(function() deferred(co) co.goexit() end)\n"
+     "  co.sleep(0) a:cancel('enough') a:join() b:join()\n"
+     "  co.spawn(function() deferred(co) co.sleep(100) end) co.yield() error('main') end) end"},
+    {"awaits callbacks",
+     "return function(co) co.run(function()\n"
+     "  return co.await(function(resume) co.spawn(function() resume(1, 2, 3) end) end) end) end"},
+    {"deadlocks",
+     "return function(co) co.run(function() deferred(co)\n"
+     "  co.spawn(function() deferred(co) co.await(function() end) end)\n"
+     "  co.await(function() end) end) end"},
+    {"carries traces",
+     "return function(co) local h = {traceparent ="
+     " '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate = 'a=1'}\n"
+     "  return co.trace.continue(h, function() return co.trace.inject({}), co.trace.current() end) end"},
+    {"works in coroutines of others",
+     "return function(co) local w = coroutine.wrap(function()\n"
+     "  co.call(function() deferred(co) coroutine.yield() end) end) w() w()\n"
+     "  local c = coroutine.create(function() co.call(function() deferred(co) coroutine.yield() end) end)\n"
+     "  coroutine.resume(c) coroutine.close(c) end"},
+    {"leaves panics to the handler",
+     "return function(co) co.run_with({unhandled = function(r) return r.message end}, function()\n"
+     "  co.spawn(function() deferred(co) error('nobody joins') end) end) end"},
+};
+
+/* What must hold when memory is there again. */
+static const char aftermath[] =
+    "local co = require 'coropanic.core'\n"
+    "assert(registered == ran or dead and registered > ran,"
+    "  ('%d deferred, %d ran'):format(registered, ran))\n"
+    "assert(co.stats().live == 0, 'a task is left')\n"
+    "local ok, a, b = co.run(function()\n"
+    "  local t = co.spawn(function(x) return x, 'usable' end, 42) return t:join() end)\n"
+    "assert(ok and a == 42 and b == 'usable')\n"
+    "local v, r = co.call(function() co.defer(function() co.set_results(co.recover()) end)\n"
+    "  co.panic('again') end)\n"
+    "assert(v == 'again' and #tostring(r) > 0)\n";
+
+static int open_libraries(lua_State *L) {
+  luaL_openlibs(L);
+  luaL_requiref(L, "coropanic.core", luaopen_coropanic_core, 0);
+  return 0;
+}
+
+/* (text) → the program's function */
+static int load_program(lua_State *L) {
+  const char *text = lua_touserdata(L, 1);
+  if (luaL_dostring(L, prelude) != LUA_OK) return lua_error(L);
+  if (luaL_dostring(L, text) != LUA_OK) return lua_error(L);
+  return 1;
+}
+
+/* (function) Calls it with the module. */
+static int run_program(lua_State *L) {
+  luaL_requiref(L, "coropanic.core", luaopen_coropanic_core, 0);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+static int run_aftermath(lua_State *L) {
+  if (luaL_dostring(L, aftermath) != LUA_OK) return lua_error(L);
+  return 0;
+}
+
+static bool complain(const program *p, long n, lua_State *L, const char *what) {
+  const char *text = L == NULL ? "" : luaL_tolstring(L, -1, NULL);
+  fprintf(stdout, "memory: %s: allocation %ld: %s %s\n", p->name, n, what, text);
+  return false;
+}
+
+/* One life of a Lua state whose n-th allocation in the program fails. */
+static bool run_once(const program *p, long n, bool dead, bool *failed) {
+  account a = {.until_failure = -1, .dead = dead};
+  lua_State *L = lua_newstate(allocate, &a);
+  if (L == NULL) return complain(p, n, NULL, "no state");
+  bool good = true;
+  lua_pushcfunction(L, open_libraries);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) good = complain(p, n, L, "opening:");
+  lua_pushcfunction(L, load_program);
+  lua_pushlightuserdata(L, (void *)(size_t)p->text);
+  if (good && lua_pcall(L, 1, 1, 0) != LUA_OK) good = complain(p, n, L, "loading:");
+  if (good) {
+    lua_pushcfunction(L, run_program);
+    lua_insert(L, -2);
+    a.until_failure = n;
+    (void)lua_pcall(L, 1, 0, 0);
+    a.until_failure = -1;
+    lua_settop(L, 0);
+    lua_pushboolean(L, dead);
+    lua_setglobal(L, "dead");
+    lua_pushcfunction(L, run_aftermath);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) good = complain(p, n, L, "afterwards:");
+  }
+  lua_close(L);
+  if (a.bytes != 0) good = complain(p, n, NULL, "bytes are left");
+  *failed = a.failed;
+  return good;
+}
+
+/* The same while the module is being opened. */
+static bool open_once(long n, bool dead, bool *failed) {
+  static const program opening = {"opens", ""};
+  account a = {.until_failure = -1, .dead = dead};
+  lua_State *L = lua_newstate(allocate, &a);
+  if (L == NULL) return complain(&opening, n, NULL, "no state");
+  luaL_openlibs(L);
+  a.until_failure = n;
+  lua_pushcfunction(L, luaopen_coropanic_core);
+  (void)lua_pcall(L, 0, 0, 0);
+  a.until_failure = -1;
+  lua_pushcfunction(L, open_libraries);
+  bool good = true;
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) good = complain(&opening, n, L, "afterwards:");
+  lua_close(L);
+  if (a.bytes != 0) good = complain(&opening, n, NULL, "bytes are left");
+  *failed = a.failed;
+  return good;
+}
+
+int main(void) {
+  int passed = 0;
+  int failures = 0;
+  size_t count = sizeof(programs) / sizeof(programs[0]);
+  for (size_t i = 0; i <= count; i++) {
+    for (int dead = 0; dead <= 1; dead++) {
+      bool good = true;
+      bool failed = true;
+      long n = 0;
+      for (; failed && good; n++) {
+        good = i < count ? run_once(&programs[i], n, dead, &failed) : open_once(n, dead, &failed);
+      }
+      if (good && n > 1) {
+        passed++;
+      } else {
+        failures++;
+      }
+    }
+  }
+  printf("memory: %d passed, %d failed\n", passed, failures);
+  return failures == 0 ? 0 : 1;
+}

@@ -40,8 +40,35 @@ end
 
 print(("%-34s %11s %11s"):format("", "ours", "theirs"))
 
+-- Memory first, while no thread is pooled.
+do
+  local n = 10000
+  local function park_coroutine() coroutine.yield() end
+  local function park_task() co.yield() end
+  local keep = {}
+  collectgarbage() collectgarbage()
+  local before = collectgarbage "count"
+  for i = 1, n do
+    keep[i] = coroutine.create(park_coroutine)
+    coroutine.resume(keep[i])
+  end
+  collectgarbage() collectgarbage()
+  local bare = (collectgarbage "count" - before) * 1024 / n
+  local own
+  co.run(function()
+    collectgarbage() collectgarbage()
+    local start = collectgarbage "count"
+    for _ = 1, n do co.spawn(park_task) end
+    co.yield()
+    collectgarbage() collectgarbage()
+    own = (collectgarbage "count" - start) * 1024 / n
+  end)
+  print(("%-34s %8.0f B  %8.0f B    ratio %6.3f   target 1.25"):format("a parked task / a bare coroutine",
+    own, bare, own / bare))
+end
+
 for _, n in ipairs { 2, 1000, 100000 } do
-  local rounds = 400000 // n
+  local rounds = math.max(400000 // n, 20)
   local function loop(yield) while true do yield() end end
   compare(("switch, %d tasks / bare C loop"):format(n), n * rounds, function()
     co.run(function()
@@ -113,29 +140,3 @@ compare("panic, 10 frames / pcall and error", 20000, function()
 end, function()
   for _ = 1, 20000 do pcall(deep, 10, error) end
 end, "3.5 (issue of its own)")
-
-do
-  local n = 10000
-  local function park_coroutine() coroutine.yield() end
-  local function park_task() co.yield() end
-  local keep = {}
-  collectgarbage() collectgarbage()
-  local before = collectgarbage "count"
-  for i = 1, n do
-    keep[i] = coroutine.create(park_coroutine)
-    coroutine.resume(keep[i])
-  end
-  collectgarbage() collectgarbage()
-  local bare = (collectgarbage "count" - before) * 1024 / n
-  local own
-  co.run(function()
-    collectgarbage() collectgarbage()
-    local start = collectgarbage "count"
-    for _ = 1, n do co.spawn(park_task) end
-    co.yield()
-    collectgarbage() collectgarbage()
-    own = (collectgarbage "count" - start) * 1024 / n
-  end)
-  print(("%-34s %8.0f B  %8.0f B    ratio %6.3f   target 1.25"):format("a parked task / a bare coroutine",
-    own, bare, own / bare))
-end

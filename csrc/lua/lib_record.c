@@ -30,6 +30,21 @@ static int record_tostring(lua_State *L) {
   return 1;
 }
 
+/* Code that has always put error strings together goes on to work: a record stands for its message. */
+static int record_concat(lua_State *L) {
+  for (int i = 1; i <= 2; i++) {
+    if (record_test(L, i) != NULL) {
+      report_push_message(L, i);
+    } else if (lua_isstring(L, i)) {
+      lua_pushvalue(L, i);
+    } else {
+      return luaL_error(L, "attempt to concatenate a %s value", luaL_typename(L, i));
+    }
+  }
+  lua_concat(L, 2);
+  return 1;
+}
+
 static int record_to_table(lua_State *L) {
   check_record(L, "to_table");
   record_table_push(L, 1);
@@ -39,11 +54,15 @@ static int record_to_table(lua_State *L) {
 void lib_record_open(lua_State *L, runtime *rt) {
   static const luaL_Reg methods[] = {{"to_table", record_to_table}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
-      {"__newindex", record_newindex}, {"__tostring", record_tostring}, {NULL, NULL}};
+      {"__newindex", record_newindex},
+      {"__tostring", record_tostring},
+      {"__concat", record_concat},
+      {NULL, NULL},
+  };
   luaL_newmetatable(L, RECORD_TYPE);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->self_ref);
+  lua_pushlightuserdata(L, rt);
   luaL_setfuncs(L, metamethods, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->self_ref);
+  lua_pushlightuserdata(L, rt);
   luaL_newlibtable(L, methods);
   lua_pushvalue(L, -2);
   luaL_setfuncs(L, methods, 1);

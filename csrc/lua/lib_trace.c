@@ -204,8 +204,8 @@ static int guard_close(lua_State *L) {
 }
 
 /*
-** The coroutine was dropped while suspended, and its task (a generator's) may have gone on to another
-** trace since.
+** The coroutine was dropped while suspended, and its task (a generator's) may have gone on to
+** another trace since.
 */
 static int guard_collect(lua_State *L) {
   leave_trace(runtime_of(L), L, 1, false);
@@ -297,8 +297,9 @@ static int after_continue(lua_State *L, int status, lua_KContext context) {
 }
 
 /*
-** Not a pcall: frames further out are to see the stack at the point of the panic. A context belongs to a
-** task, not to a coroutine: a generator that yields out of `fn` leaves its task under this trace.
+** Not a pcall: frames further out are to see the stack at the point of the panic. A context belongs
+** to a task, not to a coroutine: a generator that yields out of `fn` leaves its task under this
+** trace.
 */
 static int trace_continue_call(lua_State *L) {
   runtime *rt = runtime_of(L);

@@ -149,23 +149,39 @@ static bool add_entry(lua_State *L, int key, plain_state *state) {
   return true;
 }
 
-static void push_object(lua_State *L, int index, plain_state *state) {
-  lua_Integer kept = 0, left_out = 0;
-  lua_newtable(L);
+/*
+** Adds the entries of the table at `index` that are tables, or those that are not, to the table on
+*top of the
+** stack. Returns how many of them were left out.   [-0, +0, m]
+*/
+static lua_Integer add_entries(lua_State *L, int index, bool tables, lua_Integer *kept,
+                               plain_state *state) {
   int object = lua_gettop(L);
+  lua_Integer left_out = 0;
   lua_pushnil(L);
   while (lua_next(L, index)) {
-    bool room = kept < RECORD_MAX_ITEMS && take_entry(state);
-    if (room && add_entry(L, object + 1, state)) {
-      kept++;
-    } else {
-      left_out++;
+    if (lua_istable(L, -1) == tables) {
+      bool room = *kept < RECORD_MAX_ITEMS && take_entry(state);
+      if (room && add_entry(L, object + 1, state)) {
+        (*kept)++;
+      } else {
+        left_out++;
+      }
     }
     lua_pop(L, 1);
   }
+  return left_out;
+}
+
+/* Tables come last, so that a big one does not take the room of what says more in a word. */
+static void push_object(lua_State *L, int index, plain_state *state) {
+  lua_Integer kept = 0;
+  lua_newtable(L);
+  lua_Integer left_out = add_entries(L, index, false, &kept, state);
+  left_out += add_entries(L, index, true, &kept, state);
   if (left_out == 0) return;
   lua_pushfstring(L, "%I entries left out", (LUAI_UACINT)left_out);
-  lua_setfield(L, object, "...");
+  lua_setfield(L, -2, "...");
 }
 
 /* Why the table at `index` can't be shown, or NULL. */

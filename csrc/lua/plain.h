@@ -8,9 +8,10 @@
 
 #include "runtime/record.h"
 
-/* Bounds of one value, besides RECORD_MAX_DEPTH, RECORD_MAX_ITEMS and RECORD_MAX_TEXT: 64 entries
-*in four
-** levels would still be 16 million. */
+/*
+** Bounds of one value, besides RECORD_MAX_DEPTH, RECORD_MAX_ITEMS and RECORD_MAX_TEXT: 64 entries
+** in each of four levels would still be 16 million.
+*/
 #define PLAIN_MAX_ENTRIES 1024
 #define PLAIN_MAX_BYTES   65536
 #define PLAIN_MAX_KEY     256

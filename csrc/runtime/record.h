@@ -68,7 +68,6 @@ typedef struct record {
   uint64_t parent_span_id; /* 0: none */
   uint64_t task_id;        /* 0: outside tasks */
   uint32_t chain_length;   /* panics replaced, kept or not */
-  uint32_t chain_kept;     /* links that can be followed from here */
   uint32_t frames_omitted; /* between the inner and the outer ones */
   uint16_t frame_count;
   uint16_t inner_count;    /* frames before the omitted ones; frame_count when none are */

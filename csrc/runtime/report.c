@@ -75,7 +75,6 @@ static void put_found(text_writer *w, const value_text *found) {
 
 static const char *prefix_of(const record *r, const value_text *found) {
   if (found->failed || r->fatal || r->kind == RECORD_DEADLOCK) return "fatal error: ";
-  if (found->text == record_kind_name(r)) return ""; /* an exit without a reason */
   if (r->kind == RECORD_GOEXIT) return "goexit: ";
   if (r->kind == RECORD_CANCELLED) return "cancelled: ";
   return "panic: ";
@@ -86,8 +85,12 @@ static void write_link(lua_State *L, const chain *c, int i, text_writer *w) {
   value_text found;
   const record *r = record_test(L, c->first + i);
   value_text_find_message(L, c->first + i, &found);
-  text_put(w, prefix_of(r, &found));
-  put_found(w, &found);
+  if (found.text == record_kind_name(r)) {
+    text_put(w, found.text); /* an exit without a reason */
+  } else {
+    text_put(w, prefix_of(r, &found));
+    put_found(w, &found);
+  }
   if (is_repanicked(L, c, i)) {
     text_put(w, " [recovered, repanicked]");
   } else if (r->recovered) {

@@ -73,6 +73,7 @@ typedef struct runtime {
   lua_State *host;      /* the thread that drives the loop; NULL: the loop is not running */
   list ready;           /* tasks in FIFO order, by task.link */
   size_t ready_count;
+  size_t batch; /* turns left before a run looks at the clock */
   size_t live_count;    /* tasks that have not ended */
   size_t daemon_count;  /* of these, daemons */
   timer_heap timers;
@@ -87,7 +88,8 @@ typedef struct runtime {
 
   /* Panics that nobody has claimed yet: ended tasks by task.link, the oldest first. */
   list unclaimed;
-  int nudges; /* cycles that the collector is to run ahead while the loop is idle */
+  int canaries; /* garbage that the collector is to find while the loop is idle (unclaimed.c) */
+  int nudges;   /* steps spent on that since the last panic was held */
   unhandled_mode unhandled;
   bool has_hook[RUNTIME_UV_COUNT + 1]; /* by user value: a hook is set */
 

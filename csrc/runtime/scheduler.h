@@ -1,7 +1,7 @@
 /*
 ** The loop. One round:
 **
-**   timers that are due wake their tasks ──▶ each task that is ready now runs once, in order ──┐
+**   timers that are due wake their tasks ──▶ each task that is ready now runs, in turn ────────┐
 **      ▲                                                                                       │
 **      └── nothing ready: overdue panics are reported, then sleep until the next timer ◀───────┘
 **

@@ -364,6 +364,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
     pass_on(rt, L, t, index, awaited);
   }
   if (status == TASK_CANCELLED) rt->stats.cancelled++;
+  if (t == rt->main_task || rt->live_count == rt->daemon_count) rt->batch = 0;
   handler_run_hook(rt, L, RUNTIME_UV_ON_EXIT, index);
   lua_settop(L, index - 1);
 }

@@ -146,7 +146,7 @@ void text_chunk_name(char out[LUA_IDSIZE], const char *source) {
   const char *newline = strchr(source, '\n');
   size_t room =
       LUA_IDSIZE - 1 - LITERAL_LENGTH(before) - LITERAL_LENGTH(dots) - LITERAL_LENGTH(after);
-  bool whole = newline == NULL && length <= room;
+  bool whole = newline == NULL && length < room;
   if (newline != NULL) length = (size_t)(newline - source);
   if (length > room) length = room;
   snprintf(out, LUA_IDSIZE, "%s%.*s%s%s", before, (int)length, source, whole ? "" : dots, after);

@@ -11,8 +11,14 @@ enum { GUARD_UV_RECORD = 1, GUARD_UV_TASK, GUARD_UV_COUNT = GUARD_UV_TASK };
 
 #define GUARD_TYPE "coropanic.guard"
 
-/* Full cycles that are sure to have met every object that was dropped before the first began. */
-#define NUDGE_CYCLES 2
+/*
+** A canary is garbage made just before the guard. When the collector has found it, it has looked at the
+** guard's task too (finalizers run in the reverse order of creation), in whichever mode it works.
+*/
+#define CANARY_TYPE "coropanic.canary"
+
+/* Steps of the collector after which we no longer wait for a canary: those of a heap of gigabytes. */
+#define NUDGE_MAX_STEPS 1000000
 
 static task *task_of_link(list *link) { return container_of(link, task, link); }
 
@@ -41,12 +47,22 @@ static int collect_guard(lua_State *L) {
   return 0;
 }
 
-void unclaimed_open(runtime *rt, lua_State *L) {
-  luaL_newmetatable(L, GUARD_TYPE);
+static int collect_canary(lua_State *L) {
+  runtime_of(L)->canaries--;
+  return 0;
+}
+
+static void set_finalizer(runtime *rt, lua_State *L, const char *type, lua_CFunction finalizer) {
+  luaL_newmetatable(L, type);
   lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, collect_guard, 1);
+  lua_pushcclosure(L, finalizer, 1);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
+}
+
+void unclaimed_open(runtime *rt, lua_State *L) {
+  set_finalizer(rt, L, GUARD_TYPE, collect_guard);
+  set_finalizer(rt, L, CANARY_TYPE, collect_canary);
 }
 
 /* (task, record, runtime) → guard; protected. */
@@ -55,6 +71,10 @@ static int make_guard(lua_State *L) {
   const task *t = lua_touserdata(L, 1);
   lua_pushvalue(L, 1);
   set_entry(rt, L, t);
+  lua_newuserdatauv(L, 0, 0);
+  luaL_setmetatable(L, CANARY_TYPE);
+  rt->canaries++;
+  lua_pop(L, 1);
   lua_newuserdatauv(L, 0, GUARD_UV_COUNT);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, GUARD_UV_RECORD);
@@ -84,7 +104,7 @@ void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index) {
   lua_pop(L, 1);
   t->ended.unclaimed_until_ns = runtime_now(rt) + UNCLAIMED_GRACE_NS;
   list_append(&rt->unclaimed, &t->link);
-  rt->nudges = NUDGE_CYCLES;
+  rt->nudges = 0;
 }
 
 void unclaimed_claim(task *t) {
@@ -148,7 +168,9 @@ void unclaimed_flush(runtime *rt, lua_State *L) {
 }
 
 bool unclaimed_nudge(runtime *rt, lua_State *L) {
-  if (rt->nudges == 0 || list_empty(&rt->unclaimed) || !lua_gc(L, LUA_GCISRUNNING)) return false;
-  if (lua_gc(L, LUA_GCSTEP, 0)) rt->nudges--;
+  if (rt->canaries == 0 || list_empty(&rt->unclaimed) || !lua_gc(L, LUA_GCISRUNNING)) return false;
+  if (rt->nudges >= NUDGE_MAX_STEPS) return false;
+  rt->nudges++;
+  lua_gc(L, LUA_GCSTEP, 0);
   return true;
 }

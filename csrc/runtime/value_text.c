@@ -207,9 +207,8 @@ static void fill_message(lua_State *L, int index) {
   lua_rawset(L, -4);
   lua_getiuservalue(L, index, RECORD_UV_VALUE);
   find_value(L, record_test(L, index), &found);
-  /* Nothing has raised since the mark. Its key exists, so that this needs no memory; what follows
-  *may
-  ** fail and be tried again. */
+  /* Nothing has raised since the mark, and its key exists, so that this needs no memory. What
+     follows may fail and be tried again. */
   lua_pushvalue(L, -2);
   lua_pushnil(L);
   lua_rawset(L, -5);

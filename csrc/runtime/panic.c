@@ -45,19 +45,24 @@ void panic_settle(runtime *rt, lua_State *L, int status) {
   record_wrap_safe(rt, L, L, 0, kind);
 }
 
-/*
-** Whether the function that called the running C function was itself called by a driver, as a deferred
-** function is. A tail call is none: what it calls is a helper.
-*/
-static bool is_called_directly(lua_State *L) {
-  lua_Debug caller, driver;
-  if (!lua_getstack(L, 1, &caller) || !lua_getstack(L, 2, &driver)) return false;
-  lua_getinfo(L, "t", &caller);
-  if (caller.istailcall) return false;
-  lua_getinfo(L, "f", &driver);
+/* Whether the activation is the runtime's own.   [-0, +0, -] */
+static bool is_driver(lua_State *L, lua_Debug *activation) {
+  lua_getinfo(L, "f", activation);
   lua_CFunction f = lua_tocfunction(L, -1);
   lua_pop(L, 1);
   return f != NULL && driver_is_machinery(f);
+}
+
+/*
+** Whether the running C function was called by a deferred function: one that a driver has called, and not
+** the driver itself. What a tail call calls is a helper.
+*/
+static bool is_called_by_deferred(lua_State *L) {
+  lua_Debug caller;
+  lua_Debug driver;
+  if (!lua_getstack(L, 1, &caller) || !lua_getstack(L, 2, &driver)) return false;
+  lua_getinfo(L, "t", &caller);
+  return !caller.istailcall && !is_driver(L, &caller) && is_driver(L, &driver);
 }
 
 int panic_recover(runtime *rt, lua_State *L) {
@@ -66,10 +71,13 @@ int panic_recover(runtime *rt, lua_State *L) {
   lua_pushnil(L);
   if (s == NULL || s->depth < 2 || strand_top(s)->kind != FRAME_DEFERRED) return 1;
   uint32_t panicking = s->depth - 2;
-  if (s->frames[panicking].state != STATE_PANICKING || !is_called_directly(L)) return 1;
+  if (s->frames[panicking].state != STATE_PANICKING || !is_called_by_deferred(L)) return 1;
   strand_push_record(s, L, panicking);
   record *r = record_test(L, -1);
-  if (r->recovered) return 1;
+  if (r->recovered) {
+    lua_settop(L, 1);
+    return 1;
+  }
   r->recovered = true;
   rt->stats.recovered++;
   lua_getiuservalue(L, -1, RECORD_UV_VALUE);

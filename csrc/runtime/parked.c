@@ -138,7 +138,6 @@ void parked_push_deadlock(runtime *rt, lua_State *L, const char *message) {
 
 static void cancel_one(runtime *rt, lua_State *L, task *t) {
   if (t->cancel != CANCEL_NONE) return;
-  if (t->live.strand != NULL && t->live.strand->exit_depth > 0) return;
   lua_pushnil(L);
   task_cancel(rt, L, t, CANCEL_SHUTDOWN);
 }

@@ -166,6 +166,13 @@ void strand_push_record(const strand *s, lua_State *L, uint32_t index) {
   lua_xmove(s->values, L, 1);
 }
 
+bool strand_is_panicking(const strand *s) {
+  for (uint32_t i = 0; i < s->depth; i++) {
+    if (s->frames[i].state == STATE_PANICKING) return true;
+  }
+  return false;
+}
+
 bool strand_push_in_flight(const strand *s, lua_State *L) {
   for (uint32_t i = s->depth; i-- > 0;) {
     if (s->frames[i].state == STATE_PANICKING) {

@@ -139,6 +139,9 @@ void strand_drop_outcome(strand *s);
 /* Pushes the record in flight of frame `index` to L, nil if none.   [-0, +1, -] */
 void strand_push_record(const strand *s, lua_State *L, uint32_t index);
 
+/* Whether a panic is in flight. */
+bool strand_is_panicking(const strand *s);
+
 /* Pushes the newest panic in flight to L; false, and nothing pushed: none.   [-0, +(0|1), -] */
 bool strand_push_in_flight(const strand *s, lua_State *L);
 

@@ -157,11 +157,18 @@ int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lu
   return lua_yieldk(L, 0, context, continuation);
 }
 
+/*
+** Whether the task is unwinding already: the deferred calls of an exit are shielded from a cancellation,
+** and a cancellation must not take the place of a panic (if that is recovered, it is raised then).
+*/
+static bool is_shielded(const task *t) {
+  const strand *s = t->live.strand;
+  return s != NULL && (s->exit_depth > 0 || strand_is_panicking(s));
+}
+
 void task_unwind(runtime *rt, lua_State *L, task *t) {
   panic_check_exit(t->live.strand, L);
-  /* Deferred calls of an exit are shielded. */
-  if (t->cancel == CANCEL_NONE) return;
-  if (t->live.strand != NULL && t->live.strand->exit_depth > 0) return;
+  if (t->cancel == CANCEL_NONE || is_shielded(t)) return;
   cancel_source source = t->cancel;
   t->cancel = CANCEL_NONE;
   task_push(rt, L, t);
@@ -268,8 +275,7 @@ bool task_cancel(runtime *rt, lua_State *L, task *t, cancel_source source) {
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, TASK_UV_RESULT);
   lua_pop(L, 1);
-  bool shielded = t->live.strand != NULL && t->live.strand->exit_depth > 0;
-  if (t->status == TASK_WAITING && !shielded) task_wake(rt, t, WAKE_CANCELLED);
+  if (t->status == TASK_WAITING && !is_shielded(t)) task_wake(rt, t, WAKE_CANCELLED);
   return true;
 }
 

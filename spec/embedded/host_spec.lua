@@ -11,7 +11,7 @@ describe("a C host", function()
       "the orc takes step 2",
       "the orc goes home",
       "the elf drops the bow",
-      "the elf returned: false\texamples/embed/game.lua:18: out of arrows\t#trace 32",
+      "the elf returned: false\texamples/embed/game.lua:17: out of arrows\t#trace 32",
     } do
       assert.is_truthy(output:find(line, 1, true), line .. " is missing in:\n" .. output)
     end

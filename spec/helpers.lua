@@ -1,0 +1,152 @@
+--- What the specs share: runs that keep what they reported, and scripts run as processes of their own.
+
+local assert = require "luassert"
+local co = require "coropanic"
+
+local helpers = {}
+
+--- A list of lines, and a function that adds its arguments to it as one line.
+---@return string[] lines, fun(...) say
+function helpers.log()
+  local lines = {}
+  return lines, function(...)
+    local words = table.pack(...)
+    for i = 1, words.n do
+      words[i] = tostring(words[i])
+    end
+    lines[#lines + 1] = table.concat(words, " ")
+  end
+end
+
+--- Runs `fn` as the main task under the virtual clock and returns its results.
+function helpers.run(fn, ...)
+  return co.run_with({ clock = "virtual" }, fn, ...)
+end
+
+--- The same for runs in which tasks panic that nobody joins.
+---@return { record: any, task: any }[] reports  # what the handler was given, in order
+function helpers.run_reporting(fn, ...)
+  local reports = {}
+  local function unhandled(record, task)
+    reports[#reports + 1] = { record = record, task = task }
+  end
+  co.run_with({ clock = "virtual", unhandled = unhandled }, fn, ...)
+  return reports
+end
+
+--- The record of the panic that ends `fn(...)`.
+function helpers.record_of(fn, ...)
+  local ok, record = co.pcall(fn, ...)
+  if ok then
+    error("the function returned instead of panicking", 2)
+  end
+  return record
+end
+
+--- The record that a run of `fn` under the virtual clock raises.
+function helpers.record_of_run(fn, ...)
+  local ok, record = pcall(helpers.run, fn, ...)
+  if ok then
+    error("the run returned instead of raising a record", 2)
+  end
+  return record
+end
+
+--- The text of an error: a plain one's, or a record's.
+function helpers.message_of(err)
+  return type(err) == "string" and err or err.message
+end
+
+--- `file.lua:12`: where this is called, or `lines` further down.
+function helpers.here(lines)
+  local info = debug.getinfo(2, "Sl")
+  return ("%s:%d"):format(info.short_src, info.currentline + (lines or 0))
+end
+
+--- Fails unless `part` is in `text`, literally.
+function helpers.assert_contains(part, text)
+  assert(text:find(part, 1, true), ("%q is not in:\n%s"):format(part, text))
+end
+
+--- Fails if `part` is in `text`.
+function helpers.assert_lacks(part, text)
+  assert(not text:find(part, 1, true), ("%q is in:\n%s"):format(part, text))
+end
+
+--- The lines of a text, without their ends.
+function helpers.lines_of(text)
+  local lines = {}
+  for line in (text:gsub("\n$", "") .. "\n"):gmatch "(.-)\n" do
+    lines[#lines + 1] = line
+  end
+  return lines
+end
+
+--- Ends what a spec has left behind in the loop that it drove by hand.
+function helpers.end_all_tasks()
+  for _ = 1, 1000 do
+    local tasks = co.tasks()
+    if #tasks == 0 then
+      return
+    end
+    for _, task in ipairs(tasks) do
+      task:cancel "end of the spec"
+    end
+    co.step(0)
+  end
+  error "tasks are left that can not be cancelled"
+end
+
+-- Scripts as processes ------------------------------------------------------------------------------------
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function read_and_remove(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "a"
+  file:close()
+  os.remove(path)
+  return text
+end
+
+--- A program that hangs is ended, and has status 124.
+local PATIENCE_SECONDS = 120
+
+--- Runs a Lua program with the modules that this process sees.
+---@param path string
+---@param options? { terminal?: boolean, environment?: string }  # a pseudo terminal; `NAME=value ...`
+---@return { stdout: string, stderr: string, status: integer }
+function helpers.run_program(path, options)
+  options = options or {}
+  local interpreter = ("%s %s"):format(os.getenv "TEST_WRAPPER" or "", os.getenv "LUA" or "lua5.4")
+  local command = ("timeout %d %s %s"):format(PATIENCE_SECONDS, interpreter, quote(path))
+  if options.terminal then
+    command = "script --quiet --return --command " .. quote(command) .. " /dev/null"
+  end
+  local errors = os.tmpname()
+  local paths = ("env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 LUA_PATH=%s LUA_CPATH=%s %s"):format(
+    quote("./spec/?.lua;" .. package.path), quote(package.cpath), options.environment or "")
+  local pipe = assert(io.popen(("%s %s 2>%s </dev/null"):format(paths, command, errors)))
+  local stdout = pipe:read "a"
+  local _, how, status = pipe:close()
+  return {
+    stdout = stdout,
+    stderr = read_and_remove(errors),
+    status = how == "exit" and status or how .. " " .. status,
+  }
+end
+
+--- The same with the text of a program.
+function helpers.run_script(source, options)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(source))
+  file:close()
+  local result = helpers.run_program(path, options)
+  os.remove(path)
+  return result
+end
+
+return helpers

@@ -1,0 +1,239 @@
+local co = require "coropanic"
+local helpers = require "spec.helpers"
+
+describe("in a coroutine that somebody else made", function()
+  it("deferred calls run when the function returns", function()
+    local lines, say = helpers.log()
+    coroutine.wrap(co.func(function()
+      co.defer(say, "deferred")
+      say "body"
+    end))()
+    assert.same({ "body", "deferred" }, lines)
+  end)
+
+  it("a panic can be recovered", function()
+    local got
+    coroutine.wrap(co.func(function()
+      co.defer(function() got = co.recover() end)
+      co.panic "x"
+    end))()
+    assert.equal("x", got)
+  end)
+
+  it("an unrecovered panic ends the coroutine with its record", function()
+    local ok, record = coroutine.resume(coroutine.create(co.func(function() co.panic "x" end)))
+    assert.is_false(ok)
+    assert.equal("x", record.value)
+  end)
+
+  it("a function with a frame may yield, and gets what it is resumed with", function()
+    local lines, say = helpers.log()
+    local resume = coroutine.wrap(co.func(function(...)
+      co.defer(say, "deferred")
+      say("got", coroutine.yield(...))
+      return "returned"
+    end))
+    assert.same({ n = 2, "a", nil }, table.pack(resume("a", nil)))
+    assert.equal("returned", resume "b")
+    assert.same({ "got b", "deferred" }, lines)
+  end)
+
+  it("a deferred call may yield", function()
+    local lines, say = helpers.log()
+    local resume = coroutine.wrap(co.func(function()
+      co.defer(say, "second")
+      co.defer(function() say("first", coroutine.yield "yielded") end)
+      return "returned"
+    end))
+    assert.equal("yielded", resume())
+    assert.equal("returned", resume "resumed")
+    assert.same({ "first resumed", "second" }, lines)
+  end)
+
+  it("a deferred call may yield while a panic unwinds, then recover it", function()
+    local got
+    local resume = coroutine.wrap(co.func(function()
+      co.defer(function()
+        coroutine.yield()
+        got = co.recover()
+      end)
+      co.panic "x"
+    end))
+    resume()
+    resume()
+    assert.equal("x", got)
+  end)
+
+  it("the frames of coroutines that take turns are kept apart", function()
+    local lines, say = helpers.log()
+    local function start(name)
+      return coroutine.wrap(co.func(function()
+        co.defer(say, name, "first")
+        coroutine.yield()
+        co.defer(say, name, "second")
+      end))
+    end
+    local a, b = start "a", start "b"
+    a()
+    b()
+    a()
+    b()
+    assert.same({ "a second", "a first", "b second", "b first" }, lines)
+  end)
+
+  it("closing it runs the deferred calls that are pending", function()
+    local lines, say = helpers.log()
+    local thread = coroutine.create(co.func(function()
+      co.defer(say, "outer")
+      co.call(function()
+        co.defer(say, "inner")
+        coroutine.yield()
+      end)
+    end))
+    coroutine.resume(thread)
+    assert.same({}, lines)
+    coroutine.close(thread)
+    assert.same({ "inner", "outer" }, lines)
+  end)
+
+  it("each coroutine panics by itself", function()
+    local lines, say = helpers.log()
+    co.call(function()
+      co.defer(say, "outer")
+      local ok = coroutine.resume(coroutine.create(co.func(function()
+        co.defer(say, "inner")
+        co.panic "x"
+      end)))
+      say("outer goes on", ok)
+    end)
+    assert.same({ "inner", "outer goes on false", "outer" }, lines)
+  end)
+end)
+
+describe("a generator inside a task", function()
+  local function count_to(n)
+    return coroutine.wrap(function()
+      for i = 1, n do
+        coroutine.yield(i)
+      end
+    end)
+  end
+
+  it("yields to its caller in the task, not to the scheduler", function()
+    helpers.run(function()
+      local sum = 0
+      for i in count_to(10) do
+        sum = sum + i
+        co.yield()
+      end
+      assert.equal(55, sum)
+    end)
+  end)
+
+  it("runs in the task", function()
+    helpers.run(function()
+      local inside = coroutine.wrap(function() return co.current() end)()
+      assert.equal(co.current(), inside)
+    end)
+  end)
+
+  it("may spawn", function()
+    helpers.run(function()
+      local child = coroutine.wrap(function() return co.spawn(function() return "x" end) end)()
+      assert.equal(co.current(), child.parent)
+      assert.equal("x", child:await())
+    end)
+  end)
+
+  it("passes a panic on to the task, the value identical", function()
+    local value = {}
+    helpers.run(function()
+      local generate = coroutine.wrap(function() co.panic(value) end)
+      local record = helpers.record_of(function() generate() end)
+      assert.equal(value, record.value)
+    end)
+  end)
+
+  it("can not suspend the task: the error says what to do", function()
+    helpers.run(function()
+      local generate = coroutine.wrap(function() co.sleep(1) end)
+      local message = helpers.message_of(select(2, pcall(generate)))
+      helpers.assert_contains("sleep", message)
+      helpers.assert_contains("coroutine", message)
+      helpers.assert_contains("co.spawn", message)
+    end)
+  end)
+
+  it("goes on in another task", function()
+    helpers.run(function()
+      local generate = count_to(2)
+      assert.equal(1, generate())
+      assert.equal(2, co.spawn(generate):await())
+    end)
+  end)
+end)
+
+describe("coroutine.yield in a task", function()
+  it("ends the task with a record that names co.yield", function()
+    helpers.run(function()
+      local task = co.spawn(function() coroutine.yield "x" end)
+      local ok, record = task:join()
+      assert.is_false(ok)
+      helpers.assert_contains("co.yield", record.message)
+      assert.equal("panicked", task:status())
+    end)
+  end)
+
+  it("runs the deferred calls of the task", function()
+    local lines, say = helpers.log()
+    helpers.run(function()
+      co.spawn(function()
+        co.defer(say, "deferred")
+        coroutine.yield()
+        say "never"
+      end):join()
+    end)
+    assert.same({ "deferred" }, lines)
+  end)
+
+  it("leaves the other tasks alone", function()
+    local lines, say = helpers.log()
+    helpers.run(function()
+      co.spawn(coroutine.yield):join()
+      co.spawn(say, "another"):join()
+    end)
+    assert.same({ "another" }, lines)
+  end)
+end)
+
+describe("a task whose coroutine somebody else resumes", function()
+  --- Runs a task that defers `deferred`, and resumes it from outside while it is parked.
+  local function resume_from_outside(deferred)
+    local resumed, task
+    helpers.run(function()
+      local thread
+      task = co.spawn(function()
+        co.defer(deferred)
+        thread = coroutine.running()
+        co.sleep(1)
+      end)
+      co.yield()
+      resumed = table.pack(coroutine.resume(thread))
+      task:join()
+    end)
+    return resumed, task
+  end
+
+  it("gives that one an error", function()
+    local resumed = resume_from_outside(function() end)
+    assert.is_false(resumed[1])
+    helpers.assert_contains("scheduler", helpers.message_of(resumed[2]))
+  end)
+
+  it("ends, having run its deferred calls once", function()
+    local count = 0
+    local _, task = resume_from_outside(function() count = count + 1 end)
+    assert.equal("panicked", task:status())
+    assert.equal(1, count)
+  end)
+end)

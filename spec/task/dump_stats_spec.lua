@@ -1,0 +1,157 @@
+local co = require "coropanic"
+local helpers = require "spec.helpers"
+
+describe("co.tasks", function()
+  it("is a list of the tasks that have not ended, by id", function()
+    helpers.run(function()
+      local ended = co.spawn(function() end)
+      local a = co.spawn(co.sleep, 1)
+      co.yield()
+      local b = co.spawn(co.sleep, 1)
+      assert.equal("done", ended:status())
+      assert.same({ co.current(), a, b }, co.tasks())
+    end)
+  end)
+
+  it("is a snapshot: what happens later does not change it", function()
+    helpers.run(function()
+      local snapshot = co.tasks()
+      co.spawn(function() end)
+      assert.equal(1, #snapshot)
+      assert.equal(2, #co.tasks())
+    end)
+  end)
+
+  it("is empty outside a run", function() assert.same({}, co.tasks()) end)
+end)
+
+describe("co.dump", function()
+  it("is empty when there are no tasks", function() assert.equal("", co.dump()) end)
+
+  it("names each task, its status, its trace and where it was spawned", function()
+    helpers.run(function()
+      local task = co.spawn_with({ name = "worker" }, function() end)
+      local spawned_at = helpers.here(-1)
+      local dump = co.dump()
+      helpers.assert_contains(('task %d "worker" ready'):format(task.id), dump)
+      helpers.assert_contains(('task %d "main" running'):format(co.current().id), dump)
+      helpers.assert_contains(task.trace_id, dump)
+      helpers.assert_contains("spawned at " .. spawned_at, dump)
+    end)
+  end)
+
+  it("says what a parked task waits on, and where", function()
+    helpers.run(function()
+      local at
+      local sleeper = co.spawn_with({ name = "sleeper" }, function()
+        at = helpers.here(1)
+        co.sleep(1)
+      end)
+      co.spawn_with({ name = "joiner" }, function() sleeper:join() end)
+      co.yield()
+      local dump = co.dump()
+      assert.matches('"sleeper" waiting[^\n]*sleep', dump)
+      assert.matches('"joiner" waiting[^\n]*' .. ('join of task %d "sleeper"'):format(sleeper.id), dump)
+      helpers.assert_contains(at, dump)
+    end)
+  end)
+
+  it("leaves out tasks that have ended", function()
+    helpers.run(function()
+      co.spawn_with({ name = "ended" }, function() end):join()
+      helpers.assert_lacks("ended", co.dump())
+    end)
+  end)
+end)
+
+describe("co.stats", function()
+  --- By how much each counter grows while `fn` runs as main.
+  local function growth(fn)
+    local before = co.stats()
+    helpers.run(fn)
+    local after = co.stats()
+    local difference = {}
+    for name, value in pairs(after) do
+      difference[name] = value - before[name]
+    end
+    return difference
+  end
+
+  it("has a count for each of these", function()
+    local stats = co.stats()
+    for _, name in ipairs {
+      "spawned", "live", "ready", "switches", "panics", "recovered", "unhandled", "cancelled", "leaked",
+      "timers", "steals",
+    } do
+      assert.equal("integer", math.type(stats[name]), name)
+    end
+  end)
+
+  it("counts the tasks spawned, main too", function()
+    assert.equal(4, growth(function()
+      for _ = 1, 3 do
+        co.spawn(function() end)
+      end
+    end).spawned)
+  end)
+
+  it("counts the tasks that live and that are ready just now", function()
+    helpers.run(function()
+      co.spawn(co.sleep, 1)
+      co.yield()
+      co.spawn(function() end)
+      local stats = co.stats()
+      assert.equal(3, stats.live)
+      assert.equal(1, stats.ready)
+    end)
+    assert.equal(0, co.stats().live)
+    assert.equal(0, co.stats().ready)
+  end)
+
+  it("counts the switches to tasks", function()
+    assert.equal(11, growth(function()
+      for _ = 1, 10 do
+        co.yield()
+      end
+    end).switches)
+  end)
+
+  it("counts the panics, recovered or not", function()
+    local difference = growth(function()
+      co.pcall(co.panic, "x")
+      co.spawn(function()
+        co.defer(function() co.recover() end)
+        error "x"
+      end)
+    end)
+    assert.equal(2, difference.panics)
+    assert.equal(1, difference.recovered)
+  end)
+
+  it("counts the timers started", function()
+    assert.equal(2, growth(function()
+      co.sleep(1)
+      co.sleep(1)
+    end).timers)
+  end)
+
+  it("counts the steals: turns that took longer than the run's budget", function()
+    local before = co.stats().steals
+    co.run_with({ budget = 0.0001 }, function()
+      local start = os.clock()
+      while os.clock() - start < 0.005 do
+        math.abs(start)
+      end
+    end)
+    assert.equal(before + 1, co.stats().steals)
+  end)
+
+  it("is a snapshot", function()
+    helpers.run(function()
+      local stats = co.stats()
+      local spawned = stats.spawned
+      co.spawn(function() end)
+      assert.equal(spawned, stats.spawned)
+    end)
+  end)
+end)

@@ -1,0 +1,120 @@
+local co = require "coropanic"
+local helpers = require "spec.helpers"
+
+describe("a hook", function()
+  after_each(function()
+    co.on_panic(nil)
+    co.on_spawn(nil)
+    co.on_exit(nil)
+  end)
+
+  for _, name in ipairs { "on_panic", "on_spawn", "on_exit" } do
+    it(("set by %s replaces the one before, which is returned"):format(name), function()
+      local function first() end
+      local function second() end
+      assert.is_nil(co[name](first))
+      assert.equal(first, co[name](second))
+      assert.equal(second, co[name](nil))
+      assert.is_nil(co[name](nil))
+    end)
+  end
+
+  it("set by on_spawn is called with each new task", function()
+    local names = {}
+    co.on_spawn(function(task) names[#names + 1] = task.name end)
+    helpers.run(function()
+      co.spawn_with({ name = "a" }, co.spawn_with, { name = "b" }, function() end)
+    end)
+    assert.same({ "main", "a", "b" }, names)
+  end)
+
+  it("set by on_exit is called once with each task that has ended, however it ended", function()
+    local ended = {}
+    co.on_exit(function(task) ended[task.name] = (ended[task.name] or "") .. task:status() end)
+    helpers.run(function()
+      co.spawn_with({ name = "panicked" }, co.panic, "x"):join()
+      co.spawn_with({ name = "exited" }, co.goexit):join()
+      local cancelled = co.spawn_with({ name = "cancelled" }, co.sleep, 100)
+      co.spawn_with({ name = "daemon", daemon = true }, co.sleep, 100)
+      co.yield()
+      cancelled:cancel()
+    end)
+    assert.same({
+      main = "done",
+      panicked = "panicked",
+      exited = "exited",
+      cancelled = "cancelled",
+      daemon = "cancelled",
+    }, ended)
+  end)
+
+  it("set by on_exit may join the task", function()
+    local joined = {}
+    co.on_exit(function(task) joined[task.name] = select(2, task:join()) end)
+    helpers.run(function() return "main's result" end)
+    assert.same({ main = "main's result" }, joined)
+  end)
+
+  it("set by on_panic is called with the record and the task of a panic that nobody joins", function()
+    local calls = {}
+    local task
+    co.on_panic(function(...) calls[#calls + 1] = table.pack(...) end)
+    helpers.run(function() task = co.spawn(co.panic, "x") end)
+    assert.equal(1, #calls)
+    assert.equal("x", calls[1][1].value)
+    assert.equal(task, calls[1][2])
+  end)
+
+  it("set by on_panic takes the place of the report on stderr", function()
+    local result = helpers.run_script [[
+      local co = require "coropanic"
+      co.on_panic(function(record) print("hook got " .. record.value) end)
+      co.run(co.spawn, co.panic, "x")
+    ]]
+    assert.equal("hook got x\n", result.stdout)
+    assert.equal("", result.stderr)
+  end)
+
+  it("set by on_panic is not called for a joined panic", function()
+    local calls = 0
+    co.on_panic(function() calls = calls + 1 end)
+    helpers.run(function() co.spawn(co.panic, "x"):join() end)
+    assert.equal(0, calls)
+  end)
+
+  it("that is removed is not called any more", function()
+    local calls = 0
+    co.on_spawn(function() calls = calls + 1 end)
+    co.on_spawn(nil)
+    helpers.run(function() end)
+    assert.equal(0, calls)
+  end)
+
+  for _, name in ipairs { "on_spawn", "on_exit", "on_panic" } do
+    it(("set by %s that panics is reported, and the tasks go on"):format(name), function()
+      local result = helpers.run_script(([[
+        local co = require "coropanic"
+        co.%s(function() error("the hook fails", 0) end)
+        co.run(function()
+          co.spawn(co.panic, "the task fails")
+          co.sleep(0.001)
+          print "goes on"
+        end)
+      ]]):format(name))
+      assert.equal("goes on\n", result.stdout)
+      assert.equal(0, result.status)
+      helpers.assert_contains("panic: the hook fails", result.stderr)
+      helpers.assert_contains("panic: the task fails", result.stderr)
+    end)
+  end
+
+  it("can not suspend: that is reported as its panic", function()
+    local result = helpers.run_script [[
+      local co = require "coropanic"
+      co.on_exit(function() co.sleep(1) end)
+      co.run(function() print "goes on" end)
+    ]]
+    assert.equal("goes on\n", result.stdout)
+    helpers.assert_contains("sleep", result.stderr)
+  end)
+end)

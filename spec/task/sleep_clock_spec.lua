@@ -1,0 +1,163 @@
+local co = require "coropanic"
+local helpers = require "spec.helpers"
+
+describe("co.sleep", function()
+  it("suspends the task for as long as it says", function()
+    helpers.run(function()
+      local start = co.now()
+      co.sleep(2.5)
+      assert.equal(2.5, co.now() - start)
+    end)
+  end)
+
+  it("lets other tasks run", function()
+    local lines, say = helpers.log()
+    helpers.run(function()
+      co.spawn(say, "another")
+      co.sleep(1)
+      say "awake"
+    end)
+    assert.same({ "another", "awake" }, lines)
+  end)
+
+  it("wakes tasks in the order of their deadlines", function()
+    local lines, say = helpers.log()
+    helpers.run(function()
+      for _, seconds in ipairs { 3, 1, 2 } do
+        co.spawn(function()
+          co.sleep(seconds)
+          say(seconds)
+        end)
+      end
+    end)
+    assert.same({ "1", "2", "3" }, lines)
+  end)
+
+  it("wakes thousands of tasks in the order of their deadlines", function()
+    local woken = {}
+    helpers.run(function()
+      for i = 1, 3000 do
+        local seconds = (i * 7919) % 3000 + 1
+        co.spawn(function()
+          co.sleep(seconds)
+          woken[#woken + 1] = seconds
+        end)
+      end
+    end)
+    local expected = {}
+    for i = 1, 3000 do
+      expected[i] = i
+    end
+    assert.same(expected, woken)
+  end)
+
+  it("wakes tasks of the same deadline in the order in which they went to sleep", function()
+    local lines, say = helpers.log()
+    helpers.run(function()
+      for i = 1, 20 do
+        co.spawn(function()
+          co.sleep(1)
+          say(i)
+        end)
+      end
+    end)
+    local expected = {}
+    for i = 1, 20 do
+      expected[i] = tostring(i)
+    end
+    assert.same(expected, lines)
+  end)
+
+  it("of 0 is a turn of the others", function()
+    local lines, say = helpers.log()
+    helpers.run(function()
+      co.spawn(say, "another")
+      co.sleep(0)
+      say "awake"
+    end)
+    assert.same({ "another", "awake" }, lines)
+  end)
+
+  it("returns nothing", function()
+    helpers.run(function() assert.equal(0, select("#", co.sleep(1))) end)
+  end)
+
+  it("accepts years", function()
+    helpers.run(function()
+      local start = co.now()
+      co.sleep(10 ^ 9)
+      assert.equal(10 ^ 9, co.now() - start)
+    end)
+  end)
+
+  it("accepts an hour that nobody waits for", function()
+    helpers.run(function()
+      co.spawn_with({ daemon = true }, co.sleep, 3600)
+      co.yield()
+    end)
+    assert.same({}, co.tasks())
+  end)
+end)
+
+describe("the virtual clock", function()
+  it("stands still while tasks are ready", function()
+    helpers.run(function()
+      co.spawn(co.sleep, 1)
+      local start = co.now()
+      for _ = 1, 1000 do
+        co.yield()
+      end
+      assert.equal(start, co.now())
+    end)
+  end)
+
+  it("jumps to the next timer when all tasks are parked", function()
+    local times = {}
+    helpers.run(function()
+      local start = co.now()
+      for _, seconds in ipairs { 10, 20, 40 } do
+        co.spawn(function()
+          co.sleep(seconds)
+          times[#times + 1] = co.now() - start
+        end)
+      end
+    end)
+    assert.same({ 10, 20, 40 }, times)
+  end)
+
+  it("is the clock of time-outs too", function()
+    helpers.run(function()
+      local start = co.now()
+      local task = co.spawn(co.await, function() end)
+      task:join(86400)
+      assert.equal(86400, co.now() - start)
+      task:cancel()
+    end)
+  end)
+
+  it("sums what a task sleeps, to the nanosecond", function()
+    helpers.run(function()
+      local start = co.now()
+      for _ = 1, 1000 do
+        co.sleep(0.001)
+      end
+      assert.is_true(math.abs(co.now() - start - 1) < 1e-9)
+    end)
+  end)
+end)
+
+describe("the real clock", function()
+  it("never goes back, and passes what was slept", function()
+    co.run(function()
+      local start = co.now()
+      co.sleep(0.002)
+      assert.is_true(co.now() - start >= 0.002)
+    end)
+  end)
+
+  it("can be read outside tasks", function()
+    local first = co.now()
+    assert.equal("float", math.type(first))
+    assert.is_true(co.now() >= first)
+  end)
+end)

@@ -1,0 +1,157 @@
+local co = require "coropanic"
+local helpers = require "spec.helpers"
+
+local TRACE = "0af7651916cd43dd8448eb211c80319c"
+local SPAN = "b7ad6b7169203331"
+local HEADERS = { traceparent = ("00-%s-%s-01"):format(TRACE, SPAN), tracestate = "rojo=1" }
+
+describe("co.trace.continue", function()
+  it("runs the function under the caller's trace, as a child of its span", function()
+    local here = co.trace.continue(HEADERS, co.trace.current)
+    assert.same({ TRACE, SPAN, true, "rojo=1" },
+      { here.trace_id, here.parent_span_id, here.sampled, here.state })
+    assert.matches("^" .. ("[0-9a-f]"):rep(16) .. "$", here.span_id)
+    assert.not_equal(SPAN, here.span_id)
+  end)
+
+  it("makes a span of its own each time", function()
+    local first = co.trace.continue(HEADERS, co.trace.current)
+    local second = co.trace.continue(HEADERS, co.trace.current)
+    assert.not_equal(first.span_id, second.span_id)
+  end)
+
+  it("passes arguments and results on, nils included", function()
+    local results = table.pack(co.trace.continue(HEADERS, function(...) return ... end, nil, "b", nil))
+    assert.same({ n = 3, nil, "b", nil }, results)
+  end)
+
+  it("comes back to the trace before it", function()
+    helpers.run(function()
+      local before = co.trace.current()
+      co.trace.continue(HEADERS, function() end)
+      assert.same(before, co.trace.current())
+    end)
+  end)
+
+  it("comes back to it after a panic too", function()
+    helpers.run(function()
+      local before = co.trace.current()
+      local record = helpers.record_of(co.trace.continue, HEADERS, co.panic, "x")
+      assert.same(before, co.trace.current())
+      assert.equal(TRACE, record.trace_id)
+    end)
+  end)
+
+  it("comes back to it before the deferred calls of the frame around it", function()
+    local before, in_deferred
+    helpers.run(function()
+      before = co.trace.current()
+      helpers.record_of(co.func(function()
+        co.defer(function() in_deferred = co.trace.current() end)
+        co.trace.continue(HEADERS, co.panic, "x")
+      end))
+    end)
+    assert.same(before, in_deferred)
+  end)
+
+  it("nests", function()
+    local other = { traceparent = ("00-%s-%s-00"):format(("1"):rep(32), ("2"):rep(16)) }
+    co.trace.continue(HEADERS, function()
+      local outer = co.trace.current()
+      assert.equal(("1"):rep(32), co.trace.continue(other, co.trace.current).trace_id)
+      assert.same(outer, co.trace.current())
+    end)
+  end)
+
+  it("is inherited by the tasks spawned in it", function()
+    helpers.run(function()
+      co.trace.continue(HEADERS, function()
+        local here = co.trace.current()
+        local child = co.spawn(co.trace.current):await()
+        assert.same({ TRACE, here.span_id, "rojo=1" }, { child.trace_id, child.parent_span_id, child.state })
+      end)
+    end)
+  end)
+
+  it("is in the records of the panics in it", function()
+    helpers.run(function()
+      local child = co.trace.continue(HEADERS, function() return co.spawn(co.panic, "x") end)
+      local _, record = child:join()
+      assert.equal(TRACE, record.trace_id)
+      helpers.assert_contains(TRACE, tostring(record))
+    end)
+  end)
+
+  it("may suspend, and other tasks do not see it", function()
+    helpers.run(function()
+      local other
+      co.spawn(function()
+        co.yield()
+        other = co.trace.current()
+      end)
+      co.trace.continue(HEADERS, function()
+        co.sleep(1)
+        assert.equal(TRACE, co.trace.current().trace_id)
+      end)
+      assert.not_equal(TRACE, other.trace_id)
+      assert.not_equal(TRACE, co.trace.current().trace_id)
+    end)
+  end)
+
+  it("keeps requests apart that take turns", function()
+    local seen = {}
+    helpers.run(function()
+      for i = 1, 9 do
+        local trace_id = tostring(i):rep(32)
+        local headers = { traceparent = ("00-%s-%s-01"):format(trace_id, SPAN) }
+        co.spawn(function()
+          co.trace.continue(headers, function()
+            for _ = 1, 5 do
+              co.yield()
+              seen[co.trace.current().trace_id] = (seen[co.trace.current().trace_id] or 0) + 1
+            end
+          end)
+        end)
+      end
+    end)
+    for i = 1, 9 do
+      assert.equal(5, seen[tostring(i):rep(32)])
+    end
+  end)
+
+  it("ends with a cancelled task", function()
+    helpers.run(function()
+      local in_deferred
+      local task = co.spawn(function()
+        co.defer(function() in_deferred = co.trace.current().trace_id end)
+        co.trace.continue(HEADERS, co.sleep, 100)
+      end)
+      co.yield()
+      task:cancel()
+      local _, record = task:join()
+      assert.equal(TRACE, record.trace_id)
+      assert.not_equal(TRACE, in_deferred)
+    end)
+  end)
+
+  it("starts a new trace when the headers are not valid", function()
+    helpers.run(function()
+      local own = co.trace.current()
+      local here = co.trace.continue({ traceparent = "nonsense", tracestate = "rojo=1" }, co.trace.current)
+      assert.not_equal(own.trace_id, here.trace_id)
+      assert.is_nil(here.parent_span_id)
+      assert.is_nil(here.state)
+    end)
+  end)
+
+  it("takes what extract has returned as well", function()
+    local here = co.trace.continue(co.trace.extract(HEADERS), co.trace.current)
+    assert.same({ TRACE, SPAN, "rojo=1" }, { here.trace_id, here.parent_span_id, here.state })
+  end)
+
+  it("works outside tasks", function()
+    local before = co.trace.current()
+    assert.equal(TRACE, co.trace.continue(HEADERS, co.trace.current).trace_id)
+    assert.same(before, co.trace.current())
+  end)
+end)

@@ -1,0 +1,139 @@
+--- One connection is one task; each request on it is a task of its own, born under its caller's trace.
+
+local co = require "coropanic"
+local http = require "http"
+local routes = require "routes"
+local stream = require "stream"
+
+-- A client has this long to begin a request, to send all of it, and to take the answer.
+local IDLE_SECONDS = 10
+local READ_SECONDS = 5
+local WRITE_SECONDS = 5
+
+local NAME_BYTES = 80 -- of a request's line as its task's name: paths may be long
+
+local connection = {}
+
+--- The open connections; `idle` ones wait for a request to begin.
+---@type table<Stream, { task: table?, idle: boolean }>
+local open = {}
+
+---@return Request?, Problem?  # nil, nil: the client has left
+local function read_request(socket, state)
+  local head, rest = http.take_head(socket.buffer)
+  state.idle = socket.buffer == ""
+  socket:limit(state.idle and IDLE_SECONDS or READ_SECONDS)
+  while not head do
+    if rest then
+      return nil, rest
+    end
+    local more, err = socket:fill()
+    if not more then
+      local late = err == "ETIMEDOUT" and not state.idle
+      return nil, late and { status = 408, message = "the request took too long to arrive" } or nil
+    end
+    if state.idle then
+      state.idle = false
+      socket:limit(READ_SECONDS)
+    end
+    head, rest = http.take_head(socket.buffer)
+  end
+
+  local request, problem = http.parse_head(head)
+  if not request then
+    return nil, problem
+  end
+  if request.expects_continue then
+    socket:write("HTTP/1.1 100 Continue\r\n\r\n")
+  end
+  socket.buffer = rest
+  while #socket.buffer < request.length do
+    if not socket:fill() then
+      return nil, { status = 408, message = "the body is shorter than Content-Length says" }
+    end
+  end
+  request.body = socket.buffer:sub(1, request.length)
+  socket.buffer = socket.buffer:sub(request.length + 1)
+  return request
+end
+
+local function serve(gateway, request)
+  local status, value, headers = routes.answer(gateway, request)
+  local response = http.response(status, value, headers) -- nobody recovers its panic: it ends this task
+  return response -- not a tail call, so that a report says where the panic came through
+end
+
+---@return Response
+local function answer(gateway, request)
+  local name = (request.method .. " " .. request.path):sub(1, NAME_BYTES)
+  local task = co.trace.continue(request.headers, co.spawn_with, { name = name }, serve, gateway, request)
+  local ok, result = task:join()
+  if ok then
+    return result
+  end
+  -- Joined, so it is ours to report; the client gets the id by which we find the report, and no more.
+  io.stderr:write(tostring(result) .. "\n")
+  return http.response(500, {
+    error_code = result.error_code, message = "internal error", trace_id = result.trace_id,
+  })
+end
+
+---@param problem Problem
+local function explain(problem)
+  return http.response(problem.status, {
+    error_code = "HTTP_" .. problem.status, message = problem.message, trace_id = co.current().trace_id,
+  })
+end
+
+local function converse(gateway, socket, state)
+  local keep_alive
+  repeat
+    local request, problem = read_request(socket, state)
+    if not request and not problem then
+      return
+    end
+    local response = request and answer(gateway, request) or explain(problem)
+    gateway.requests = gateway.requests + 1
+    keep_alive = request ~= nil and request.keep_alive and not gateway.draining
+    socket:limit(WRITE_SECONDS)
+    local sent = socket:write(http.format(response, {
+      keep_alive = keep_alive, without_body = request ~= nil and request.method == "HEAD",
+    }))
+    if not sent then
+      return
+    end
+  until not keep_alive
+  socket:finish()
+end
+
+local function forget(gateway, socket)
+  socket:close()
+  open[socket] = nil
+  gateway.connections = gateway.connections - 1
+end
+
+--- Spawns the task of a new connection. May be called outside tasks.
+---@param gateway Gateway
+---@param handle any  # a connected socket of luv
+---@param peer string # who it is, for reports
+function connection.spawn(gateway, handle, peer)
+  local socket = stream.new(handle)
+  local state = { idle = true }
+  open[socket] = state
+  gateway.connections = gateway.connections + 1
+  state.task = co.spawn_with({ name = "connection " .. peer, detached_trace = true }, function()
+    co.defer(forget, gateway, socket)
+    converse(gateway, socket, state)
+  end)
+end
+
+--- Ends the connections that wait for a request; the others end after the answer they work on.
+function connection.end_idle()
+  for _, state in pairs(open) do
+    if state.idle then
+      state.task:cancel("the gateway is draining")
+    end
+  end
+end
+
+return connection

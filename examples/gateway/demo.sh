@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Starts the gateway, sends it what plan.lua lists, all at once, and checks every answer and every report.
+# Needs bash, curl (7.68 or later), and Lua with luv and cjson. LUA names the interpreter.
+set -euo pipefail
+
+readonly AT_ONCE=50         # curl's connections
+readonly START_SECONDS=20   # the longest waits: far beyond what a slow machine takes, but bounded
+readonly LOAD_SECONDS=120
+readonly RAW_SECONDS=30
+readonly END_SECONDS=30
+
+lua=${LUA:-lua5.4}
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+export LUA_PATH="${LUA_PATH:-./lua/?.lua;./lua/?/init.lua;;}"
+export LUA_CPATH="${LUA_CPATH:-./build/?.so;;}"
+
+gateway=examples/gateway
+dir=
+server=
+raw_senders=()
+
+clean_up() {
+  local status=$? child
+  trap - EXIT
+  for child in ${server:+"$server"} "${raw_senders[@]}"; do
+    kill "$child" 2>/dev/null || true
+  done
+  if [ -n "$server" ]; then
+    kill -KILL "$server" 2>/dev/null || true # it may be what hangs
+  fi
+  wait 2>/dev/null || true
+  if [ -n "$dir" ]; then rm -rf "$dir"; fi
+  exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+dir=$(mktemp -d)
+
+fail() {
+  printf 'demo FAILED: %s\n' "$1" >&2
+  if [ -s "$dir/stderr" ]; then
+    printf 'The last lines of the gateway on stderr:\n' >&2
+    tail -n 40 "$dir/stderr" >&2
+  fi
+  exit 1
+}
+
+# wait_until SECONDS COMMAND...: false when it did not come true in time, or the gateway has ended before.
+wait_until() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    if [ "$SECONDS" -ge "$deadline" ]; then return 1; fi
+    if ! kill -0 "$server" 2>/dev/null; then "$@"; return; fi
+    sleep 0.05
+  done
+}
+listens() { grep -qs '^listening on ' "$dir/stdout"; }
+has_ended() { ! kill -0 "$server" 2>/dev/null; }
+
+# Sends bytes as they are and keeps what comes back until the gateway closes the connection. For a subshell.
+send_raw() {
+  # shellcheck disable=SC2016 # the inner shell expands these
+  exec timeout "$RAW_SECONDS" bash -c '
+    exec 3<>"/dev/tcp/127.0.0.1/$1"
+    cat "$2" >&3
+    cat <&3 >"${2%.raw}.answer"' send_raw "$port" "$1" 2>>"$dir/raw.log"
+}
+
+"$lua" "$gateway/server.lua" >"$dir/stdout" 2>"$dir/stderr" &
+server=$!
+wait_until "$START_SECONDS" listens || fail 'the gateway did not start'
+port=$(sed -n 's/^listening on .*://p' "$dir/stdout")
+printf 'The gateway listens on 127.0.0.1:%s.\n' "$port"
+
+"$lua" "$gateway/load.lua" "http://127.0.0.1:$port" "$dir" || fail 'the load could not be prepared'
+printf 'Sending %d requests with curl, %d at a time, and %d malformed ones beside them.\n\n' \
+  "$(grep -c '^url = ' "$dir/curl.conf")" "$AT_ONCE" "$(find "$dir" -name '*.raw' | wc -l)"
+for request in "$dir"/*.raw; do
+  send_raw "$request" &
+  raw_senders+=($!)
+done
+timeout "$LOAD_SECONDS" curl -q --parallel --parallel-immediate --parallel-max "$AT_ONCE" \
+  --config "$dir/curl.conf" 2>"$dir/curl.log" || fail "curl: $(tail -n 3 "$dir/curl.log")"
+for sender in "${raw_senders[@]}"; do
+  wait "$sender" || fail "a malformed request was not answered: $(tail -n 3 "$dir/raw.log")"
+done
+raw_senders=()
+
+ask() { curl -q --silent --show-error --include --noproxy '*' --max-time "$RAW_SECONDS" "$@"; }
+ask "http://127.0.0.1:$port/stats" >"$dir/stats.answer" || fail 'GET /stats was not answered'
+ask --request POST "http://127.0.0.1:$port/shutdown" >"$dir/shutdown.answer" || fail 'POST /shutdown was not answered'
+wait_until "$END_SECONDS" has_ended || fail "the gateway did not end within $END_SECONDS s of POST /shutdown"
+status=0
+wait "$server" || status=$?
+server=
+[ "$status" -eq 0 ] || fail "the gateway ended with status $status"
+
+if ! "$lua" "$gateway/check.lua" "$dir"; then
+  printf 'demo FAILED: what came back is not what was planned, see above\n' >&2
+  exit 1
+fi
+printf 'demo passed\n'

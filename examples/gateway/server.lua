@@ -1,0 +1,75 @@
+--- A gateway for prices, over HTTP, on a free port of the loopback interface.
+--- POST /shutdown, SIGTERM or SIGINT drain it: what has begun is answered, then it ends.
+
+local here = arg[0]:match("^(.*)/") or "."
+package.path = here .. "/?.lua;" .. package.path
+
+local uv = require "luv"
+local co = require "coropanic"
+local cjson = require "cjson"
+local connection = require "connection"
+local loop = require "loop"
+local service = require "service"
+
+local HOST = "127.0.0.1" -- /shutdown asks nobody who they are: do not listen elsewhere
+local BACKLOG = 128
+local MAX_CONNECTIONS = 512
+
+---@type Gateway
+local gateway = { connections = 0, requests = 0, draining = false, stop = nil }
+
+local function accept(listener)
+  local handle = uv.new_tcp()
+  assert(listener:accept(handle))
+  local peer = handle:getpeername()
+  if not peer or gateway.connections >= MAX_CONNECTIONS then
+    handle:close()
+  else
+    connection.spawn(gateway, handle, peer.ip .. ":" .. peer.port)
+  end
+end
+
+local function listen()
+  local listener = uv.new_tcp()
+  assert(listener:bind(HOST, 0))
+  assert(listener:listen(BACKLOG, function(err)
+    if not err then
+      accept(listener)
+    end
+  end))
+  return listener
+end
+
+local function close(handle)
+  handle:close()
+end
+
+local function main()
+  local listener = listen()
+  co.defer(close, listener)
+  for _, name in ipairs { "sigterm", "sigint" } do
+    local signal = uv.new_signal()
+    co.defer(close, signal)
+    signal:start(name, function()
+      gateway.stop(name)
+    end)
+  end
+  print(("listening on %s:%d"):format(HOST, listener:getsockname().port))
+  local reason = co.await(function(resume)
+    gateway.stop = function(reason)
+      gateway.stop = function() end -- being asked again changes nothing
+      resume(reason)
+    end
+  end)
+  print("stopping: " .. reason)
+  gateway.draining = true
+  connection.end_idle()
+end
+
+io.stdout:setvbuf("line")
+local ok = loop.run("gateway", main)
+print("ended: " .. cjson.encode {
+  requests = gateway.requests, connections = gateway.connections, slots_in_use = service.slots().in_use,
+  tasks = co.stats().live,
+})
+os.exit(ok and 0 or 1, true)

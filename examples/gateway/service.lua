@@ -1,0 +1,140 @@
+--- The business: prices, behind a token check and a quota, each answered by a slow back end. Every request
+--- fans out to child tasks, and what it takes it gives back in a deferred call. Some prices are broken on
+--- purpose; nothing here knows about HTTP but the status that it answers with.
+
+local co = require "coropanic"
+
+local service = {}
+
+-- How long the back ends take to answer.
+local LATENCY_SECONDS = { token = 0.002, quota = 0.003, price = 0.005, audit = 0.001 }
+
+local SLOTS = 256 -- quotes worked on at a time; more are refused
+local TRIAL_QUOTAS = { trial = 25 } -- quotes that a trial token is good for; other tokens are not limited
+local MAX_SKU = 999
+local MAX_SKUS = 100 -- in one POST /quotes
+
+-- Faulty data, as it creeps into every catalogue: what a request for one of these does is told in README.md.
+local FAULTY = {
+  [13] = { cents = nil, pack = 1 },
+  [500] = { cents = 1200, pack = 0 },
+}
+local AUDITED = { [666] = true }
+
+local slots = { limit = SLOTS, in_use = 0, peak = 0, taken = 0, given_back = 0 }
+local used = {} ---@type table<string, integer>  # quotes by trial token
+
+local function refuse(code, message)
+  co.panic { code = code, message = message }
+end
+
+local function take_slot()
+  if slots.in_use >= slots.limit then
+    refuse("SLOTS_EXHAUSTED", "too many quotes at a time")
+  end
+  slots.taken = slots.taken + 1
+  slots.in_use = slots.in_use + 1
+  slots.peak = math.max(slots.peak, slots.in_use)
+end
+
+local function give_slot_back()
+  slots.given_back = slots.given_back + 1
+  slots.in_use = slots.in_use - 1
+end
+
+local function check_token(token)
+  co.sleep(LATENCY_SECONDS.token)
+  if not token then
+    refuse("TOKEN_MISSING", "send 'Authorization: Bearer <token>'")
+  elseif token == "expired" then
+    refuse("TOKEN_EXPIRED", "the token has expired")
+  end
+end
+
+local function check_quota(token)
+  co.sleep(LATENCY_SECONDS.quota)
+  local quota = token and TRIAL_QUOTAS[token]
+  if quota then
+    used[token] = (used[token] or 0) + 1
+    if used[token] > quota then
+      refuse("RATE_LIMITED", ("the trial ends after %d quotes"):format(quota))
+    end
+  end
+end
+
+local function look_up_price(sku)
+  co.sleep(LATENCY_SECONDS.price)
+  if sku > MAX_SKU then
+    refuse("SKU_UNKNOWN", ("there is no sku %d"):format(sku))
+  end
+  local entry = FAULTY[sku] or { cents = 100 + 7 * sku, pack = 1 }
+  return entry.cents / entry.pack
+end
+
+local function audit(sku)
+  co.sleep(LATENCY_SECONDS.audit)
+  co.panic(("the audit ledger refuses sku %d"):format(sku))
+end
+
+local function cancel_all(tasks)
+  for _, task in ipairs(tasks) do
+    task:cancel("the request is over")
+  end
+end
+
+--- Prices all `skus` at once, while the token and the quota are checked.
+local price_all = co.func(function(token, skus)
+  take_slot()
+  co.defer(give_slot_back)
+  local tasks = {
+    co.spawn_with({ name = "token check" }, check_token, token),
+    co.spawn_with({ name = "rate limit" }, check_quota, token),
+  }
+  for _, sku in ipairs(skus) do
+    tasks[#tasks + 1] = co.spawn_with({ name = "price lookup " .. sku }, look_up_price, sku)
+  end
+  co.defer(cancel_all, tasks) -- when one fails, nobody waits for the others any more
+  local prices = {}
+  for i, task in ipairs(tasks) do
+    prices[i] = task:await() -- a child's panic goes on here, and from here to who recovers it
+  end
+  return table.move(prices, 3, #tasks, 1, {})
+end)
+
+--- The price of one article.
+---@param token string?
+---@param sku integer
+---@return integer status, table answer
+function service.quote(token, sku)
+  local prices = price_all(token, { sku })
+  if AUDITED[sku] then
+    co.spawn_with({ name = "audit" }, audit, sku) -- nobody waits for it
+    return 202, { sku = sku, state = "being audited" }
+  end
+  return 200, { sku = sku, cents = prices[1] }
+end
+
+--- The prices of several.
+---@param token string?
+---@param skus any  # from the client: to be checked
+---@return integer status, table answer
+function service.quotes(token, skus)
+  if type(skus) ~= "table" or #skus == 0 or #skus > MAX_SKUS then
+    refuse("BODY_INVALID", ('the body is to be {"skus":[...]} with 1 to %d numbers'):format(MAX_SKUS))
+  end
+  for i, sku in ipairs(skus) do
+    skus[i] = math.tointeger(sku)
+    if not skus[i] or skus[i] < 0 then
+      refuse("BODY_INVALID", ("skus[%d] is not a sku"):format(i))
+    end
+  end
+  return 200, { skus = skus, cents = price_all(token, skus) }
+end
+
+--- Counts of what quotes hold, to show that nothing leaks.
+---@return { limit: integer, in_use: integer, peak: integer, taken: integer, given_back: integer }
+function service.slots()
+  return slots
+end
+
+return service

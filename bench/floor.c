@@ -1,6 +1,6 @@
 /*
-** The floor: what a switch costs at least, a bare C loop of lua_resume over a ring of coroutines that
-** call a C function which yields.
+** The floor: what a switch costs at least, a bare C loop of lua_resume over a ring of coroutines
+** that call a C function which yields.
 **   floor.switch(n, rounds)  resumes each of n coroutines `rounds` times
 */
 #include <lauxlib.h>
@@ -25,7 +25,8 @@ static int floor_switch(lua_State *L) {
   for (lua_Integer r = 0; r < rounds; r++) {
     for (lua_Integer i = 0; i < n; i++) {
       int results;
-      if (lua_resume(ring[i], L, r == 0 ? 1 : 0, &results) != LUA_YIELD) return luaL_error(L, "ended");
+      if (lua_resume(ring[i], L, r == 0 ? 1 : 0, &results) != LUA_YIELD)
+        return luaL_error(L, "ended");
     }
   }
   return 0;

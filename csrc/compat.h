@@ -12,8 +12,9 @@
 #endif
 
 /*
-** Ends a coroutine's activations and makes the thread reusable. Returns the status of the to-be-closed
-** variables that it ran. (lua_closethread is 5.4.6 and later; 5.4.0 to 5.4.5 have this one.)
+** Ends a coroutine's activations and makes the thread reusable. Returns the status of the
+** to-be-closed variables that it ran. (lua_closethread is 5.4.6 and later; 5.4.0 to 5.4.5 have
+** this one.)
 */
 #if LUA_VERSION_RELEASE_NUM >= 50406
 static inline int compat_close_thread(lua_State *thread, lua_State *from) {
@@ -24,6 +25,15 @@ static inline int compat_close_thread(lua_State *thread, lua_State *from) {
   (void)from;
   return lua_resetthread(thread);
 }
+#endif
+
+/* Where a function that never returns, but does not say so in its type, would have returned. */
+#define compat_unreachable() __builtin_unreachable()
+
+/* The analyzer has to be told that these do not return. */
+#if defined(__clang_analyzer__)
+#define luaL_error(...) (luaL_error(__VA_ARGS__), __builtin_unreachable(), 0)
+#define lua_error(L) (lua_error(L), __builtin_unreachable(), 0)
 #endif
 
 #endif

@@ -1,9 +1,10 @@
 /*
-** coropanic for C hosts: opening the module in a Lua state and driving its tasks from a loop of your own.
+** coropanic for C hosts: opening the module in a Lua state and driving its tasks from a loop of
+** your own.
 **
-** A host that has a loop (a game, a server) never calls co.run. It spawns tasks, calls cp_step whenever
-** there is time, and otherwise waits for cp_timeout or for its own events. Nothing here is thread-safe:
-** call it from the thread that runs the Lua state, and not from a signal handler.
+** A host that has a loop (a game, a server) never calls co.run. It spawns tasks, calls cp_step
+** whenever there is time, and otherwise waits for cp_timeout or for its own events. Nothing here
+** is thread-safe: call it from the thread that runs the Lua state, and not from a signal handler.
 */
 #ifndef COROPANIC_H
 #define COROPANIC_H
@@ -33,14 +34,15 @@ CP_API void cp_spawn(lua_State *L, int arguments);
 /*
 ** Runs tasks that are ready, and never blocks.   [-0, +0, e]
 **   budget  seconds after which it returns, between two tasks; 0 for one round
-** Returns 1 while something is still ready, else 0. Panics of tasks are not errors of cp_step: they go to
-** whoever joins the task, or to the panic handler.
-** Errors: inside a task or another step.
+** Returns 1 while something is still ready, else 0. Panics of tasks are not errors of cp_step:
+** they go to whoever joins the task, or to the panic handler. Errors: inside a task or another
+** step.
 */
 CP_API int cp_step(lua_State *L, double budget);
 
 /*
-** Seconds until cp_step has something to do: 0 when a task is ready, negative when nothing is pending.
+** Seconds until cp_step has something to do: 0 when a task is ready, negative when nothing is
+** pending.
 **   [-0, +0, -]
 */
 CP_API double cp_timeout(lua_State *L);

@@ -19,7 +19,8 @@ count() { # passed failed
 run_program() {
   ${TEST_WRAPPER:-} "$@" >"$log" 2>&1
   local status=$?
-  cat "$log"
+  # What it provokes is reported on stderr, which is worth reading only when it fails.
+  if [ $status -eq 0 ]; then tail -n 1 "$log"; else cat "$log"; fi
   local numbers
   numbers=$(sed -nE 's/^.*: ([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log" | tail -n 1)
   if [ -z "$numbers" ]; then

@@ -37,9 +37,7 @@ typedef struct allocator {
   void *ud;
 } allocator;
 
-static inline void *mem_new(const allocator *a, size_t size) {
-  return a->fn(a->ud, NULL, 0, size);
-}
+static inline void *mem_new(const allocator *a, size_t size) { return a->fn(a->ud, NULL, 0, size); }
 
 static inline void *mem_resize(const allocator *a, void *pointer, size_t old_size,
                                size_t new_size) {

@@ -28,6 +28,9 @@ static inline void list_append(list *head, list *element) {
   head->prev = element;
 }
 
+/* Puts `element`, which is in no list, at the front of `head`. */
+static inline void list_prepend(list *head, list *element) { list_append(head->next, element); }
+
 /* Takes `element` out of whatever list it is in; harmless when it is in none. */
 static inline void list_remove(list *element) {
   element->prev->next = element->next;

@@ -13,7 +13,8 @@
 #define TRACE_FLAG_SAMPLED 0x01u
 #define TRACE_FLAG_RANDOM 0x02u
 #define TRACESTATE_MAX_MEMBERS 32
-#define TRACESTATE_MAX_LENGTH 512 /* what a participant must at least propagate; we carry no more */
+/* What a participant must at least propagate; we carry no more. */
+#define TRACESTATE_MAX_LENGTH 512
 
 typedef struct traceparent {
   uint8_t trace_id[16]; /* not all zero */

@@ -139,8 +139,9 @@ void wakeup_wait(const wakeup *w, int64_t timeout_ns) {
     wait_for_nothing(timeout_ns);
     return;
   }
-/*
-** Somebody closed the number behind our back: poll would return at once for ever, so sleep instead.
-*/
+  /*
+  ** Somebody closed the number behind our back: poll would return at once for ever, so sleep
+  ** instead.
+  */
   if (poll_ns(&fd, timeout_ns) > 0 && (fd.revents & POLLNVAL) != 0) wait_for_nothing(timeout_ns);
 }

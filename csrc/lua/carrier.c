@@ -101,12 +101,11 @@ static void remove_pairs(lua_State *L, int headers, const char *name) {
   lua_Integer kept = 0;
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, headers, i);
-    if (is_pair_of(L, name)) {
-      lua_pop(L, 1);
-    } else if (++kept == i) {
-      lua_pop(L, 1);
-    } else {
+    bool stays = !is_pair_of(L, name);
+    if (stays && ++kept != i) {
       lua_rawseti(L, headers, kept);
+    } else {
+      lua_pop(L, 1);
     }
   }
   for (lua_Integer i = kept + 1; i <= count; i++) {

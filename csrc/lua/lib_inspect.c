@@ -122,8 +122,11 @@ static int inspect_stats(lua_State *L) {
 
 void lib_inspect_open(lua_State *L, runtime *rt) {
   static const luaL_Reg functions[] = {
-      {"current", inspect_current}, {"tasks", inspect_tasks}, {"dump", inspect_dump},
-      {"stats", inspect_stats},     {NULL, NULL},
+      {"current", inspect_current},
+      {"tasks", inspect_tasks},
+      {"dump", inspect_dump},
+      {"stats", inspect_stats},
+      {NULL, NULL},
   };
   lib_register(L, rt, functions);
 }

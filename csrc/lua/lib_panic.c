@@ -1,4 +1,5 @@
-/* co.func, co.call, co.defer, co.panic, co.recover, co.results, co.set_results, co.goexit, co.pcall */
+/* co.func, co.call, co.defer, co.panic, co.recover, co.results, co.set_results, co.goexit, co.pcall
+ */
 #include "lua/lib.h"
 #include "runtime/args.h"
 #include "runtime/driver.h"
@@ -18,8 +19,10 @@ static strand *check_frame(runtime *rt, lua_State *L, const char *function) {
   bool in_task = rt->current != NULL && rt->current->live.thread == L;
   strand *s = in_task ? task_strand_of(rt, L) : runtime_find_strand(rt, L);
   if (s == NULL || s->depth == 0) {
-    luaL_error(L, "co.%s outside any frame: call it in a task, or in a function made by co.func "
-                  "or called by co.call", function);
+    luaL_error(L,
+               "co.%s outside any frame: call it in a task, or in a function made by co.func "
+               "or called by co.call",
+               function);
   }
   return s;
 }
@@ -68,8 +71,9 @@ static int panic_set_results(lua_State *L) {
   strand *s = runtime_find_strand(runtime_of(L), L);
   uint32_t index = check_deferring_frame(s, L, "set_results");
   if (s->frames[index].kind == FRAME_BLOCK) {
-    return luaL_error(L, "co.set_results at the end of a block: only the end of a frame has results, "
-                         "so do not hold this deferred call in a <close> variable");
+    return luaL_error(L,
+                      "co.set_results at the end of a block: only the end of a frame has results, "
+                      "so do not hold this deferred call in a <close> variable");
   }
   if (!strand_set_results(s, L, index, lua_gettop(L))) return luaL_error(L, "too many results");
   return 0;

@@ -30,7 +30,8 @@ static int record_tostring(lua_State *L) {
   return 1;
 }
 
-/* Code that has always put error strings together goes on to work: a record stands for its message. */
+/* Code that has always put error strings together goes on to work: a record stands for its message.
+ */
 static int record_concat(lua_State *L) {
   for (int i = 1; i <= 2; i++) {
     if (record_test(L, i) != NULL) {

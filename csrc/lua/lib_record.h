@@ -1,6 +1,6 @@
 /*
 ** What scripts see of a panic record: its fields (computed when first asked for), tostring,
-*to_table.
+** to_table.
 */
 #ifndef CP_LUA_LIB_RECORD_H
 #define CP_LUA_LIB_RECORD_H

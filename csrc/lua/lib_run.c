@@ -1,5 +1,5 @@
-/* co.run, co.run_with, co.spawn, co.spawn_with, co.step, co.timeout, co.pollfd, co.events, co.yield,
-   co.sleep, co.now, co.on_panic, co.on_spawn, co.on_exit */
+/* co.run, co.run_with, co.spawn, co.spawn_with, co.step, co.timeout, co.pollfd, co.events,
+   co.yield, co.sleep, co.now, co.on_panic, co.on_spawn, co.on_exit */
 #include <errno.h>
 #include <string.h>
 
@@ -26,14 +26,16 @@ static void check_option_names(lua_State *L, const char *function, const char *c
 }
 
 /* Raises that option `name`, on top of the stack, is not what it should be. */
-static int option_error(lua_State *L, const char *function, const char *name, const char *expected) {
-  const char *text = lua_pushfstring(L, "option '%s': %s expected, got %s", name, expected,
-                                     luaL_typename(L, -1));
+static int option_error(lua_State *L, const char *function, const char *name,
+                        const char *expected) {
+  const char *text =
+      lua_pushfstring(L, "option '%s': %s expected, got %s", name, expected, luaL_typename(L, -1));
   return arg_error(L, 1, function, text);
 }
 
 /*
-** A string option, or NULL. The string stays on the stack, so that it lives as long as the call. [-0, +1, e]
+** A string option, or NULL. The string stays on the stack, so that it lives as long as the call.
+** [-0, +1, e]
 */
 static const char *string_option(lua_State *L, const char *function, const char *name) {
   int type = lua_getfield(L, 1, name);
@@ -202,7 +204,6 @@ static int run_yield(lua_State *L) {
   return scheduler_yield(rt, L, task_check_suspend(rt, L, "yield"));
 }
 
-
 static int run_sleep(lua_State *L) {
   runtime *rt = runtime_of(L);
   double seconds = arg_check_seconds(L, 1, 1, "sleep");
@@ -235,11 +236,21 @@ static int run_on_exit(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_EXIT, "o
 
 void lib_run_open(lua_State *L, runtime *rt) {
   static const luaL_Reg functions[] = {
-      {"run", run_run},           {"run_with", run_run_with}, {"spawn", run_spawn},
-      {"spawn_with", run_spawn_with}, {"step", run_step},     {"timeout", run_timeout},
-      {"pollfd", run_pollfd},     {"events", run_events},     {"yield", run_yield},
-      {"sleep", run_sleep},       {"now", run_now},           {"on_panic", run_on_panic},
-      {"on_spawn", run_on_spawn}, {"on_exit", run_on_exit},   {NULL, NULL},
+      {"run", run_run},
+      {"run_with", run_run_with},
+      {"spawn", run_spawn},
+      {"spawn_with", run_spawn_with},
+      {"step", run_step},
+      {"timeout", run_timeout},
+      {"pollfd", run_pollfd},
+      {"events", run_events},
+      {"yield", run_yield},
+      {"sleep", run_sleep},
+      {"now", run_now},
+      {"on_panic", run_on_panic},
+      {"on_spawn", run_on_spawn},
+      {"on_exit", run_on_exit},
+      {NULL, NULL},
   };
   lib_register(L, rt, functions);
 }

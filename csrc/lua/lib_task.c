@@ -36,7 +36,7 @@ static int push_join_result(lua_State *L, task *t) {
   }
   lua_pushboolean(L, 0);
   task_push_record(L, 1);
-  unclaimed_claim(t);
+  unclaimed_claim(runtime_of(L), L, t);
   return 2;
 }
 
@@ -66,13 +66,14 @@ static int method_join(lua_State *L) {
 }
 
 /*
-** Raises the end of the task at 1 as a panic of the running code, with the task's record as the cause. A
-** task that was cancelled or exited did not panic: saying so is our panic, not its unwinding.
+** Raises the end of the task at 1 as a panic of the running code, with the task's record as the
+** cause. A task that was cancelled or exited did not panic: saying so is our panic, not its
+** unwinding.
 */
 static int raise_awaited(runtime *rt, lua_State *L, task *t) {
   char buffer[TASK_NAME_SIZE];
   task_push_record(L, 1);
-  unclaimed_claim(t);
+  unclaimed_claim(rt, L, t);
   const record *child = record_test(L, -1);
   if (t->status == TASK_PANICKED) {
     record_wrap_safe(rt, L, L, 1, child->kind);

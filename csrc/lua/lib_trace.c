@@ -13,8 +13,7 @@
 
 /*
 ** A context by value. Making strings may run finalizers, which may change the context: so it is
-*read once,
-** before.
+** read once, before.
 */
 typedef struct position {
   traceparent here; /* its span_id is the context's own */
@@ -120,7 +119,7 @@ static void start_trace(runtime *rt, lua_State *L, incoming *in) {
 }
 
 static int trace_extract(lua_State *L) {
-  incoming in;
+  incoming in = {0};
   if (!lua_istable(L, 1)) return arg_type_error(L, 1, "extract", "table of headers");
   read_headers(L, 1, &in);
   if (!in.valid) start_trace(runtime_of(L), L, &in);
@@ -303,14 +302,14 @@ static int after_continue(lua_State *L, int status, lua_KContext context) {
 */
 static int trace_continue_call(lua_State *L) {
   runtime *rt = runtime_of(L);
-  incoming in;
+  incoming in = {0};
   read_argument(rt, L, &in);
   arg_check_function(L, 2, "continue");
   trace_guard *guard = new_guard(rt, L);
   lua_replace(L, 1);
   lua_toclose(L, 1);
   trace *t = trace_continue(rt, &in.parent, in.state.text, in.state.length);
-  check_ids(rt, L, t != NULL);
+  if (t == NULL) return luaL_error(L, "not enough memory");
   /* Nothing raises between here and the call. */
   trace_context *context = trace_current(rt);
   guard->saved = *context;

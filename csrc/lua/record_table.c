@@ -38,8 +38,7 @@ static void set_count(lua_State *L, int list, const char *name, const char *from
 
 /*
 ** Sets `name`, in the table below it, to the list on top of the stack, nil or a table, each entry
-*made plain
-** by `push_entry`.   [-1, +0, m]
+** made plain by `push_entry`.   [-1, +0, m]
 */
 static void set_list(lua_State *L, const char *name, void (*push_entry)(lua_State *L, int index)) {
   int list = lua_gettop(L);

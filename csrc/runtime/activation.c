@@ -5,11 +5,11 @@
 
 /*
 ** A task's thread has the task's function at its bottom, not a driver: a switch then costs what
-** lua_resume and lua_yield cost. The price is that the end of the entry frame is handled here, after the
-** fact: the stack of a thread that died of an error still stands, so it can be captured, and the deferred
-** calls of the entry frame run in a second activation of the same thread (driver_finish).
+** lua_resume and lua_yield cost. The price is that the end of the entry frame is handled here,
+** after the fact: the stack of a thread that died of an error still stands, so it can be captured,
+** and the deferred calls of the entry frame run in a second activation of the same thread
+** (driver_finish).
 */
-
 
 /* How often the deferred calls of a task's entry are tried to be begun; see run_epilogue. */
 #define EPILOGUE_ATTEMPTS 16
@@ -27,7 +27,8 @@ static task_status status_of(const record *r) {
 
 /* An error in a __close took the place of the record below it on L's stack.   [-2, +1, -] */
 static void replace_by_close_error(runtime *rt, lua_State *L) {
-  if (!panic_is_in_flight(rt, L, -1)) record_wrap_safe(rt, L, rt->current->live.thread, 0, RECORD_ERROR);
+  if (!panic_is_in_flight(rt, L, -1))
+    record_wrap_safe(rt, L, rt->current->live.thread, 0, RECORD_ERROR);
   record *r = record_test(L, -1);
   if (!lua_rawequal(L, -1, -2) && r->chain_length == 0) {
     r->chain_length = record_test(L, -2)->chain_length + 1;
@@ -38,8 +39,8 @@ static void replace_by_close_error(runtime *rt, lua_State *L) {
 }
 
 /*
-** Resets the task's dead or suspended thread, closing its variables, whatever they raise. The record is
-** on top of L; the value that the thread died of is below it.   [-2, +1, -]
+** Resets the task's dead or suspended thread, closing its variables, whatever they raise. The
+** record is on top of L; the value that the thread died of is below it.   [-2, +1, -]
 */
 static void reset_thread(runtime *rt, lua_State *L, task *t) {
   lua_State *thread = t->live.thread;
@@ -71,8 +72,9 @@ static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
 }
 
 /*
-** The thread can not go on: it yielded to us by itself, or somebody closed it. Makes a record of what
-** happened; frames that are open lose their activations and only run their deferred calls.  [-0, +1, -]
+** The thread can not go on: it yielded to us by itself, or somebody closed it. Makes a record of
+** what happened; frames that are open lose their activations and only run their deferred calls.
+** [-0, +1, -]
 */
 static void capture_loss(runtime *rt, lua_State *L, task *t, const char *message) {
   lua_pushnil(L);
@@ -97,10 +99,10 @@ static bool has_epilogue(const strand *s) {
 }
 
 /*
-** Starts driver_finish on the task's thread; the outcome that it begins with is in the strand.  [-0, +0, -]
-** It does not raise, so when it comes back with an error, the VM had no memory to begin it. A passing
-** shortage is over at the next attempt; a dead allocator can run nothing any more, and then the task ends
-** with its deferred calls unrun, as its record says.
+** Starts driver_finish on the task's thread; the outcome that it begins with is in the strand.
+** [-0, +0, -] It does not raise, so when it comes back with an error, the VM had no memory to
+** begin it. A passing shortage is over at the next attempt; a dead allocator can run nothing any
+** more, and then the task ends with its deferred calls unrun, as its record says.
 */
 static void run_epilogue(runtime *rt, lua_State *L, task *t) {
   lua_State *thread = t->live.thread;
@@ -178,7 +180,8 @@ static void end_epilogue(runtime *rt, lua_State *L, task *t, int values) {
   }
 }
 
-/* The task's thread came back with `status` and `values` on its stack: the task parked, or it ends. */
+/* The task's thread came back with `status` and `values` on its stack: the task parked, or it ends.
+ */
 void activation_finish(runtime *rt, lua_State *L, task *t, int status, int values) {
   lua_State *thread = t->live.thread;
   bool lost = false;

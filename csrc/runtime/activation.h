@@ -8,14 +8,14 @@
 #include "runtime/task.h"
 
 /*
-** The first resumption: the number of arguments on the task's thread; -1: it was cancelled before it
-** ever ran, and has ended.   [-0, +0, -]
+** The first resumption: the number of arguments on the task's thread; -1: it was cancelled before
+** it ever ran, and has ended.   [-0, +0, -]
 */
 int activation_start(runtime *rt, lua_State *L, task *t);
 
 /*
-** The task's thread came back with `status` and `values` on its stack, and it did not park: ends the
-** task, or runs what its entry frame has deferred.   [-0, +0, -]
+** The task's thread came back with `status` and `values` on its stack, and it did not park: ends
+** the task, or runs what its entry frame has deferred.   [-0, +0, -]
 */
 void activation_finish(runtime *rt, lua_State *L, task *t, int status, int values);
 

@@ -6,7 +6,8 @@ int arg_error(lua_State *L, int arg, const char *function, const char *message) 
   return luaL_error(L, "bad argument #%d to '%s' (%s)", arg, function, message);
 }
 
-int arg_type_error_at(lua_State *L, int index, int arg, const char *function, const char *expected) {
+int arg_type_error_at(lua_State *L, int index, int arg, const char *function,
+                      const char *expected) {
   const char *got;
   if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) {
     got = lua_tostring(L, -1);

@@ -1,6 +1,6 @@
 /*
-** Checking arguments, with errors in Lua's own voice. Unlike luaL_argerror these name the function as the
-** documentation does, whatever variable or pcall it was called through.
+** Checking arguments, with errors in Lua's own voice. Unlike luaL_argerror these name the function
+** as the documentation does, whatever variable or pcall it was called through.
 */
 #ifndef CP_RUNTIME_ARGS_H
 #define CP_RUNTIME_ARGS_H

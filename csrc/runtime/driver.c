@@ -6,8 +6,8 @@
 #include "runtime/task.h"
 
 /*
-** The C stack of a running driver, from the bottom: [box of a foreign strand,] handler, then what the
-** call in progress was given or returned. Where the handler stands follows from the strand.
+** The C stack of a running driver, from the bottom: [box of a foreign strand,] handler, then what
+** the call in progress was given or returned. Where the handler stands follows from the strand.
 */
 static int handler_index(const strand *s) { return s->foreign ? 2 : 1; }
 
@@ -35,7 +35,8 @@ static void end_with_error(runtime *rt, strand *s, lua_State *L, int status) {
   }
 }
 
-/* The innermost frame's body has returned; its results are all above `handler`.   [-results, +0, -] */
+/* The innermost frame's body has returned; its results are all above `handler`.   [-results, +0, -]
+ */
 static void end_with_results(runtime *rt, strand *s, lua_State *L, int handler) {
   if (strand_is_exiting(s)) {
     /* A pcall swallowed the exit further in. */
@@ -99,8 +100,9 @@ static int call_deferred(runtime *rt, strand *s, lua_State *L, int handler, uint
 }
 
 /*
-** Runs the strand from the innermost frame, whose call has just ended with `status`, down to the frame
-** `base`. Leaves that frame's outcome on top of the stack and returns its state. [-?, +outcome, -]
+** Runs the strand from the innermost frame, whose call has just ended with `status`, down to the
+** frame `base`. Leaves that frame's outcome on top of the stack and returns its state. [-?,
+** +outcome, -]
 */
 static frame_state drive(runtime *rt, strand *s, lua_State *L, int status, uint32_t base) {
   int handler = handler_index(s);
@@ -135,7 +137,8 @@ static frame_state drive(runtime *rt, strand *s, lua_State *L, int status, uint3
 /*
 ** Leaves the driver of a frame of this kind: with the outcome on top as results, or raising it.
 ** - A block's end goes on by itself, unless its deferred call panicked or had no panic to stop.
-** - A task's entry returns whether it returned, then the outcome: it never raises, because a thread that
+** - A task's entry returns whether it returned, then the outcome: it never raises, because a
+** thread that
 **   was closed inside a protected call keeps a stale message handler (Lua 5.4.0 to 5.4.4).
 */
 static int leave(strand *s, lua_State *L, frame_kind kind, frame_state state) {
@@ -168,8 +171,8 @@ static int after_call(lua_State *L, int status, lua_KContext strand_address) {
 }
 
 /*
-** Opens a frame for the function and its arguments, which are the whole stack above the handler, and
-** calls it.
+** Opens a frame for the function and its arguments, which are the whole stack above the handler,
+** and calls it.
 */
 static int call_in_frame(runtime *rt, strand *s, lua_State *L) {
   int handler = handler_index(s);
@@ -180,10 +183,12 @@ static int call_in_frame(runtime *rt, strand *s, lua_State *L) {
     return luaL_error(L, "not enough memory");
   }
   lua_KContext context = (lua_KContext)s;
-  return after_call(L, lua_pcallk(L, arguments, LUA_MULTRET, handler, context, after_call), context);
+  return after_call(L, lua_pcallk(L, arguments, LUA_MULTRET, handler, context, after_call),
+                    context);
 }
 
-/* Puts what a driver keeps at the bottom of its stack below everything else. Returns how much it is. */
+/* Puts what a driver keeps at the bottom of its stack below everything else. Returns how much it
+ * is. */
 static int push_bottom(runtime *rt, const strand *s, lua_State *L) {
   if (!s->foreign) {
     lua_pushcfunction(L, panic_handler);
@@ -222,8 +227,8 @@ int driver_finish(lua_State *L) {
 
 /*
 ** The deferred call moves to a frame of its own that is ending as the block ends: with its error in
-** flight, so that recover works, or returning. If it recovers, the error still unwinds to the frame,
-** which finds it recovered (end_with_error) and returns to its caller, as in Go.
+** flight, so that recover works, or returning. If it recovers, the error still unwinds to the
+** frame, which finds it recovered (end_with_error) and returns to its caller, as in Go.
 */
 int driver_close_deferred(lua_State *L) {
   runtime *rt = runtime_of(L);

@@ -1,6 +1,6 @@
 /*
-** The driver makes the calls that strands ask for. Every call is protected and continues after a yield,
-** so that everything in a frame may suspend, deferred calls too.
+** The driver makes the calls that strands ask for. Every call is protected and continues after a
+** yield, so that everything in a frame may suspend, deferred calls too.
 */
 #ifndef CP_RUNTIME_DRIVER_H
 #define CP_RUNTIME_DRIVER_H
@@ -14,8 +14,8 @@
 bool driver_is_machinery(lua_CFunction f);
 
 /*
-** co.func's result: calls the function in upvalue 2 in a frame of its own; as everywhere, the runtime is
-** upvalue 1.   [-args, +results, e]
+** co.func's result: calls the function in upvalue 2 in a frame of its own; as everywhere, the
+** runtime is upvalue 1.   [-args, +results, e]
 */
 int driver_func(lua_State *L);
 
@@ -37,8 +37,8 @@ int driver_finish(lua_State *L);
 int driver_close_deferred(lua_State *L);
 
 /*
-** The __close of a foreign strand's box: the coroutine is being closed while frames are open; runs their
-** deferred calls. (box, error).
+** The __close of a foreign strand's box: the coroutine is being closed while frames are open; runs
+** their deferred calls. (box, error).
 */
 int driver_close_foreign(lua_State *L);
 

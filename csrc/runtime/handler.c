@@ -10,8 +10,8 @@
 #define CRASH_STATUS 2
 
 /*
-** Calls the function and its `arguments` on top of the stack, protected. False: it panicked, and its
-** record is on top.   [-(arguments + 1), +(0|1), -]
+** Calls the function and its `arguments` on top of the stack, protected. False: it panicked, and
+** its record is on top.   [-(arguments + 1), +(0|1), -]
 */
 static bool call_protected(runtime *rt, lua_State *L, int arguments) {
   lua_pushcfunction(L, panic_handler);

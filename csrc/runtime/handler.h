@@ -1,6 +1,6 @@
 /*
-** Who hears of what happens: the panic handler, and the hooks on_spawn and on_exit. Nothing that they do
-** takes the loop down.
+** Who hears of what happens: the panic handler, and the hooks on_spawn and on_exit. Nothing that
+** they do takes the loop down.
 */
 #ifndef CP_RUNTIME_HANDLER_H
 #define CP_RUNTIME_HANDLER_H
@@ -9,9 +9,9 @@
 #include "runtime/runtime.h"
 
 /*
-** Gives a record to the handler that this run, or on_panic, or else the default has set. The task at
-** `index` (0: none) comes with it. The record is on top of the stack.   [-1, +0, -]
-** A handler that panics is reported on stderr, and so is what it was given.
+** Gives a record to the handler that this run, or on_panic, or else the default has set. The task
+** at `index` (0: none) comes with it. The record is on top of the stack.   [-1, +0, -] A handler
+** that panics is reported on stderr, and so is what it was given.
 */
 void handler_report(runtime *rt, lua_State *L, int index);
 

@@ -54,8 +54,8 @@ static bool is_driver(lua_State *L, lua_Debug *activation) {
 }
 
 /*
-** Whether the running C function was called by a deferred function: one that a driver has called, and not
-** the driver itself. What a tail call calls is a helper.
+** Whether the running C function was called by a deferred function: one that a driver has called,
+** and not the driver itself. What a tail call calls is a helper.
 */
 static bool is_called_by_deferred(lua_State *L) {
   lua_Debug caller;

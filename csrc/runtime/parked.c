@@ -5,7 +5,8 @@
 #include "runtime/panic.h"
 
 /* Runs `visit` with each live task, which is on top of the stack, by slot.   [-0, +0, -] */
-static void each_task(runtime *rt, lua_State *L, void (*visit)(runtime *rt, lua_State *L, task *t)) {
+static void each_task(runtime *rt, lua_State *L,
+                      void (*visit)(runtime *rt, lua_State *L, task *t)) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   int tasks = lua_gettop(L);
   lua_Integer count = (lua_Integer)lua_rawlen(L, tasks);

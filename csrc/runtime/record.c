@@ -26,8 +26,9 @@ const char *record_kind_name(const record *r) {
 }
 
 /*
-** The number of activations of `thread` from `level` outwards. Counts up to FRAMES_MAX one by one; a
-** deeper stack (an overflow has 200,000) is bisected, since lua_getstack costs as much as the level.
+** The number of activations of `thread` from `level` outwards. Counts up to FRAMES_MAX one by one;
+** a deeper stack (an overflow has 200,000) is bisected, since lua_getstack costs as much as the
+** level.
 */
 static int count_levels(lua_State *thread, int level) {
   lua_Debug ar;
@@ -52,7 +53,8 @@ static int count_levels(lua_State *thread, int level) {
   return known + 1 - level;
 }
 
-/* Moves the function on top of `thread` to user value `uv` of the record on top of L.   [-0, +0, -] */
+/* Moves the function on top of `thread` to user value `uv` of the record on top of L.   [-0, +0, -]
+ */
 static void anchor_function(lua_State *L, lua_State *thread, int uv) {
   if (thread != L) lua_xmove(thread, L, 1);
   lua_setiuservalue(L, -2, uv);
@@ -64,9 +66,9 @@ static bool is_machinery(const runtime *rt, lua_CFunction f, bool innermost) {
 }
 
 /*
-** Captures levels [from, to) into the record on top of L. The functions are anchored, which keeps the
-** frames' strings alive; a frame's name belongs to the constants of its caller, so that one more function
-** than frames is anchored.   [-0, +0, -]
+** Captures levels [from, to) into the record on top of L. The functions are anchored, which keeps
+** the frames' strings alive; a frame's name belongs to the constants of its caller, so that one
+** more function than frames is anchored.   [-0, +0, -]
 */
 static void capture_levels(const runtime *rt, lua_State *L, lua_State *thread, record *r, int from,
                            int to, int *uv) {
@@ -153,8 +155,8 @@ static void link_chain(runtime *rt, lua_State *L, lua_State *thread, record *r) 
 }
 
 /*
-** The value is below the record on top of L. A record that is raised again stands for its own value; it
-** becomes the cause unless it is in the chain already.
+** The value is below the record on top of L. A record that is raised again stands for its own
+** value; it becomes the cause unless it is in the chain already.
 */
 static void take_value(lua_State *L) {
   int value = lua_gettop(L) - 1;
@@ -260,6 +262,7 @@ void record_wrap_safe(runtime *rt, lua_State *L, lua_State *thread, int level, r
 void record_make_safe(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind,
                       const char *message) {
   lua_pushnil(L);
-  wrap_or_spare(L, &(wrap_request){
-                       .rt = rt, .thread = thread, .message = message, .level = level, .kind = kind});
+  wrap_or_spare(L,
+                &(wrap_request){
+                    .rt = rt, .thread = thread, .message = message, .level = level, .kind = kind});
 }

@@ -1,7 +1,8 @@
 /*
-** The panic record: the immutable account of one panic (docs/panic-record.md lists what scripts see).
-** It is one userdata: a C struct with the captured stack in place, and user values for the Lua values
-** that it refers to. Capturing walks the stack once and makes no string; text is made when asked for.
+** The panic record: the immutable account of one panic (docs/panic-record.md lists what scripts
+** see). It is one userdata: a C struct with the captured stack in place, and user values for the
+** Lua values that it refers to. Capturing walks the stack once and makes no string; text is made
+** when asked for.
 */
 #ifndef CP_RUNTIME_RECORD_H
 #define CP_RUNTIME_RECORD_H
@@ -18,10 +19,10 @@ struct runtime;
 #define RECORD_FRAMES_OUTER 20 /* kept from the other end, when there are more than both */
 #define RECORD_MAX_CHAIN 16    /* replaced panics kept, the newest */
 #define RECORD_MAX_ANCESTORS 32
-#define RECORD_MAX_PARKED 100  /* tasks that a deadlock lists */
-#define RECORD_MAX_TEXT 4096   /* bytes of one value's text */
-#define RECORD_MAX_DEPTH 4     /* nested tables of a value in to_table() */
-#define RECORD_MAX_ITEMS 64    /* entries of one table in to_table() */
+#define RECORD_MAX_PARKED 100 /* tasks that a deadlock lists */
+#define RECORD_MAX_TEXT 4096  /* bytes of one value's text */
+#define RECORD_MAX_DEPTH 4    /* nested tables of a value in to_table() */
+#define RECORD_MAX_ITEMS 64   /* entries of one table in to_table() */
 
 typedef enum record_kind {
   RECORD_PANIC,     /* co.panic(v) */
@@ -36,11 +37,11 @@ typedef enum record_kind {
 typedef enum cancel_source { CANCEL_NONE, CANCEL_EXPLICIT, CANCEL_SHUTDOWN } cancel_source;
 
 /*
-** One activation. The strings belong to the functions anchored in the record's user values (or are the
-** VM's own constants), so they live as long as the record.
+** One activation. The strings belong to the functions anchored in the record's user values (or are
+** the VM's own constants), so they live as long as the record.
 */
 typedef struct record_frame {
-  const char *source; /* chunk name as Lua has it: "@path", "=literal", program text; "=[C]" for C */
+  const char *source; /* chunk name as Lua has it: "@path", "=literal", text; "=[C]" for C */
   const char *name;   /* NULL when the VM can't tell */
   const char *what;   /* "Lua", "C" or "main" */
   int line;           /* current line; -1 for C */
@@ -61,8 +62,8 @@ enum {
 typedef struct record {
   const void *magic; /* &record_magic: what tells a record from any other userdata */
   struct runtime *runtime;
-  uint64_t sequence;    /* order within the runtime, from 1 */
-  int64_t time_ns;      /* wall clock, since 1970 */
+  uint64_t sequence; /* order within the runtime, from 1 */
+  int64_t time_ns;   /* wall clock, since 1970 */
   uint8_t trace_id[16];
   uint64_t span_id;
   uint64_t parent_span_id; /* 0: none */
@@ -70,12 +71,12 @@ typedef struct record {
   uint32_t chain_length;   /* panics replaced, kept or not */
   uint32_t frames_omitted; /* between the inner and the outer ones */
   uint16_t frame_count;
-  uint16_t inner_count;    /* frames before the omitted ones; frame_count when none are */
-  uint8_t kind;            /* record_kind */
-  uint8_t task_status;     /* task_status when the record was made or the task ended by it */
+  uint16_t inner_count; /* frames before the omitted ones; frame_count when none are */
+  uint8_t kind;         /* record_kind */
+  uint8_t task_status;  /* task_status when the record was made or the task ended by it */
   uint8_t cancel_source;
   bool recovered;
-  bool fatal;              /* value text begins with "fatal error: " (deadlock) */
+  bool fatal; /* value text begins with "fatal error: " (deadlock) */
   record_frame frames[];
 } record;
 
@@ -86,7 +87,8 @@ extern const char record_magic;
 
 /*
 ** The record at `index`, or NULL when there is something else.   [-0, +0, -]
-** Told by a mark in the userdata and not by the metatable's name, which would cost a look-up each time.
+** Told by a mark in the userdata and not by the metatable's name, which would cost a look-up each
+** time.
 */
 record *record_test(lua_State *L, int index);
 
@@ -101,8 +103,8 @@ record *record_test(lua_State *L, int index);
 void record_wrap(struct runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind);
 
 /*
-** The same, but never raises: when there is no memory, the runtime's spare record (kind memory) takes
-** the place of what could not be described.   [-1, +1, -]
+** The same, but never raises: when there is no memory, the runtime's spare record (kind memory)
+** takes the place of what could not be described.   [-1, +1, -]
 */
 void record_wrap_safe(struct runtime *rt, lua_State *L, lua_State *thread, int level,
                       record_kind kind);

@@ -1,7 +1,6 @@
 /*
 ** A record as text: what a person reads first. Nothing here may fail: a throwing __tostring, a
-*cyclic
-** table, a huge string and a dead allocator all give a report.
+** cyclic table, a huge string and a dead allocator all give a report.
 */
 #ifndef CP_RUNTIME_REPORT_H
 #define CP_RUNTIME_REPORT_H
@@ -29,11 +28,9 @@ void report_to_stderr(lua_State *L, int index);
 
 /*
 ** Pushes the text of the value at `index`, at most RECORD_MAX_TEXT bytes of it (then says how many
-*were
-** left out).   [-0, +1, m]
-** Strings as they are; tables and userdata through __tostring; without one by type, with no
-*address.
-** Returns false when __tostring failed; the text is then "panic while printing panic value: <why>".
+** were left out).   [-0, +1, m] Strings as they are; tables and userdata through __tostring;
+** without one by type, with no address. Returns false when __tostring failed; the text is then
+** "panic while printing panic value: <why>".
 */
 bool report_push_value(lua_State *L, int index);
 

@@ -231,8 +231,7 @@ static bool is_made_name(const char *name, uint64_t id) {
 
 /*
 ** Writes the line of the parked task that the table at `row` describes: reads all of it before the
-*first
-** word, so that a lack of memory can't leave half a line.   [-0, +0, m]
+** first word, so that a lack of memory can't leave half a line.   [-0, +0, m]
 */
 static void put_parked(lua_State *L, int row, text_writer *w) {
   int top = lua_gettop(L);

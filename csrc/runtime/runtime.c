@@ -47,6 +47,7 @@ void runtime_free_strand(runtime *rt, strand *s) {
 static int close_runtime(lua_State *L) {
   runtime *rt = lua_touserdata(L, 1);
   if (rt->closed) return 0;
+  unclaimed_flush(rt, L);
   rt->closed = true;
   task_close_all(rt, L);
   if (rt->main_strand != NULL) runtime_free_strand(rt, rt->main_strand);
@@ -164,6 +165,7 @@ runtime *runtime_open(lua_State *L) {
   rt->threads_ref = new_table_ref(L, NULL);
   rt->anchors_ref = new_table_ref(L, NULL);
   rt->unclaimed_ref = new_table_ref(L, "v");
+  rt->abandoned_ref = new_table_ref(L, NULL);
   rt->foreign_ref = new_table_ref(L, "k");
   rt->attributes_ref = new_table_ref(L, "k");
   rt->base_error = base_function(L, "error");

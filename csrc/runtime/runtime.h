@@ -1,6 +1,7 @@
 /*
-** The runtime: everything that belongs to one Lua universe. It is a userdata in that universe's registry
-** and (as its address) upvalue 1 of every function of the module; there are no C globals and no thread-locals.
+** The runtime: everything that belongs to one Lua universe. It is a userdata in that universe's
+** registry and (as its address) upvalue 1 of every function of the module; there are no C globals
+** and no thread-locals.
 */
 #ifndef CP_RUNTIME_RUNTIME_H
 #define CP_RUNTIME_RUNTIME_H
@@ -47,14 +48,14 @@ enum {
 
 typedef struct runtime_stats {
   uint64_t spawned;
-  uint64_t switches;   /* resumptions of tasks */
-  uint64_t panics;     /* records made */
+  uint64_t switches; /* resumptions of tasks */
+  uint64_t panics;   /* records made */
   uint64_t recovered;
-  uint64_t unhandled;  /* given to the handler */
-  uint64_t cancelled;  /* tasks that ended so */
+  uint64_t unhandled; /* given to the handler */
+  uint64_t cancelled; /* tasks that ended so */
   uint64_t leaked;
-  uint64_t timers;     /* started */
-  uint64_t steals;     /* a task ran for longer than the whole budget */
+  uint64_t timers; /* started */
+  uint64_t steals; /* a task ran for longer than the whole budget */
 } runtime_stats;
 
 /* A pooled coroutine: anchored in `threads` at `slot` for as long as it is in use or pooled. */
@@ -70,19 +71,19 @@ typedef struct runtime {
 
   /* Scheduling. `current` and `host` are set while a task, or the loop, runs. */
   struct task *current;
-  lua_State *host;      /* the thread that drives the loop; NULL: the loop is not running */
-  list ready;           /* tasks in FIFO order, by task.link */
+  lua_State *host; /* the thread that drives the loop; NULL: the loop is not running */
+  list ready;      /* tasks in FIFO order, by task.link */
   size_t ready_count;
-  size_t batch; /* turns left before a run looks at the clock */
-  size_t live_count;    /* tasks that have not ended */
-  size_t daemon_count;  /* of these, daemons */
+  size_t batch;        /* turns left before a run looks at the clock */
+  size_t live_count;   /* tasks that have not ended */
+  size_t daemon_count; /* of these, daemons */
   timer_heap timers;
   task_clock clock;
   wakeup wakeup;
-  bool spare_used;      /* the spare record was given away and is to be renewed */
-  bool shuffled;        /* run_with{seed=}: take ready tasks in random order */
+  bool spare_used; /* the spare record was given away and is to be renewed */
+  bool shuffled;   /* run_with{seed=}: take ready tasks in random order */
   rng order;
-  int64_t budget_ns;    /* of one round; 0: none was given */
+  int64_t budget_ns; /* of one round; 0: none was given */
   uint64_t next_task_id;
   struct task *main_task; /* of the run under way */
 
@@ -94,7 +95,7 @@ typedef struct runtime {
   bool has_hook[RUNTIME_UV_COUNT + 1]; /* by user value: a hook is set */
 
   /* Frames. */
-  strand *main_strand;  /* the main thread's; made when first needed */
+  strand *main_strand; /* the main thread's; made when first needed */
   strand *free_strands;
   size_t free_strand_count;
   uint64_t next_serial; /* of deferred calls */
@@ -112,13 +113,14 @@ typedef struct runtime {
   size_t pool_capacity;
 
   /* Registry references. */
-  int self_ref;    /* this userdata */
-  int tasks_ref;   /* slot -> task: anchors live tasks */
-  int threads_ref; /* slot -> thread */
-  int anchors_ref; /* strands' value threads */
-  int foreign_ref; /* weak: thread -> box of its strand */
+  int self_ref;       /* this userdata */
+  int tasks_ref;      /* slot -> task: anchors live tasks */
+  int threads_ref;    /* slot -> thread */
+  int anchors_ref;    /* strands' value threads */
+  int foreign_ref;    /* weak: thread -> box of its strand */
   int attributes_ref; /* weak: task -> attributes */
   int unclaimed_ref;  /* weak values: task's address -> the ended task whose panic is held */
+  int abandoned_ref;  /* the same -> the task, once nobody else refers to it; until then false */
 
   /* Functions of the base library that are in the way of nobody, or not worth a frame. */
   lua_CFunction base_error;
@@ -138,8 +140,8 @@ runtime *runtime_open(lua_State *L);
 runtime *runtime_find(lua_State *L);
 
 /*
-** The runtime of the module's running C function. It is a light upvalue, which is quicker to read; the
-** registry keeps the userdata until the universe is closed.   [-0, +0, -]
+** The runtime of the module's running C function. It is a light upvalue, which is quicker to read;
+** the registry keeps the userdata until the universe is closed.   [-0, +0, -]
 */
 static inline runtime *runtime_of(lua_State *L) {
   return (runtime *)lua_touserdata(L, lua_upvalueindex(1));
@@ -155,8 +157,8 @@ void runtime_push_value(runtime *rt, lua_State *L, int uv);
 void runtime_set_value(runtime *rt, lua_State *L, int uv);
 
 /*
-** The strand of the code that runs on L: its task's, the main thread's, or that of somebody's coroutine;
-** made when needed.   [-0, +0, m]
+** The strand of the code that runs on L: its task's, the main thread's, or that of somebody's
+** coroutine; made when needed.   [-0, +0, m]
 */
 strand *runtime_make_strand(runtime *rt, lua_State *L);
 

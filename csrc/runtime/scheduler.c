@@ -56,8 +56,8 @@ static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
 }
 
 /*
-** A batch of a run: as a round, but a few tasks take several turns before the loop looks at the clock
-** again. Ends early when the run may be over (task_end clears it).   [-0, +0, -]
+** A batch of a run: as a round, but a few tasks take several turns before the loop looks at the
+** clock again. Ends early when the run may be over (task_end clears it).   [-0, +0, -]
 */
 static void run_batch(runtime *rt, lua_State *L) {
   if (rt->budget_ns != 0) {
@@ -161,11 +161,11 @@ static void reset_options(runtime *rt, lua_State *L) {
   apply_options(rt, L, &defaults);
 }
 
-static void check_not_running(const runtime *rt, lua_State *L, const char *name) {
-  if (rt->current != NULL) {
-    luaL_error(L, "co.%s inside a task: use co.scope to wait for tasks here, or spawn and join", name);
-  }
-  if (rt->host != NULL) luaL_error(L, "co.%s while the loop is running: not in a handler or hook", name);
+static void check_not_running(const runtime *rt, lua_State *L, const char *name,
+                              const char *inside_task) {
+  if (rt->current != NULL) luaL_error(L, "%s", inside_task);
+  if (rt->host != NULL)
+    luaL_error(L, "co.%s while the loop is running: not in a handler or hook", name);
 }
 
 /* Main's results, or its record, which is raised.   [-0, +results, e] */
@@ -178,7 +178,9 @@ static int deliver(lua_State *L, const task *main, int index) {
 }
 
 int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *options) {
-  check_not_running(rt, L, "run");
+  check_not_running(
+      rt, L, "run",
+      "co.run inside a task: use a scope to wait for tasks here, or spawn them and join them");
   if (options->virtual_clock && rt->live_count > 0) {
     return luaL_error(L, "co.run_with: clock = \"virtual\" needs a runtime without tasks");
   }
@@ -205,7 +207,8 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
 }
 
 bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
-  check_not_running(rt, L, "step");
+  check_not_running(rt, L, "step",
+                    "co.step inside a task: its loop makes the steps, so use co.yield");
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   rt->host = L;
   wakeup_drain(&rt->wakeup);

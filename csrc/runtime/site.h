@@ -10,8 +10,8 @@
 #include "core/base.h"
 
 /*
-** Distinct sites kept; a program has as many as it has lines that spawn. Chunks loaded without end under
-** ever new names would grow the table without end: beyond this, sites read "?".
+** Distinct sites kept; a program has as many as it has lines that spawn. Chunks loaded without end
+** under ever new names would grow the table without end: beyond this, sites read "?".
 */
 #define SITE_MAX 65536
 
@@ -34,7 +34,8 @@ void site_table_free(site_table *table);
 
 /*
 ** The site of the innermost Lua function at or above `level` of L's stack.   [-0, +0, -]
-** Never NULL, never raises: "?" when there is no Lua function or no memory. Lives as long as the table.
+** Never NULL, never raises: "?" when there is no Lua function or no memory. Lives as long as the
+** table.
 */
 const site *site_of_caller(site_table *table, lua_State *L, int level);
 

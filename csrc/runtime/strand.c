@@ -12,7 +12,8 @@ bool strand_reserve_frames(strand *s, const allocator *memory, uint32_t wanted) 
   if (wanted <= s->capacity) return true;
   uint32_t capacity = s->capacity == 0 ? FIRST_FRAMES : s->capacity * 2;
   if (capacity < wanted) capacity = wanted;
-  frame *frames = mem_resize(memory, s->frames, s->capacity * sizeof(frame), capacity * sizeof(frame));
+  frame *frames =
+      mem_resize(memory, s->frames, s->capacity * sizeof(frame), capacity * sizeof(frame));
   if (frames == NULL) return false;
   s->frames = frames;
   s->capacity = capacity;
@@ -95,8 +96,8 @@ void strand_take_deferred(strand *s, lua_State *L) {
 
 /* Where in `values` a deferred call stands, and whose it is. */
 typedef struct place {
-  int tag;         /* index of its tag; 0: not found */
-  uint32_t frame;  /* index of its frame */
+  int tag;        /* index of its tag; 0: not found */
+  uint32_t frame; /* index of its frame */
 } place;
 
 static place find_serial(const strand *s, uint64_t serial) {

@@ -1,16 +1,18 @@
 /*
-** A strand is the frames of one line of execution (a task, the main thread, or somebody's coroutine) and
-** the calls deferred in them: a state machine that says what has to run next and calls nothing itself.
-** driver.c makes the calls.
+** A strand is the frames of one line of execution (a task, the main thread, or somebody's
+** coroutine) and the calls deferred in them: a state machine that says what has to run next and
+** calls nothing itself. driver.c makes the calls.
 **
-** The deferred calls, the results of frames that are ending and the panics in flight are Lua values. They
-** stand on the stack of `values`, a thread that never runs, where the collector sees them and moving them
-** costs a copy. From the bottom:
+** The deferred calls, the results of frames that are ending and the panics in flight are Lua
+** values. They stand on the stack of `values`, a thread that never runs, where the collector sees
+** them and moving them costs a copy. From the bottom:
 **
-**   [exit record or nil] { deferred calls of frame 0 } [outcome of frame 0] { deferred of frame 1 } ...
+**   [exit record or nil] { deferred calls of frame 0 } [outcome of frame 0] { deferred of frame 1
+**   } ...
 **
-** A deferred call is  function, arguments..., tag  with tag = serial << DEFER_COUNT_BITS | values before it.
-** A frame has an outcome only while it runs its deferred calls:  results..., record or nil.
+** A deferred call is  function, arguments..., tag  with tag = serial << DEFER_COUNT_BITS | values
+** before it. A frame has an outcome only while it runs its deferred calls:  results..., record or
+** nil.
 */
 #ifndef CP_RUNTIME_STRAND_H
 #define CP_RUNTIME_STRAND_H
@@ -22,7 +24,8 @@
 
 struct runtime;
 
-#define DEFER_COUNT_BITS 20 /* values of one deferred call: below a million, as lua_State's own stack */
+/* Values of one deferred call: below a million, as a Lua stack itself. */
+#define DEFER_COUNT_BITS 20
 #define DEFER_MAX_VALUES ((1 << DEFER_COUNT_BITS) - 1)
 
 typedef enum frame_kind {
@@ -40,7 +43,12 @@ typedef enum frame_kind {
 **   RETURNING, PANICKING ── a deferred call exits ──▶ EXITING
 ** A frame in any state but BODY is left when it has no deferred call any more.
 */
-typedef enum frame_state { STATE_BODY, STATE_RETURNING, STATE_PANICKING, STATE_EXITING } frame_state;
+typedef enum frame_state {
+  STATE_BODY,
+  STATE_RETURNING,
+  STATE_PANICKING,
+  STATE_EXITING
+} frame_state;
 
 typedef struct frame {
   uint32_t deferred; /* pending deferred calls */
@@ -60,13 +68,13 @@ typedef struct strand {
   uint32_t exit_depth; /* frames with a smaller index are being exited (goexit, cancellation) */
   int anchor;          /* of `values`, in the runtime's anchor table */
   bool foreign;        /* of a coroutine that somebody else made */
-  bool leaving;        /* foreign: the driver is about to leave, its to-be-closed slot has no work */
-  bool resetting;      /* the thread is being reset: `<close>`d deferred calls wait for their frame */
+  bool leaving;   /* foreign: the driver is about to leave, its to-be-closed slot has no work */
+  bool resetting; /* the thread is being reset: `<close>`d deferred calls wait for their frame */
 } strand;
 
 /*
-** Opens a frame. False when there is no memory. One frame more than are open is always in reserve once a
-** call is deferred, so that running it needs no memory.
+** Opens a frame. False when there is no memory. One frame more than are open is always in reserve
+** once a call is deferred, so that running it needs no memory.
 */
 bool strand_reserve_frames(strand *s, const allocator *memory, uint32_t wanted);
 
@@ -94,14 +102,15 @@ static inline bool strand_is_exiting(const strand *s) {
 }
 
 /*
-** Moves the function and its arguments, the `count` values on top of L, to the innermost frame, as a
-** deferred call with this serial. False when there is no memory; L is then as it was.   [-count, +0, -]
+** Moves the function and its arguments, the `count` values on top of L, to the innermost frame, as
+** a deferred call with this serial. False when there is no memory; L is then as it was.   [-count,
+** +0, -]
 */
 bool strand_defer(strand *s, const allocator *memory, lua_State *L, int count, uint64_t serial);
 
 /*
-** Ends the innermost frame's body normally: the top `results` values of L become its results. False when
-** there is no room for them; L is then as it was.   [-results, +0, -]
+** Ends the innermost frame's body normally: the top `results` values of L become its results.
+** False when there is no room for them; L is then as it was.   [-results, +0, -]
 */
 bool strand_return(strand *s, lua_State *L, int results);
 
@@ -114,7 +123,8 @@ void strand_unwind(strand *s, lua_State *L, frame_state state);
 /* The innermost frame's panic was recovered: it returns, or goes on exiting. */
 void strand_recovered(strand *s);
 
-/* How many values the innermost frame's newest deferred call has; 0: there is none.   [-0, +0, -] */
+/* How many values the innermost frame's newest deferred call has; 0: there is none.   [-0, +0, -]
+ */
 int strand_next_deferred(const strand *s);
 
 /* Moves that call to L, which has room.   [-0, +n, -] The frame's body has ended. */
@@ -127,8 +137,8 @@ int strand_find_deferred(const strand *s, uint64_t serial);
 void strand_take_found(strand *s, lua_State *L, uint64_t serial);
 
 /*
-** Takes the innermost frame's outcome to L: its results (RETURNING) or the record (else). Returns the
-** number of values.   [-0, +n, -] L must have room for strand_outcome_size values.
+** Takes the innermost frame's outcome to L: its results (RETURNING) or the record (else). Returns
+** the number of values.   [-0, +n, -] L must have room for strand_outcome_size values.
 */
 int strand_outcome_size(const strand *s);
 int strand_take_outcome(strand *s, lua_State *L);
@@ -148,7 +158,8 @@ bool strand_push_in_flight(const strand *s, lua_State *L);
 /* Pushes the results of frame `index`; L has room for its `results`.   [-0, +n, -] */
 void strand_push_results(const strand *s, lua_State *L, uint32_t index);
 
-/* Makes the top `count` values of L the results of frame `index`. False: no room.   [-count, +0, -] */
+/* Makes the top `count` values of L the results of frame `index`. False: no room.   [-count, +0, -]
+ */
 bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count);
 
 /* Starts exiting every open frame, with the record on top of L.   [-1, +0, -] */

@@ -16,8 +16,8 @@ const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
 
 const char *task_status_name(task_status status) {
   static const char *const names[] = {
-      [TASK_READY] = "ready",       [TASK_RUNNING] = "running",     [TASK_WAITING] = "waiting",
-      [TASK_DONE] = "done",         [TASK_PANICKED] = "panicked",   [TASK_CANCELLED] = "cancelled",
+      [TASK_READY] = "ready",   [TASK_RUNNING] = "running",   [TASK_WAITING] = "waiting",
+      [TASK_DONE] = "done",     [TASK_PANICKED] = "panicked", [TASK_CANCELLED] = "cancelled",
       [TASK_EXITED] = "exited",
   };
   return names[status];
@@ -43,9 +43,10 @@ void task_push(runtime *rt, lua_State *L, const task *t) {
 /* --- spawning --- */
 
 /*
-** Cuts the line of ancestors behind the nearest RECORD_MAX_ANCESTORS, every so many generations, so that
-** a task that spawns its successor for ever does not keep them all. Only ended ancestors are cut off: a
-** live one is held by the runtime anyway. The task is on top of the stack.   [-0, +0, -]
+** Cuts the line of ancestors behind the nearest RECORD_MAX_ANCESTORS, every so many generations,
+** so that a task that spawns its successor for ever does not keep them all. Only ended ancestors
+** are cut off: a live one is held by the runtime anyway. The task is on top of the stack.   [-0,
+** +0, -]
 */
 static void trim_ancestors(lua_State *L, const task *t) {
   if (t->generation % RECORD_MAX_ANCESTORS != 0) return;
@@ -158,8 +159,9 @@ int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lu
 }
 
 /*
-** Whether the task is unwinding already: the deferred calls of an exit are shielded from a cancellation,
-** and a cancellation must not take the place of a panic (if that is recovered, it is raised then).
+** Whether the task is unwinding already: the deferred calls of an exit are shielded from a
+** cancellation, and a cancellation must not take the place of a panic (if that is recovered, it is
+** raised then).
 */
 static bool is_shielded(const task *t) {
   const strand *s = t->live.strand;
@@ -179,7 +181,8 @@ void task_unwind(runtime *rt, lua_State *L, task *t) {
 task *task_check_wake(runtime *rt, lua_State *L) {
   task *t = rt->current;
   if (t == NULL || t->live.thread != L) {
-    luaL_error(L, "this coroutine belongs to a task of coropanic: only its scheduler may resume it");
+    luaL_error(L,
+               "this coroutine belongs to a task of coropanic: only its scheduler may resume it");
   }
   if (task_needs_unwinding(t)) task_unwind(rt, L, t);
   if (t->wake == WAKE_DEADLOCK) {
@@ -193,8 +196,8 @@ task *task_check_wake(runtime *rt, lua_State *L) {
 }
 
 /*
-** Pushes the name under which the function on top of the stack is found in a loaded module ("table.sort"),
-** nil if it isn't.   [-1, +1, m]
+** Pushes the name under which the function on top of the stack is found in a loaded module
+** ("table.sort"), nil if it isn't.   [-1, +1, m]
 */
 static void push_loaded_name(lua_State *L) {
   int function = lua_gettop(L);
@@ -244,19 +247,24 @@ int task_refuse_suspension(const runtime *rt, lua_State *L, const char *name) {
     return luaL_error(L, "'%s' outside a task: start one with co.run or co.spawn", name);
   }
   if (t->live.thread != L) {
-    return luaL_error(L, "'%s' inside a coroutine that coropanic did not make: "
-                         "do this in a task of its own (co.spawn) and join it", name);
+    return luaL_error(L,
+                      "'%s' inside a coroutine that coropanic did not make: "
+                      "do this in a task of its own (co.spawn) and join it",
+                      name);
   }
   push_obstacle(rt, L);
-  return luaL_error(L, "'%s' can not suspend here: the C function '%s' is in the way; "
-                       "call co.%s before or after it", name, lua_tostring(L, -1), name);
+  return luaL_error(L,
+                    "'%s' can not suspend here: the C function '%s' is in the way; "
+                    "call co.%s before or after it",
+                    name, lua_tostring(L, -1), name);
 }
 
 int task_after_wait(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
   runtime *rt = (runtime *)runtime_address;
   const task *t = rt->current;
-  bool quiet = t != NULL && t->live.thread == L && !task_needs_unwinding(t) && t->wake != WAKE_DEADLOCK;
+  bool quiet =
+      t != NULL && t->live.thread == L && !task_needs_unwinding(t) && t->wake != WAKE_DEADLOCK;
   if (!quiet) task_check_wake(rt, L);
   return 0;
 }
@@ -291,8 +299,8 @@ static int pack_results(lua_State *L) {
 }
 
 /*
-** Keeps the `values` results on top of L in the task at `index`. False: there is no memory to keep them,
-** and what says so is on top instead.   [-values, +(0|1), -]
+** Keeps the `values` results on top of L in the task at `index`. False: there is no memory to keep
+** them, and what says so is on top instead.   [-values, +(0|1), -]
 */
 static bool keep_results(lua_State *L, task *t, int index, int values) {
   t->results = values;
@@ -339,9 +347,13 @@ static void retire(runtime *rt, lua_State *L, task *t) {
   if (t->daemon) rt->daemon_count--;
 }
 
-/* Passes the record of an ended task, on top of the stack, to whom it concerns.   [-1, +0, -] */
-static void pass_on(runtime *rt, lua_State *L, task *t, int index, bool awaited) {
-  bool held = t->status == TASK_PANICKED && !awaited && t != rt->main_task;
+/*
+** Passes the record of an ended task, on top of the stack, to whom it concerns.   [-1, +0, -]
+** A panic is held even when somebody waits for it: who was woken may be cancelled before it comes
+** for it.
+*/
+static void pass_on(runtime *rt, lua_State *L, task *t, int index) {
+  bool held = t->status == TASK_PANICKED && t != rt->main_task;
   if (rt->unhandled == UNHANDLED_CRASH && t->status == TASK_PANICKED) {
     handler_report(rt, L, index);
   } else if (held) {
@@ -360,14 +372,13 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
     record_wrap_safe(rt, L, L, 0, RECORD_MEMORY);
     status = TASK_PANICKED;
   }
-  bool awaited = !list_empty(&t->live.waiters);
   wake_waiters(rt, t);
   list_remove(&t->link);
   retire(rt, L, t);
   t->status = (uint8_t)status;
   if (status != TASK_DONE) {
     record_test(L, -1)->task_status = (uint8_t)status;
-    pass_on(rt, L, t, index, awaited);
+    pass_on(rt, L, t, index);
   }
   if (status == TASK_CANCELLED) rt->stats.cancelled++;
   if (t == rt->main_task || rt->live_count == rt->daemon_count) rt->batch = 0;

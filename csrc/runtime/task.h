@@ -1,6 +1,6 @@
 /*
-** A task: a coroutine that the scheduler owns. It is one userdata, collected like any other object once
-** it has ended and nobody holds it; until then the runtime anchors it.
+** A task: a coroutine that the scheduler owns. It is one userdata, collected like any other object
+** once it has ended and nobody holds it; until then the runtime anchors it.
 **
 **            spawn            taken from the queue
 **   (none) ────────▶ READY ───────────────────────▶ RUNNING ──▶ DONE, PANICKED, CANCELLED, EXITED
@@ -23,14 +23,21 @@ typedef enum task_status {
   TASK_READY,
   TASK_RUNNING,
   TASK_WAITING,
-  TASK_DONE,      /* returned */
-  TASK_PANICKED,  /* by an unrecovered panic */
+  TASK_DONE,     /* returned */
+  TASK_PANICKED, /* by an unrecovered panic */
   TASK_CANCELLED,
-  TASK_EXITED,    /* by goexit */
+  TASK_EXITED, /* by goexit */
 } task_status;
 
 /* What a task waits for; names the suspension point in reports. */
-typedef enum wait_kind { WAIT_NONE, WAIT_YIELD, WAIT_SLEEP, WAIT_JOIN, WAIT_AWAIT, WAIT_CALLBACK } wait_kind;
+typedef enum wait_kind {
+  WAIT_NONE,
+  WAIT_YIELD,
+  WAIT_SLEEP,
+  WAIT_JOIN,
+  WAIT_AWAIT,
+  WAIT_CALLBACK
+} wait_kind;
 
 /* Why a task was woken; what the suspended operation does next depends on this alone. */
 typedef enum wake_reason { WAKE_READY, WAKE_TIMEOUT, WAKE_CANCELLED, WAKE_DEADLOCK } wake_reason;
@@ -38,8 +45,8 @@ typedef enum wake_reason { WAKE_READY, WAKE_TIMEOUT, WAKE_CANCELLED, WAKE_DEADLO
 /* The task's user values. */
 enum {
   TASK_UV_PARENT = 1, /* the spawner, or nil */
-  TASK_UV_RESULT,     /* before the end: the reason of its cancellation; after it: nil, the result, a
-                         table of results with n, the record, or an unclaimed panic's guard */
+  TASK_UV_RESULT, /* before the end: the reason of its cancellation; after it: nil, the result, a
+                     table of results with n, the record, or an unclaimed panic's guard */
   TASK_UV_COUNT = TASK_UV_RESULT
 };
 
@@ -72,7 +79,7 @@ typedef struct task {
   uint8_t epilogues;    /* attempts to run the entry frame's deferred calls */
   bool daemon;
   bool started;
-  bool lost;    /* its thread was closed from outside or yielded by itself, and is not to be reused */
+  bool lost; /* its thread was closed from outside or yielded by itself, and is not to be reused */
   bool claimed; /* somebody was given the panic: join, await, run or the handler */
   char name[];  /* "": unnamed, shown as "task <id>" */
 } task;
@@ -111,7 +118,8 @@ typedef struct spawn_options {
 } spawn_options;
 
 /*
-** Makes a task of the function and its `arguments` on top of the stack, ready to run, and pushes it.
+** Makes a task of the function and its `arguments` on top of the stack, ready to run, and pushes
+** it.
 **   [-(arguments + 1), +1, m]
 ** Its parent is the current task; its context is the current one's, unless the trace is detached.
 */
@@ -127,7 +135,8 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
 /* Pushes the record of the task at `index`, which did not end well.   [-0, +1, -] */
 void task_push_record(lua_State *L, int index);
 
-/* Pushes the results of the task at `index`, which is DONE, and returns their count.   [-0, +n, e] */
+/* Pushes the results of the task at `index`, which is DONE, and returns their count.   [-0, +n, e]
+ */
 int task_push_results(lua_State *L, const task *t, int index);
 
 /* Whether a cancellation or exit may have to be raised at the task's next suspension point. */
@@ -142,13 +151,17 @@ void task_unwind(runtime *rt, lua_State *L, task *t);
 int task_refuse_suspension(const runtime *rt, lua_State *L, const char *name);
 
 /*
-** Raises unless the code that runs on L may suspend: it must be a task's own and no C function may be in
-** the way. Returns the task. Raises the pending cancellation, if any, as every suspension point does.
+** Raises unless the code that runs on L may suspend: it must be a task's own and no C function may
+** be in the way. Returns the task. Raises the pending cancellation, if any, as every suspension
+** point does.
 **   name  the API function, for the message
 */
 static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *name) {
   task *t = rt->current;
-  if (t == NULL || t->live.thread != L || !lua_isyieldable(L)) task_refuse_suspension(rt, L, name);
+  if (t == NULL || t->live.thread != L || !lua_isyieldable(L)) {
+    task_refuse_suspension(rt, L, name);
+    compat_unreachable();
+  }
   if (task_needs_unwinding(t)) task_unwind(rt, L, t);
   return t;
 }
@@ -172,7 +185,8 @@ void task_wake(runtime *rt, task *t, wake_reason reason);
 
 /*
 ** Asks a live task to end. The reason is on top of the stack.   [-1, +0, -]
-** Level-triggered: raised at every suspension point until the task ends. False: it had ended already.
+** Level-triggered: raised at every suspension point until the task ends. False: it had ended
+** already.
 */
 bool task_cancel(runtime *rt, lua_State *L, task *t, cancel_source source);
 

@@ -1,9 +1,7 @@
 /*
 ** Writing text for people, a piece at a time and without memory: indentation, and what a terminal
-*must not
-** be given. Texts come from anywhere (error messages carry what a client has sent), so all that is
-*not
-** ours is escaped: control characters and bytes that are no UTF-8 become \xNN.
+** must not be given. Texts come from anywhere (error messages carry what a client has sent), so
+** all that is not ours is escaped: control characters and bytes that are no UTF-8 become \xNN.
 */
 #ifndef CP_RUNTIME_TEXT_H
 #define CP_RUNTIME_TEXT_H
@@ -45,8 +43,8 @@ void text_put_name(text_writer *w, const char *name, size_t length);
 
 /* Begins or ends what a terminal is to show otherwise; nothing without colour. */
 #define TEXT_BOLD_RED "\x1b[1;31m"
-#define TEXT_DIM      "\x1b[2m"
-#define TEXT_PLAIN    "\x1b[0m"
+#define TEXT_DIM "\x1b[2m"
+#define TEXT_PLAIN "\x1b[0m"
 void text_put_colour(text_writer *w, const char *escape);
 
 /* The bytes of the UTF-8 sequence that `text` begins with (RFC 3629); 0: it begins with none. */

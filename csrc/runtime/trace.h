@@ -1,9 +1,7 @@
 /*
-** Trace identity: which request this is. A `trace` is one request's part in this process (what came
-*in
-** with it, or what was made for it), shared and counted by every task that works for it; each task
-*adds
-** its own span id, made when somebody first asks for it.
+** Trace identity: which request this is. A `trace` is one request's part in this process (what
+** came in with it, or what was made for it), shared and counted by every task that works for it;
+** each task adds its own span id, made when somebody first asks for it.
 */
 #ifndef CP_RUNTIME_TRACE_H
 #define CP_RUNTIME_TRACE_H
@@ -24,9 +22,9 @@ typedef struct trace {
 } trace;
 
 /*
-** A place in a trace: what a task (or the code outside tasks) is working for. The fields are copied
-*at
-** spawn: the same trace, the spawner's span as parent, a span of its own that is made on demand.
+** A place in a trace: what a task (or the code outside tasks) is working for. The fields are
+** copied at spawn: the same trace, the spawner's span as parent, a span of its own that is made on
+** demand.
 */
 typedef struct trace_context {
   trace *trace;            /* counted; NULL only before a first id was needed outside tasks */
@@ -40,8 +38,7 @@ trace *trace_new(struct runtime *rt);
 
 /*
 ** A trace that came from elsewhere; its tracestate has at most TRACESTATE_MAX_LENGTH bytes. NULL:
-*no
-** memory, or the universe is being closed (as for trace_new). References: 1.
+** no memory, or the universe is being closed (as for trace_new). References: 1.
 */
 trace *trace_continue(struct runtime *rt, const traceparent *parent, const char *state,
                       size_t length);

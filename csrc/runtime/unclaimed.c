@@ -4,46 +4,58 @@
 #include "runtime/report.h"
 
 /*
-** A guard stands between an ended task and its record while the panic is held. Nobody else refers to it,
-** so its finalizer runs when nobody can reach the task any more. User values: the record, the task.
+** A guard stands between an ended task and its record while the panic is held. Nobody else refers
+** to it, so its finalizer runs when nobody can reach the task any more. User values: the record,
+** the task.
 */
 enum { GUARD_UV_RECORD = 1, GUARD_UV_TASK, GUARD_UV_COUNT = GUARD_UV_TASK };
 
 #define GUARD_TYPE "coropanic.guard"
 
 /*
-** A canary is garbage made just before the guard. When the collector has found it, it has looked at the
-** guard's task too (finalizers run in the reverse order of creation), in whichever mode it works.
+** A canary is garbage made just before the guard. When the collector has found it, it has looked
+** at the guard's task too (finalizers run in the reverse order of creation), in whichever mode it
+** works.
 */
 #define CANARY_TYPE "coropanic.canary"
 
-/* Steps of the collector after which we no longer wait for a canary: those of a heap of gigabytes. */
+/* Steps of the collector after which we no longer wait for a canary: those of a heap of gigabytes.
+ */
 #define NUDGE_MAX_STEPS 1000000
 
 static task *task_of_link(list *link) { return container_of(link, task, link); }
 
-/* Makes the value on top of the stack the entry of the task in the weak table of held ones. [-1, +0, m] */
-static void set_entry(runtime *rt, lua_State *L, const task *t) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->unclaimed_ref);
+/* Makes the value on top of the stack the task's entry in the table `ref`.   [-1, +0, m] */
+static void set_entry(lua_State *L, int ref, const task *t) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
   lua_insert(L, -2);
   lua_rawsetp(L, -2, t);
   lua_pop(L, 1);
 }
 
-/* The task at `index` is nobody's: its panic goes to the handler.   [-0, +0, -] */
-static void report_task(runtime *rt, lua_State *L, task *t, int index) {
-  unclaimed_claim(t);
-  task_push_record(L, index);
-  handler_report(rt, L, index);
+/* Pushes the task's entry in the table `ref`.   [-0, +1, -] */
+static void push_entry(lua_State *L, int ref, const task *t) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+  lua_rawgetp(L, -1, t);
+  lua_remove(L, -2);
 }
 
-/* __gc: only the guard refers to the task now. */
+/*
+** __gc: only the guard refers to the task now. The loop reports it at its next turn, since a
+** finalizer may run in the middle of anything, the handler included. The entry exists, so this
+** needs no memory.
+*/
 static int collect_guard(lua_State *L) {
   runtime *rt = runtime_of(L);
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, GUARD_UV_TASK);
   task *t = task_test(L, 2);
-  if (t != NULL && !t->claimed) report_task(rt, L, t, 2);
+  if (t == NULL || t->claimed || rt->closed) return 0;
+  set_entry(L, rt->abandoned_ref, t);
+  t->ended.unclaimed_until_ns = INT64_MIN;
+  list_remove(&t->link);
+  list_prepend(&rt->unclaimed, &t->link);
+  if (rt->host == NULL) wakeup_signal(&rt->wakeup);
   return 0;
 }
 
@@ -70,7 +82,9 @@ static int make_guard(lua_State *L) {
   runtime *rt = lua_touserdata(L, 3);
   const task *t = lua_touserdata(L, 1);
   lua_pushvalue(L, 1);
-  set_entry(rt, L, t);
+  set_entry(L, rt->unclaimed_ref, t);
+  lua_pushboolean(L, 0);
+  set_entry(L, rt->abandoned_ref, t);
   lua_newuserdatauv(L, 0, 0);
   luaL_setmetatable(L, CANARY_TYPE);
   rt->canaries++;
@@ -107,26 +121,43 @@ void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index) {
   rt->nudges = 0;
 }
 
-void unclaimed_claim(task *t) {
+void unclaimed_claim(runtime *rt, lua_State *L, task *t) {
   if (t->claimed) return;
   t->claimed = true;
   list_remove(&t->link);
+  lua_pushnil(L);
+  set_entry(L, rt->abandoned_ref, t);
 }
 
 /*
-** Reports the first held panic. A task that the collector has taken already is its guard's to report.
-** [-0, +0, -]
+** Pushes the held task: nil if the collector has taken it, and its guard has not yet said so. [-0,
+** +1, -]
 */
+static void push_held(runtime *rt, lua_State *L, const task *t) {
+  push_entry(L, rt->unclaimed_ref, t);
+  if (!lua_isnil(L, -1)) return;
+  lua_pop(L, 1);
+  push_entry(L, rt->abandoned_ref, t);
+  if (lua_isboolean(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+}
+
+/* Gives the first held panic to the handler. One that its guard will bring is left to it.   [-0,
+ * +0, -] */
 static void report_first(runtime *rt, lua_State *L) {
   task *t = task_of_link(rt->unclaimed.next);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->unclaimed_ref);
-  lua_rawgetp(L, -1, t);
+  push_held(rt, L, t);
   if (lua_isnil(L, -1)) {
     list_remove(&t->link);
   } else {
-    report_task(rt, L, t, lua_gettop(L));
+    int index = lua_gettop(L);
+    unclaimed_claim(rt, L, t);
+    task_push_record(L, index);
+    handler_report(rt, L, index);
   }
-  lua_pop(L, 2);
+  lua_pop(L, 1);
 }
 
 /* Whether whoever spawned the task may be on its way to it: it is joining somebody else. */
@@ -141,10 +172,9 @@ static bool spawner_is_joining(lua_State *L, int index) {
 /* Gives the first held task another while. False: there is no reason to.   [-0, +0, -] */
 static bool extend_first(runtime *rt, lua_State *L, int64_t now_ns) {
   task *t = task_of_link(rt->unclaimed.next);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->unclaimed_ref);
-  lua_rawgetp(L, -1, t);
+  push_entry(L, rt->unclaimed_ref, t);
   bool extend = !lua_isnil(L, -1) && spawner_is_joining(L, -1);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
   if (!extend) return false;
   t->ended.unclaimed_until_ns = now_ns + UNCLAIMED_GRACE_NS;
   list_remove(&t->link);

@@ -1,9 +1,9 @@
 /*
-** Panics that nobody has claimed yet. A task that panics while somebody waits for it is theirs to handle.
-** Else its panic is held, since whoever spawned it may be busy joining its siblings, and goes to the
-** handler as soon as nobody can come for it any more: when its handle has been collected, when the run
-** ends, and at the latest UNCLAIMED_GRACE_NS after the end, so that a handle which somebody only stores
-** never silences a panic. It is handed out once.
+** Panics that nobody has claimed yet. A task that panics while somebody waits for it is theirs to
+** handle. Else its panic is held, since whoever spawned it may be busy joining its siblings, and
+** goes to the handler as soon as nobody can come for it any more: when its handle has been
+** collected, when the run ends, and at the latest UNCLAIMED_GRACE_NS after the end, so that a
+** handle which somebody only stores never silences a panic. It is handed out once.
 */
 #ifndef CP_RUNTIME_UNCLAIMED_H
 #define CP_RUNTIME_UNCLAIMED_H
@@ -23,8 +23,8 @@ void unclaimed_open(runtime *rt, lua_State *L);
 */
 void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index);
 
-/* Somebody was given the task's record: it is not to be reported any more. */
-void unclaimed_claim(task *t);
+/* Somebody was given the task's record: it is not to be reported any more.   [-0, +0, -] */
+void unclaimed_claim(runtime *rt, lua_State *L, task *t);
 
 /* Gives what is overdue to the handler.   [-0, +0, -] */
 void unclaimed_expire(runtime *rt, lua_State *L, int64_t now_ns);
@@ -36,8 +36,8 @@ void unclaimed_flush(runtime *rt, lua_State *L);
 int64_t unclaimed_next_deadline(const runtime *rt);
 
 /*
-** The loop is idle while panics are held: lets the collector run ahead until it has seen every handle
-** once, in steps of its own size. False: nothing is left to do for it.   [-0, +0, -]
+** The loop is idle while panics are held: lets the collector run ahead until it has seen every
+** handle once, in steps of its own size. False: nothing is left to do for it.   [-0, +0, -]
 */
 bool unclaimed_nudge(runtime *rt, lua_State *L);
 

@@ -103,8 +103,7 @@ static int describe_object(lua_State *L) {
 
 /*
 ** The error on top of the stack is why there is no text: calls nothing of it any more. What keeps
-*the
-** reason alive takes its place.   [-1, +1, -]
+** the reason alive takes its place.   [-1, +1, -]
 */
 static void set_reason(lua_State *L, value_text *out) {
   out->failed = true;
@@ -151,7 +150,7 @@ static void push_found(lua_State *L, const value_text *found) {
 }
 
 bool report_push_value(lua_State *L, int index) {
-  value_text found;
+  value_text found = {0};
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   value_text_find(L, index, &found);
   bool whole = found.left_out == 0 && !found.failed;
@@ -196,11 +195,10 @@ static void find_value(lua_State *L, const record *r, value_text *out) {
 /*
 ** Fills the cache on top of the stack with the message of the record at `index`.   [-0, +0, m]
 ** While a __tostring runs, its record has the message false: asked again by that very __tostring,
-*it
-** would never come to an end.
+** it would never come to an end.
 */
 static void fill_message(lua_State *L, int index) {
-  value_text found;
+  value_text found = {0};
   lua_pushliteral(L, "message");
   lua_pushvalue(L, -1);
   lua_pushboolean(L, 0);

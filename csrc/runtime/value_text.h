@@ -1,7 +1,6 @@
 /*
 ** The text of a value that was raised. The value is the user's and its __tostring may do anything;
-*what is
-** below catches that, and does without memory for whatever has its text in it already.
+** what is below catches that, and does without memory for whatever has its text in it already.
 */
 #ifndef CP_RUNTIME_VALUE_TEXT_H
 #define CP_RUNTIME_VALUE_TEXT_H
@@ -41,8 +40,8 @@ void value_text_push_cache(lua_State *L, int index);
 
 /*
 ** The type of the value at `index` as a person would name it: its metatable's __name, or Lua's.
-*Lives as
-** long as the value. Allocates nothing that was there before: protected, or where "m" is allowed.
+** Lives as long as the value. Allocates nothing that was there before: protected, or where "m" is
+** allowed.
 */
 const char *value_text_type(lua_State *L, int index);
 

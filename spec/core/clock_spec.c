@@ -53,7 +53,7 @@ typedef struct delay {
 
 static void a_deadline_is_now_plus_the_seconds(void) {
   static const delay delays[] = {
-      {0, 0},        {1, NS_PER_SECOND},  {0.1, 100000000}, {1.1, 1100000000},
+      {0, 0},          {1, NS_PER_SECOND}, {0.1, 100000000}, {1.1, 1100000000},
       {1e-3, 1000000}, {0.000123, 123000}, {1e-9, 1},        {3600, 3600 * NS_PER_SECOND},
   };
   for (size_t i = 0; i < sizeof delays / sizeof delays[0]; i++) {

@@ -1,9 +1,10 @@
 /*
-** Out of memory at every allocation: each program below runs again and again in a fresh Lua state, and
-** the n-th allocation fails, for every n; once as a passing shortage (only that one fails), once as a
-** dead allocator (all that follow fail too). Afterwards memory is there again, and the runtime must be
-** usable, every deferred call must have run exactly once (at most once, if the allocator was dead: nothing
-** can be called without memory), and closing the state must free every byte.
+** Out of memory at every allocation: each program below runs again and again in a fresh Lua state,
+** and the n-th allocation fails, for every n; once as a passing shortage (only that one fails),
+** once as a dead allocator (all that follow fail too). Afterwards memory is there again, and the
+** runtime must be usable, every deferred call must have run exactly once (at most once, if the
+** allocator was dead: nothing can be called without memory), and closing the state must free every
+** byte.
 */
 #include <lauxlib.h>
 #include <lualib.h>
@@ -15,9 +16,9 @@
 #include "coropanic.h"
 
 typedef struct account {
-  size_t bytes;      /* allocated now */
+  size_t bytes;       /* allocated now */
   long until_failure; /* allocations that still succeed; < 0: no failure is planned */
-  bool dead;         /* once one has failed, all fail */
+  bool dead;          /* once one has failed, all fail */
   bool failed;
 } account;
 
@@ -42,10 +43,12 @@ static void *allocate(void *ud, void *pointer, size_t old_size, size_t new_size)
   return result;
 }
 
-/* What all programs share. `deferred()` defers a call that is counted when it is registered and run. */
+/* What all programs share. `deferred()` defers a call that is counted when it is registered and
+ * run. */
 static const char prelude[] =
     "registered, ran = 0, 0\n"
-    "function deferred(co) co.defer(function() ran = ran + 1 end) registered = registered + 1 end\n";
+    "function deferred(co) co.defer(function() ran = ran + 1 end) registered = registered + 1 "
+    "end\n";
 
 typedef struct program {
   const char *name;
@@ -89,11 +92,13 @@ static const program programs[] = {
     {"carries traces",
      "return function(co) local h = {traceparent ="
      " '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate = 'a=1'}\n"
-     "  return co.trace.continue(h, function() return co.trace.inject({}), co.trace.current() end) end"},
+     "  return co.trace.continue(h, function() return co.trace.inject({}), co.trace.current() end) "
+     "end"},
     {"works in coroutines of others",
      "return function(co) local w = coroutine.wrap(function()\n"
      "  co.call(function() deferred(co) coroutine.yield() end) end) w() w()\n"
-     "  local c = coroutine.create(function() co.call(function() deferred(co) coroutine.yield() end) end)\n"
+     "  local c = coroutine.create(function() co.call(function() deferred(co) coroutine.yield() "
+     "end) end)\n"
      "  coroutine.resume(c) coroutine.close(c) end"},
     {"leaves panics to the handler",
      "return function(co) co.run_with({unhandled = function(r) return r.message end}, function()\n"

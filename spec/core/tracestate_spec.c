@@ -150,7 +150,7 @@ static void values_have_a_length_limit(void) {
 static void add_numbered_members(int count) {
   begin();
   for (int i = 1; i <= count; i++) {
-    char text[16];
+    char text[32];
     snprintf(text, sizeof text, "%sbar%02d=%02d", i > 1 ? "," : "", i, i);
     add(text);
   }

@@ -26,9 +26,10 @@ const char *record_kind_name(const record *r) {
 }
 
 /*
-** The number of activations of `thread` from `level` outwards. Counts up to FRAMES_MAX one by one;
-** a deeper stack (an overflow has 200,000) is bisected, since lua_getstack costs as much as the
-** level.
+** The number of activations of `thread` from `level` outwards. Counts up to FRAMES_MAX one by one; a
+** deeper stack is bisected, since lua_getstack costs as much as the level. Of a stack deeper than
+** RECORD_DEEP_STACK (an overflow has a million) this is only a lower bound: each walk to its end takes
+** some 20 ms.
 */
 static int count_levels(lua_State *thread, int level) {
   lua_Debug ar;
@@ -42,6 +43,7 @@ static int count_levels(lua_State *thread, int level) {
     known = beyond;
     beyond *= 2;
   }
+  if (known - level > RECORD_DEEP_STACK) return known + 1 - level;
   while (known + 1 < beyond) {
     int middle = known + (beyond - known) / 2;
     if (lua_getstack(thread, middle, &ar)) {
@@ -103,9 +105,13 @@ static void capture_stack(const runtime *rt, lua_State *L, lua_State *thread, re
     r->inner_count = r->frame_count;
     return;
   }
-  int outer = level + levels - RECORD_FRAMES_OUTER;
   capture_levels(rt, L, thread, r, level, level + RECORD_FRAMES_INNER, &uv);
   r->inner_count = r->frame_count;
+  if (levels > RECORD_DEEP_STACK) {
+    r->frames_omitted = (uint32_t)(levels - RECORD_FRAMES_INNER);
+    return;
+  }
+  int outer = level + levels - RECORD_FRAMES_OUTER;
   capture_levels(rt, L, thread, r, outer, level + levels, &uv);
   r->frames_omitted = (uint32_t)(levels - FRAMES_MAX);
 }

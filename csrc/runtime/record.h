@@ -15,9 +15,10 @@
 struct runtime;
 
 /* Bounds of one record; what is left out is counted, never silently dropped. */
-#define RECORD_FRAMES_INNER 40 /* kept from the point of the panic outwards */
-#define RECORD_FRAMES_OUTER 20 /* kept from the other end, when there are more than both */
-#define RECORD_MAX_CHAIN 16    /* replaced panics kept, the newest */
+#define RECORD_FRAMES_INNER 40  /* kept from the point of the panic outwards */
+#define RECORD_FRAMES_OUTER 20  /* kept from the other end, when there are more than both */
+#define RECORD_DEEP_STACK 16384 /* deeper: only the inner frames, and a lower bound of the rest */
+#define RECORD_MAX_CHAIN 16     /* replaced panics kept, the newest */
 #define RECORD_MAX_ANCESTORS 32
 #define RECORD_MAX_PARKED 100 /* tasks that a deadlock lists */
 #define RECORD_MAX_TEXT 4096  /* bytes of one value's text */
@@ -118,6 +119,11 @@ void record_make_safe(struct runtime *rt, lua_State *L, lua_State *thread, int l
 /* Whether this is an unwinding that recover does not stop. */
 static inline bool record_is_exit(const record *r) {
   return r->kind == RECORD_GOEXIT || r->kind == RECORD_CANCELLED;
+}
+
+/* Whether the stack was deeper than RECORD_DEEP_STACK: `frames_omitted` is then a lower bound. */
+static inline bool record_is_deep(const record *r) {
+  return r->frames_omitted > RECORD_DEEP_STACK - RECORD_FRAMES_INNER;
 }
 
 /* The kind's name in the API: "panic", "error", ... */

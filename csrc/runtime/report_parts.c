@@ -128,13 +128,23 @@ static void put_frame(text_writer *w, const record_frame *f, int column) {
   put_function(w, f);
 }
 
-/* `... 12 frames left out ...` */
-static void put_omitted(text_writer *w, uint64_t count, const char *what) {
-  text_put(w, "... ");
+static void put_omitted_count(text_writer *w, uint64_t count, const char *what) {
   text_put_number(w, count);
   text_put(w, " ");
   text_put(w, what);
   text_put(w, count == 1 ? " left out ...\n" : "s left out ...\n");
+}
+
+/* `... 12 frames left out ...` */
+static void put_omitted(text_writer *w, uint64_t count, const char *what) {
+  text_put(w, "... ");
+  put_omitted_count(w, count, what);
+}
+
+/* `... at least 500000 frames left out ...`: of an overflowing stack only the inner end is known. */
+static void put_omitted_at_least(text_writer *w, uint64_t count, const char *what) {
+  text_put(w, "... at least ");
+  put_omitted_count(w, count, what);
 }
 
 /* How many frames from `i` on, before `end`, would be the same line of the report. */
@@ -171,7 +181,11 @@ void report_write_frames(const record *r, text_writer *w) {
   int column = column_of(r);
   w->indent++;
   put_frames(w, r, 0, r->inner_count, column);
-  if (r->frames_omitted > 0) put_omitted(w, r->frames_omitted, "frame");
+  if (record_is_deep(r)) {
+    put_omitted_at_least(w, r->frames_omitted, "frame");
+  } else if (r->frames_omitted > 0) {
+    put_omitted(w, r->frames_omitted, "frame");
+  }
   put_frames(w, r, r->inner_count, r->frame_count, column);
   w->indent--;
 }

@@ -33,6 +33,15 @@ describe("a stack overflow", function()
     helpers.assert_contains("stack overflow", record.message)
   end)
 
+  it("keeps the inner frames of a very deep stack, and says that the rest is at least so many", function()
+    local function plain() return 1 + plain() end
+    local record = record_of(plain)
+    assert.equal(40, #record.frames)
+    assert.is_true(record.frames.omitted > 16384)
+    helpers.assert_contains("... at least " .. record.frames.omitted .. " frames left out ...",
+      tostring(record))
+  end)
+
   it("can be recovered", function()
     local got
     co.call(function()

@@ -15,22 +15,24 @@ count() { # passed failed
   failed=$((failed + $2))
 }
 
-# Runs a C test program: its last line is "name: N passed, N failed".
-run_program() {
-  ${TEST_WRAPPER:-} "$@" >"$log" 2>&1
+# Runs a test program whose last line is "name: N passed, N failed".
+run() { # name command...
+  local name=$1
+  shift
+  "$@" >"$log" 2>&1
   local status=$?
   # What it provokes is reported on stderr, which is worth reading only when it fails.
   if [ $status -eq 0 ]; then tail -n 1 "$log"; else cat "$log"; fi
   local numbers
-  numbers=$(sed -nE 's/^.*: ([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log" | tail -n 1)
+  numbers=$(sed -nE "s/^$name: ([0-9]+) passed, ([0-9]+) failed\$/\1 \2/p" "$log" | tail -n 1)
   if [ -z "$numbers" ]; then
-    echo "$1: ended with status $status and no result"
+    echo "$name: ended with status $status and no result"
     count 0 1
-  else
-    # shellcheck disable=SC2086
-    count $numbers
-    [ $status -eq 0 ] || [ "${numbers#* }" != 0 ] || { echo "$1: status $status"; count 0 1; }
+    return
   fi
+  # shellcheck disable=SC2086
+  count $numbers
+  [ $status -eq 0 ] || [ "${numbers#* }" != 0 ] || { echo "$name: status $status"; count 0 1; }
 }
 
 # Runs Lua with the module under test.
@@ -42,26 +44,11 @@ run_lua() {
   fi
 }
 
-run_busted() {
-  run_lua "$(command -v busted)" --output=spec/counting_output.lua >"$log" 2>&1
-  local status=$?
-  cat "$log"
-  local numbers
-  numbers=$(sed -nE 's/^busted: ([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log" | tail -n 1)
-  if [ -z "$numbers" ]; then
-    echo "busted: ended with status $status and no result"
-    count 0 1
-  else
-    # shellcheck disable=SC2086
-    count $numbers
-    [ $status -eq 0 ] || [ "${numbers#* }" != 0 ] || { echo "busted: status $status"; count 0 1; }
-  fi
-}
-
+# luaunit has a summary of its own.
 run_luaunit() {
   run_lua spec/embedded/luaunit_host.lua >"$log" 2>&1
   local status=$?
-  local total failures
+  local total failures errors
   total=$(sed -nE 's/^Ran ([0-9]+) tests.*$/\1/p' "$log" | tail -n 1)
   failures=$(sed -nE 's/^.* ([0-9]+) failures?.*$/\1/p' "$log" | tail -n 1)
   errors=$(sed -nE 's/^.* ([0-9]+) errors?.*$/\1/p' "$log" | tail -n 1)
@@ -77,10 +64,10 @@ run_luaunit() {
   count $((total - failures)) "$failures"
 }
 
-run_program "$BUILD/core_spec"
-run_program "$BUILD/memory_spec"
+run core ${TEST_WRAPPER:-} "$BUILD/core_spec"
+run memory ${TEST_WRAPPER:-} "$BUILD/memory_spec"
 run_luaunit
-run_busted
+run busted run_lua "$(command -v busted)" --output=spec/counting_output.lua
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -213,12 +213,17 @@ static int task_tostring(lua_State *L) {
 
 /* --- co.await --- */
 
-/* What a callback resumes. User value 1: the results, one or a table. */
+/*
+** What a callback resumes. User values: the results (one, or a table), and the task that waits, so that
+** the callback may outlive it.
+*/
 typedef struct callback {
-  task *waiter; /* parked in co.await, or NULL */
+  uint32_t wait_serial; /* of the task's park in co.await; 0: it has not parked, or has gone on */
   int results;
   bool done;
 } callback;
+
+enum { CALLBACK_UV_RESULTS = 1, CALLBACK_UV_TASK, CALLBACK_UV_COUNT = CALLBACK_UV_TASK };
 
 /* The function given to co.await's function: (results...) → whether it was the first call. */
 static int resume_callback(lua_State *L) {
@@ -235,12 +240,14 @@ static int resume_callback(lua_State *L) {
     lua_insert(L, 2);
     for (int i = results; i >= 1; i--) lua_rawseti(L, 2, i);
   }
-  if (results > 0) lua_setiuservalue(L, 1, 1);
+  if (results > 0) lua_setiuservalue(L, 1, CALLBACK_UV_RESULTS);
   c->done = true;
   c->results = results;
-  task *waiter = c->waiter;
-  c->waiter = NULL;
-  if (waiter != NULL && waiter->status == TASK_WAITING) {
+  lua_getiuservalue(L, lua_upvalueindex(2), CALLBACK_UV_TASK);
+  task *waiter = task_test(L, -1);
+  /* It may have been woken otherwise, and wait for something else by now. */
+  if (c->wait_serial != 0 && waiter->status == TASK_WAITING &&
+      waiter->wait_serial == c->wait_serial) {
     task_wake(runtime_of(L), waiter, WAKE_READY);
   }
   lua_pushboolean(L, 1);
@@ -252,7 +259,7 @@ static int push_callback_results(lua_State *L) {
   const callback *c = lua_touserdata(L, 2);
   if (c->results == 0) return 0;
   luaL_checkstack(L, c->results + 1, "too many results");
-  lua_getiuservalue(L, 2, 1);
+  lua_getiuservalue(L, 2, CALLBACK_UV_RESULTS);
   if (c->results == 1) return 1;
   for (int i = 1; i <= c->results; i++) lua_rawgeti(L, 3, i);
   return c->results;
@@ -262,7 +269,7 @@ static int after_callback(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   callback *c = lua_touserdata(L, 2);
-  c->waiter = NULL;
+  c->wait_serial = 0;
   task_check_wake(runtime_of(L), L);
   return push_callback_results(L);
 }
@@ -275,7 +282,8 @@ static int await_callback(lua_State *L, int status, lua_KContext context) {
   callback *c = lua_touserdata(L, 2);
   lua_settop(L, 2);
   if (c->done) return push_callback_results(L);
-  c->waiter = task_check_suspend(rt, L, "await");
+  const task *waiter = task_check_suspend(rt, L, "await");
+  c->wait_serial = waiter->wait_serial + 1; /* task_park counts */
   return task_park(rt, L, WAIT_CALLBACK, TIME_FOREVER, 0, after_callback);
 }
 
@@ -284,8 +292,10 @@ static int run_await(lua_State *L) {
   arg_check_function(L, 1, "await");
   task_check_suspend(rt, L, "await");
   lua_settop(L, 1);
-  callback *c = lua_newuserdatauv(L, sizeof(callback), 1);
+  callback *c = lua_newuserdatauv(L, sizeof(callback), CALLBACK_UV_COUNT);
   *c = (callback){0};
+  task_push(rt, L, rt->current);
+  lua_setiuservalue(L, 2, CALLBACK_UV_TASK);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 2);

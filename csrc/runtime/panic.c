@@ -35,7 +35,10 @@ bool panic_is_in_flight(const runtime *rt, lua_State *L, int index) {
 
 int panic_handler(lua_State *L) {
   runtime *rt = runtime_find(L);
-  if (!panic_is_in_flight(rt, L, -1)) record_wrap_safe(rt, L, L, 1, RECORD_ERROR);
+  const strand *s = runtime_find_strand(rt, L);
+  /* Raising once more what a frame further out is unwinding is a panic of its own, as in Go. */
+  bool again = s != NULL && strand_holds_record(s, L, -1);
+  if (again || !panic_is_in_flight(rt, L, -1)) record_wrap_safe(rt, L, L, 1, RECORD_ERROR);
   return 1;
 }
 

@@ -235,11 +235,11 @@ static int wrap_protected(lua_State *L) {
 }
 
 /* Gives the spare record away for the value on top of L.   [-1, +1, -] */
-static void use_spare(runtime *rt, lua_State *L) {
+static void use_spare(runtime *rt, lua_State *L, record_kind kind) {
   runtime_push_value(rt, L, RUNTIME_UV_SPARE);
   record *r = record_test(L, -1);
   rt->spare_used = true;
-  r->kind = RECORD_MEMORY;
+  r->kind = (uint8_t)kind;
   r->recovered = false;
   identify(rt, L, r);
   lua_pushvalue(L, -2);
@@ -253,11 +253,12 @@ static void wrap_or_spare(lua_State *L, wrap_request *request) {
   lua_pushcfunction(L, wrap_protected);
   lua_pushvalue(L, -2);
   lua_pushlightuserdata(L, request);
-  if (lua_pcall(L, 2, 1, 0) == LUA_OK) {
+  int status = lua_pcall(L, 2, 1, 0);
+  if (status == LUA_OK) {
     lua_remove(L, -2);
   } else {
     lua_pop(L, 1);
-    use_spare(request->rt, L);
+    use_spare(request->rt, L, status == LUA_ERRMEM ? RECORD_MEMORY : request->kind);
   }
 }
 

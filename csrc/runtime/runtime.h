@@ -92,6 +92,7 @@ typedef struct runtime {
   int canaries; /* garbage that the collector is to find while the loop is idle (unclaimed.c) */
   int nudges;   /* steps spent on that since the last panic was held */
   unhandled_mode unhandled;
+  unsigned hooks;                      /* handlers and hooks that are running */
   bool has_hook[RUNTIME_UV_COUNT + 1]; /* by user value: a hook is set */
 
   /* Frames. */

@@ -38,6 +38,11 @@ static void fire_timers(runtime *rt) {
   }
 }
 
+/* `now + duration`, or TIME_FOREVER where that is beyond all time. */
+static int64_t later(int64_t now_ns, int64_t duration_ns) {
+  return duration_ns > TIME_FOREVER - now_ns ? TIME_FOREVER : now_ns + duration_ns;
+}
+
 /* Runs each task that is ready now once, or fewer when `until_ns` comes first.   [-0, +0, -] */
 static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
   size_t count = rt->ready_count;
@@ -46,7 +51,7 @@ static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
     return;
   }
   int64_t now = runtime_now(rt);
-  int64_t round_end = rt->budget_ns == 0 ? TIME_FOREVER : now + rt->budget_ns;
+  int64_t round_end = rt->budget_ns == 0 ? TIME_FOREVER : later(now, rt->budget_ns);
   while (count-- > 0 && now < until_ns && now < round_end) {
     activation_resume(rt, L, take_ready(rt));
     int64_t after = runtime_now(rt);
@@ -164,7 +169,7 @@ static void reset_options(runtime *rt, lua_State *L) {
 static void check_not_running(const runtime *rt, lua_State *L, const char *name,
                               const char *inside_task) {
   if (rt->current != NULL) luaL_error(L, "%s", inside_task);
-  if (rt->host != NULL)
+  if (rt->host != NULL || rt->hooks > 0)
     luaL_error(L, "co.%s while the loop is running: not in a handler or hook", name);
 }
 
@@ -212,7 +217,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   rt->host = L;
   wakeup_drain(&rt->wakeup);
-  int64_t until = budget_ns == 0 ? TIME_FOREVER : runtime_now(rt) + budget_ns;
+  int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
   do {
     fire_timers(rt);
     run_round(rt, L, until);

@@ -167,6 +167,18 @@ void strand_push_record(const strand *s, lua_State *L, uint32_t index) {
   lua_xmove(s->values, L, 1);
 }
 
+bool strand_holds_record(const strand *s, lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  bool held = false;
+  for (uint32_t i = 0; i < s->depth && !held; i++) {
+    if (s->frames[i].state != STATE_PANICKING) continue;
+    strand_push_record(s, L, i);
+    held = lua_rawequal(L, -1, index);
+    lua_pop(L, 1);
+  }
+  return held;
+}
+
 bool strand_is_panicking(const strand *s) {
   for (uint32_t i = 0; i < s->depth; i++) {
     if (s->frames[i].state == STATE_PANICKING) return true;

@@ -149,6 +149,9 @@ void strand_drop_outcome(strand *s);
 /* Pushes the record in flight of frame `index` to L, nil if none.   [-0, +1, -] */
 void strand_push_record(const strand *s, lua_State *L, uint32_t index);
 
+/* Whether the record at `index` of L is the panic in flight of some frame.   [-0, +0, -] */
+bool strand_holds_record(const strand *s, lua_State *L, int index);
+
 /* Whether a panic is in flight. */
 bool strand_is_panicking(const strand *s);
 

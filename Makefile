@@ -103,7 +103,7 @@ valgrind: setup ## run every test under valgrind's memcheck
 	@TEST_WRAPPER="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
 	  $(MAKE) --no-print-directory test-all BUILD=build/valgrind CFLAGS="-O1 -g -DCP_HOSTILE"
 
-hostile: setup ## run every test with all assertions on and the collector running without pause
+hostile: setup ## run every test with all assertions on and a busier collector
 	@TEST_HOSTILE=1 $(MAKE) --no-print-directory test-all BUILD=build/hostile CFLAGS="-O1 -g -DCP_HOSTILE"
 
 install: all lib ## install modules, header, static library and pkg-config file

@@ -2,7 +2,7 @@
 # Runs every test against $BUILD and ends with one line: N passed, N failed.
 #   TEST_WRAPPER  a command to run the programs under (valgrind ...)
 #   TEST_PRELOAD  libraries that the interpreter must load first (the sanitizers' runtimes)
-#   TEST_HOSTILE  if set, the collector runs without pause
+#   TEST_HOSTILE  if set, the collector hardly pauses (spec/counting_output.lua)
 set -u
 
 passed=0

@@ -132,8 +132,8 @@ static void push_key(lua_State *L, int index, plain_state *state) {
 
 /*
 ** Adds the entry whose key and value are at `key` and `key + 1` to the table below them. False:
-** there is an entry of the same name already (1 and "1", or two keys that are tables).   [-0, +0,
-** m]
+** there is an entry of the same name already (1 and "1", or two keys that are tables).
+**   [-0, +0, m]
 */
 static bool add_entry(lua_State *L, int key, plain_state *state) {
   push_key(L, key, state);

@@ -144,12 +144,11 @@ static void return_from_entry(runtime *rt, lua_State *L, task *t, int values) {
 /* The record on top of L ends the innermost frame, and there is more to do.   [-1, +0, -] */
 static void unwind_entry(runtime *rt, lua_State *L, task *t, bool lost) {
   strand *s = t->live.strand;
-  bool exits = lost || record_is_exit(record_test(L, -1));
-  if (exits && s->exit_depth == 0) {
-    lua_pushvalue(L, -1);
-    strand_begin_exit(s, L);
+  if (lost || record_is_exit(record_test(L, -1))) {
+    strand_exit(s, L);
+  } else {
+    strand_unwind(s, L, STATE_PANICKING);
   }
-  strand_unwind(s, L, exits ? STATE_EXITING : STATE_PANICKING);
   run_epilogue(rt, L, t);
 }
 

@@ -6,8 +6,9 @@ int arg_error(lua_State *L, int arg, const char *function, const char *message) 
   return luaL_error(L, "bad argument #%d to '%s' (%s)", arg, function, message);
 }
 
-int arg_type_error_at(lua_State *L, int index, int arg, const char *function,
-                      const char *expected) {
+/* The argument `arg` is at stack index `index`; for methods they differ.   [-0, +0, e] */
+static int type_error_at(lua_State *L, int index, int arg, const char *function,
+                         const char *expected) {
   const char *got;
   if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) {
     got = lua_tostring(L, -1);
@@ -20,7 +21,7 @@ int arg_type_error_at(lua_State *L, int index, int arg, const char *function,
 }
 
 int arg_type_error(lua_State *L, int arg, const char *function, const char *expected) {
-  return arg_type_error_at(L, arg, arg, function, expected);
+  return type_error_at(L, arg, arg, function, expected);
 }
 
 void arg_check_function(lua_State *L, int arg, const char *function) {
@@ -33,7 +34,7 @@ void arg_check_function(lua_State *L, int arg, const char *function) {
 }
 
 double arg_check_seconds(lua_State *L, int index, int arg, const char *function) {
-  if (lua_type(L, index) != LUA_TNUMBER) arg_type_error_at(L, index, arg, function, "number");
+  if (lua_type(L, index) != LUA_TNUMBER) type_error_at(L, index, arg, function, "number");
   double seconds = lua_tonumber(L, index);
   if (isnan(seconds)) arg_error(L, arg, function, "seconds expected, got NaN");
   if (seconds < 0) arg_error(L, arg, function, "seconds expected, got a negative number");

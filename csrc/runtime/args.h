@@ -14,8 +14,7 @@
 */
 int arg_error(lua_State *L, int arg, const char *function, const char *message);
 
-/* The same with `(expected expected, got <type>)`. The argument is at stack index `index`. */
-int arg_type_error_at(lua_State *L, int index, int arg, const char *function, const char *expected);
+/* The same with `(expected expected, got <type>)`.   [-0, +0, e] */
 int arg_type_error(lua_State *L, int arg, const char *function, const char *expected);
 
 /* The argument must be a function or something with __call. */

@@ -23,11 +23,7 @@ static void end_with_error(runtime *rt, strand *s, lua_State *L, int status) {
   panic_settle(rt, L, status);
   const record *r = record_test(L, -1);
   if (record_is_exit(r)) {
-    if (s->exit_depth == 0) {
-      lua_pushvalue(L, -1);
-      strand_begin_exit(s, L);
-    }
-    strand_unwind(s, L, STATE_EXITING);
+    strand_exit(s, L);
   } else {
     strand_unwind(s, L, STATE_PANICKING);
     /* A deferred call held in a `<close>` variable recovered it on the way here. */
@@ -101,8 +97,8 @@ static int call_deferred(runtime *rt, strand *s, lua_State *L, int handler, uint
 
 /*
 ** Runs the strand from the innermost frame, whose call has just ended with `status`, down to the
-** frame `base`. Leaves that frame's outcome on top of the stack and returns its state. [-?,
-** +outcome, -]
+** frame `base`. Leaves that frame's outcome on top of the stack and returns its state.
+**   [-?, +outcome, -]
 */
 static frame_state drive(runtime *rt, strand *s, lua_State *L, int status, uint32_t base) {
   int handler = handler_index(s);
@@ -137,9 +133,8 @@ static frame_state drive(runtime *rt, strand *s, lua_State *L, int status, uint3
 /*
 ** Leaves the driver of a frame of this kind: with the outcome on top as results, or raising it.
 ** - A block's end goes on by itself, unless its deferred call panicked or had no panic to stop.
-** - A task's entry returns whether it returned, then the outcome: it never raises, because a
-** thread that
-**   was closed inside a protected call keeps a stale message handler (Lua 5.4.0 to 5.4.4).
+** - A task's entry returns whether it returned, then the outcome: it never raises, because a thread
+**   that was closed inside a protected call keeps a stale message handler (Lua 5.4.0 to 5.4.4).
 */
 static int leave(strand *s, lua_State *L, frame_kind kind, frame_state state) {
   if (kind == FRAME_ENTRY) {

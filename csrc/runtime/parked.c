@@ -53,7 +53,8 @@ void parked_push_tasks(runtime *rt, lua_State *L) {
   lua_pop(L, 2);
 }
 
-void parked_push_where(lua_State *L, const task *t) {
+/* Pushes where the task stands, "file:line" of its innermost Lua function, "?" if none. [-0, +1, m] */
+static void push_where(lua_State *L, const task *t) {
   lua_Debug ar;
   for (int level = 0; lua_getstack(t->live.thread, level, &ar); level++) {
     lua_getinfo(t->live.thread, "Sl", &ar);
@@ -96,7 +97,7 @@ static void push_parked(lua_State *L, const task *t) {
   lua_setfield(L, -2, "name");
   parked_push_wait_text(L, t);
   lua_setfield(L, -2, "waiting_on");
-  parked_push_where(L, t);
+  push_where(L, t);
   lua_setfield(L, -2, "where");
   lua_pushstring(L, t->site->text);
   lua_setfield(L, -2, "spawned_at");
@@ -128,7 +129,6 @@ static int list_parked(lua_State *L) {
 
 void parked_push_deadlock(runtime *rt, lua_State *L, const char *message) {
   record_make_safe(rt, L, L, 0, RECORD_DEADLOCK, message);
-  record_test(L, -1)->fatal = true;
   lua_pushcfunction(L, list_parked);
   lua_pushvalue(L, -2);
   lua_pushlightuserdata(L, rt);

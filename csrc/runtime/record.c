@@ -199,7 +199,11 @@ static void renew_spare(runtime *rt, lua_State *L) {
 
 void record_open(runtime *rt, lua_State *L) { renew_spare(rt, L); }
 
-void record_wrap(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind) {
+/*
+** Replaces the value on top of L's stack by a record of it, with the stack of `thread` from `level`
+** outwards.   [-1, +1, m]
+*/
+static void wrap(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind) {
   if (rt->spare_used) renew_spare(rt, L);
   int levels = count_levels(thread, level);
   record *r = new_record(L, levels);
@@ -230,7 +234,7 @@ static int wrap_protected(lua_State *L) {
   }
   /* Called on the thread itself, this function is a level too. */
   int level = request->thread == L ? request->level + 1 : request->level;
-  record_wrap(request->rt, L, request->thread, level, request->kind);
+  wrap(request->rt, L, request->thread, level, request->kind);
   return 1;
 }
 

@@ -77,7 +77,6 @@ typedef struct record {
   uint8_t task_status;  /* task_status when the record was made or the task ended by it */
   uint8_t cancel_source;
   bool recovered;
-  bool fatal; /* value text begins with "fatal error: " (deadlock) */
   record_frame frames[];
 } record;
 
@@ -95,17 +94,11 @@ record *record_test(lua_State *L, int index);
 
 /*
 ** Captures the stack of `thread` as it is now, from `level` outwards (0: its running function), and
-** replaces the value on top of L's stack by a record of it.   [-1, +1, m]
+** replaces the value on top of L's stack by a record of it.   [-1, +1, -]
 **   thread  may be L itself, or a thread that is suspended or died of an error
 **   kind    see record_kind
-** Chain, trace and task are those of the code that `thread` runs. Memory errors propagate: call it
-** protected, or through record_wrap_safe.
-*/
-void record_wrap(struct runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind);
-
-/*
-** The same, but never raises: when there is no memory, the runtime's spare record (kind memory)
-** takes the place of what could not be described.   [-1, +1, -]
+** Chain, trace and task are those of the code that `thread` runs. Never raises: when there is no
+** memory, the runtime's spare record takes the place of what could not be described.
 */
 void record_wrap_safe(struct runtime *rt, lua_State *L, lua_State *thread, int level,
                       record_kind kind);

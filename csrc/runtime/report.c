@@ -74,7 +74,7 @@ static void put_found(text_writer *w, const value_text *found) {
 }
 
 static const char *prefix_of(const record *r, const value_text *found) {
-  if (found->failed || r->fatal || r->kind == RECORD_DEADLOCK) return "fatal error: ";
+  if (found->failed || r->kind == RECORD_DEADLOCK) return "fatal error: ";
   if (r->kind == RECORD_GOEXIT) return "goexit: ";
   if (r->kind == RECORD_CANCELLED) return "cancelled: ";
   return "panic: ";
@@ -179,20 +179,6 @@ void report_write(lua_State *L, int index, const text_sink *sink) {
   index = lua_absindex(L, index);
   if (record_test(L, index) != NULL) {
     write_record(L, index, &w, 0);
-  } else {
-    write_value(L, index, &w);
-  }
-}
-
-void report_write_chain(lua_State *L, int index, const text_sink *sink) {
-  text_writer w = {.sink = sink};
-  if (!lua_checkstack(L, REPORT_SLOTS)) {
-    put_no_room(&w);
-    return;
-  }
-  index = lua_absindex(L, index);
-  if (record_test(L, index) != NULL) {
-    write_chain(L, index, &w);
   } else {
     write_value(L, index, &w);
   }

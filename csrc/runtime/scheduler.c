@@ -237,7 +237,6 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
 int scheduler_yield(runtime *rt, lua_State *L, task *t) {
   t->status = TASK_READY;
   t->wait = WAIT_YIELD;
-  list_append(&rt->ready, &t->link);
-  rt->ready_count++;
+  task_enqueue(rt, t);
   return lua_yieldk(L, 0, (lua_KContext)rt, task_after_wait);
 }

@@ -223,6 +223,14 @@ void strand_begin_exit(strand *s, lua_State *L) {
   s->exit_depth = s->depth;
 }
 
+void strand_exit(strand *s, lua_State *L) {
+  if (s->exit_depth == 0) {
+    lua_pushvalue(L, -1);
+    strand_begin_exit(s, L);
+  }
+  strand_unwind(s, L, STATE_EXITING);
+}
+
 void strand_push_exit(const strand *s, lua_State *L) {
   lua_pushvalue(s->values, EXIT_INDEX);
   lua_xmove(s->values, L, 1);

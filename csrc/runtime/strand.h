@@ -103,8 +103,8 @@ static inline bool strand_is_exiting(const strand *s) {
 
 /*
 ** Moves the function and its arguments, the `count` values on top of L, to the innermost frame, as
-** a deferred call with this serial. False when there is no memory; L is then as it was.   [-count,
-** +0, -]
+** a deferred call with this serial. False when there is no memory; L is then as it was.
+**   [-count, +0, -]
 */
 bool strand_defer(strand *s, const allocator *memory, lua_State *L, int count, uint64_t serial);
 
@@ -167,6 +167,12 @@ bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count);
 
 /* Starts exiting every open frame, with the record on top of L.   [-1, +0, -] */
 void strand_begin_exit(strand *s, lua_State *L);
+
+/*
+** Ends the innermost frame's body with the exit record on top of L, which becomes the strand's own if
+** no exit is under way.   [-1, +0, -]
+*/
+void strand_exit(strand *s, lua_State *L);
 
 /* Pushes the exit record.   [-0, +1, -] */
 void strand_push_exit(const strand *s, lua_State *L);

@@ -45,8 +45,8 @@ void task_push(runtime *rt, lua_State *L, const task *t) {
 /*
 ** Cuts the line of ancestors behind the nearest RECORD_MAX_ANCESTORS, every so many generations,
 ** so that a task that spawns its successor for ever does not keep them all. Only ended ancestors
-** are cut off: a live one is held by the runtime anyway. The task is on top of the stack.   [-0,
-** +0, -]
+** are cut off: a live one is held by the runtime anyway. The task is on top of the stack.
+**   [-0, +0, -]
 */
 static void trim_ancestors(lua_State *L, const task *t) {
   if (t->generation % RECORD_MAX_ANCESTORS != 0) return;
@@ -121,9 +121,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   rt->live_count++;
   if (t->daemon) rt->daemon_count++;
   rt->stats.spawned++;
-  list_append(&rt->ready, &t->link);
-  rt->ready_count++;
-  if (rt->host == NULL) wakeup_signal(&rt->wakeup);
+  task_enqueue(rt, t);
   handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1);
   return t;
 }
@@ -137,9 +135,7 @@ void task_wake(runtime *rt, task *t, wake_reason reason) {
   t->status = TASK_READY;
   t->wake = (uint8_t)reason;
   t->joining = NULL;
-  list_append(&rt->ready, &t->link);
-  rt->ready_count++;
-  if (rt->host == NULL) wakeup_signal(&rt->wakeup);
+  task_enqueue(rt, t);
 }
 
 int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lua_KContext context,
@@ -189,7 +185,6 @@ task *task_check_wake(runtime *rt, lua_State *L) {
     t->wake = WAKE_READY;
     lua_pushliteral(L, "all tasks are asleep - deadlock!");
     record_wrap_safe(rt, L, L, 1, RECORD_DEADLOCK);
-    record_test(L, -1)->fatal = true;
     lua_error(L);
   }
   return t;

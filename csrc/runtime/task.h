@@ -139,6 +139,13 @@ void task_push_record(lua_State *L, int index);
  */
 int task_push_results(lua_State *L, const task *t, int index);
 
+/* Puts a READY task at the end of the queue, and tells a host that polls between two steps. */
+static inline void task_enqueue(runtime *rt, task *t) {
+  list_append(&rt->ready, &t->link);
+  rt->ready_count++;
+  if (rt->host == NULL) wakeup_signal(&rt->wakeup);
+}
+
 /* Whether a cancellation or exit may have to be raised at the task's next suspension point. */
 static inline bool task_needs_unwinding(const task *t) {
   return t->cancel != CANCEL_NONE || (t->live.strand != NULL && t->live.strand->exit_depth > 0);

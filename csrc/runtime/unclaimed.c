@@ -130,8 +130,8 @@ void unclaimed_claim(runtime *rt, lua_State *L, task *t) {
 }
 
 /*
-** Pushes the held task: nil if the collector has taken it, and its guard has not yet said so. [-0,
-** +1, -]
+** Pushes the held task: nil if the collector has taken it, and its guard has not yet said so.
+**   [-0, +1, -]
 */
 static void push_held(runtime *rt, lua_State *L, const task *t) {
   push_entry(L, rt->unclaimed_ref, t);

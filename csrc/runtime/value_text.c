@@ -149,15 +149,6 @@ static void push_found(lua_State *L, const value_text *found) {
   lua_remove(L, -2);
 }
 
-bool report_push_value(lua_State *L, int index) {
-  value_text found = {0};
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  value_text_find(L, index, &found);
-  bool whole = found.left_out == 0 && !found.failed;
-  if (!whole || lua_type(L, -1) != LUA_TSTRING) push_found(L, &found);
-  return !found.failed;
-}
-
 /* --- messages --- */
 
 void value_text_push_cache(lua_State *L, int index) {

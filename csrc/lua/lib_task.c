@@ -8,11 +8,7 @@
 #include "runtime/unclaimed.h"
 
 static task *check_task(lua_State *L, const char *method) {
-  task *t = task_test(L, 1);
-  if (t == NULL) {
-    luaL_error(L, "calling '%s' on bad self (task expected, got %s)", method, luaL_typename(L, 1));
-  }
-  return t;
+  return arg_check_self(L, TASK_TYPE, method);
 }
 
 /* --- join and await --- */
@@ -23,8 +19,8 @@ static int wait_for(lua_State *L, task *t, const char *method, wait_kind kind, i
   runtime *rt = runtime_of(L);
   task *self = task_check_suspend(rt, L, method);
   if (self == t) return luaL_error(L, "a task can not %s itself: it would wait for ever", method);
-  list_append(&t->live.waiters, &self->link);
-  self->joining = t;
+  list_append(&t->live.waiters, &self->waiter.link);
+  self->waits_on = t;
   return task_park(rt, L, kind, deadline, 0, continuation);
 }
 
@@ -56,12 +52,10 @@ static int after_join(lua_State *L, int status, lua_KContext context) {
 
 static int method_join(lua_State *L) {
   task *t = check_task(L, "join");
-  double seconds = -1;
-  if (!lua_isnoneornil(L, 2)) seconds = arg_check_seconds(L, 2, 1, "join");
+  double seconds = arg_check_timeout(L, 2, 1, "join");
   if (task_ended(t)) return push_join_result(L, t);
   if (seconds == 0) return push_time_out(L);
-  int64_t deadline =
-      seconds < 0 ? TIME_FOREVER : clock_deadline_ns(runtime_now(runtime_of(L)), seconds);
+  int64_t deadline = runtime_deadline(runtime_of(L), seconds);
   return wait_for(L, t, "join", WAIT_JOIN, deadline, after_join);
 }
 
@@ -244,11 +238,11 @@ static int resume_callback(lua_State *L) {
   c->done = true;
   c->results = results;
   lua_getiuservalue(L, lua_upvalueindex(2), CALLBACK_UV_TASK);
-  task *waiter = task_test(L, -1);
+  task *waiting = task_test(L, -1);
   /* It may have been woken otherwise, and wait for something else by now. */
-  if (c->wait_serial != 0 && waiter->status == TASK_WAITING &&
-      waiter->wait_serial == c->wait_serial) {
-    task_wake(runtime_of(L), waiter, WAKE_READY);
+  if (c->wait_serial != 0 && waiting->status == TASK_WAITING &&
+      waiting->wait_serial == c->wait_serial) {
+    task_wake(runtime_of(L), waiting, WAKE_READY);
   }
   lua_pushboolean(L, 1);
   return 1;
@@ -282,8 +276,8 @@ static int await_callback(lua_State *L, int status, lua_KContext context) {
   callback *c = lua_touserdata(L, 2);
   lua_settop(L, 2);
   if (c->done) return push_callback_results(L);
-  const task *waiter = task_check_suspend(rt, L, "await");
-  c->wait_serial = waiter->wait_serial + 1; /* task_park counts */
+  const task *self = task_check_suspend(rt, L, "await");
+  c->wait_serial = self->wait_serial + 1; /* task_park counts */
   return task_park(rt, L, WAIT_CALLBACK, TIME_FOREVER, 0, after_callback);
 }
 

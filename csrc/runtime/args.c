@@ -1,6 +1,7 @@
 #include "runtime/args.h"
 
 #include <math.h>
+#include <string.h>
 
 int arg_error(lua_State *L, int arg, const char *function, const char *message) {
   return luaL_error(L, "bad argument #%d to '%s' (%s)", arg, function, message);
@@ -39,4 +40,17 @@ double arg_check_seconds(lua_State *L, int index, int arg, const char *function)
   if (isnan(seconds)) arg_error(L, arg, function, "seconds expected, got NaN");
   if (seconds < 0) arg_error(L, arg, function, "seconds expected, got a negative number");
   return seconds;
+}
+
+double arg_check_timeout(lua_State *L, int index, int arg, const char *function) {
+  return lua_isnoneornil(L, index) ? -1 : arg_check_seconds(L, index, arg, function);
+}
+
+void *arg_check_self(lua_State *L, const char *type, const char *method) {
+  void *self = luaL_testudata(L, 1, type);
+  if (self != NULL) return self;
+  const char *dot = strchr(type, '.');
+  luaL_error(L, "calling '%s' on bad self (%s expected, got %s)", method,
+             dot == NULL ? type : dot + 1, luaL_typename(L, 1));
+  return NULL;
 }

@@ -23,4 +23,13 @@ void arg_check_function(lua_State *L, int arg, const char *function);
 /* A time in seconds: a number, not negative, not NaN. */
 double arg_check_seconds(lua_State *L, int index, int arg, const char *function);
 
+/* An optional time-out in seconds; -1 (for ever) when it is nil or absent. */
+double arg_check_timeout(lua_State *L, int index, int arg, const char *function);
+
+/*
+** The userdata at 1, which has the metatable `type` ("coropanic.channel"); else raises `calling
+** 'send' on bad self (channel expected, got number)`.   [-0, +0, e]
+*/
+void *arg_check_self(lua_State *L, const char *type, const char *method);
+
 #endif

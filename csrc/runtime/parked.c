@@ -66,11 +66,23 @@ static void push_where(lua_State *L, const task *t) {
   lua_pushliteral(L, "?");
 }
 
+/* Whether the parked task waits for an object that stands on its stack; see task_park. */
+static bool waits_for_object(const task *t) { return t->wait >= WAIT_SEND; }
+
+/* Pushes the value at `index` of the C function in which the task is parked.   [-0, +1, -] */
+static void push_from_frame(lua_State *L, const task *t, int index) {
+  lua_State *top = t->live.top;
+  lua_pushvalue(top, index);
+  if (top != L) lua_xmove(top, L, 1);
+}
+
 void parked_push_waiting_on(runtime *rt, lua_State *L, const task *t) {
   if (t->status != TASK_WAITING) {
     lua_pushnil(L);
-  } else if (t->joining != NULL) {
-    task_push(rt, L, t->joining);
+  } else if (t->wait == WAIT_JOIN || t->wait == WAIT_AWAIT) {
+    task_push(rt, L, t->waits_on);
+  } else if (waits_for_object(t)) {
+    push_from_frame(L, t, 1);
   } else {
     lua_pushstring(L, task_wait_name(t->wait));
   }
@@ -78,13 +90,19 @@ void parked_push_waiting_on(runtime *rt, lua_State *L, const task *t) {
 
 void parked_push_wait_text(lua_State *L, const task *t) {
   const char *what = task_wait_name(t->wait);
-  if (t->joining == NULL) {
+  if (t->wait == WAIT_JOIN || t->wait == WAIT_AWAIT) {
+    const task *joined = t->waits_on;
+    char buffer[TASK_NAME_SIZE];
+    lua_pushfstring(L, "%s of task %I \"%s\"", what, (LUAI_UACINT)joined->id,
+                    task_name(joined, buffer));
+  } else if (waits_for_object(t)) {
+    push_from_frame(L, t, 1);
+    lua_pushfstring(L, "%s of %s", what, luaL_tolstring(L, -1, NULL));
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  } else {
     lua_pushstring(L, what);
-    return;
   }
-  char buffer[TASK_NAME_SIZE];
-  lua_pushfstring(L, "%s of task %I \"%s\"", what, (LUAI_UACINT)t->joining->id,
-                  task_name(t->joining, buffer));
 }
 
 /* Pushes a table that describes the parked task.   [-0, +1, m] */

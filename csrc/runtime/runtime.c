@@ -156,6 +156,7 @@ runtime *runtime_open(lua_State *L) {
   lua_setmetatable(L, -2);
   rt->ids = id_source_open();
   if (rt->ids == NULL) luaL_error(L, "not enough memory");
+  rng_seed(&rt->order, id_source_next(rt->ids));
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   rt->main_thread = lua_tothread(L, -1);
   lua_pop(L, 1);

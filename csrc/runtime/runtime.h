@@ -80,9 +80,9 @@ typedef struct runtime {
   timer_heap timers;
   task_clock clock;
   wakeup wakeup;
-  bool spare_used; /* the spare record was given away and is to be renewed */
-  bool shuffled;   /* run_with{seed=}: take ready tasks in random order */
-  rng order;
+  bool spare_used;   /* the spare record was given away and is to be renewed */
+  bool shuffled;     /* run_with{seed=}: take ready tasks in random order */
+  rng order;         /* of ready tasks, and of the ready cases of a select */
   int64_t budget_ns; /* of one round; 0: none was given */
   uint64_t next_task_id;
   struct task *main_task; /* of the run under way */
@@ -150,6 +150,11 @@ static inline runtime *runtime_of(lua_State *L) {
 
 /* The runtime's clock. */
 static inline int64_t runtime_now(const runtime *rt) { return clock_now_ns(&rt->clock); }
+
+/* The time `seconds` from now; TIME_FOREVER when negative, as arg_check_timeout has it. */
+static inline int64_t runtime_deadline(const runtime *rt, double seconds) {
+  return seconds < 0 ? TIME_FOREVER : clock_deadline_ns(runtime_now(rt), seconds);
+}
 
 /* Pushes user value `uv` of the runtime.   [-0, +1, -] */
 void runtime_push_value(runtime *rt, lua_State *L, int uv);

@@ -26,7 +26,7 @@ static inline task *take_ready(runtime *rt) {
     link = list_take_first(&rt->ready);
   }
   rt->ready_count--;
-  return container_of(link, task, link);
+  return container_of(link, task, waiter.link);
 }
 
 static void fire_timers(runtime *rt) {
@@ -150,7 +150,7 @@ static void shut_down(runtime *rt, lua_State *L) {
 static void apply_options(runtime *rt, lua_State *L, const run_options *options) {
   rt->clock = (task_clock){.is_virtual = options->virtual_clock};
   rt->shuffled = options->seeded;
-  if (options->seeded) rng_seed(&rt->order, options->seed);
+  rng_seed(&rt->order, options->seeded ? options->seed : id_source_next(rt->ids));
   rt->budget_ns = options->budget_ns;
   rt->unhandled = options->unhandled;
   if (options->unhandled == UNHANDLED_CALL) {

@@ -25,8 +25,15 @@ const char *task_status_name(task_status status) {
 
 const char *task_wait_name(wait_kind kind) {
   static const char *const names[] = {
-      [WAIT_NONE] = "nothing", [WAIT_YIELD] = "yield", [WAIT_SLEEP] = "sleep",
-      [WAIT_JOIN] = "join",    [WAIT_AWAIT] = "await", [WAIT_CALLBACK] = "await",
+      [WAIT_NONE] = "nothing",        [WAIT_YIELD] = "yield",
+      [WAIT_SLEEP] = "sleep",         [WAIT_JOIN] = "join",
+      [WAIT_AWAIT] = "await",         [WAIT_CALLBACK] = "await",
+      [WAIT_SEND] = "send",           [WAIT_RECEIVE] = "receive",
+      [WAIT_SELECT] = "select",       [WAIT_LOCK] = "lock",
+      [WAIT_READ_LOCK] = "read lock", [WAIT_WRITE_LOCK] = "write lock",
+      [WAIT_SEMAPHORE] = "acquire",   [WAIT_WAITGROUP] = "wait",
+      [WAIT_ONCE] = "once",           [WAIT_EVENT] = "wait",
+      [WAIT_SCOPE] = "end of scope",  [WAIT_FD] = "wait_fd",
   };
   return names[kind];
 }
@@ -69,7 +76,7 @@ static task *new_task(lua_State *L, const spawn_options *options) {
   task *t = lua_newuserdatauv(L, sizeof(task) + name_size, TASK_UV_COUNT);
   memset(t, 0, sizeof(task));
   memcpy(t->name, name, name_size);
-  list_init(&t->link);
+  list_init(&t->waiter.link);
   list_init(&t->live.waiters);
   t->timer.index = TIMER_IDLE;
   t->daemon = options->daemon;
@@ -112,7 +119,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   if (t->context.trace == NULL) luaL_error(L, "not enough memory");
   /* Nothing below raises. */
   pooled_thread thread = runtime_take_thread(rt);
-  t->live.thread = thread.thread;
+  t->live.thread = t->live.top = thread.thread;
   t->slot = thread.slot;
   t->id = ++rt->next_task_id;
   t->site = site_of_caller(&rt->sites, L, 1);
@@ -128,28 +135,33 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
 
 /* --- parking and waking --- */
 
+/* Takes a task that waits, or was about to, out of every queue that it stands in. */
+static void leave_queues(task *t) {
+  list_remove(&t->waiter.link);
+  t->waits_on = NULL;
+}
+
 void task_wake(runtime *rt, task *t, wake_reason reason) {
   cp_assert(t->status == TASK_WAITING);
-  list_remove(&t->link);
+  leave_queues(t);
   timer_heap_remove(&rt->timers, &t->timer);
   t->status = TASK_READY;
   t->wake = (uint8_t)reason;
-  t->joining = NULL;
   task_enqueue(rt, t);
 }
 
 int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lua_KContext context,
               lua_KFunction continuation) {
   task *t = rt->current;
+  t->wait = (uint8_t)kind;
   if (deadline_ns != TIME_FOREVER) {
     if (!timer_heap_add(&rt->timers, &t->timer, deadline_ns)) {
-      list_remove(&t->link);
+      leave_queues(t);
       return luaL_error(L, "not enough memory");
     }
     rt->stats.timers++;
   }
   t->status = TASK_WAITING;
-  t->wait = (uint8_t)kind;
   t->wait_serial++;
   return lua_yieldk(L, 0, context, continuation);
 }
@@ -176,7 +188,7 @@ void task_unwind(runtime *rt, lua_State *L, task *t) {
 
 task *task_check_wake(runtime *rt, lua_State *L) {
   task *t = rt->current;
-  if (t == NULL || t->live.thread != L) {
+  if (t == NULL || t->live.top != L) {
     luaL_error(L,
                "this coroutine belongs to a task of coropanic: only its scheduler may resume it");
   }
@@ -241,7 +253,7 @@ int task_refuse_suspension(const runtime *rt, lua_State *L, const char *name) {
   if (t == NULL) {
     return luaL_error(L, "'%s' outside a task: start one with co.run or co.spawn", name);
   }
-  if (t->live.thread != L) {
+  if (t->live.top != L) {
     return luaL_error(L,
                       "'%s' inside a coroutine that coropanic did not make: "
                       "do this in a task of its own (co.spawn) and join it",
@@ -259,7 +271,7 @@ int task_after_wait(lua_State *L, int status, lua_KContext runtime_address) {
   runtime *rt = (runtime *)runtime_address;
   const task *t = rt->current;
   bool quiet =
-      t != NULL && t->live.thread == L && !task_needs_unwinding(t) && t->wake != WAKE_DEADLOCK;
+      t != NULL && t->live.top == L && !task_needs_unwinding(t) && t->wake != WAKE_DEADLOCK;
   if (!quiet) task_check_wake(rt, L);
   return 0;
 }
@@ -316,7 +328,7 @@ static bool keep_results(lua_State *L, task *t, int index, int values) {
 static void wake_waiters(runtime *rt, task *t) {
   list *link;
   while ((link = list_take_first(&t->live.waiters)) != NULL) {
-    task_wake(rt, container_of(link, task, link), WAKE_READY);
+    task_wake(rt, container_of(link, task, waiter.link), WAKE_READY);
   }
 }
 
@@ -368,7 +380,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
     status = TASK_PANICKED;
   }
   wake_waiters(rt, t);
-  list_remove(&t->link);
+  list_remove(&t->waiter.link);
   retire(rt, L, t);
   t->status = (uint8_t)status;
   if (status != TASK_DONE) {

@@ -36,11 +36,38 @@ typedef enum wait_kind {
   WAIT_SLEEP,
   WAIT_JOIN,
   WAIT_AWAIT,
-  WAIT_CALLBACK
+  WAIT_CALLBACK,
+  WAIT_SEND,
+  WAIT_RECEIVE,
+  WAIT_SELECT,
+  WAIT_LOCK,
+  WAIT_READ_LOCK,
+  WAIT_WRITE_LOCK,
+  WAIT_SEMAPHORE,
+  WAIT_WAITGROUP,
+  WAIT_ONCE,
+  WAIT_EVENT,
+  WAIT_SCOPE,
+  WAIT_FD
 } wait_kind;
 
 /* Why a task was woken; what the suspended operation does next depends on this alone. */
-typedef enum wake_reason { WAKE_READY, WAKE_TIMEOUT, WAKE_CANCELLED, WAKE_DEADLOCK } wake_reason;
+typedef enum wake_reason {
+  WAKE_READY,
+  WAKE_TIMEOUT,
+  WAKE_CANCELLED,
+  WAKE_DEADLOCK,
+  WAKE_CLOSED /* the channel that it sends on was closed */
+} wake_reason;
+
+/*
+** A place in the queue of something that tasks wait for. A task that waits for one thing stands in
+** its queue itself; a select stands in as many as it has cases.
+*/
+typedef struct waiter {
+  list link;
+  uint32_t which; /* 0: embedded in its task; else the number of the select's case, from 1 */
+} waiter;
 
 /* The task's user values. */
 enum {
@@ -51,12 +78,13 @@ enum {
 };
 
 typedef struct task {
-  list link; /* the one queue that it is in: ready, another's waiters, or unclaimed */
+  waiter waiter; /* the one queue that it is in: ready, of what it waits for, or unclaimed */
   union {
     struct {
       lua_State *thread;
+      lua_State *top; /* what its code runs on: `thread`, or a coroutine of its own inside that */
       strand *strand; /* NULL until a frame needs more than the bare entry */
-      list waiters;   /* tasks parked in join or await of this one, by link */
+      list waiters;   /* tasks parked in join or await of this one, by waiter.link */
     } live;
     struct {
       int64_t unclaimed_until_ns;
@@ -66,7 +94,7 @@ typedef struct task {
   trace_context context; /* its trace is NULL once ended */
   uint64_t id;           /* from 1, never reused */
   const site *site;      /* where it was spawned */
-  struct task *joining;  /* the task that it is parked on, if that is what it waits for */
+  void *waits_on;        /* while WAITING: the task, mutex, ... of `wait`; NULL: there is none */
   timer timer;
   int slot;             /* in runtime.tasks and runtime.threads */
   int results;          /* DONE: how many */
@@ -141,7 +169,7 @@ int task_push_results(lua_State *L, const task *t, int index);
 
 /* Puts a READY task at the end of the queue, and tells a host that polls between two steps. */
 static inline void task_enqueue(runtime *rt, task *t) {
-  list_append(&rt->ready, &t->link);
+  list_append(&rt->ready, &t->waiter.link);
   rt->ready_count++;
   if (rt->host == NULL) wakeup_signal(&rt->wakeup);
 }
@@ -165,7 +193,7 @@ int task_refuse_suspension(const runtime *rt, lua_State *L, const char *name);
 */
 static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *name) {
   task *t = rt->current;
-  if (t == NULL || t->live.thread != L || !lua_isyieldable(L)) {
+  if (t == NULL || t->live.top != L || !lua_isyieldable(L)) {
     task_refuse_suspension(rt, L, name);
     compat_unreachable();
   }
@@ -175,6 +203,9 @@ static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *na
 
 /*
 ** Parks the current task; to be returned from a C function.   [-0, +0, e]
+** The caller has put the task's waiter into a queue, or set `waits_on` besides, as `kind` needs.
+** From WAIT_SEND on the object that is waited for stands at index 1 of the C function's stack: there
+** parked_push_waiting_on finds it.
 **   deadline_ns   TIME_FOREVER for none
 **   continuation  runs on wake; it must call task_check_wake first
 */

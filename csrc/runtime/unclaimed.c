@@ -23,7 +23,7 @@ enum { GUARD_UV_RECORD = 1, GUARD_UV_TASK, GUARD_UV_COUNT = GUARD_UV_TASK };
  */
 #define NUDGE_MAX_STEPS 1000000
 
-static task *task_of_link(list *link) { return container_of(link, task, link); }
+static task *task_of_link(list *link) { return container_of(link, task, waiter.link); }
 
 /* Makes the value on top of the stack the task's entry in the table `ref`.   [-1, +0, m] */
 static void set_entry(lua_State *L, int ref, const task *t) {
@@ -53,8 +53,8 @@ static int collect_guard(lua_State *L) {
   if (t == NULL || t->claimed || rt->closed) return 0;
   set_entry(L, rt->abandoned_ref, t);
   t->ended.unclaimed_until_ns = INT64_MIN;
-  list_remove(&t->link);
-  list_prepend(&rt->unclaimed, &t->link);
+  list_remove(&t->waiter.link);
+  list_prepend(&rt->unclaimed, &t->waiter.link);
   if (rt->host == NULL) wakeup_signal(&rt->wakeup);
   return 0;
 }
@@ -117,14 +117,14 @@ void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index) {
   lua_setiuservalue(L, index, TASK_UV_RESULT);
   lua_pop(L, 1);
   t->ended.unclaimed_until_ns = runtime_now(rt) + UNCLAIMED_GRACE_NS;
-  list_append(&rt->unclaimed, &t->link);
+  list_append(&rt->unclaimed, &t->waiter.link);
   rt->nudges = 0;
 }
 
 void unclaimed_claim(runtime *rt, lua_State *L, task *t) {
   if (t->claimed) return;
   t->claimed = true;
-  list_remove(&t->link);
+  list_remove(&t->waiter.link);
   lua_pushnil(L);
   set_entry(L, rt->abandoned_ref, t);
 }
@@ -150,7 +150,7 @@ static void report_first(runtime *rt, lua_State *L) {
   task *t = task_of_link(rt->unclaimed.next);
   push_held(rt, L, t);
   if (lua_isnil(L, -1)) {
-    list_remove(&t->link);
+    list_remove(&t->waiter.link);
   } else {
     int index = lua_gettop(L);
     unclaimed_claim(rt, L, t);
@@ -177,8 +177,8 @@ static bool extend_first(runtime *rt, lua_State *L, int64_t now_ns) {
   lua_pop(L, 1);
   if (!extend) return false;
   t->ended.unclaimed_until_ns = now_ns + UNCLAIMED_GRACE_NS;
-  list_remove(&t->link);
-  list_append(&rt->unclaimed, &t->link);
+  list_remove(&t->waiter.link);
+  list_append(&rt->unclaimed, &t->waiter.link);
   return true;
 }
 

@@ -15,9 +15,10 @@
 /* The timer's place in the heap while it is not in it. */
 #define TIMER_IDLE UINT32_MAX
 
-/* Embedded in what waits. Set `index` to TIMER_IDLE before first use; then only the heap writes. */
+/* Embedded in what waits. Set `index` to TIMER_IDLE before first use; then only the heap writes it. */
 typedef struct timer {
   uint32_t index;
+  uint32_t owner; /* for the user of the heap: what it is embedded in */
 } timer;
 
 typedef struct timer_entry {

@@ -9,6 +9,18 @@ void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions) {
   luaL_setfuncs(L, functions, 1);
 }
 
+void lib_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *metamethods,
+              const luaL_Reg *methods) {
+  luaL_newmetatable(L, type);
+  lib_register(L, rt, metamethods);
+  lua_newtable(L);
+  lib_register(L, rt, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushstring(L, type);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}
+
 int luaopen_coropanic_core(lua_State *L) {
   luaL_checkversion(L);
   runtime *rt = runtime_open(L);
@@ -16,6 +28,8 @@ int luaopen_coropanic_core(lua_State *L) {
   lib_record_open(L, rt);
   lib_task_open(L, rt);
   lib_run_open(L, rt);
+  lib_context_open(L, rt);
+  lib_scope_open(L, rt);
   lib_inspect_open(L, rt);
   lib_panic_open(L, rt);
   lua_pushvalue(L, -2);

@@ -79,10 +79,9 @@ static int panic_set_results(lua_State *L) {
   return 0;
 }
 
-static int panic_goexit(lua_State *L) {
+static int panic_goexit_binding(lua_State *L) {
   lua_settop(L, 0);
-  lua_pushnil(L);
-  return panic_exit(runtime_of(L), L, RECORD_GOEXIT, CANCEL_NONE);
+  return panic_goexit(runtime_of(L), L);
 }
 
 void lib_panic_open(lua_State *L, runtime *rt) {
@@ -94,7 +93,7 @@ void lib_panic_open(lua_State *L, runtime *rt) {
       {"recover", panic_recover_binding},
       {"results", panic_results},
       {"set_results", panic_set_results},
-      {"goexit", panic_goexit},
+      {"goexit", panic_goexit_binding},
       {"pcall", driver_pcall},
       {NULL, NULL},
   };

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "lua/lib.h"
+#include "lua/spawn.h"
 #include "runtime/args.h"
+#include "runtime/context.h"
 #include "runtime/scheduler.h"
 
 /* --- options --- */
@@ -140,8 +142,9 @@ static void set_attributes(runtime *rt, lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-static int run_spawn_with(lua_State *L) {
-  static const char *const names[] = {"name", "daemon", "detached_trace", "attributes", NULL};
+int spawn_with(lua_State *L, struct region *scope) {
+  static const char *const names[] = {"name",       "daemon",  "detached_trace",
+                                      "attributes", "context", NULL};
   runtime *rt = runtime_of(L);
   check_option_names(L, "spawn_with", names);
   arg_check_function(L, 2, "spawn_with");
@@ -149,8 +152,13 @@ static int run_spawn_with(lua_State *L) {
   spawn_options options = {
       .daemon = boolean_option(L, "spawn_with", "daemon"),
       .detached_trace = boolean_option(L, "spawn_with", "detached_trace"),
+      .scope = scope,
   };
   options.name = string_option(L, "spawn_with", "name");
+  if (lua_getfield(L, 1, "context") != LUA_TNIL) {
+    if (context_test(L, -1) == NULL) option_error(L, "spawn_with", "context", "context");
+    options.context = lua_gettop(L);
+  }
   int type = lua_getfield(L, 1, "attributes");
   int attributes = lua_gettop(L);
   if (type != LUA_TNIL && type != LUA_TTABLE) {
@@ -162,6 +170,8 @@ static int run_spawn_with(lua_State *L) {
   set_attributes(rt, L, attributes);
   return 1;
 }
+
+static int run_spawn_with(lua_State *L) { return spawn_with(L, NULL); }
 
 /* --- hosts --- */
 

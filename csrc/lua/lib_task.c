@@ -4,6 +4,7 @@
 #include "core/hex.h"
 #include "lua/lib.h"
 #include "runtime/args.h"
+#include "runtime/deadlock.h"
 #include "runtime/parked.h"
 #include "runtime/unclaimed.h"
 
@@ -19,6 +20,7 @@ static int wait_for(lua_State *L, task *t, const char *method, wait_kind kind, i
   runtime *rt = runtime_of(L);
   task *self = task_check_suspend(rt, L, method);
   if (self == t) return luaL_error(L, "a task can not %s itself: it would wait for ever", method);
+  if (deadline == TIME_FOREVER) deadlock_check(rt, L, kind, t);
   list_append(&t->live.waiters, &self->waiter.link);
   self->waits_on = t;
   return task_park(rt, L, kind, deadline, 0, continuation);
@@ -103,7 +105,7 @@ static int method_await(lua_State *L) {
 static int method_cancel(lua_State *L) {
   task *t = check_task(L, "cancel");
   lua_settop(L, 2);
-  lua_pushboolean(L, task_cancel(runtime_of(L), L, t, CANCEL_EXPLICIT));
+  lua_pushboolean(L, cancel_task(runtime_of(L), L, t, CANCEL_EXPLICIT));
   return 1;
 }
 

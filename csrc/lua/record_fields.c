@@ -63,7 +63,7 @@ static void push_error_code(lua_State *L, int index, const record *r) {
 }
 
 static void push_reason(lua_State *L, int index, const record *r) {
-  if (r->kind == RECORD_CANCELLED) {
+  if (record_is_cancellation(r)) {
     lua_getiuservalue(L, index, RECORD_UV_VALUE);
   } else {
     lua_pushnil(L);
@@ -71,12 +71,12 @@ static void push_reason(lua_State *L, int index, const record *r) {
 }
 
 static void push_source(lua_State *L, int index, const record *r) {
+  static const char *const names[] = {
+      [CANCEL_NONE] = NULL,     [CANCEL_EXPLICIT] = "explicit", [CANCEL_DEADLINE] = "deadline",
+      [CANCEL_SCOPE] = "scope", [CANCEL_PARENT] = "parent",     [CANCEL_SHUTDOWN] = "shutdown",
+  };
   (void)index;
-  switch (r->kind == RECORD_CANCELLED ? r->cancel_source : CANCEL_NONE) {
-    case CANCEL_EXPLICIT: lua_pushliteral(L, "explicit"); break;
-    case CANCEL_SHUTDOWN: lua_pushliteral(L, "shutdown"); break;
-    default: lua_pushnil(L);
-  }
+  lua_pushstring(L, names[r->cancel_source]);
 }
 
 /* --- for which request, and when --- */
@@ -282,14 +282,50 @@ static void push_cause(lua_State *L, int index, const record *r) {
 
 static void push_parked(lua_State *L, int index, const record *r) {
   (void)r;
-  lua_getiuservalue(L, index, RECORD_UV_PARKED);
+  record_push_detail(L, index, DETAIL_PARKED);
 }
 
-/* Scopes and the suspension points of others are for a later version of the contract. */
-static void push_empty(lua_State *L, int index, const record *r) {
-  (void)index;
+static void push_cycle(lua_State *L, int index, const record *r) {
   (void)r;
+  record_push_detail(L, index, DETAIL_CYCLE);
+}
+
+/* Pushes an array that the record may have, else an empty one.   [-0, +1, m] */
+static void push_array(lua_State *L, int index, record_detail detail) {
+  record_push_detail(L, index, detail);
+  if (lua_istable(L, -1)) return;
+  lua_pop(L, 1);
   lua_newtable(L);
+}
+
+static void push_suppressed(lua_State *L, int index, const record *r) {
+  (void)r;
+  push_array(L, index, DETAIL_SUPPRESSED);
+}
+
+static void push_suspension_points(lua_State *L, int index, const record *r) {
+  (void)r;
+  push_array(L, index, DETAIL_SUSPENSION_POINTS);
+}
+
+/* {source, reason, by}, nil for what is no cancellation. */
+static void push_cancellation(lua_State *L, int index, const record *r) {
+  if (!record_is_cancellation(r)) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 3);
+  push_source(L, index, r);
+  lua_setfield(L, -2, "source");
+  push_reason(L, index, r);
+  lua_setfield(L, -2, "reason");
+  record_push_detail(L, index, DETAIL_CANCELLED_BY);
+  const task *by = task_test(L, -1);
+  if (by != NULL) {
+    push_task_table(L, by, 0);
+    lua_setfield(L, -3, "by");
+  }
+  lua_pop(L, 1);
 }
 
 /* --- by name --- */
@@ -308,6 +344,7 @@ static const field fields[] = {
     {"error_code", push_error_code, true},
     {"source", push_source, false},
     {"reason", push_reason, false},
+    {"cancellation", push_cancellation, true},
     {"trace_id", push_trace_id, true},
     {"span_id", push_span_id, true},
     {"parent_span_id", push_parent_span_id, true},
@@ -323,8 +360,9 @@ static const field fields[] = {
     {"recovered", push_recovered, false},
     {"cause", push_cause, false},
     {"parked", push_parked, false},
-    {"suppressed", push_empty, true},
-    {"suspension_points", push_empty, true},
+    {"cycle", push_cycle, false},
+    {"suppressed", push_suppressed, true},
+    {"suspension_points", push_suspension_points, true},
 };
 
 static const field *find_field(const char *name) {

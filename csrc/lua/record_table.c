@@ -114,6 +114,16 @@ static void set_cause(lua_State *L, int index, int depth) {
   lua_pop(L, 1);
 }
 
+/* Who asked for the cancellation, if that is what it is and somebody did.   [-0, +0, m] */
+static void set_cancelled_by(lua_State *L, int index) {
+  record_fields_push_fresh(L, index, "cancellation");
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "by");
+    lua_setfield(L, -3, "cancelled_by");
+  }
+  lua_pop(L, 1);
+}
+
 static void push_record(lua_State *L, int index, int depth) {
   static const char *const names[] = {
       "kind",         "type",      "message",        "value", "error_code", "source",
@@ -132,6 +142,13 @@ static void push_record(lua_State *L, int index, int depth) {
   set_list(L, "chain", push_link);
   record_fields_push_fresh(L, index, "parked");
   set_list(L, "parked", plain_push);
+  record_fields_push_fresh(L, index, "cycle");
+  set_list(L, "cycle", plain_push);
+  record_fields_push_fresh(L, index, "suspension_points");
+  set_list(L, "suspension_points", plain_push);
+  record_fields_push_fresh(L, index, "suppressed");
+  set_list(L, "suppressed", push_link);
+  set_cancelled_by(L, index);
   set_cause(L, index, depth);
 }
 

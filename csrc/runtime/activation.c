@@ -16,11 +16,8 @@
 
 /* Status of a task that ended with this record. */
 static task_status status_of(const record *r) {
-  switch (r->kind) {
-    case RECORD_GOEXIT: return TASK_EXITED;
-    case RECORD_CANCELLED: return TASK_CANCELLED;
-    default: return TASK_PANICKED;
-  }
+  if (!r->exits) return TASK_PANICKED;
+  return r->kind == RECORD_GOEXIT ? TASK_EXITED : TASK_CANCELLED;
 }
 
 /* --- what the thread died of --- */
@@ -144,7 +141,7 @@ static void return_from_entry(runtime *rt, lua_State *L, task *t, int values) {
 /* The record on top of L ends the innermost frame, and there is more to do.   [-1, +0, -] */
 static void unwind_entry(runtime *rt, lua_State *L, task *t, bool lost) {
   strand *s = t->live.strand;
-  if (lost || record_is_exit(record_test(L, -1))) {
+  if (lost || record_test(L, -1)->exits) {
     strand_exit(s, L);
   } else {
     strand_unwind(s, L, STATE_PANICKING);
@@ -217,16 +214,13 @@ static void end_unstarted(runtime *rt, lua_State *L, task *t) {
   task_push(rt, L, t);
   lua_getiuservalue(L, -1, TASK_UV_RESULT);
   lua_remove(L, -2);
-  record_wrap_safe(rt, L, t->live.thread, 0, RECORD_CANCELLED);
-  record *r = record_test(L, -1);
-  r->kind = RECORD_CANCELLED;
-  r->cancel_source = t->cancel;
+  cancel_make_record(rt, L, t->live.thread, 0, &t->cancel);
   end_with_record(rt, L, t);
 }
 
 int activation_start(runtime *rt, lua_State *L, task *t) {
   t->started = true;
-  if (t->cancel == CANCEL_NONE) return lua_gettop(t->live.thread) - 1;
+  if (t->cancel.source == CANCEL_NONE) return lua_gettop(t->live.thread) - 1;
   end_unstarted(rt, L, t);
   return -1;
 }

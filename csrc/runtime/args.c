@@ -26,12 +26,16 @@ int arg_type_error(lua_State *L, int arg, const char *function, const char *expe
 }
 
 void arg_check_function(lua_State *L, int arg, const char *function) {
-  if (lua_isfunction(L, arg)) return;
-  if (luaL_getmetafield(L, arg, "__call") != LUA_TNIL) {
+  arg_check_function_at(L, arg, arg, function);
+}
+
+void arg_check_function_at(lua_State *L, int index, int arg, const char *function) {
+  if (lua_isfunction(L, index)) return;
+  if (luaL_getmetafield(L, index, "__call") != LUA_TNIL) {
     lua_pop(L, 1);
     return;
   }
-  arg_type_error(L, arg, function, "function");
+  type_error_at(L, index, arg, function, "function");
 }
 
 double arg_check_seconds(lua_State *L, int index, int arg, const char *function) {

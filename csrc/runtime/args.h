@@ -20,6 +20,9 @@ int arg_type_error(lua_State *L, int arg, const char *function, const char *expe
 /* The argument must be a function or something with __call. */
 void arg_check_function(lua_State *L, int arg, const char *function);
 
+/* The same for the argument `arg` at stack index `index`; for methods they differ. */
+void arg_check_function_at(lua_State *L, int index, int arg, const char *function);
+
 /* A time in seconds: a number, not negative, not NaN. */
 double arg_check_seconds(lua_State *L, int index, int arg, const char *function);
 

@@ -3,13 +3,17 @@
 #include "runtime/args.h"
 #include "runtime/handler.h"
 #include "runtime/panic.h"
+#include "runtime/region.h"
 #include "runtime/task.h"
 
 /*
-** The C stack of a running driver, from the bottom: [box of a foreign strand,] handler, then what
-** the call in progress was given or returned. Where the handler stands follows from the strand.
+** The C stack of a running driver, from the bottom: [box of a foreign strand, or the region,] handler,
+** then what the call in progress was given or returned.
+**   kind  of the frame that the driver was called for
 */
-static int handler_index(const strand *s) { return s->foreign ? 2 : 1; }
+static int handler_index(const strand *s, frame_kind kind) {
+  return s->foreign || kind == FRAME_REGION ? 2 : 1;
+}
 
 static int after_call(lua_State *L, int status, lua_KContext strand_address);
 
@@ -22,7 +26,7 @@ bool driver_is_machinery(lua_CFunction f) {
 static void end_with_error(runtime *rt, strand *s, lua_State *L, int status) {
   panic_settle(rt, L, status);
   const record *r = record_test(L, -1);
-  if (record_is_exit(r)) {
+  if (r->exits) {
     strand_exit(s, L);
   } else {
     strand_unwind(s, L, STATE_PANICKING);
@@ -101,7 +105,7 @@ static int call_deferred(runtime *rt, strand *s, lua_State *L, int handler, uint
 **   [-?, +outcome, -]
 */
 static frame_state drive(runtime *rt, strand *s, lua_State *L, int status, uint32_t base) {
-  int handler = handler_index(s);
+  int handler = handler_index(s, s->frames[base].kind);
   for (;;) {
     frame *f = strand_top(s);
     if (f->state == STATE_BODY) {
@@ -144,7 +148,7 @@ static int leave(strand *s, lua_State *L, frame_kind kind, frame_state state) {
   }
   if (kind == FRAME_BLOCK) return state == STATE_RETURNING ? 0 : lua_error(L);
   s->leaving = s->foreign;
-  if (state == STATE_RETURNING) return lua_gettop(L) - handler_index(s);
+  if (state == STATE_RETURNING) return lua_gettop(L) - handler_index(s, kind);
   return lua_error(L);
 }
 
@@ -162,18 +166,20 @@ static int after_call(lua_State *L, int status, lua_KContext strand_address) {
   }
   uint32_t base = f->base;
   frame_kind kind = s->frames[base].kind;
-  return leave(s, L, kind, drive(runtime_of(L), s, L, status, base));
+  runtime *rt = runtime_of(L);
+  frame_state state = drive(rt, s, L, status, base);
+  return kind == FRAME_REGION ? region_finish(rt, L, s, state) : leave(s, L, kind, state);
 }
 
 /*
 ** Opens a frame for the function and its arguments, which are the whole stack above the handler,
 ** and calls it.
 */
-static int call_in_frame(runtime *rt, strand *s, lua_State *L) {
-  int handler = handler_index(s);
+static int call_in_frame(runtime *rt, strand *s, lua_State *L, frame_kind kind) {
+  int handler = handler_index(s, kind);
   int arguments = lua_gettop(L) - handler - 1;
   if (s->foreign) lua_toclose(L, 1);
-  if (!strand_push_frame(s, &rt->memory, FRAME_FUNC, s->depth)) {
+  if (!strand_push_frame(s, &rt->memory, kind, s->depth)) {
     s->leaving = s->foreign;
     return luaL_error(L, "not enough memory");
   }
@@ -201,7 +207,7 @@ int driver_func(lua_State *L) {
   int bottom = push_bottom(rt, s, L);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_rotate(L, 1, bottom + 1);
-  return call_in_frame(rt, s, L);
+  return call_in_frame(rt, s, L, FRAME_FUNC);
 }
 
 int driver_call(lua_State *L) {
@@ -209,7 +215,13 @@ int driver_call(lua_State *L) {
   runtime *rt = runtime_of(L);
   strand *s = task_strand_of(rt, L);
   lua_rotate(L, 1, push_bottom(rt, s, L));
-  return call_in_frame(rt, s, L);
+  return call_in_frame(rt, s, L, FRAME_FUNC);
+}
+
+int driver_region(runtime *rt, lua_State *L) {
+  lua_pushcfunction(L, panic_handler);
+  lua_insert(L, 2);
+  return call_in_frame(rt, rt->current->live.strand, L, FRAME_REGION);
 }
 
 int driver_finish(lua_State *L) {
@@ -234,7 +246,7 @@ int driver_close_deferred(lua_State *L) {
   uint64_t serial = handle->serial;
   int count = strand_find_deferred(s, serial);
   if (count == 0) return 0;
-  bool panicking = panic_is_in_flight(rt, L, 2) && !record_is_exit(record_test(L, 2));
+  bool panicking = panic_is_in_flight(rt, L, 2) && !record_test(L, 2)->exits;
   luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments of a deferred call");
   if (!strand_push_frame(s, &rt->memory, FRAME_BLOCK, s->depth)) {
     return luaL_error(L, "not enough memory");
@@ -269,9 +281,11 @@ int driver_close_foreign(lua_State *L) {
   uint32_t base = s->depth - 1;
   while (s->frames[base].kind != FRAME_FUNC) base--;
   record_make_safe(rt, L, L, 1, RECORD_CANCELLED, "coroutine closed");
-  record_test(L, -1)->cancel_source = CANCEL_EXPLICIT;
+  record *r = record_test(L, -1);
+  r->exits = true;
+  r->cancel_source = CANCEL_EXPLICIT;
   lua_pushvalue(L, -1);
-  strand_begin_exit(s, L);
+  strand_begin_exit(s, L, 0);
   strand_unwind(s, L, STATE_EXITING);
   frame_state state = drive(rt, s, L, LUA_OK, base);
   /* Not raised: the closed thread keeps a stale message handler (Lua 5.4.0 to 5.4.4). */
@@ -289,7 +303,7 @@ static int after_pcall(lua_State *L, int status, lua_KContext context) {
     return lua_gettop(L);
   }
   panic_settle(rt, L, status);
-  if (record_is_exit(record_test(L, -1))) return lua_error(L);
+  if (record_test(L, -1)->exits) return lua_error(L);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
   return 2;

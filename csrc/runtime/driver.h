@@ -25,6 +25,12 @@ int driver_func(lua_State *L);
 int driver_call(lua_State *L);
 
 /*
+** Calls the function at index 2, with what is above it, as the body of the region at index 1, which
+** has just been opened. To be returned from a C function of the module.
+*/
+int driver_region(runtime *rt, lua_State *L);
+
+/*
 ** A task's deferred calls, after its entry has ended: the strand's innermost frame has its outcome.
 ** Returns true and the results, or false and the record.
 */

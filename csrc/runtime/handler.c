@@ -18,6 +18,7 @@ static bool call_protected(runtime *rt, lua_State *L, int arguments) {
   int handler = lua_gettop(L) - arguments - 1;
   lua_insert(L, handler);
   const strand *s = runtime_find_strand(rt, L);
+  uint32_t exit_floor = s == NULL ? 0 : s->exit_floor;
   uint32_t exit_depth = s == NULL ? 0 : s->exit_depth;
   rt->hooks++;
   int status = lua_pcall(L, arguments, 0, handler);
@@ -26,7 +27,10 @@ static bool call_protected(runtime *rt, lua_State *L, int arguments) {
   if (status == LUA_OK) return true;
   /* A goexit ends the hook, not the code that it was called from. */
   strand *after = runtime_find_strand(rt, L);
-  if (after != NULL) after->exit_depth = exit_depth;
+  if (after != NULL) {
+    after->exit_floor = exit_floor;
+    after->exit_depth = exit_depth;
+  }
   panic_settle(rt, L, status);
   return false;
 }

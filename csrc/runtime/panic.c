@@ -8,17 +8,22 @@ int panic_raise(runtime *rt, lua_State *L) {
   return lua_error(L);
 }
 
-int panic_exit(runtime *rt, lua_State *L, record_kind kind, cancel_source source) {
+int panic_exit(runtime *rt, lua_State *L, uint32_t floor) {
   strand *s = task_strand_of(rt, L);
-  record_wrap_safe(rt, L, L, 1, kind);
-  record *r = record_test(L, -1);
-  r->kind = (uint8_t)kind;
-  r->cancel_source = (uint8_t)source;
   if (s->depth > 0) {
     lua_pushvalue(L, -1);
-    strand_begin_exit(s, L);
+    strand_begin_exit(s, L, floor);
   }
   return lua_error(L);
+}
+
+int panic_goexit(runtime *rt, lua_State *L) {
+  lua_pushnil(L);
+  record_wrap_safe(rt, L, L, 1, RECORD_GOEXIT);
+  record *r = record_test(L, -1);
+  r->kind = RECORD_GOEXIT; /* even where there was no memory for more */
+  r->exits = true;
+  return panic_exit(rt, L, 0);
 }
 
 void panic_check_exit(const strand *s, lua_State *L) {

@@ -14,12 +14,13 @@
 int panic_raise(runtime *rt, lua_State *L);
 
 /*
-** Raises an unwinding that recover does not stop: runs the deferred calls of every frame and ends
-** the task. Its reason is on top of the stack.   [-1, +0, e]
-**   kind    RECORD_GOEXIT or RECORD_CANCELLED
-**   source  who asked, for a cancellation
+** Raises the record on top of the stack as an unwinding that recover does not stop: runs the
+** deferred calls of every frame from index `floor` on; 0: and ends the task.   [-1, +0, e]
 */
-int panic_exit(runtime *rt, lua_State *L, record_kind kind, cancel_source source);
+int panic_exit(runtime *rt, lua_State *L, uint32_t floor);
+
+/* co.goexit.   [-0, +0, e] */
+int panic_goexit(runtime *rt, lua_State *L);
 
 /* Raises the strand's exit again, if the innermost frame is to be unwound by one.   [-0, +0, e] */
 void panic_check_exit(const strand *s, lua_State *L);

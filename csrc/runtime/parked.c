@@ -56,8 +56,8 @@ void parked_push_tasks(runtime *rt, lua_State *L) {
 /* Pushes where the task stands, "file:line" of its innermost Lua function, "?" if none. [-0, +1, m] */
 static void push_where(lua_State *L, const task *t) {
   lua_Debug ar;
-  for (int level = 0; lua_getstack(t->live.thread, level, &ar); level++) {
-    lua_getinfo(t->live.thread, "Sl", &ar);
+  for (int level = 0; lua_getstack(t->live.top, level, &ar); level++) {
+    lua_getinfo(t->live.top, "Sl", &ar);
     if (ar.currentline > 0) {
       lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
       return;
@@ -105,10 +105,9 @@ void parked_push_wait_text(lua_State *L, const task *t) {
   }
 }
 
-/* Pushes a table that describes the parked task.   [-0, +1, m] */
-static void push_parked(lua_State *L, const task *t) {
+void parked_push_task(lua_State *L, const task *t) {
   char buffer[TASK_NAME_SIZE];
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 7);
   lua_pushinteger(L, (lua_Integer)t->id);
   lua_setfield(L, -2, "id");
   lua_pushstring(L, task_name(t, buffer));
@@ -133,7 +132,7 @@ static int list_parked(lua_State *L) {
   lua_createtable(L, (int)listed, 1);
   for (lua_Integer i = 1; i <= listed; i++) {
     lua_rawgeti(L, 2, i);
-    push_parked(L, lua_touserdata(L, -1));
+    parked_push_task(L, lua_touserdata(L, -1));
     lua_rawseti(L, 3, i);
     lua_pop(L, 1);
   }
@@ -141,7 +140,7 @@ static int list_parked(lua_State *L) {
     lua_pushinteger(L, total - listed);
     lua_setfield(L, 3, "omitted");
   }
-  lua_setiuservalue(L, 1, RECORD_UV_PARKED);
+  record_set_detail(L, 1, DETAIL_PARKED);
   return 0;
 }
 
@@ -156,9 +155,9 @@ void parked_push_deadlock(runtime *rt, lua_State *L, const char *message) {
 /* --- ending --- */
 
 static void cancel_one(runtime *rt, lua_State *L, task *t) {
-  if (t->cancel != CANCEL_NONE) return;
+  if (t->cancel.source != CANCEL_NONE) return;
   lua_pushnil(L);
-  task_cancel(rt, L, t, CANCEL_SHUTDOWN);
+  cancel_task(rt, L, t, CANCEL_SHUTDOWN);
 }
 
 void parked_cancel_all(runtime *rt, lua_State *L) { each_task(rt, L, cancel_one); }

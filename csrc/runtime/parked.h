@@ -8,7 +8,7 @@
 #include "runtime/task.h"
 
 /*
-** Pushes a record of kind deadlock that lists every parked task (RECORD_UV_PARKED).   [-0, +1, -]
+** Pushes a record of kind deadlock that lists every parked task (DETAIL_PARKED).   [-0, +1, -]
 */
 void parked_push_deadlock(runtime *rt, lua_State *L, const char *message);
 
@@ -32,5 +32,8 @@ void parked_push_waiting_on(runtime *rt, lua_State *L, const task *t);
 
 /* The same as text: "sleep", `join of task 3 "reader"`.   [-0, +1, m] */
 void parked_push_wait_text(lua_State *L, const task *t);
+
+/* Pushes a table {id, name, waiting_on, where, spawned_at} of a parked task.   [-0, +1, m] */
+void parked_push_task(lua_State *L, const task *t);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "runtime/driver.h"
 #include "runtime/runtime.h"
+#include "runtime/suspension.h"
 #include "runtime/task.h"
 
 #define FRAMES_MAX (RECORD_FRAMES_INNER + RECORD_FRAMES_OUTER)
@@ -21,8 +22,28 @@ const char *record_kind_name(const record *r) {
   static const char *const names[] = {
       [RECORD_PANIC] = "panic",       [RECORD_ERROR] = "error",   [RECORD_MEMORY] = "memory",
       [RECORD_DEADLOCK] = "deadlock", [RECORD_GOEXIT] = "goexit", [RECORD_CANCELLED] = "cancelled",
+      [RECORD_TIMEOUT] = "timeout",
   };
   return names[r->kind];
+}
+
+void record_push_detail(lua_State *L, int index, record_detail detail) {
+  if (lua_getiuservalue(L, index, RECORD_UV_DETAILS) != LUA_TTABLE) return;
+  lua_rawgeti(L, -1, detail);
+  lua_remove(L, -2);
+}
+
+void record_set_detail(lua_State *L, int index, record_detail detail) {
+  index = lua_absindex(L, index);
+  if (lua_getiuservalue(L, index, RECORD_UV_DETAILS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_createtable(L, DETAIL_COUNT, 0);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, index, RECORD_UV_DETAILS);
+  }
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, detail);
+  lua_pop(L, 1);
 }
 
 /*
@@ -212,6 +233,7 @@ static void wrap(runtime *rt, lua_State *L, lua_State *thread, int level, record
   identify(rt, L, r);
   link_chain(rt, L, thread, r);
   take_value(L);
+  if (rt->current != NULL) suspension_note(rt, L, rt->current);
   lua_remove(L, -2);
   rt->stats.panics++;
 }
@@ -244,7 +266,8 @@ static void use_spare(runtime *rt, lua_State *L, record_kind kind) {
   record *r = record_test(L, -1);
   rt->spare_used = true;
   r->kind = (uint8_t)kind;
-  r->recovered = false;
+  r->recovered = r->exits = false;
+  r->cancel_source = CANCEL_NONE;
   identify(rt, L, r);
   lua_pushvalue(L, -2);
   lua_setiuservalue(L, -2, RECORD_UV_VALUE);

@@ -31,11 +31,19 @@ typedef enum record_kind {
   RECORD_MEMORY,    /* not enough memory */
   RECORD_DEADLOCK,  /* every task asleep, nothing to wake them */
   RECORD_GOEXIT,    /* co.goexit(): runs deferred calls, recover does not stop it */
-  RECORD_CANCELLED, /* task:cancel() or the run's end: likewise */
+  RECORD_CANCELLED, /* a cancellation: likewise */
+  RECORD_TIMEOUT,   /* a cancellation by a deadline: likewise */
 } record_kind;
 
-/* Who asked for a cancellation. */
-typedef enum cancel_source { CANCEL_NONE, CANCEL_EXPLICIT, CANCEL_SHUTDOWN } cancel_source;
+/* Why a cancellation was asked for. */
+typedef enum cancel_source {
+  CANCEL_NONE,
+  CANCEL_EXPLICIT, /* task:cancel() */
+  CANCEL_DEADLINE, /* a context's or with_timeout's time is up */
+  CANCEL_SCOPE,    /* scope:cancel(), a panic in it, or only daemons are left */
+  CANCEL_PARENT,   /* its context ended, or the task whose scope it is in was cancelled */
+  CANCEL_SHUTDOWN, /* the run has ended */
+} cancel_source;
 
 /*
 ** One activation. The strings belong to the functions anchored in the record's user values (or are
@@ -55,7 +63,7 @@ enum {
   RECORD_UV_TASK,      /* the task that panicked, or nil outside tasks */
   RECORD_UV_LINK,      /* the record that this one replaced, or nil */
   RECORD_UV_CAUSE,     /* the awaited task's record, or nil */
-  RECORD_UV_PARKED,    /* kind deadlock: array of parked tasks, or nil */
+  RECORD_UV_DETAILS,   /* table by record_detail, or nil */
   RECORD_UV_CACHE,     /* table of fields already computed, or nil */
   RECORD_UV_FUNCTIONS  /* from here on: the functions that own the frames' strings */
 };
@@ -76,6 +84,7 @@ typedef struct record {
   uint8_t kind;         /* record_kind */
   uint8_t task_status;  /* task_status when the record was made or the task ended by it */
   uint8_t cancel_source;
+  bool exits; /* an unwinding that recover does not stop, until who asked for it has caught it */
   bool recovered;
   record_frame frames[];
 } record;
@@ -109,10 +118,26 @@ void record_wrap_safe(struct runtime *rt, lua_State *L, lua_State *thread, int l
 void record_make_safe(struct runtime *rt, lua_State *L, lua_State *thread, int level,
                       record_kind kind, const char *message);
 
-/* Whether this is an unwinding that recover does not stop. */
-static inline bool record_is_exit(const record *r) {
-  return r->kind == RECORD_GOEXIT || r->kind == RECORD_CANCELLED;
+/* Whether it tells of a cancellation, and has a source. */
+static inline bool record_is_cancellation(const record *r) {
+  return r->cancel_source != CANCEL_NONE;
 }
+
+/* What only some records have. */
+typedef enum record_detail {
+  DETAIL_PARKED = 1,        /* kind deadlock: array of the parked tasks */
+  DETAIL_CYCLE,             /* kind deadlock: array of the tasks that wait for each other */
+  DETAIL_SUPPRESSED,        /* array of the records of the panics that came second in a scope */
+  DETAIL_SUSPENSION_POINTS, /* what ancestors and awaiters were parked on (suspension.h) */
+  DETAIL_CANCELLED_BY,      /* the task that asked for the cancellation */
+  DETAIL_COUNT = DETAIL_CANCELLED_BY
+} record_detail;
+
+/* Pushes a detail of the record at `index`, nil if it has none.   [-0, +1, -] */
+void record_push_detail(lua_State *L, int index, record_detail detail);
+
+/* Takes the top of the stack as a detail of the record at `index`.   [-1, +0, m] */
+void record_set_detail(lua_State *L, int index, record_detail detail);
 
 /* Whether the stack was deeper than RECORD_DEEP_STACK: `frames_omitted` is then a lower bound. */
 static inline bool record_is_deep(const record *r) {

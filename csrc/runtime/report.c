@@ -38,7 +38,7 @@ static chain push_chain(lua_State *L, int index) {
   while (links <= RECORD_MAX_CHAIN && (r = record_test(L, -1)) != NULL) {
     links++;
     lua_getiuservalue(L, -1, RECORD_UV_LINK);
-    if (record_is_exit(r) && links > 1) {
+    if (r->exits && links > 1) {
       lua_remove(L, -2);
     } else {
       lua_pushvalue(L, -2);
@@ -76,7 +76,8 @@ static void put_found(text_writer *w, const value_text *found) {
 static const char *prefix_of(const record *r, const value_text *found) {
   if (found->failed || r->kind == RECORD_DEADLOCK) return "fatal error: ";
   if (r->kind == RECORD_GOEXIT) return "goexit: ";
-  if (r->kind == RECORD_CANCELLED) return "cancelled: ";
+  if (r->kind == RECORD_CANCELLED && r->exits) return "cancelled: ";
+  if (r->kind == RECORD_TIMEOUT && r->exits) return "timeout: ";
   return "panic: ";
 }
 
@@ -140,6 +141,22 @@ static void write_cause(lua_State *L, int index, text_writer *w, int depth) {
   lua_pop(L, 1);
 }
 
+/* The panics that came second in a scope: what each was and whose.   [-0, +0, -] */
+static void write_suppressed(lua_State *L, int index, text_writer *w) {
+  record_push_detail(L, index, DETAIL_SUPPRESSED);
+  lua_Integer count = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0;
+  if (count > 0) text_put(w, "suppressed:\n");
+  w->indent++;
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, i);
+    write_chain(L, lua_gettop(L), w);
+    report_write_head(L, lua_gettop(L), w);
+    lua_pop(L, 1);
+  }
+  w->indent--;
+  lua_pop(L, 1);
+}
+
 static void put_no_room(text_writer *w) {
   text_put(w, "fatal error: a panic, and no memory to describe it\n");
 }
@@ -156,7 +173,8 @@ static void write_record(lua_State *L, int index, text_writer *w, int depth) {
   report_write_frames(record_test(L, index), w);
   report_write_ancestors(L, index, w);
   text_put_colour(w, TEXT_PLAIN);
-  report_write_parked(L, index, w);
+  report_write_waiting(L, index, w);
+  write_suppressed(L, index, w);
   write_cause(L, index, w, depth);
 }
 

@@ -20,8 +20,7 @@ _Static_assert(sizeof(spaces) - 1 == PLACE_COLUMN_MAX, "one space for each colum
 
 /* --- who --- */
 
-/* `task 7 "price lookup"`; `name` is empty for an unnamed task. */
-static void put_task(text_writer *w, uint64_t id, const char *name) {
+void report_put_task(text_writer *w, uint64_t id, const char *name) {
   text_put(w, "task ");
   text_put_number(w, id);
   if (*name == '\0') return;
@@ -35,7 +34,9 @@ static const char *verb_of(const record *r) {
     case RECORD_MEMORY: return " ran out of memory";
     case RECORD_DEADLOCK: return " is in a deadlock";
     case RECORD_GOEXIT: return " exited";
+    case RECORD_TIMEOUT: return r->exits ? " ran out of time" : " panicked";
     case RECORD_CANCELLED:
+      if (!r->exits) return " panicked";
       return r->cancel_source == CANCEL_SHUTDOWN ? " was cancelled by the run's end"
                                                  : " was cancelled";
     default: return " panicked";
@@ -63,7 +64,7 @@ void report_write_head(lua_State *L, int index, text_writer *w) {
   } else {
     lua_getiuservalue(L, index, RECORD_UV_TASK);
     const task *t = task_test(L, -1);
-    put_task(w, r->task_id, t == NULL ? "" : t->name);
+    report_put_task(w, r->task_id, t == NULL ? "" : t->name);
     lua_pop(L, 1);
   }
   text_put(w, verb_of(r));
@@ -136,7 +137,7 @@ static void put_omitted_count(text_writer *w, uint64_t count, const char *what) 
 }
 
 /* `... 12 frames left out ...` */
-static void put_omitted(text_writer *w, uint64_t count, const char *what) {
+void report_put_omitted(text_writer *w, uint64_t count, const char *what) {
   text_put(w, "... ");
   put_omitted_count(w, count, what);
 }
@@ -184,7 +185,7 @@ void report_write_frames(const record *r, text_writer *w) {
   if (record_is_deep(r)) {
     put_omitted_at_least(w, r->frames_omitted, "frame");
   } else if (r->frames_omitted > 0) {
-    put_omitted(w, r->frames_omitted, "frame");
+    report_put_omitted(w, r->frames_omitted, "frame");
   }
   put_frames(w, r, r->inner_count, r->frame_count, column);
   w->indent--;
@@ -197,7 +198,7 @@ void report_write_ancestors(lua_State *L, int index, text_writer *w) {
   const task *t;
   for (int i = 0; (t = task_test(L, -1)) != NULL; i++) {
     if (i == RECORD_MAX_ANCESTORS) {
-      if (t->generation > 0) put_omitted(w, t->generation, "ancestor");
+      if (t->generation > 0) report_put_omitted(w, t->generation, "ancestor");
       break;
     }
     text_put(w, "spawned at ");
@@ -207,7 +208,7 @@ void report_write_ancestors(lua_State *L, int index, text_writer *w) {
     const task *parent = task_test(L, -1);
     text_put(w, " by ");
     if (parent != NULL) {
-      put_task(w, parent->id, parent->name);
+      report_put_task(w, parent->id, parent->name);
     } else if (t->generation == 0) {
       text_put(w, "main thread");
     } else {
@@ -215,85 +216,8 @@ void report_write_ancestors(lua_State *L, int index, text_writer *w) {
     }
     text_put(w, "\n");
     if (parent == NULL && t->generation > 1) {
-      put_omitted(w, (uint64_t)t->generation - 1, "ancestor");
+      report_put_omitted(w, (uint64_t)t->generation - 1, "ancestor");
     }
   }
   lua_pop(L, 1);
-}
-
-/* --- who else --- */
-
-/* Pushes a field of the table at `index`, without metamethods.   [-0, +1, m] */
-static void push_field(lua_State *L, int index, const char *name) {
-  lua_pushstring(L, name);
-  lua_rawget(L, index);
-}
-
-static void put_string_at(lua_State *L, int index, text_writer *w) {
-  size_t length = 1;
-  const char *text = "?";
-  if (lua_type(L, index) == LUA_TSTRING) text = lua_tolstring(L, index, &length);
-  text_put_name(w, text, length);
-}
-
-/* Names of unnamed tasks are made of their ids. */
-static bool is_made_name(const char *name, uint64_t id) {
-  char made[TASK_NAME_SIZE];
-  snprintf(made, sizeof(made), "task %llu", (unsigned long long)id);
-  return strcmp(name, made) == 0;
-}
-
-/*
-** Writes the line of the parked task that the table at `row` describes: reads all of it before the
-** first word, so that a lack of memory can't leave half a line.   [-0, +0, m]
-*/
-static void put_parked(lua_State *L, int row, text_writer *w) {
-  int top = lua_gettop(L);
-  push_field(L, row, "id");
-  push_field(L, row, "name");
-  push_field(L, row, "waiting_on");
-  push_field(L, row, "where");
-  push_field(L, row, "spawned_at");
-  uint64_t id = (uint64_t)lua_tointeger(L, top + 1);
-  const char *name = lua_type(L, top + 2) == LUA_TSTRING ? lua_tostring(L, top + 2) : "";
-  put_task(w, id, is_made_name(name, id) ? "" : name);
-  text_put(w, " waiting on ");
-  put_string_at(L, top + 3, w);
-  text_put(w, " at ");
-  put_string_at(L, top + 4, w);
-  text_put(w, ", spawned at ");
-  put_string_at(L, top + 5, w);
-  text_put(w, "\n");
-  lua_settop(L, top);
-}
-
-/* (array of parked tasks, writer); protected. */
-static int write_parked(lua_State *L) {
-  text_writer *w = lua_touserdata(L, 2);
-  lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
-  for (lua_Integer i = 1; i <= count && i <= RECORD_MAX_PARKED; i++) {
-    if (lua_rawgeti(L, 1, i) == LUA_TTABLE) put_parked(L, 3, w);
-    lua_settop(L, 2);
-  }
-  push_field(L, 1, "omitted");
-  lua_Integer omitted = lua_tointeger(L, -1);
-  if (omitted > 0) put_omitted(w, (uint64_t)omitted, "task");
-  return 0;
-}
-
-void report_write_parked(lua_State *L, int index, text_writer *w) {
-  if (lua_getiuservalue(L, index, RECORD_UV_PARKED) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    return;
-  }
-  lua_pushcfunction(L, write_parked);
-  lua_insert(L, -2);
-  lua_pushlightuserdata(L, w);
-  text_put(w, "\n");
-  int indent = w->indent;
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    w->indent = indent;
-    text_put(w, "... no memory to list the waiting tasks ...\n");
-    lua_pop(L, 1);
-  }
 }

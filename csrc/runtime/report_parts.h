@@ -20,7 +20,16 @@ void report_write_frames(const record *r, text_writer *w);
 /* `spawned at file:line by task 3 "x"`, up to the root.   [-0, +0, -] */
 void report_write_ancestors(lua_State *L, int index, text_writer *w);
 
-/* A deadlock's parked tasks, if the record has any.   [-0, +0, -] */
-void report_write_parked(lua_State *L, int index, text_writer *w);
+/*
+** Who else waits, if the record tells: a deadlock's parked tasks, its cycle, the suspension points.
+** [-0, +0, -] (report_waiting.c)
+*/
+void report_write_waiting(lua_State *L, int index, text_writer *w);
+
+/* `task 7 "price lookup"`; `name` is empty for an unnamed task. */
+void report_put_task(text_writer *w, uint64_t id, const char *name);
+
+/* `... 3 tasks left out ...` */
+void report_put_omitted(text_writer *w, uint64_t count, const char *what);
 
 #endif

@@ -99,6 +99,7 @@ static void init_fields(runtime *rt, lua_State *L) {
   rt->memory.fn = lua_getallocf(L, &rt->memory.ud);
   list_init(&rt->ready);
   list_init(&rt->unclaimed);
+  list_init(&rt->ending);
   timer_heap_init(&rt->timers, &rt->memory);
   site_table_init(&rt->sites, &rt->memory);
   wakeup_init(&rt->wakeup);
@@ -167,6 +168,7 @@ runtime *runtime_open(lua_State *L) {
   rt->anchors_ref = new_table_ref(L, NULL);
   rt->unclaimed_ref = new_table_ref(L, "v");
   rt->abandoned_ref = new_table_ref(L, NULL);
+  rt->pinned_ref = new_table_ref(L, NULL);
   rt->foreign_ref = new_table_ref(L, "k");
   rt->attributes_ref = new_table_ref(L, "k");
   rt->base_error = base_function(L, "error");
@@ -215,7 +217,7 @@ void runtime_release_strand(runtime *rt, lua_State *L, strand *s) {
   }
   lua_settop(s->values, 0);
   lua_pushnil(s->values);
-  s->depth = s->exit_depth = 0;
+  s->depth = s->exit_floor = s->exit_depth = 0;
   s->foreign = s->leaving = s->resetting = false;
   s->next_free = rt->free_strands;
   rt->free_strands = s;

@@ -46,6 +46,9 @@ enum {
   RUNTIME_UV_COUNT = RUNTIME_UV_FINISH
 };
 
+/* What a timer is embedded in. */
+enum { TIMER_OF_TASK, TIMER_OF_CONTEXT };
+
 typedef struct runtime_stats {
   uint64_t spawned;
   uint64_t switches; /* resumptions of tasks */
@@ -78,6 +81,7 @@ typedef struct runtime {
   size_t live_count;   /* tasks that have not ended */
   size_t daemon_count; /* of these, daemons */
   timer_heap timers;
+  list ending; /* contexts that have ended, and whose children and tasks are to be told */
   task_clock clock;
   wakeup wakeup;
   bool spare_used;   /* the spare record was given away and is to be renewed */
@@ -121,6 +125,8 @@ typedef struct runtime {
   int foreign_ref;    /* weak: thread -> box of its strand */
   int attributes_ref; /* weak: task -> attributes */
   int unclaimed_ref;  /* weak values: task's address -> the ended task whose panic is held */
+  int background_ref; /* the root of all contexts */
+  int pinned_ref;     /* address -> context or region that somebody depends on */
   int abandoned_ref;  /* the same -> the task, once nobody else refers to it; until then false */
 
   /* Functions of the base library that are in the way of nobody, or not worth a frame. */

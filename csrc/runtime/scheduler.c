@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "runtime/activation.h"
+#include "runtime/context.h"
 #include "runtime/handler.h"
 #include "runtime/parked.h"
 #include "runtime/unclaimed.h"
@@ -29,12 +30,16 @@ static inline task *take_ready(runtime *rt) {
   return container_of(link, task, waiter.link);
 }
 
-static void fire_timers(runtime *rt) {
+static void fire_timers(runtime *rt, lua_State *L) {
   if (rt->timers.count == 0) return;
   int64_t now = runtime_now(rt);
   timer *due;
   while ((due = timer_heap_take_due(&rt->timers, now)) != NULL) {
-    task_wake(rt, container_of(due, task, timer), WAKE_TIMEOUT);
+    if (due->owner == TIMER_OF_TASK) {
+      task_wake(rt, container_of(due, task, timer), WAKE_TIMEOUT);
+    } else {
+      context_expire(rt, L, due);
+    }
   }
 }
 
@@ -114,7 +119,7 @@ static bool main_failed(const task *main) {
 /* Runs rounds until the run is over. False: every task is asleep for ever.   [-0, +0, -] */
 static bool run_until_done(runtime *rt, lua_State *L, const task *main) {
   while (!only_daemons_left(rt) && !main_failed(main)) {
-    fire_timers(rt);
+    fire_timers(rt, L);
     if (rt->ready_count > 0) {
       run_batch(rt, L);
       if (!list_empty(&rt->unclaimed)) unclaimed_expire(rt, L, runtime_now(rt));
@@ -134,7 +139,7 @@ static void shut_down(runtime *rt, lua_State *L) {
       cancelled = rt->next_task_id;
       parked_cancel_all(rt, L);
     }
-    fire_timers(rt);
+    fire_timers(rt, L);
     if (rt->ready_count > 0) {
       run_batch(rt, L);
     } else if (!wait_for_work(rt, L)) {
@@ -219,7 +224,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   wakeup_drain(&rt->wakeup);
   int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
   do {
-    fire_timers(rt);
+    fire_timers(rt, L);
     run_round(rt, L, until);
   } while (budget_ns != 0 && rt->ready_count > 0 && runtime_now(rt) < until);
   if (!list_empty(&rt->unclaimed)) {

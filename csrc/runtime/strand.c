@@ -179,11 +179,11 @@ bool strand_holds_record(const strand *s, lua_State *L, int index) {
   return held;
 }
 
-bool strand_is_panicking(const strand *s) {
-  for (uint32_t i = 0; i < s->depth; i++) {
-    if (s->frames[i].state == STATE_PANICKING) return true;
+uint32_t strand_shield(const strand *s) {
+  for (uint32_t i = s->depth; i > s->exit_depth; i--) {
+    if (s->frames[i - 1].state == STATE_PANICKING) return i;
   }
-  return false;
+  return s->exit_depth;
 }
 
 bool strand_push_in_flight(const strand *s, lua_State *L) {
@@ -217,16 +217,17 @@ bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count) {
   return true;
 }
 
-void strand_begin_exit(strand *s, lua_State *L) {
+void strand_begin_exit(strand *s, lua_State *L, uint32_t floor) {
   lua_xmove(L, s->values, 1);
   lua_replace(s->values, EXIT_INDEX);
+  s->exit_floor = floor;
   s->exit_depth = s->depth;
 }
 
 void strand_exit(strand *s, lua_State *L) {
   if (s->exit_depth == 0) {
     lua_pushvalue(L, -1);
-    strand_begin_exit(s, L);
+    strand_begin_exit(s, L, 0);
   }
   strand_unwind(s, L, STATE_EXITING);
 }

@@ -33,6 +33,7 @@ typedef enum frame_kind {
   FRAME_FUNC,     /* one call of a co.func or of co.call */
   FRAME_DEFERRED, /* a deferred call */
   FRAME_BLOCK,    /* the end of a block that holds a deferred call in a `<close>` variable */
+  FRAME_REGION,   /* the body of a scope, a time-out or a co.with (region.h) */
 } frame_kind;
 
 /*
@@ -65,9 +66,12 @@ typedef struct strand {
   frame *frames;
   uint32_t depth; /* frames in use; the innermost is frames[depth - 1] */
   uint32_t capacity;
-  uint32_t exit_depth; /* frames with a smaller index are being exited (goexit, cancellation) */
-  int anchor;          /* of `values`, in the runtime's anchor table */
-  bool foreign;        /* of a coroutine that somebody else made */
+  /* A goexit or cancellation unwinds the frames from index exit_floor up to below exit_depth; the
+     deferred calls that it runs stand above and are shielded from it. Depth 0: there is none. */
+  uint32_t exit_floor;
+  uint32_t exit_depth;
+  int anchor;     /* of `values`, in the runtime's anchor table */
+  bool foreign;   /* of a coroutine that somebody else made */
   bool leaving;   /* foreign: the driver is about to leave, its to-be-closed slot has no work */
   bool resetting; /* the thread is being reset: `<close>`d deferred calls wait for their frame */
 } strand;
@@ -88,7 +92,10 @@ static inline bool strand_push_frame(strand *s, const allocator *memory, frame_k
 /* Closes the innermost frame, which has neither deferred calls nor an outcome any more. */
 static inline void strand_pop_frame(strand *s) {
   s->depth--;
-  if (s->exit_depth > s->depth) s->exit_depth = s->depth;
+  if (s->exit_depth > s->depth) {
+    s->exit_depth = s->depth;
+    if (s->exit_depth == s->exit_floor) s->exit_depth = s->exit_floor = 0;
+  }
 }
 
 static inline frame *strand_top(const strand *s) {
@@ -98,7 +105,7 @@ static inline frame *strand_top(const strand *s) {
 
 /* Whether code in the innermost frame is to be unwound by a goexit or cancellation. */
 static inline bool strand_is_exiting(const strand *s) {
-  return s->depth <= s->exit_depth && s->exit_depth > 0;
+  return s->depth <= s->exit_depth && s->depth > s->exit_floor;
 }
 
 /*
@@ -152,9 +159,6 @@ void strand_push_record(const strand *s, lua_State *L, uint32_t index);
 /* Whether the record at `index` of L is the panic in flight of some frame.   [-0, +0, -] */
 bool strand_holds_record(const strand *s, lua_State *L, int index);
 
-/* Whether a panic is in flight. */
-bool strand_is_panicking(const strand *s);
-
 /* Pushes the newest panic in flight to L; false, and nothing pushed: none.   [-0, +(0|1), -] */
 bool strand_push_in_flight(const strand *s, lua_State *L);
 
@@ -165,8 +169,14 @@ void strand_push_results(const strand *s, lua_State *L, uint32_t index);
  */
 bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count);
 
-/* Starts exiting every open frame, with the record on top of L.   [-1, +0, -] */
-void strand_begin_exit(strand *s, lua_State *L);
+/* Starts exiting the open frames from index `floor` on, with the record on top of L.   [-1, +0, -] */
+void strand_begin_exit(strand *s, lua_State *L, uint32_t floor);
+
+/*
+** The first frame that a new exit may begin with: what is unwinding already, by an exit or a panic,
+** is not cut short, only what runs inside its deferred calls.
+*/
+uint32_t strand_shield(const strand *s);
 
 /*
 ** Ends the innermost frame's body with the exit record on top of L, which becomes the strand's own if

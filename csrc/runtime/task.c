@@ -5,7 +5,9 @@
 
 #include "runtime/driver.h"
 #include "runtime/handler.h"
+#include "runtime/membership.h"
 #include "runtime/panic.h"
+#include "runtime/region.h"
 #include "runtime/unclaimed.h"
 
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
@@ -85,7 +87,7 @@ static task *new_task(lua_State *L, const spawn_options *options) {
 }
 
 /* What the child has of its spawner: trace and ancestors. The child is on top of the stack. */
-static void inherit(runtime *rt, lua_State *L, task *t, bool detached_trace) {
+static void inherit(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
   const task *parent = rt->current;
   if (parent != NULL) {
     task_push(rt, L, parent);
@@ -94,13 +96,34 @@ static void inherit(runtime *rt, lua_State *L, task *t, bool detached_trace) {
     trim_ancestors(L, t);
   }
   /* What is spawned outside tasks begins a trace of its own, unless it continues somebody's. */
-  if (detached_trace || (parent == NULL && rt->continued == 0)) {
+  if (options->trace != NULL) {
+    t->context.trace = trace_retain(options->trace->trace);
+    t->context.parent_span_id = options->trace->parent_span_id;
+  } else if (options->detached_trace || (parent == NULL && rt->continued == 0)) {
     t->context.trace = trace_new(rt);
   } else {
     trace_context *context = trace_current(rt);
     t->context.trace = trace_retain(context->trace);
     t->context.parent_span_id = trace_span_id(rt, context);
   }
+}
+
+/*
+** What the child, on top of the stack, belongs to: the scope that it is spawned in and its context, or
+** the innermost scope and the current context. A context that has nothing to do with the innermost
+** scope's takes the child out of that.   [-0, +0, m]
+*/
+static void join(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
+  if (options->scope != NULL) {
+    membership_join(rt, L, t, options->context, options->scope->context, options->scope);
+    return;
+  }
+  region *scope = membership_current_scope(rt);
+  if (scope != NULL && options->context != 0 &&
+      !context_descends(context_test(L, options->context), scope->context)) {
+    scope = NULL;
+  }
+  membership_join(rt, L, t, options->context, membership_current_context(rt), scope);
 }
 
 task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options) {
@@ -115,8 +138,12 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, next->slot);
   lua_pop(L, 1);
-  inherit(rt, L, t, options->detached_trace);
-  if (t->context.trace == NULL) luaL_error(L, "not enough memory");
+  if (!options->independent) join(rt, L, t, options);
+  inherit(rt, L, t, options);
+  if (t->context.trace == NULL) {
+    membership_leave(rt, L, t);
+    luaL_error(L, "not enough memory");
+  }
   /* Nothing below raises. */
   pooled_thread thread = runtime_take_thread(rt);
   t->live.thread = t->live.top = thread.thread;
@@ -166,33 +193,18 @@ int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lu
   return lua_yieldk(L, 0, context, continuation);
 }
 
-/*
-** Whether the task is unwinding already: the deferred calls of an exit are shielded from a
-** cancellation, and a cancellation must not take the place of a panic (if that is recovered, it is
-** raised then).
-*/
-static bool is_shielded(const task *t) {
-  const strand *s = t->live.strand;
-  return s != NULL && (s->exit_depth > 0 || strand_is_panicking(s));
-}
-
-void task_unwind(runtime *rt, lua_State *L, task *t) {
-  panic_check_exit(t->live.strand, L);
-  if (t->cancel == CANCEL_NONE || is_shielded(t)) return;
-  cancel_source source = t->cancel;
-  t->cancel = CANCEL_NONE;
-  task_push(rt, L, t);
-  lua_getiuservalue(L, -1, TASK_UV_RESULT);
-  panic_exit(rt, L, RECORD_CANCELLED, source);
-}
-
-task *task_check_wake(runtime *rt, lua_State *L) {
+task *task_check_resumed(runtime *rt, lua_State *L) {
   task *t = rt->current;
   if (t == NULL || t->live.top != L) {
     luaL_error(L,
                "this coroutine belongs to a task of coropanic: only its scheduler may resume it");
   }
-  if (task_needs_unwinding(t)) task_unwind(rt, L, t);
+  return t;
+}
+
+task *task_check_wake(runtime *rt, lua_State *L) {
+  task *t = task_check_resumed(rt, L);
+  if (task_needs_unwinding(t)) cancel_raise(rt, L, t);
   if (t->wake == WAKE_DEADLOCK) {
     t->wake = WAKE_READY;
     lua_pushliteral(L, "all tasks are asleep - deadlock!");
@@ -276,24 +288,6 @@ int task_after_wait(lua_State *L, int status, lua_KContext runtime_address) {
   return 0;
 }
 
-bool task_cancel(runtime *rt, lua_State *L, task *t, cancel_source source) {
-  if (task_ended(t)) {
-    lua_pop(L, 1);
-    return false;
-  }
-  if (t->cancel != CANCEL_NONE) {
-    lua_pop(L, 1);
-    return true;
-  }
-  t->cancel = (uint8_t)source;
-  task_push(rt, L, t);
-  lua_insert(L, -2);
-  lua_setiuservalue(L, -2, TASK_UV_RESULT);
-  lua_pop(L, 1);
-  if (t->status == TASK_WAITING && !is_shielded(t)) task_wake(rt, t, WAKE_CANCELLED);
-  return true;
-}
-
 /* --- ending --- */
 
 /* (task, results...) → a table of the results; protected. */
@@ -339,6 +333,7 @@ static void retire(runtime *rt, lua_State *L, task *t) {
   lua_rawseti(L, -2, t->slot);
   lua_pop(L, 1);
   timer_heap_remove(&rt->timers, &t->timer);
+  membership_leave(rt, L, t);
   if (t->live.strand != NULL) {
     runtime_release_strand(rt, L, t->live.strand);
   }
@@ -359,11 +354,15 @@ static void retire(runtime *rt, lua_State *L, task *t) {
 ** A panic is held even when somebody waits for it: who was woken may be cancelled before it comes
 ** for it.
 */
-static void pass_on(runtime *rt, lua_State *L, task *t, int index) {
-  bool held = t->status == TASK_PANICKED && t != rt->main_task;
-  if (rt->unhandled == UNHANDLED_CRASH && t->status == TASK_PANICKED) {
+static void pass_on(runtime *rt, lua_State *L, task *t, int index, region *scope, bool awaited) {
+  bool panicked = t->status == TASK_PANICKED;
+  bool taken = false;
+  if (rt->unhandled == UNHANDLED_CRASH && panicked) {
     handler_report(rt, L, index);
-  } else if (held) {
+    return;
+  }
+  if (panicked && scope != NULL) taken = region_offer_panic(rt, L, scope, index, awaited);
+  if (panicked && !taken && t != rt->main_task) {
     unclaimed_hold(rt, L, t, index);
   } else {
     t->claimed = true;
@@ -379,14 +378,17 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
     record_wrap_safe(rt, L, L, 0, RECORD_MEMORY);
     status = TASK_PANICKED;
   }
+  bool awaited = !list_empty(&t->live.waiters);
+  region *scope = t->membership == NULL ? NULL : t->membership->scope;
   wake_waiters(rt, t);
   list_remove(&t->waiter.link);
   retire(rt, L, t);
   t->status = (uint8_t)status;
   if (status != TASK_DONE) {
     record_test(L, -1)->task_status = (uint8_t)status;
-    pass_on(rt, L, t, index);
+    pass_on(rt, L, t, index, scope, awaited);
   }
+  if (scope != NULL) region_member_ended(rt, scope);
   if (status == TASK_CANCELLED) rt->stats.cancelled++;
   if (t == rt->main_task || rt->live_count == rt->daemon_count) rt->batch = 0;
   handler_run_hook(rt, L, RUNTIME_UV_ON_EXIT, index);
@@ -425,6 +427,8 @@ void task_close_all(runtime *rt, lua_State *L) {
       t->live.strand = NULL;
       trace_release(rt, t->context.trace);
       t->context.trace = NULL;
+      if (t->membership != NULL) mem_free(&rt->memory, t->membership, sizeof(membership));
+      t->membership = NULL;
     }
     lua_pop(L, 1);
   }

@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "core/list.h"
 #include "core/timer.h"
+#include "runtime/cancel.h"
 #include "runtime/runtime.h"
 
 typedef enum task_status {
@@ -95,6 +96,8 @@ typedef struct task {
   uint64_t id;           /* from 1, never reused */
   const site *site;      /* where it was spawned */
   void *waits_on;        /* while WAITING: the task, mutex, ... of `wait`; NULL: there is none */
+  struct membership *membership; /* of a context, of scopes; NULL: of none */
+  cancel_request cancel;         /* not yet raised; its reason is in TASK_UV_RESULT */
   timer timer;
   int slot;             /* in runtime.tasks and runtime.threads */
   int results;          /* DONE: how many */
@@ -103,7 +106,7 @@ typedef struct task {
   uint8_t status;       /* task_status */
   uint8_t wait;         /* wait_kind */
   uint8_t wake;         /* wake_reason of the last wake-up */
-  uint8_t cancel;       /* cancel_source of a request not yet raised, or CANCEL_NONE */
+  bool unwind;          /* a cancellation, its own or of a region, waits to be raised */
   uint8_t epilogues;    /* attempts to run the entry frame's deferred calls */
   bool daemon;
   bool started;
@@ -143,13 +146,18 @@ typedef struct spawn_options {
   const char *name; /* NULL or "": unnamed */
   bool daemon;
   bool detached_trace;
+  bool independent;           /* of the spawner's context and scopes */
+  int context;                /* stack index; 0: the spawner's */
+  struct region *scope;       /* NULL: the innermost one of the spawner, see task_spawn */
+  const trace_context *trace; /* the place in a trace that it goes on from; NULL: the spawner's */
 } spawn_options;
 
 /*
 ** Makes a task of the function and its `arguments` on top of the stack, ready to run, and pushes
 ** it.
 **   [-(arguments + 1), +1, m]
-** Its parent is the current task; its context is the current one's, unless the trace is detached.
+** Its parent is the current task. Trace, context and scope are the current one's unless the options
+** say otherwise; a context that has nothing to do with the scope's takes the task out of the scope.
 */
 task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options);
 
@@ -176,11 +184,8 @@ static inline void task_enqueue(runtime *rt, task *t) {
 
 /* Whether a cancellation or exit may have to be raised at the task's next suspension point. */
 static inline bool task_needs_unwinding(const task *t) {
-  return t->cancel != CANCEL_NONE || (t->live.strand != NULL && t->live.strand->exit_depth > 0);
+  return t->unwind || (t->live.strand != NULL && t->live.strand->exit_depth > 0);
 }
-
-/* Raises what task_needs_unwinding saw, if the running frame is not shielded from it. */
-void task_unwind(runtime *rt, lua_State *L, task *t);
 
 /* Raises why the code that runs on L can't suspend. */
 int task_refuse_suspension(const runtime *rt, lua_State *L, const char *name);
@@ -197,7 +202,7 @@ static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *na
     task_refuse_suspension(rt, L, name);
     compat_unreachable();
   }
-  if (task_needs_unwinding(t)) task_unwind(rt, L, t);
+  if (task_needs_unwinding(t)) cancel_raise(rt, L, t);
   return t;
 }
 
@@ -212,6 +217,9 @@ static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *na
 int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lua_KContext context,
               lua_KFunction continuation);
 
+/* The current task, which must be the one whose code runs on L: nobody else may resume it. */
+task *task_check_resumed(runtime *rt, lua_State *L);
+
 /* The current task, on waking: raises what it was woken with (cancellation, deadlock). */
 task *task_check_wake(runtime *rt, lua_State *L);
 
@@ -220,13 +228,6 @@ int task_after_wait(lua_State *L, int status, lua_KContext runtime_address);
 
 /* Makes a parked task ready. Never raises. */
 void task_wake(runtime *rt, task *t, wake_reason reason);
-
-/*
-** Asks a live task to end. The reason is on top of the stack.   [-1, +0, -]
-** Level-triggered: raised at every suspension point until the task ends. False: it had ended
-** already.
-*/
-bool task_cancel(runtime *rt, lua_State *L, task *t, cancel_source source);
 
 /* The universe is being closed: frees what live tasks own.   [-0, +0, -] */
 void task_close_all(runtime *rt, lua_State *L);

@@ -89,6 +89,35 @@ static const program programs[] = {
      "return function(co) co.run(function() deferred(co)\n"
      "  co.spawn(function() deferred(co) co.await(function() end) end)\n"
      "  co.await(function() end) end) end"},
+    {"waits for scopes",
+     "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
+     "  co.pcall(co.scope, function(s)\n"
+     "    for i = 1, 3 do s:spawn(function() deferred(co) co.sleep(i) error(i) end) end\n"
+     "    co.sleep(9)\n"
+     "  end)\n"
+     "  co.supervise(function(s) s:spawn(co.sleep, 1) s:spawn_with({ daemon = true }, co.sleep, 9) "
+     "end)\n"
+     "  co.with_timeout(1, function() deferred(co) co.scope(function(s) s:spawn(co.sleep, 9) end) "
+     "end)\n"
+     "end) end"},
+    {"ends contexts",
+     "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
+     "  local ctx, cancel = co.context.with_cancel(co.context.with_value(co.ctx(), 'k', 1))\n"
+     "  local child = co.context.with_timeout(ctx, 5)\n"
+     "  child:after(function() deferred(co) end)\n"
+     "  co.spawn_with({ context = child }, function() deferred(co) co.sleep(9) end)\n"
+     "  co.spawn(function() co.sleep(1) cancel('why') end)\n"
+     "  co.pcall(co.with, child, function() deferred(co) co.sleep(9) end)\n"
+     "  return tostring(child:cause())\n"
+     "end) end"},
+    {"finds cycles",
+     "return function(co) return co.run(function()\n"
+     "  local a, b\n"
+     "  a = co.spawn(function() deferred(co) co.yield() b:join() end)\n"
+     "  b = co.spawn(function() deferred(co) return a:join() end)\n"
+     "  local _, _, record = b:join()\n"
+     "  return record and tostring(record)\n"
+     "end) end"},
     {"carries traces",
      "return function(co) local h = {traceparent ="
      " '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate = 'a=1'}\n"

@@ -61,16 +61,6 @@ describe("a deadlock", function()
     helpers.assert_contains(record.parked.omitted .. " tasks left out", tostring(record))
   end)
 
-  it("is two tasks that join each other", function()
-    local record = helpers.record_of_run(function()
-      local a, b
-      a = co.spawn(function() b:join() end)
-      b = co.spawn(function() a:join() end)
-    end)
-    assert.equal("deadlock", record.kind)
-    assert.equal(2, #record.parked)
-  end)
-
   it("is a task that waits for ever after main has ended", function()
     local record = helpers.record_of_run(function() co.spawn(wait_for_ever) end)
     assert.equal("deadlock", record.kind)

@@ -1,0 +1,112 @@
+#include "runtime/cancel.h"
+
+#include "runtime/membership.h"
+#include "runtime/panic.h"
+#include "runtime/region.h"
+#include "runtime/task.h"
+
+cancel_request cancel_request_of(const runtime *rt, cancel_source source) {
+  cancel_request request = {.source = (uint8_t)source};
+  if (rt->current != NULL) {
+    request.by = rt->current->id;
+    request.by_slot = rt->current->slot;
+  }
+  return request;
+}
+
+bool cancel_is_shielded(const task *t, uint32_t floor) {
+  return t->live.strand != NULL && floor < strand_shield(t->live.strand);
+}
+
+bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
+  if (task_ended(t)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  if (t->cancel.source != CANCEL_NONE) {
+    lua_pop(L, 1);
+    return true;
+  }
+  t->cancel = cancel_request_of(rt, source);
+  t->unwind = true;
+  task_push(rt, L, t);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, TASK_UV_RESULT);
+  lua_pop(L, 1);
+  if (t->status == TASK_WAITING && !cancel_is_shielded(t, 0)) task_wake(rt, t, WAKE_CANCELLED);
+  return true;
+}
+
+/* --- raising --- */
+
+/* (record, task) notes who asked; protected. */
+static int set_cancelled_by(lua_State *L) {
+  record_set_detail(L, 1, DETAIL_CANCELLED_BY);
+  return 0;
+}
+
+/* Pushes the task that asked; nil when it has ended.   [-0, +1, -] */
+static void push_asker(runtime *rt, lua_State *L, const cancel_request *request) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_rawgeti(L, -1, request->by_slot);
+  lua_remove(L, -2);
+  const task *asker = lua_touserdata(L, -1);
+  if (asker != NULL && asker->id == request->by) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
+void cancel_make_record(runtime *rt, lua_State *L, lua_State *thread, int level,
+                        const cancel_request *request) {
+  record_kind kind = request->source == CANCEL_DEADLINE ? RECORD_TIMEOUT : RECORD_CANCELLED;
+  record_wrap_safe(rt, L, thread, level, kind);
+  record *r = record_test(L, -1);
+  r->kind = (uint8_t)kind; /* even where there was no memory for more */
+  r->exits = true;
+  r->cancel_source = request->source;
+  if (request->by == 0) return;
+  lua_pushcfunction(L, set_cancelled_by);
+  lua_pushvalue(L, -2);
+  push_asker(rt, L, request);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* The outermost region of the task whose request may be raised now; NULL: none. */
+static region *find_region(const task *t, uint32_t shield) {
+  region *found = NULL;
+  if (t->membership == NULL) return NULL;
+  for (region *r = t->membership->regions; r != NULL && r->floor >= shield; r = r->outer) {
+    if (r->request.source != CANCEL_NONE) found = r;
+  }
+  return found;
+}
+
+bool cancel_is_due(const task *t) {
+  if (!t->unwind) return false;
+  uint32_t shield = t->live.strand == NULL ? 0 : strand_shield(t->live.strand);
+  return (t->cancel.source != CANCEL_NONE && shield == 0) || find_region(t, shield) != NULL;
+}
+
+void cancel_raise(runtime *rt, lua_State *L, task *t) {
+  panic_check_exit(t->live.strand, L);
+  if (!t->unwind) return;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  uint32_t shield = t->live.strand == NULL ? 0 : strand_shield(t->live.strand);
+  uint32_t floor = 0;
+  cancel_request *request = &t->cancel;
+  if (request->source != CANCEL_NONE && shield == 0) {
+    task_push(rt, L, t);
+    lua_getiuservalue(L, -1, TASK_UV_RESULT);
+  } else {
+    region *r = find_region(t, shield);
+    if (r == NULL) return;
+    request = &r->request;
+    floor = r->floor;
+    region_push(rt, L, r);
+    lua_getiuservalue(L, -1, REGION_UV_REASON);
+  }
+  cancel_make_record(rt, L, L, 1, request);
+  request->source = CANCEL_NONE;
+  membership_update_unwind(t);
+  panic_exit(rt, L, floor);
+}

@@ -1,0 +1,56 @@
+/*
+** Cancellation: asking a task, or the body of one of its regions, to end, and raising that at its
+** suspension points. It is level-triggered: once raised it is raised again at every suspension
+** point, until what was asked to end has ended, so that a pcall can not swallow it for good. Deferred
+** calls that run because something is unwinding already are shielded (strand_shield).
+** Model: Trio's cancel scopes and Kotlin's jobs; the words of Go's context package.
+*/
+#ifndef CP_RUNTIME_CANCEL_H
+#define CP_RUNTIME_CANCEL_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "core/base.h"
+#include "runtime/record.h"
+
+struct runtime;
+struct task;
+
+/* Who asked, and why. The reason, a Lua value, is in a user value of what is asked to end. */
+typedef struct cancel_request {
+  uint64_t by;    /* the task that asked; 0: none, or not one task */
+  int by_slot;    /* of that task in runtime.tasks, while it lives */
+  uint8_t source; /* cancel_source; CANCEL_NONE: nobody asked */
+} cancel_request;
+
+/* A request by the running task. */
+cancel_request cancel_request_of(const struct runtime *rt, cancel_source source);
+
+/*
+** Asks a live task to end. The reason is on top of the stack.   [-1, +0, -]
+** False: it had ended already. A second request changes nothing.
+*/
+bool cancel_task(struct runtime *rt, lua_State *L, struct task *t, cancel_source source);
+
+/* Whether a request that unwinds from frame `floor` has to wait until other unwinding is over. */
+bool cancel_is_shielded(const struct task *t, uint32_t floor);
+
+/* Whether a request could be raised in the current task now: one that is not shielded. */
+bool cancel_is_due(const struct task *t);
+
+/*
+** Raises what waits to be raised in the current task, whose code runs on L: the exit that unwinds
+** its innermost frame, or else the outermost request that is not shielded.   [-0, +0, e]
+** Returns when there is none.
+*/
+void cancel_raise(struct runtime *rt, lua_State *L, struct task *t);
+
+/*
+** Replaces the reason on top of the stack by the record of a cancellation of the code on `thread`;
+** see record_wrap_safe.   [-1, +1, -]
+*/
+void cancel_make_record(struct runtime *rt, lua_State *L, lua_State *thread, int level,
+                        const cancel_request *request);
+
+#endif

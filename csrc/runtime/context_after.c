@@ -1,0 +1,132 @@
+#include "runtime/context_after.h"
+
+#include "runtime/handler.h"
+#include "runtime/panic.h"
+#include "runtime/task.h"
+
+enum { AFTER_UV_FUNCTION = 1, AFTER_UV_COUNT = AFTER_UV_FUNCTION };
+
+typedef struct after {
+  ctx *context;        /* pinned while the callback waits; NULL: started or stopped */
+  trace_context trace; /* of the code that asked; its trace is owned, NULL: none */
+} after;
+
+static int collect_after(lua_State *L) {
+  after *a = lua_touserdata(L, 1);
+  trace_release(runtime_of(L), a->trace.trace);
+  a->trace.trace = NULL;
+  return 0;
+}
+
+void context_after_open(runtime *rt, lua_State *L) {
+  luaL_newmetatable(L, AFTER_TYPE);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, collect_after, 1);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}
+
+/* Pushes the array of the callbacks of the context at `index`, made when there is none.   [-0, +1,
+ * m] */
+static void push_callbacks(lua_State *L, int index) {
+  if (lua_getiuservalue(L, index, CONTEXT_UV_AFTERS) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, index, CONTEXT_UV_AFTERS);
+}
+
+/* Starts the callback on top of the stack, which no context holds any more.   [-1, +0, m] */
+static void start(runtime *rt, lua_State *L) {
+  const after *a = lua_touserdata(L, -1);
+  lua_getiuservalue(L, -1, AFTER_UV_FUNCTION);
+  const trace_context *place = a->trace.trace == NULL ? NULL : &a->trace;
+  task_spawn(rt, L, 0, &(spawn_options){.name = "after", .trace = place, .independent = true});
+  lua_pop(L, 2);
+}
+
+void context_after_add(runtime *rt, lua_State *L, int index) {
+  ctx *c = context_test(L, index);
+  after *a = lua_newuserdatauv(L, sizeof(after), AFTER_UV_COUNT);
+  *a = (after){0};
+  luaL_setmetatable(L, AFTER_TYPE);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, AFTER_UV_FUNCTION);
+  trace_context *current = trace_current(rt);
+  if (current->trace != NULL) {
+    a->trace.trace = trace_retain(current->trace);
+    a->trace.parent_span_id = trace_span_id(rt, current);
+  }
+  if (c->state != CONTEXT_LIVE) {
+    lua_pushvalue(L, -1);
+    start(rt, L);
+  } else if (c->can_end) {
+    push_callbacks(L, index);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+    context_pin(rt, L, index);
+    a->context = c;
+  }
+}
+
+bool context_after_stop(runtime *rt, lua_State *L, int index) {
+  after *a = lua_touserdata(L, index);
+  ctx *c = a->context;
+  if (c == NULL) return false;
+  a->context = NULL;
+  context_push(rt, L, c);
+  lua_getiuservalue(L, -1, CONTEXT_UV_AFTERS);
+  lua_Integer last = (lua_Integer)lua_rawlen(L, -1);
+  lua_Integer place = 1;
+  while (lua_rawgeti(L, -1, place) != LUA_TNIL && !lua_rawequal(L, -1, index)) {
+    lua_pop(L, 1);
+    place++;
+  }
+  lua_pop(L, 1);
+  for (; place <= last; place++) {
+    lua_rawgeti(L, -1, place + 1);
+    lua_rawseti(L, -2, place);
+  }
+  lua_pop(L, 2);
+  context_unpin(rt, L, c);
+  return true;
+}
+
+/* (array of callbacks, runtime); protected. */
+static int start_all(lua_State *L) {
+  runtime *rt = lua_touserdata(L, 2);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    start(rt, L);
+  }
+  return 0;
+}
+
+void context_after_start(runtime *rt, lua_State *L, ctx *c) {
+  if (c->pins == 0) return;
+  context_push(rt, L, c);
+  if (lua_getiuservalue(L, -1, CONTEXT_UV_AFTERS) != LUA_TTABLE) {
+    lua_pop(L, 2);
+    return;
+  }
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, i);
+    ((after *)lua_touserdata(L, -1))->context = NULL;
+    lua_pop(L, 1);
+  }
+  lua_pushnil(L);
+  lua_setiuservalue(L, -3, CONTEXT_UV_AFTERS);
+  lua_pushcfunction(L, start_all);
+  lua_insert(L, -2);
+  lua_pushlightuserdata(L, rt);
+  int status = lua_pcall(L, 2, 0, 0);
+  if (status != LUA_OK) {
+    panic_settle(rt, L, status);
+    handler_report(rt, L, 0);
+  }
+  lua_pop(L, 1);
+  for (; count > 0; count--) context_unpin(rt, L, c);
+}

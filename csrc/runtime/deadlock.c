@@ -1,0 +1,89 @@
+#include "runtime/deadlock.h"
+
+#include "runtime/membership.h"
+#include "runtime/parked.h"
+#include "runtime/region.h"
+
+/* Longer cycles, or ones behind more members of scopes, wait for the deadlock of the whole run. */
+#define MAX_CYCLE 100
+#define MAX_STEPS 10000
+
+typedef struct search {
+  const task *self;
+  const task *path[MAX_CYCLE]; /* from `self` on; each waits for the next, the last for `self` */
+  int length;
+  int steps;
+} search;
+
+static bool reaches(search *s, const task *t);
+
+/* Whether a task that waits so for `target` waits for `self`; `target` may be anything. */
+static bool target_reaches(search *s, wait_kind kind, const void *target) {
+  switch (kind) {
+    case WAIT_JOIN:
+    case WAIT_AWAIT: return reaches(s, target);
+    case WAIT_SCOPE: {
+      const region *r = target;
+      for (list *link = r->members.next; link != &r->members; link = link->next) {
+        if (reaches(s, container_of(link, membership, sibling)->binding.task)) return true;
+      }
+      return false;
+    }
+    default: return false;
+  }
+}
+
+/* Whether `t` is, or waits for ever for, the task that the search began with. */
+static bool reaches(search *s, const task *t) {
+  if (t == s->self) return true;
+  bool for_ever = t->status == TASK_WAITING && t->timer.index == TIMER_IDLE && !t->unwind;
+  if (!for_ever || s->length == MAX_CYCLE || s->steps++ == MAX_STEPS) return false;
+  s->path[s->length++] = t;
+  if (target_reaches(s, t->wait, t->waits_on)) return true;
+  s->length--;
+  return false;
+}
+
+/* Adds "task 2 "a" waits for task 3 "b", ..." for the cycle to the buffer.   [-?, +?, m] */
+static void add_cycle(luaL_Buffer *b, const search *s) {
+  char buffer[TASK_NAME_SIZE];
+  for (int i = 0; i <= s->length; i++) {
+    const task *t = s->path[i < s->length ? i : 0];
+    const char *before = i == 0 ? "" : i == 1 ? " waits for " : ", which waits for ";
+    lua_pushfstring(b->L, "%stask %I \"%s\"", before, (LUAI_UACINT)t->id, task_name(t, buffer));
+    luaL_addvalue(b);
+  }
+}
+
+/* Pushes the record of the cycle.   [-0, +1, m] */
+static void push_record(runtime *rt, lua_State *L, const search *s) {
+  lua_createtable(L, s->length, 0);
+  for (int i = 0; i < s->length; i++) {
+    parked_push_task(L, s->path[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, "deadlock: ");
+  add_cycle(&b, s);
+  luaL_pushresult(&b);
+  record_wrap_safe(rt, L, L, 1, RECORD_DEADLOCK);
+  lua_insert(L, -2);
+  record_set_detail(L, -2, DETAIL_CYCLE);
+}
+
+bool deadlock_find(runtime *rt, lua_State *L, wait_kind kind, void *target) {
+  task *t = rt->current;
+  search s = {.self = t, .path = {t}, .length = 1};
+  if (!target_reaches(&s, kind, target)) return false;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  t->wait = (uint8_t)kind;
+  t->waits_on = target;
+  push_record(rt, L, &s);
+  t->waits_on = NULL;
+  return true;
+}
+
+void deadlock_check(runtime *rt, lua_State *L, wait_kind kind, void *target) {
+  if (deadlock_find(rt, L, kind, target)) lua_error(L);
+}

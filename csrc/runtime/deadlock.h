@@ -1,0 +1,26 @@
+/*
+** The wait-for graph: tasks that wait for each other for ever are found when the last of them is
+** about to park, by following what each waits for. (The deadlock of a whole run, where nothing can
+** wake anybody, is parked.h's.)
+** Source: Coffman, Elphick and Shoshani 1971, the circular wait condition; here each task waits for
+** one thing, so that following is walking, except that a scope waits for all its members.
+*/
+#ifndef CP_RUNTIME_DEADLOCK_H
+#define CP_RUNTIME_DEADLOCK_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "runtime/task.h"
+
+/*
+** The current task, running a C function with the object of the wait at index 1, is about to wait for
+** `target` (a task, mutex or region, by `kind`) without a time-out. True: that would close a cycle,
+** and the record of a deadlock panic is on top of the stack.   [-0, +(0|1), m]
+*/
+bool deadlock_find(runtime *rt, lua_State *L, wait_kind kind, void *target);
+
+/* The same, and raises the panic.   [-0, +0, e] */
+void deadlock_check(runtime *rt, lua_State *L, wait_kind kind, void *target);
+
+#endif

@@ -1,0 +1,109 @@
+#include "runtime/membership.h"
+
+#include "runtime/region.h"
+
+/* NULL: there is no memory. */
+static membership *new_membership(const runtime *rt, task *t) {
+  membership *m = mem_new(&rt->memory, sizeof(membership));
+  if (m == NULL) return NULL;
+  *m = (membership){.binding = {.task = t}};
+  list_init(&m->binding.link);
+  list_init(&m->sibling);
+  return m;
+}
+
+membership *membership_ensure(runtime *rt, lua_State *L, task *t) {
+  if (t->membership == NULL) t->membership = new_membership(rt, t);
+  if (t->membership == NULL) luaL_error(L, "not enough memory");
+  return t->membership;
+}
+
+ctx *membership_current_context(const runtime *rt) {
+  const membership *m = rt->current == NULL ? NULL : rt->current->membership;
+  if (m == NULL) return NULL;
+  return m->regions != NULL ? m->regions->context : m->context;
+}
+
+region *membership_current_scope(const runtime *rt) {
+  const membership *m = rt->current == NULL ? NULL : rt->current->membership;
+  if (m == NULL) return NULL;
+  region *r = m->regions;
+  while (r != NULL && r->kind == REGION_WITH) r = r->outer;
+  return r != NULL ? r : m->scope;
+}
+
+/* Asks a new task to end before it runs; the reason is in place. */
+static void end_at_once(task *t, cancel_source source) {
+  t->cancel.source = (uint8_t)source;
+  t->unwind = true;
+}
+
+static void join_context(task *t, ctx *c, bool shielded) {
+  t->membership->context = c;
+  if (c->state != CONTEXT_LIVE && !shielded) {
+    end_at_once(t, context_cancel_source(c));
+  } else if (c->state == CONTEXT_LIVE && c->can_end) {
+    list_append(&c->bound, &t->membership->binding.link);
+  }
+}
+
+static void join_scope(task *t, region *scope, bool shielded) {
+  t->membership->scope = scope;
+  list_append(&scope->members, &t->membership->sibling);
+  scope->live++;
+  if (t->daemon) scope->daemons++;
+  if (scope->cancelled && !shielded && !t->unwind) end_at_once(t, CANCEL_SCOPE);
+}
+
+void membership_join(runtime *rt, lua_State *L, task *t, int index, ctx *c, region *scope) {
+  if (index != 0) c = context_test(L, index);
+  if (c != NULL && c->parent == NULL) c = NULL;
+  if (c == NULL && scope == NULL) return;
+  bool shielded = rt->current != NULL && cancel_is_shielded(rt->current, 0);
+  int task_index = lua_gettop(L);
+  if (c != NULL) {
+    if (index != 0) {
+      lua_pushvalue(L, index);
+    } else {
+      context_push(rt, L, c);
+    }
+    context_push_cause(L, task_index + 1);
+    lua_setiuservalue(L, task_index, TASK_UV_RESULT);
+    context_pin(rt, L, task_index + 1);
+    lua_settop(L, task_index);
+  }
+  t->membership = new_membership(rt, t);
+  if (t->membership == NULL) {
+    if (c != NULL) context_unpin(rt, L, c);
+    luaL_error(L, "not enough memory");
+  }
+  if (c != NULL) join_context(t, c, shielded);
+  if (scope != NULL) join_scope(t, scope, shielded);
+}
+
+void membership_leave(runtime *rt, lua_State *L, task *t) {
+  membership *m = t->membership;
+  if (m == NULL) return;
+  while (m->regions != NULL) {
+    region *r = m->regions;
+    m->regions = r->outer;
+    region_abandon(rt, L, r);
+  }
+  list_remove(&m->binding.link);
+  if (m->context != NULL) context_unpin(rt, L, m->context);
+  if (m->scope != NULL) {
+    list_remove(&m->sibling);
+    m->scope->live--;
+    if (t->daemon) m->scope->daemons--;
+  }
+  mem_free(&rt->memory, m, sizeof(membership));
+  t->membership = NULL;
+}
+
+void membership_update_unwind(task *t) {
+  t->unwind = t->cancel.source != CANCEL_NONE;
+  if (t->membership == NULL) return;
+  for (const region *r = t->membership->regions; r != NULL; r = r->outer) {
+    if (r->request.source != CANCEL_NONE) t->unwind = true;
+  }
+}

@@ -1,0 +1,46 @@
+/*
+** What a task belongs to: the context that it runs under, the scope that waits for it, and the
+** regions that its own code has opened. Most tasks have none of these, so that it is allocated apart.
+*/
+#ifndef CP_RUNTIME_MEMBERSHIP_H
+#define CP_RUNTIME_MEMBERSHIP_H
+
+#include "compat.h"
+#include "runtime/context.h"
+#include "runtime/task.h"
+
+struct region;
+
+typedef struct membership {
+  context_binding binding; /* ends the task with its ctx */
+  ctx *context;            /* pinned; NULL: the background */
+  list sibling;            /* in scope->members */
+  struct region *scope;    /* NULL: none, or its owner was lost */
+  struct region *regions;  /* the innermost open one */
+} membership;
+
+/* The task's membership, made when it has none.   [-0, +0, m] */
+membership *membership_ensure(runtime *rt, lua_State *L, task *t);
+
+/*
+** The context that a task spawned now inherits, or that co.ctx() gives; NULL: the background.
+*/
+ctx *membership_current_context(const runtime *rt);
+
+/* The scope that a task spawned now joins; NULL: none. */
+struct region *membership_current_scope(const runtime *rt);
+
+/*
+** Makes the new task, on top of the stack, a member of a context, which stands at `index` (0: it is
+** `c`, pinned, NULL: the background), and of a scope (NULL: none). What has ended already cancels it, unless the code that
+** spawns is shielded.   [-0, +0, m] Nothing is changed when it raises.
+*/
+void membership_join(runtime *rt, lua_State *L, task *t, int index, ctx *c, struct region *scope);
+
+/* The same task is not to run after all, or has ended: takes it out of everything.   [-0, +0, -] */
+void membership_leave(runtime *rt, lua_State *L, task *t);
+
+/* Says anew whether the task has a request that waits to be raised. */
+void membership_update_unwind(task *t);
+
+#endif

@@ -1,0 +1,263 @@
+#include "runtime/region.h"
+
+#include <string.h>
+
+#include "runtime/membership.h"
+
+/* Members that a scope's text names. */
+#define MAX_NAMED 8
+
+/* --- opening --- */
+
+static region *new_region(lua_State *L, task *owner, region_kind kind) {
+  region *r = lua_newuserdatauv(L, sizeof(region), REGION_UV_COUNT);
+  memset(r, 0, sizeof(region));
+  r->owner = owner;
+  r->kind = (uint8_t)kind;
+  r->binding = (context_binding){.task = owner, .region = r};
+  list_init(&r->members);
+  list_init(&r->binding.link);
+  luaL_setmetatable(L, REGION_TYPE);
+  return r;
+}
+
+/* Keeps the exit that the region is opened in, as its own may take its place.   [-0, +0, -] */
+static void save_exit(lua_State *L, region *r, const strand *s, int index) {
+  r->exit_floor = s->exit_floor;
+  r->exit_depth = s->exit_depth;
+  if (s->exit_depth == 0) return;
+  strand_push_exit(s, L);
+  lua_setiuservalue(L, index, REGION_UV_EXIT);
+}
+
+/* Makes the region end with its context, or end now.   [-0, +0, -] */
+static void bind(runtime *rt, lua_State *L, region *r) {
+  ctx *c = r->context;
+  if (c->state != CONTEXT_LIVE) {
+    context_push_reason(rt, L, c);
+    region_cancel(rt, L, r, context_cancel_source(c));
+  } else if (c->can_end) {
+    list_append(&c->bound, &r->binding.link);
+  }
+}
+
+region *region_open(runtime *rt, lua_State *L, region_kind kind, int context_index) {
+  task *t = rt->current;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  membership *m = membership_ensure(rt, L, t);
+  strand *s = task_strand_of(rt, L);
+  if (!strand_reserve_frames(s, &rt->memory, s->depth + 2)) luaL_error(L, "not enough memory");
+  region *r = new_region(L, t, kind);
+  int index = lua_gettop(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
+  lua_pushboolean(L, 0); /* makes room: nothing below the pin fails */
+  lua_rawsetp(L, -2, r);
+  context_pin(rt, L, context_index);
+  lua_pushvalue(L, index);
+  lua_rawsetp(L, -2, r);
+  lua_pop(L, 1);
+  r->context = context_test(L, context_index);
+  r->floor = s->depth;
+  r->outer = m->regions;
+  m->regions = r;
+  save_exit(L, r, s, index);
+  if (kind == REGION_TIMEOUT || kind == REGION_WITH) bind(rt, L, r);
+  return r;
+}
+
+void region_push(runtime *rt, lua_State *L, const region *r) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
+  lua_rawgetp(L, -1, r);
+  lua_remove(L, -2);
+}
+
+/* --- cancelling --- */
+
+/* Asks the body to end; the reason is on top of the stack.   [-1, +0, -] */
+static void request_end(runtime *rt, lua_State *L, region *r, cancel_source source) {
+  task *t = r->owner;
+  r->request = cancel_request_of(rt, source);
+  t->unwind = true;
+  region_push(rt, L, r);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, REGION_UV_REASON);
+  lua_pop(L, 1);
+  if (t->status == TASK_WAITING && !cancel_is_shielded(t, r->floor)) {
+    task_wake(rt, t, WAKE_CANCELLED);
+  }
+}
+
+/* Asks all members to end; the reason is on top of the stack.   [-0, +0, -] */
+static void cancel_members(runtime *rt, lua_State *L, region *r, cancel_source source) {
+  for (list *link = r->members.next; link != &r->members; link = link->next) {
+    lua_pushvalue(L, -1);
+    cancel_task(rt, L, container_of(link, membership, sibling)->binding.task, source);
+  }
+}
+
+/* Ends the context that the region has made; the cause is on top of the stack.   [-0, +0, -] */
+static void end_context(runtime *rt, lua_State *L, region *r) {
+  if (r->kind == REGION_WITH || r->context->state != CONTEXT_LIVE) return;
+  context_push(rt, L, r->context);
+  lua_pushvalue(L, -2);
+  lua_setiuservalue(L, -2, CONTEXT_UV_CAUSE);
+  lua_pop(L, 1);
+  context_end(rt, L, r->context, CONTEXT_CANCELLED);
+}
+
+bool region_cancel(runtime *rt, lua_State *L, region *r, cancel_source source) {
+  if (r->cancelled || r->ended) {
+    lua_pop(L, 1);
+    return false;
+  }
+  r->cancelled = true;
+  cancel_members(rt, L, r, source);
+  end_context(rt, L, r);
+  if (r->body_ended) {
+    lua_pop(L, 1);
+  } else {
+    request_end(rt, L, r, source);
+  }
+  return true;
+}
+
+/* --- members --- */
+
+/* (region, uv, value) appends the value to the array in that user value; protected. */
+static int append(lua_State *L) {
+  int uv = (int)lua_tointeger(L, 2);
+  if (lua_getiuservalue(L, 1, uv) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, uv);
+  }
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  return 0;
+}
+
+/* The same for the value on top of the stack. False: there is no memory.   [-0, +0, -] */
+static bool append_safe(runtime *rt, lua_State *L, const region *r, int uv) {
+  lua_pushcfunction(L, append);
+  region_push(rt, L, r);
+  lua_pushinteger(L, uv);
+  lua_pushvalue(L, -4);
+  if (lua_pcall(L, 3, 0, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+bool region_take_panic(runtime *rt, lua_State *L, region *r) {
+  if (!r->panicked) {
+    r->panicked = true;
+    region_push(rt, L, r);
+    lua_pushvalue(L, -2);
+    lua_setiuservalue(L, -2, REGION_UV_PANIC);
+    lua_pop(L, 1);
+    return true;
+  }
+  if (r->suppressed >= REGION_MAX_SUPPRESSED) {
+    r->suppressed++;
+    return true;
+  }
+  if (!append_safe(rt, L, r, REGION_UV_SUPPRESSED)) return false;
+  r->suppressed++;
+  return true;
+}
+
+/* (name, id) → why its siblings are cancelled; protected. */
+static int push_sibling_reason(lua_State *L) {
+  lua_pushfstring(L, "task %I \"%s\" panicked", (LUAI_UACINT)lua_tointeger(L, 2),
+                  (const char *)lua_touserdata(L, 1));
+  return 1;
+}
+
+/* Pushes it, nil where there is no memory for it.   [-0, +1, -] */
+static void push_reason(lua_State *L, const task *t) {
+  char buffer[TASK_NAME_SIZE];
+  lua_pushcfunction(L, push_sibling_reason);
+  lua_pushlightuserdata(L, (void *)task_name(t, buffer));
+  lua_pushinteger(L, (lua_Integer)t->id);
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
+bool region_offer_panic(runtime *rt, lua_State *L, region *r, int index, bool awaited) {
+  if (r->kind == REGION_SUPERVISE) return false;
+  if (awaited) {
+    lua_pushvalue(L, index);
+    append_safe(rt, L, r, REGION_UV_HELD);
+    lua_pop(L, 1);
+    return false;
+  }
+  if (!region_take_panic(rt, L, r)) return false;
+  push_reason(L, task_test(L, index));
+  region_cancel(rt, L, r, CANCEL_SCOPE);
+  return true;
+}
+
+void region_member_ended(runtime *rt, region *r) {
+  task *owner = r->owner;
+  if (owner == NULL || r->live > r->daemons) return;
+  if (owner->status == TASK_WAITING && owner->wait == WAIT_SCOPE && owner->waits_on == r) {
+    task_wake(rt, owner, WAKE_READY);
+  }
+}
+
+/* --- closing --- */
+
+void region_close(runtime *rt, lua_State *L, region *r) {
+  r->ended = true;
+  list_remove(&r->binding.link);
+  lua_pushnil(L);
+  end_context(rt, L, r);
+  lua_pop(L, 1);
+  context_unpin(rt, L, r->context);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, r);
+  lua_pop(L, 1);
+}
+
+void region_abandon(runtime *rt, lua_State *L, region *r) {
+  lua_pushnil(L);
+  cancel_members(rt, L, r, CANCEL_PARENT);
+  lua_pop(L, 1);
+  list *link;
+  while ((link = list_take_first(&r->members)) != NULL) {
+    container_of(link, membership, sibling)->scope = NULL;
+  }
+  region_close(rt, L, r);
+}
+
+/* --- text --- */
+
+void region_push_text(lua_State *L, const region *r) {
+  static const char *const names[] = {
+      [REGION_SCOPE] = "scope",
+      [REGION_SUPERVISE] = "supervising scope",
+      [REGION_TIMEOUT] = "scope of with_timeout",
+      [REGION_WITH] = "body of co.with",
+  };
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, names[r->kind]);
+  if (r->ended || r->live == 0) {
+    luaL_addstring(&b, r->ended ? " (ended)" : " (no tasks)");
+    luaL_pushresult(&b);
+    return;
+  }
+  lua_pushfstring(L, " (%s%d %s: ", r->cancelled ? "cancelled, still running: " : "", (int)r->live,
+                  r->live == 1 ? "task" : "tasks");
+  luaL_addvalue(&b);
+  int named = 0;
+  for (list *link = r->members.next; link != &r->members && named < MAX_NAMED; link = link->next) {
+    char buffer[TASK_NAME_SIZE];
+    const task *t = container_of(link, membership, sibling)->binding.task;
+    lua_pushfstring(L, "%s\"%s\"", named++ == 0 ? "" : ", ", task_name(t, buffer));
+    luaL_addvalue(&b);
+  }
+  luaL_addstring(&b, (int)r->live > named ? ", ...)" : ")");
+  luaL_pushresult(&b);
+}

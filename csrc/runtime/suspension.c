@@ -1,0 +1,83 @@
+#include "runtime/suspension.h"
+
+#include "runtime/parked.h"
+
+/* Appends the parked task to the array on top of the stack.   [-0, +0, m] */
+static void append_point(lua_State *L, const task *t, const char *relation) {
+  parked_push_task(L, t);
+  lua_getfield(L, -1, "name");
+  lua_setfield(L, -2, "task");
+  lua_pushstring(L, relation);
+  lua_setfield(L, -2, "relation");
+  lua_pushstring(L, task_wait_name(t->wait));
+  lua_setfield(L, -2, "operation");
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/*
+** Replaces the task on top of the stack by its nearest ancestor that is parked; NULL: there is none
+** in as many generations as `steps` has left.   [-1, +1, -]
+*/
+static const task *next_parked_ancestor(lua_State *L, int *steps) {
+  const task *t = NULL;
+  while ((*steps)-- > 0) {
+    lua_getiuservalue(L, -1, TASK_UV_PARENT);
+    lua_remove(L, -2);
+    t = task_test(L, -1);
+    if (t == NULL || t->status == TASK_WAITING) return t;
+  }
+  return NULL;
+}
+
+static void append_ancestors(runtime *rt, lua_State *L, const task *t) {
+  int steps = RECORD_MAX_ANCESTORS;
+  task_push(rt, L, t);
+  for (int i = 0; i < SUSPENSION_MAX_POINTS; i++) {
+    const task *ancestor = next_parked_ancestor(L, &steps);
+    if (ancestor == NULL) break;
+    lua_insert(L, -2);
+    append_point(L, ancestor, "parent");
+    lua_insert(L, -2);
+  }
+  lua_pop(L, 1);
+}
+
+static bool is_ancestor(runtime *rt, lua_State *L, const task *t, const task *candidate) {
+  int steps = RECORD_MAX_ANCESTORS;
+  task_push(rt, L, t);
+  const task *ancestor;
+  do {
+    ancestor = next_parked_ancestor(L, &steps);
+  } while (ancestor != NULL && ancestor != candidate);
+  lua_pop(L, 1);
+  return ancestor != NULL;
+}
+
+static void append_awaiters(runtime *rt, lua_State *L, const task *t) {
+  int count = 0;
+  for (list *link = t->live.waiters.next; link != &t->live.waiters; link = link->next) {
+    const task *awaiter = container_of(link, task, waiter.link);
+    if (is_ancestor(rt, L, t, awaiter)) continue;
+    if (count++ == SUSPENSION_MAX_POINTS) break;
+    append_point(L, awaiter, "awaiter");
+  }
+}
+
+/* Whether anybody who depends on the task is parked; cheap, since most panics find nobody. */
+static bool has_points(runtime *rt, lua_State *L, const task *t) {
+  if (!list_empty(&t->live.waiters)) return true;
+  int steps = RECORD_MAX_ANCESTORS;
+  task_push(rt, L, t);
+  bool found = next_parked_ancestor(L, &steps) != NULL;
+  lua_pop(L, 1);
+  return found;
+}
+
+void suspension_note(runtime *rt, lua_State *L, const task *t) {
+  if (!has_points(rt, L, t)) return;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_newtable(L);
+  append_ancestors(rt, L, t);
+  append_awaiters(rt, L, t);
+  record_set_detail(L, -2, DETAIL_SUSPENSION_POINTS);
+}

@@ -45,13 +45,33 @@ static int set_cancelled_by(lua_State *L) {
   return 0;
 }
 
-/* Pushes the task that asked; nil when it has ended.   [-0, +1, -] */
+void cancel_note_asker(runtime *rt, lua_State *L, int victim) {
+  if (rt->current == NULL) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->askers_ref);
+  lua_pushvalue(L, victim);
+  task_push(rt, L, rt->current);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* Whether the value on top of the stack is the task that asked. */
+static bool is_asker(lua_State *L, const cancel_request *request) {
+  const task *asker = lua_touserdata(L, -1);
+  return asker != NULL && asker->id == request->by;
+}
+
+/* Pushes the task that asked the current one; nil when it has ended unnoted.   [-0, +1, -] */
 static void push_asker(runtime *rt, lua_State *L, const cancel_request *request) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_rawgeti(L, -1, request->by_slot);
   lua_remove(L, -2);
-  const task *asker = lua_touserdata(L, -1);
-  if (asker != NULL && asker->id == request->by) return;
+  if (is_asker(L, request)) return;
+  lua_pop(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->askers_ref);
+  task_push(rt, L, rt->current);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  if (is_asker(L, request)) return;
   lua_pop(L, 1);
   lua_pushnil(L);
 }

@@ -33,6 +33,12 @@ cancel_request cancel_request_of(const struct runtime *rt, cancel_source source)
 */
 bool cancel_task(struct runtime *rt, lua_State *L, struct task *t, cancel_source source);
 
+/*
+** Remembers the running task as the one that asked the task at `victim`, so that the record can tell
+** even when the asker has ended by then.   [-0, +0, m]
+*/
+void cancel_note_asker(struct runtime *rt, lua_State *L, int victim);
+
 /* Whether a request that unwinds from frame `floor` has to wait until other unwinding is over. */
 bool cancel_is_shielded(const struct task *t, uint32_t floor);
 

@@ -97,6 +97,7 @@ void parked_push_wait_text(lua_State *L, const task *t) {
                     task_name(joined, buffer));
   } else if (waits_for_object(t)) {
     push_from_frame(L, t, 1);
+    if (t->wait == WAIT_SCOPE) what = "end"; /* the object says the rest */
     lua_pushfstring(L, "%s of %s", what, luaL_tolstring(L, -1, NULL));
     lua_replace(L, -3);
     lua_pop(L, 1);

@@ -33,4 +33,7 @@ void parked_push_waiting_on(runtime *rt, lua_State *L, const task *t);
 /* The same as text: "sleep", `join of task 3 "reader"`.   [-0, +1, m] */
 void parked_push_wait_text(lua_State *L, const task *t);
 
+/* Where a live task stands: "file:line" of its innermost Lua function, "?" if none.   [-0, +1, m] */
+void parked_push_where(lua_State *L, const task *t);
+
 #endif

@@ -89,6 +89,11 @@ static const program programs[] = {
      "return function(co) co.run(function() deferred(co)\n"
      "  co.spawn(function() deferred(co) co.await(function() end) end)\n"
      "  co.await(function() end) end) end"},
+    {"carries traces",
+     "return function(co) local h = {traceparent ="
+     " '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate = 'a=1'}\n"
+     "  return co.trace.continue(h, function() return co.trace.inject({}), co.trace.current() end) "
+     "end"},
     {"calls hooks",
      "return function(co) local seen\n"
      "  for _, on in ipairs {'on_spawn', 'on_suspend', 'on_exit'} do\n"
@@ -96,11 +101,6 @@ static const program programs[] = {
      "  co.run(function() deferred(co)\n"
      "    co.spawn(function() deferred(co) co.yield() end):join() end)\n"
      "  return seen end"},
-    {"carries traces",
-     "return function(co) local h = {traceparent ="
-     " '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate = 'a=1'}\n"
-     "  return co.trace.continue(h, function() return co.trace.inject({}), co.trace.current() end) "
-     "end"},
     {"works in coroutines of others",
      "return function(co) local w = coroutine.wrap(function()\n"
      "  co.call(function() deferred(co) coroutine.yield() end) end) w() w()\n"

@@ -107,9 +107,10 @@ hostile: setup ## run every test with all assertions on and a busier collector
 	@TEST_HOSTILE=1 $(MAKE) --no-print-directory test-all BUILD=build/hostile CFLAGS="-O1 -g -DCP_HOSTILE"
 
 install: all lib ## install modules, header, static library and pkg-config file
-	install -d $(DESTDIR)$(LUA_LMOD)/coropanic $(DESTDIR)$(LUA_CMOD)/coropanic \
+	install -d $(DESTDIR)$(LUA_LMOD)/coropanic/test $(DESTDIR)$(LUA_CMOD)/coropanic \
 	  $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 644 lua/coropanic/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic
+	install -m 644 lua/coropanic/test/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic/test
 	install -m 755 $(MODULE) $(DESTDIR)$(LUA_CMOD)/coropanic
 	install -m 644 csrc/coropanic.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib

@@ -24,6 +24,10 @@ build = {
   type = "builtin",
   modules = {
     ["coropanic"] = "lua/coropanic/init.lua",
+    ["coropanic.test"] = "lua/coropanic/test.lua",
+    ["coropanic.test.failure"] = "lua/coropanic/test/failure.lua",
+    ["coropanic.test.options"] = "lua/coropanic/test/options.lua",
+    ["coropanic.test.trial"] = "lua/coropanic/test/trial.lua",
     ["coropanic.core"] = {
       sources = {
         "csrc/core/clock.c",

@@ -40,6 +40,7 @@ local arguments = {
   { "co.step 'fast'", "bad argument #1 to 'step' (number expected, got string)" },
   { "co.on_panic(1)", "bad argument #1 to 'on_panic' (function expected, got number)" },
   { "co.on_spawn {}", "bad argument #1 to 'on_spawn' (function expected, got table)" },
+  { "co.on_suspend 'x'", "bad argument #1 to 'on_suspend' (function expected, got string)" },
   { "co.on_exit 'x'", "bad argument #1 to 'on_exit' (function expected, got string)" },
   { "co.trace.extract 'x'", "bad argument #1 to 'extract' (table of headers expected, got string)" },
   { "co.trace.inject(1)", "bad argument #1 to 'inject' (table of headers expected, got number)" },

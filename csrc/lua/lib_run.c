@@ -1,5 +1,5 @@
 /* co.run, co.run_with, co.spawn, co.spawn_with, co.step, co.timeout, co.pollfd, co.events,
-   co.yield, co.sleep, co.now, co.on_panic, co.on_spawn, co.on_exit */
+   co.yield, co.sleep, co.now, co.on_panic, co.on_spawn, co.on_exit, co.on_suspend */
 #include <errno.h>
 #include <string.h>
 
@@ -243,6 +243,7 @@ static int set_hook(lua_State *L, int uv, const char *function) {
 static int run_on_panic(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_PANIC, "on_panic"); }
 static int run_on_spawn(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_SPAWN, "on_spawn"); }
 static int run_on_exit(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_EXIT, "on_exit"); }
+static int run_on_suspend(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_SUSPEND, "on_suspend"); }
 
 void lib_run_open(lua_State *L, runtime *rt) {
   static const luaL_Reg functions[] = {
@@ -260,6 +261,7 @@ void lib_run_open(lua_State *L, runtime *rt) {
       {"on_panic", run_on_panic},
       {"on_spawn", run_on_spawn},
       {"on_exit", run_on_exit},
+      {"on_suspend", run_on_suspend},
       {NULL, NULL},
   };
   lib_register(L, rt, functions);

@@ -160,6 +160,20 @@ static void field_waiting_on(runtime *rt, lua_State *L, task *t) {
   parked_push_waiting_on(rt, L, t);
 }
 
+static void field_where(runtime *rt, lua_State *L, task *t) {
+  (void)rt;
+  if (task_ended(t)) {
+    lua_pushnil(L);
+  } else {
+    parked_push_where(L, t);
+  }
+}
+
+static void field_daemon(runtime *rt, lua_State *L, task *t) {
+  (void)rt;
+  lua_pushboolean(L, t->daemon);
+}
+
 static void field_attributes(runtime *rt, lua_State *L, task *t) {
   (void)t;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
@@ -178,6 +192,8 @@ static const struct {
     {"span_id", field_span_id},
     {"spawned_at", field_spawned_at},
     {"waiting_on", field_waiting_on},
+    {"where", field_where},
+    {"daemon", field_daemon},
     {"attributes", field_attributes},
 };
 

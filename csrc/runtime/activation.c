@@ -1,6 +1,7 @@
 #include "runtime/activation.h"
 
 #include "runtime/driver.h"
+#include "runtime/handler.h"
 #include "runtime/panic.h"
 
 /*
@@ -116,7 +117,7 @@ static void run_epilogue(runtime *rt, lua_State *L, task *t) {
   t->status = TASK_RUNNING;
   int status = lua_resume(thread, L, 0, &values);
   if (status == LUA_YIELD && t->status != TASK_RUNNING) {
-    rt->current = NULL;
+    activation_suspend(rt, L, t);
   } else {
     activation_finish(rt, L, t, status, values);
   }
@@ -223,4 +224,10 @@ int activation_start(runtime *rt, lua_State *L, task *t) {
   if (t->cancel.source == CANCEL_NONE) return lua_gettop(t->live.thread) - 1;
   end_unstarted(rt, L, t);
   return -1;
+}
+
+void activation_run_suspend_hook(runtime *rt, lua_State *L, task *t) {
+  task_push(rt, L, t);
+  handler_run_hook(rt, L, RUNTIME_UV_ON_SUSPEND, -1);
+  lua_pop(L, 1);
 }

@@ -19,6 +19,15 @@ int activation_start(runtime *rt, lua_State *L, task *t);
 */
 void activation_finish(runtime *rt, lua_State *L, task *t, int status, int values);
 
+/* Calls on_suspend's hook with the task, which has just suspended.   [-0, +0, -] */
+void activation_run_suspend_hook(runtime *rt, lua_State *L, task *t);
+
+/* The task's thread came back because the task waits or yields.   [-0, +0, -] */
+static inline void activation_suspend(runtime *rt, lua_State *L, task *t) {
+  rt->current = NULL;
+  if (rt->has_hook[RUNTIME_UV_ON_SUSPEND]) activation_run_suspend_hook(rt, L, t);
+}
+
 /*
 ** Resumes a task that is not in the queue any more; ends it if it comes to its end.   [-0, +0, -]
 ** L is the thread that drives the loop. Inline, because a switch costs not much more than this.
@@ -32,7 +41,7 @@ static inline void activation_resume(runtime *rt, lua_State *L, task *t) {
   int values;
   int status = lua_resume(t->live.thread, L, arguments, &values);
   if (status == LUA_YIELD && t->status != TASK_RUNNING) {
-    rt->current = NULL;
+    activation_suspend(rt, L, t);
   } else {
     activation_finish(rt, L, t, status, values);
   }

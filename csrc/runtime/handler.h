@@ -1,5 +1,5 @@
 /*
-** Who hears of what happens: the panic handler, and the hooks on_spawn and on_exit. Nothing that
+** Who hears of what happens: the panic handler, and the hooks on_spawn, on_suspend and on_exit. Nothing that
 ** they do takes the loop down.
 */
 #ifndef CP_RUNTIME_HANDLER_H

@@ -53,8 +53,7 @@ void parked_push_tasks(runtime *rt, lua_State *L) {
   lua_pop(L, 2);
 }
 
-/* Pushes where the task stands, "file:line" of its innermost Lua function, "?" if none. [-0, +1, m] */
-static void push_where(lua_State *L, const task *t) {
+void parked_push_where(lua_State *L, const task *t) {
   lua_Debug ar;
   for (int level = 0; lua_getstack(t->live.top, level, &ar); level++) {
     lua_getinfo(t->live.top, "Sl", &ar);
@@ -115,7 +114,7 @@ void parked_push_task(lua_State *L, const task *t) {
   lua_setfield(L, -2, "name");
   parked_push_wait_text(L, t);
   lua_setfield(L, -2, "waiting_on");
-  push_where(L, t);
+  parked_push_where(L, t);
   lua_setfield(L, -2, "where");
   lua_pushstring(L, t->site->text);
   lua_setfield(L, -2, "spawned_at");

@@ -24,6 +24,9 @@ void parked_abandon_all(runtime *rt, lua_State *L);
 /* Pushes an array of the live tasks in order of spawning.   [-0, +1, m] */
 void parked_push_tasks(runtime *rt, lua_State *L);
 
+/* Where a live task stands: "file:line" of its innermost Lua function, "?" if none.   [-0, +1, m] */
+void parked_push_where(lua_State *L, const task *t);
+
 /*
 ** Pushes what the parked task at `index` waits on: the joined task, or "sleep", "await", ...; nil
 ** for a task that does not wait.   [-0, +1, m]

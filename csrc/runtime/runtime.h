@@ -40,6 +40,7 @@ enum {
   RUNTIME_UV_ON_PANIC = 1,
   RUNTIME_UV_ON_SPAWN,
   RUNTIME_UV_ON_EXIT,
+  RUNTIME_UV_ON_SUSPEND,
   RUNTIME_UV_UNHANDLED, /* the function given to run_with */
   RUNTIME_UV_SPARE,     /* the spare record for times without memory */
   RUNTIME_UV_FINISH,    /* driver_finish, as a closure */

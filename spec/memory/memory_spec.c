@@ -123,6 +123,13 @@ static const program programs[] = {
      " '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate = 'a=1'}\n"
      "  return co.trace.continue(h, function() return co.trace.inject({}), co.trace.current() end) "
      "end"},
+    {"calls hooks",
+     "return function(co) local seen\n"
+     "  for _, on in ipairs {'on_spawn', 'on_suspend', 'on_exit'} do\n"
+     "    co[on](function(t) seen = t.name .. tostring(t.where) end) end\n"
+     "  co.run(function() deferred(co)\n"
+     "    co.spawn(function() deferred(co) co.yield() end):join() end)\n"
+     "  return seen end"},
     {"works in coroutines of others",
      "return function(co) local w = coroutine.wrap(function()\n"
      "  co.call(function() deferred(co) coroutine.yield() end) end) w() w()\n"

@@ -5,10 +5,11 @@ describe("a hook", function()
   after_each(function()
     co.on_panic(nil)
     co.on_spawn(nil)
+    co.on_suspend(nil)
     co.on_exit(nil)
   end)
 
-  for _, name in ipairs { "on_panic", "on_spawn", "on_exit" } do
+  for _, name in ipairs { "on_panic", "on_spawn", "on_suspend", "on_exit" } do
     it(("set by %s replaces the one before, which is returned"):format(name), function()
       local function first() end
       local function second() end
@@ -26,6 +27,51 @@ describe("a hook", function()
       co.spawn_with({ name = "a" }, co.spawn_with, { name = "b" }, function() end)
     end)
     assert.same({ "main", "a", "b" }, names)
+  end)
+
+  it("set by on_suspend is called each time a task has suspended, with where it stands", function()
+    local lines, say = helpers.log()
+    local places = {}
+    co.on_suspend(function(task) say(task.name, task:status(), task.where) end)
+    helpers.run(function()
+      local task = co.spawn_with({ name = "worker" }, function()
+        co.defer(function()
+          places[3] = helpers.here(1)
+          co.yield()
+        end)
+        places[1] = helpers.here(1)
+        co.yield()
+        places[2] = helpers.here(1)
+        co.sleep(1)
+      end)
+      places.join = helpers.here(1)
+      task:join()
+    end)
+    assert.same({
+      "main waiting " .. places.join,
+      "worker ready " .. places[1],
+      "worker waiting " .. places[2],
+      "worker ready " .. places[3],
+    }, lines)
+  end)
+
+  it("set by on_suspend may cancel the task, which then ends where it has suspended", function()
+    local task
+    co.on_suspend(function(suspended)
+      if suspended == task then task:cancel "enough" end
+    end)
+    helpers.run(function()
+      local lines, say = helpers.log()
+      task = co.spawn(function()
+        co.defer(say, "released")
+        co.sleep(10)
+        say "never"
+      end)
+      local _, record = task:join()
+      assert.equal("enough", record.reason)
+      assert.same({ "released" }, lines)
+      assert.equal(0, co.now())
+    end)
   end)
 
   it("set by on_exit is called once with each task that has ended, however it ended", function()
@@ -90,7 +136,7 @@ describe("a hook", function()
     assert.equal(0, calls)
   end)
 
-  for _, name in ipairs { "on_spawn", "on_exit", "on_panic" } do
+  for _, name in ipairs { "on_spawn", "on_suspend", "on_exit", "on_panic" } do
     it(("set by %s that panics is reported, and the tasks go on"):format(name), function()
       local result = helpers.run_script(([[
         local co = require "coropanic"

@@ -1,0 +1,215 @@
+--- Tests whose bodies are tasks: under a virtual clock, in many orders, with nothing left over when they
+--- return. For busted, luaunit, and whatever else takes a function that raises when a test fails.
+
+local co = require "coropanic"
+local failure = require "coropanic.test.failure"
+local options = require "coropanic.test.options"
+local trial = require "coropanic.test.trial"
+
+local test = {}
+
+---@class coropanic.test.options
+---@field clock? "virtual" | "monotonic"  # default: virtual
+---@field seeds? integer  # run under the seeds from 1 to this; each is a run of its own
+---@field seed? integer  # run under this seed alone
+---@field leftovers? "fail" | "ignore"  # tasks that live when the body has returned; default: fail
+---@field daemons? "allow" | "fail"  # whether daemons may; default: allow
+---@field timeout? number  # seconds, by the run's clock, that the body may take
+
+--- `file.lua:12`: where a function was written.
+local function place_of(fn)
+  if type(fn) ~= "function" then
+    fn = debug.getmetatable(fn).__call
+  end
+  local info = debug.getinfo(fn, "S")
+  return ("%s:%d"):format(info.short_src, info.linedefined)
+end
+
+--- Runs the body under each seed; raises the first failure.
+local function attempt(checked, place, body, ...)
+  for _, seed in ipairs(options.seeds_of(checked)) do
+    local value, notes = trial.run(checked, seed or nil, place, body, ...)
+    if value ~= nil then
+      if seed then
+        notes[#notes + 1] = ("seed %d (rerun with COROPANIC_SEED=%d)"):format(seed, seed)
+      end
+      error(failure.annotated(value, notes), 0)
+    end
+  end
+end
+
+--- Runs `body(...)` as the main task; returns when it has passed, and raises when it has failed. Its results
+--- are ignored.
+---@param opts coropanic.test.options?
+---@param body fun(...)
+function test.run(opts, body, ...)
+  local checked = options.check("run", 1, opts)
+  options.check_function("run", 2, body)
+  attempt(checked, place_of(body), body, ...)
+end
+
+-- Frameworks ----------------------------------------------------------------------------------------------
+
+--- The functions that `wrap` has made, so that `luaunit` leaves them as they are.
+local wrapped = setmetatable({}, { __mode = "k" })
+
+local function wrap(checked, body)
+  local place = place_of(body)
+  local function run(...)
+    attempt(checked, place, body, ...)
+  end
+  wrapped[run] = true
+  return run
+end
+
+--- A function that runs `body` with its arguments as `run` does: a test of any framework.
+---@overload fun(body: fun(...)): fun(...)
+---@param opts coropanic.test.options?
+---@param body fun(...)
+---@return fun(...)
+function test.wrap(opts, body)
+  local position = 2
+  if body == nil and type(opts) ~= "table" then
+    opts, body, position = nil, opts, 1
+  end
+  local checked = options.check("wrap", 1, opts)
+  options.check_function("wrap", position, body)
+  return wrap(checked, body)
+end
+
+--- Wraps each test of a luaunit class: the methods that it has by now whose names begin with `test`, except
+--- those that `wrap` has made. `setUp` and `tearDown` stay as they are, outside the run.
+---@generic T: table
+---@param class T
+---@param opts coropanic.test.options?
+---@return T
+function test.luaunit(class, opts)
+  options.check_type("luaunit", 1, class, "table")
+  local checked = options.check("luaunit", 2, opts)
+  for name, method in pairs(class) do
+    local is_test = type(name) == "string" and name:lower():find "^test" and type(method) == "function"
+    if is_test and not wrapped[method] then
+      class[name] = wrap(checked, method)
+    end
+  end
+  return class
+end
+
+--- The environment of the function at a level of the stack; busted gives its specs one of their own.
+local function environment_at(level)
+  local info = debug.getinfo(level + 1, "f")
+  local index = 0
+  repeat
+    index = index + 1
+    local name, value = debug.getupvalue(info.func, index)
+    if name == "_ENV" then
+      return value
+    end
+  until name == nil
+  return _G
+end
+
+--- busted's `it`, as it is now: inside a test it is another one, which refuses.
+local function find_it(environment)
+  local busted = package.loaded.busted
+  local it = environment.it or busted and busted.it
+  return it or error("'it' is not defined here: call busted() in a spec, or give it: busted(it)", 3)
+end
+
+--- The function that busted's `it` is given. By its environment busted knows that `it`, `describe`, ... are
+--- to be refused inside it.
+local function element(_ENV, run)
+  return function()
+    local _ = _ENV -- makes it an upvalue of this function
+    run()
+  end
+end
+
+--- A function to use as busted's `it`, whose bodies run as `run` runs them. It takes a name, options if
+--- there are any, and the body. Called in a spec it finds `it` by itself.
+---@param it? function
+---@return fun(name: string, opts: coropanic.test.options?, body: fun()): any
+function test.busted(it)
+  local environment = environment_at(2)
+  return function(name, opts, body)
+    local position = 3
+    if body == nil and type(opts) ~= "table" then
+      opts, body, position = nil, opts, 2
+    end
+    options.check_type("it", 1, name, "string")
+    local checked = options.check("it", 2, opts)
+    options.check_function("it", position, body)
+    local define = it or find_it(environment)
+    -- A tail call: busted takes its caller's line for the test's.
+    return define(name, element(environment, wrap(checked, body)))
+  end
+end
+
+-- Cancellation --------------------------------------------------------------------------------------------
+
+--- Suspension points that a body may have before we think that it has no end. All runs together pass half
+--- the square of this.
+local MOST_POINTS = 1000
+
+--- Runs `body` in a task that is cancelled at its suspension point number `k`. Returns the task, and where it
+--- was cancelled; nil if it has ended without coming so far.
+local function cancel_at(k, body)
+  local target, where
+  local points = 0
+  local previous
+  previous = co.on_suspend(function(task)
+    if previous then
+      previous(task)
+    end
+    if task == target then
+      points = points + 1
+      if points == k then
+        where = task.where
+        task:cancel(("suspension point %d"):format(k))
+      end
+    end
+  end)
+  co.defer(co.on_suspend, previous)
+  target = co.spawn_with({ name = "body" }, body)
+  target:join()
+  return target, where
+end
+
+--- Runs `body` again and again, each time cancelling it one suspension point later, the first time at its
+--- first, until it ends without being cancelled. After each run, still in it, `check(k, task)` is called: `k`
+--- counts the runs, and `task` is the body's, which has ended. Raises when the body or `check` fails, or a
+--- task is left over.
+---@param opts coropanic.test.options?
+---@param body fun()
+---@param check? fun(k: integer, task: any)
+---@return integer points  # suspension points that it was cancelled at
+function test.cancel_everywhere(opts, body, check)
+  local checked = options.check("cancel_everywhere", 1, opts)
+  options.check_function("cancel_everywhere", 2, body)
+  if check ~= nil then
+    options.check_function("cancel_everywhere", 3, check)
+  end
+  local place = place_of(body)
+  for k = 1, MOST_POINTS do
+    local reached
+    local ok, value = pcall(attempt, checked, place, function()
+      local task, where = co.call(cancel_at, k, body)
+      reached = where or reached
+      if task:status() == "panicked" then
+        task:await()
+      end
+      if check then
+        check(k, task)
+      end
+    end)
+    if not ok then
+      local how = reached and ("at suspension point %d, %s"):format(k, reached) or "nowhere"
+      error(failure.annotated(value, { "cancelled " .. how }), 0)
+    elseif not reached then
+      return k - 1
+    end
+  end
+  error(("%s: still suspends after %d suspension points"):format(place, MOST_POINTS), 0)
+end
+
+return test

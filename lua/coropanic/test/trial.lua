@@ -1,0 +1,158 @@
+--- One run of a test's body, as the main task, under one seed.
+
+local co = require "coropanic"
+local failure = require "coropanic.test.failure"
+
+local trial = {}
+
+--- Rounds of ready tasks in which a body's tasks have to end once it has returned. Time stands still
+--- meanwhile; a task that never stops yielding is cut off here.
+local SETTLE_ROUNDS = 100
+
+--- `task 3 "reader" waiting on sleep at file.lua:12, spawned at file.lua:8`
+---@param task any  # a task, or an entry of a record's `parked`: they have the same fields
+local function described(task, status)
+  local waits_on = task.waiting_on
+  return ('task %d "%s" %s%s%s, spawned at %s'):format(
+    task.id,
+    task.name,
+    status,
+    waits_on and " on " .. tostring(waits_on) or "",
+    task.where ~= "?" and " at " .. task.where or "",
+    task.spawned_at)
+end
+
+local function list_of(tasks)
+  local lines = {}
+  for i, task in ipairs(tasks) do
+    lines[i] = "\n\t" .. described(task, task:status())
+  end
+  return table.concat(lines)
+end
+
+--- The text of a deadlock of the whole run; the stack in its report is that of whoever called `co.run`.
+local function text_of_deadlock(record)
+  local lines = { record.message }
+  for _, parked in ipairs(record.parked) do
+    lines[#lines + 1] = "\t" .. described(parked, "waiting")
+  end
+  if record.parked.omitted then
+    lines[#lines + 1] = ("\t... %d more"):format(record.parked.omitted)
+  end
+  return table.concat(lines, "\n")
+end
+
+--- The live tasks that `chosen` accepts.
+local function tasks_that(chosen)
+  local tasks = {}
+  for _, task in ipairs(co.tasks()) do
+    if chosen(task) then
+      tasks[#tasks + 1] = task
+    end
+  end
+  return tasks
+end
+
+--- Lets everything run that can without time passing: a sleep of no seconds ends after what is ready has run.
+local function settle()
+  for _ = 1, SETTLE_ROUNDS do
+    co.sleep(0)
+    if co.timeout() ~= 0 then
+      return
+    end
+  end
+end
+
+--- Ends the run, which then cancels every other task.
+local function end_run(main)
+  main:cancel "the test has ended"
+  co.yield()
+end
+
+--- The task that watches the test's time.
+local function watch(state, seconds, main)
+  co.sleep(seconds)
+  local self = co.current()
+  local tasks = tasks_that(function(task) return task ~= self end)
+  state.late = ("the test has not ended after %g seconds; tasks:%s"):format(seconds, list_of(tasks))
+  main:cancel "the test's time is up"
+end
+
+local function main(state, options, body, ...)
+  local self = co.current()
+  local watchdog = options.timeout
+    and co.spawn_with({ name = "test timeout", daemon = true }, watch, state, options.timeout, self)
+  co.call(body, ...) -- a frame: what the body defers is part of it
+  if watchdog then
+    watchdog:cancel()
+  end
+  settle()
+  local left_over = tasks_that(function(task)
+    return task ~= self and (options.daemons == "fail" or not task.daemon)
+  end)
+  if #left_over == 0 then
+    return
+  end
+  if options.leftovers == "fail" then
+    local count = #left_over == 1 and "1 task is" or ("%d tasks are"):format(#left_over)
+    state.left_over = count .. " left over when the test's body has returned:" .. list_of(left_over)
+  end
+  state.over = true
+  end_run(self)
+end
+
+--- The failures of a run that has ended, the likeliest cause of the others first.
+local function failures_of(state, record, place)
+  local failures = {}
+  local function add(value)
+    failures[#failures + 1] = value
+  end
+  local is_deadlock = record and record.parked
+  local is_ours = record and record.kind == "cancelled" and (state.late or state.over)
+  local panicked = record and not is_deadlock and not is_ours and failure.of(record, place)
+  if panicked and not state.late then
+    add(panicked)
+  end
+  -- Who waits for ever may do so because of a task that has panicked.
+  for _, panic in ipairs(state.panics) do
+    add(failure.of(panic, place))
+  end
+  local stuck = state.late or state.left_over or is_deadlock and text_of_deadlock(record)
+  if stuck then
+    add(failure.at(place, stuck))
+  end
+  if panicked and state.late then
+    add(panicked)
+  end
+  return failures
+end
+
+--- Runs the body. Raises only what `co.run_with` has against being called here.
+---@param options table  # checked
+---@param seed integer?
+---@param place string  # "file.lua:12", of the body
+---@return any failure  # nil: it has passed
+---@return string[] notes  # what else went wrong
+function trial.run(options, seed, place, body, ...)
+  local state = { panics = {} }
+  local ok, record = pcall(co.run_with, {
+    clock = options.clock,
+    seed = seed,
+    unhandled = function(panic) table.insert(state.panics, panic) end,
+  }, main, state, options, body, ...)
+  if not ok and type(record) == "string" then
+    error(record, 0)
+  end
+  local failures = failures_of(state, not ok and record or nil, place)
+  local first = table.remove(failures, 1)
+  if failure.is_pass(first) then
+    return nil, {}
+  end
+  local notes = {}
+  for i, other in ipairs(failures) do
+    notes[i] = "\nalso: " .. failure.text(other)
+  end
+  return first, notes
+end
+
+return trial

@@ -214,14 +214,14 @@ static void end_unstarted(runtime *rt, lua_State *L, task *t) {
   lua_settop(t->live.thread, 0);
   task_push(rt, L, t);
   lua_getiuservalue(L, -1, TASK_UV_RESULT);
+  cancel_make_record(rt, L, t->live.thread, 0, t->cancel);
   lua_remove(L, -2);
-  cancel_make_record(rt, L, t->live.thread, 0, &t->cancel);
   end_with_record(rt, L, t);
 }
 
 int activation_start(runtime *rt, lua_State *L, task *t) {
   t->started = true;
-  if (t->cancel.source == CANCEL_NONE) return lua_gettop(t->live.thread) - 1;
+  if (t->cancel == CANCEL_NONE) return lua_gettop(t->live.thread) - 1;
   end_unstarted(rt, L, t);
   return -1;
 }

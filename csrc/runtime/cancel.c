@@ -6,15 +6,6 @@
 #include "runtime/suspension.h"
 #include "runtime/task.h"
 
-cancel_request cancel_request_of(const runtime *rt, cancel_source source) {
-  cancel_request request = {.source = (uint8_t)source};
-  if (rt->current != NULL) {
-    request.by = rt->current->id;
-    request.by_slot = rt->current->slot;
-  }
-  return request;
-}
-
 bool cancel_is_shielded(const task *t, uint32_t floor) {
   return t->live.strand != NULL && floor < strand_shield(t->live.strand);
 }
@@ -24,11 +15,11 @@ bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
     lua_pop(L, 1);
     return false;
   }
-  if (t->cancel.source != CANCEL_NONE) {
+  if (t->cancel != CANCEL_NONE) {
     lua_pop(L, 1);
     return true;
   }
-  t->cancel = cancel_request_of(rt, source);
+  t->cancel = (uint8_t)source;
   t->unwind = true;
   task_push(rt, L, t);
   lua_insert(L, -2);
@@ -40,16 +31,6 @@ bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
 
 /* --- raising --- */
 
-/* (record, asker or nil, request) notes who asked, and who waits if the task alone was; protected. */
-static int describe_request(lua_State *L) {
-  const cancel_request *request = lua_touserdata(L, 3);
-  runtime *rt = record_test(L, 1)->runtime;
-  lua_settop(L, 2);
-  record_set_detail(L, 1, DETAIL_CANCELLED_BY);
-  if (request->source == CANCEL_EXPLICIT) suspension_note(rt, L, rt->current);
-  return 0;
-}
-
 void cancel_note_asker(runtime *rt, lua_State *L, int victim) {
   if (rt->current == NULL) return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->askers_ref);
@@ -59,42 +40,31 @@ void cancel_note_asker(runtime *rt, lua_State *L, int victim) {
   lua_pop(L, 1);
 }
 
-/* Whether the value on top of the stack is the task that asked. */
-static bool is_asker(lua_State *L, const cancel_request *request) {
-  const task *asker = lua_touserdata(L, -1);
-  return asker != NULL && asker->id == request->by;
-}
-
-/* Pushes the task that asked the current one; nil when it has ended unnoted.   [-0, +1, -] */
-static void push_asker(runtime *rt, lua_State *L, const cancel_request *request) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_rawgeti(L, -1, request->by_slot);
-  lua_remove(L, -2);
-  if (is_asker(L, request)) return;
-  lua_pop(L, 1);
+/* (task, record) notes who asked it to end, and who waits for it; protected. */
+static int describe(lua_State *L) {
+  runtime *rt = record_test(L, 2)->runtime;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->askers_ref);
-  task_push(rt, L, rt->current);
+  lua_pushvalue(L, 1);
   lua_rawget(L, -2);
-  lua_remove(L, -2);
-  if (is_asker(L, request)) return;
-  lua_pop(L, 1);
-  lua_pushnil(L);
+  record_set_detail(L, 2, DETAIL_CANCELLED_BY);
+  lua_settop(L, 2);
+  suspension_note(rt, L, rt->current);
+  return 0;
 }
 
 void cancel_make_record(runtime *rt, lua_State *L, lua_State *thread, int level,
-                        const cancel_request *request) {
-  record_kind kind = request->source == CANCEL_DEADLINE ? RECORD_TIMEOUT : RECORD_CANCELLED;
+                        cancel_source source) {
+  record_kind kind = source == CANCEL_DEADLINE ? RECORD_TIMEOUT : RECORD_CANCELLED;
   record_wrap_safe(rt, L, thread, level, kind);
   record *r = record_test(L, -1);
   r->kind = (uint8_t)kind; /* even where there was no memory for more */
   r->exits = true;
-  r->cancel_source = request->source;
-  if (request->by == 0 && request->source != CANCEL_EXPLICIT) return;
-  lua_pushcfunction(L, describe_request);
-  lua_pushvalue(L, -2);
-  push_asker(rt, L, request);
-  lua_pushlightuserdata(L, (void *)request);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
+  r->cancel_source = (uint8_t)source;
+  if (source != CANCEL_EXPLICIT) return;
+  lua_pushcfunction(L, describe);
+  lua_pushvalue(L, -3);
+  lua_pushvalue(L, -3);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 /* The outermost region of the task whose request may be raised now; NULL: none. */
@@ -102,7 +72,7 @@ static region *find_region(const task *t, uint32_t shield) {
   region *found = NULL;
   if (t->membership == NULL) return NULL;
   for (region *r = t->membership->regions; r != NULL && r->floor >= shield; r = r->outer) {
-    if (r->request.source != CANCEL_NONE) found = r;
+    if (r->request != CANCEL_NONE) found = r;
   }
   return found;
 }
@@ -110,7 +80,7 @@ static region *find_region(const task *t, uint32_t shield) {
 bool cancel_is_due(const task *t) {
   if (!t->unwind) return false;
   uint32_t shield = t->live.strand == NULL ? 0 : strand_shield(t->live.strand);
-  return (t->cancel.source != CANCEL_NONE && shield == 0) || find_region(t, shield) != NULL;
+  return (t->cancel != CANCEL_NONE && shield == 0) || find_region(t, shield) != NULL;
 }
 
 void cancel_raise(runtime *rt, lua_State *L, task *t) {
@@ -119,8 +89,8 @@ void cancel_raise(runtime *rt, lua_State *L, task *t) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   uint32_t shield = t->live.strand == NULL ? 0 : strand_shield(t->live.strand);
   uint32_t floor = 0;
-  cancel_request *request = &t->cancel;
-  if (request->source != CANCEL_NONE && shield == 0) {
+  uint8_t *request = &t->cancel;
+  if (*request != CANCEL_NONE && shield == 0) {
     task_push(rt, L, t);
     lua_getiuservalue(L, -1, TASK_UV_RESULT);
   } else {
@@ -131,8 +101,8 @@ void cancel_raise(runtime *rt, lua_State *L, task *t) {
     region_push(rt, L, r);
     lua_getiuservalue(L, -1, REGION_UV_REASON);
   }
-  cancel_make_record(rt, L, L, 1, request);
-  request->source = CANCEL_NONE;
+  cancel_make_record(rt, L, L, 1, *request);
+  *request = CANCEL_NONE;
   membership_update_unwind(t);
   panic_exit(rt, L, floor);
 }

@@ -17,16 +17,6 @@
 struct runtime;
 struct task;
 
-/* Who asked, and why. The reason, a Lua value, is in a user value of what is asked to end. */
-typedef struct cancel_request {
-  uint64_t by;    /* the task that asked; 0: none, or not one task */
-  int by_slot;    /* of that task in runtime.tasks, while it lives */
-  uint8_t source; /* cancel_source; CANCEL_NONE: nobody asked */
-} cancel_request;
-
-/* A request by the running task. */
-cancel_request cancel_request_of(const struct runtime *rt, cancel_source source);
-
 /*
 ** Asks a live task to end. The reason is on top of the stack.   [-1, +0, -]
 ** False: it had ended already. A second request changes nothing.
@@ -34,8 +24,8 @@ cancel_request cancel_request_of(const struct runtime *rt, cancel_source source)
 bool cancel_task(struct runtime *rt, lua_State *L, struct task *t, cancel_source source);
 
 /*
-** Remembers the running task as the one that asked the task at `victim`, so that the record can tell
-** even when the asker has ended by then.   [-0, +0, m]
+** Remembers the running task as the one that asks the task at `victim` to end, for the record to
+** tell.   [-0, +0, m]
 */
 void cancel_note_asker(struct runtime *rt, lua_State *L, int victim);
 
@@ -53,10 +43,10 @@ bool cancel_is_due(const struct task *t);
 void cancel_raise(struct runtime *rt, lua_State *L, struct task *t);
 
 /*
-** Replaces the reason on top of the stack by the record of a cancellation of the code on `thread`;
-** see record_wrap_safe.   [-1, +1, -]
+** Replaces the reason on top of the stack, below which is the task or region that was asked to end, by
+** the record of a cancellation of the code on `thread`; see record_wrap_safe.   [-1, +1, -]
 */
 void cancel_make_record(struct runtime *rt, lua_State *L, lua_State *thread, int level,
-                        const cancel_request *request);
+                        cancel_source source);
 
 #endif

@@ -34,7 +34,7 @@ region *membership_current_scope(const runtime *rt) {
 
 /* Asks a new task to end before it runs; the reason is in place. */
 static void end_at_once(task *t, cancel_source source) {
-  t->cancel.source = (uint8_t)source;
+  t->cancel = (uint8_t)source;
   t->unwind = true;
 }
 
@@ -101,9 +101,9 @@ void membership_leave(runtime *rt, lua_State *L, task *t) {
 }
 
 void membership_update_unwind(task *t) {
-  t->unwind = t->cancel.source != CANCEL_NONE;
+  t->unwind = t->cancel != CANCEL_NONE;
   if (t->membership == NULL) return;
   for (const region *r = t->membership->regions; r != NULL; r = r->outer) {
-    if (r->request.source != CANCEL_NONE) t->unwind = true;
+    if (r->request != CANCEL_NONE) t->unwind = true;
   }
 }

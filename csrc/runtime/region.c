@@ -76,7 +76,7 @@ void region_push(runtime *rt, lua_State *L, const region *r) {
 /* Asks the body to end; the reason is on top of the stack.   [-1, +0, -] */
 static void request_end(runtime *rt, lua_State *L, region *r, cancel_source source) {
   task *t = r->owner;
-  r->request = cancel_request_of(rt, source);
+  r->request = (uint8_t)source;
   t->unwind = true;
   region_push(rt, L, r);
   lua_insert(L, -2);

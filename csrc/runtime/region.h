@@ -54,9 +54,9 @@ typedef struct region {
   uint32_t exit_depth;
   ctx *context; /* pinned; what the body and its tasks run under */
   context_binding binding;
-  cancel_request request; /* that the body end, not yet raised */
-  uint8_t kind;           /* region_kind */
-  uint8_t outcome;        /* frame_state with which the body ended */
+  uint8_t request; /* cancel_source: that the body end, not yet raised */
+  uint8_t kind;    /* region_kind */
+  uint8_t outcome; /* frame_state with which the body ended */
   bool body_ended;
   bool own_exit;  /* the body was unwound by the region's own request */
   bool cancelled; /* body and members were asked to end */

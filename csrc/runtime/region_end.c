@@ -170,7 +170,7 @@ static int wait_for_members(runtime *rt, lua_State *L, region *r) {
 int region_finish(runtime *rt, lua_State *L, strand *s, frame_state state) {
   region *r = lua_touserdata(L, REGION_INDEX);
   r->body_ended = true;
-  r->request.source = CANCEL_NONE;
+  r->request = CANCEL_NONE;
   r->outcome = (uint8_t)state;
   restore_exit(L, r, s);
   r->own_exit = is_own_exit(r, s);

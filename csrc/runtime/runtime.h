@@ -127,7 +127,7 @@ typedef struct runtime {
   int foreign_ref;    /* weak: thread -> box of its strand */
   int attributes_ref; /* weak: task -> attributes */
   int unclaimed_ref;  /* weak values: task's address -> the ended task whose panic is held */
-  int askers_ref;     /* weak: task -> the task that asked it to end */
+  int askers_ref;     /* weak: task -> the task that has cancelled it */
   int background_ref; /* the root of all contexts */
   int pinned_ref;     /* address -> context or region that somebody depends on */
   int abandoned_ref;  /* the same -> the task, once nobody else refers to it; until then false */

@@ -97,7 +97,6 @@ typedef struct task {
   const site *site;      /* where it was spawned */
   void *waits_on;        /* while WAITING: the task, mutex, ... of `wait`; NULL: there is none */
   struct membership *membership; /* of a context, of scopes; NULL: of none */
-  cancel_request cancel;         /* not yet raised; its reason is in TASK_UV_RESULT */
   timer timer;
   int slot;             /* in runtime.tasks and runtime.threads */
   int results;          /* DONE: how many */
@@ -107,6 +106,7 @@ typedef struct task {
   uint8_t wait;         /* wait_kind */
   uint8_t wake;         /* wake_reason of the last wake-up */
   uint16_t fired;       /* the case of the select that woke it */
+  uint8_t cancel;       /* cancel_source: asked to end, not yet raised; TASK_UV_RESULT has why */
   bool unwind;          /* a cancellation, its own or of a region, waits to be raised */
   uint8_t epilogues;    /* attempts to run the entry frame's deferred calls */
   bool daemon;

@@ -16,8 +16,20 @@ void lib_inspect_open(lua_State *L, runtime *rt); /* lib_inspect.c: current, tas
 void lib_task_open(lua_State *L, runtime *rt);    /* lib_task.c: tasks' methods and fields, await */
 void lib_panic_open(lua_State *L, runtime *rt); /* lib_panic.c: func, defer, panic, recover, ... */
 
+void lib_lock_open(lua_State *L, runtime *rt);  /* lib_lock.c: mutex, rwmutex */
+void lib_sync_open(lua_State *L, runtime *rt);  /* lib_sync.c: semaphore, waitgroup, event */
+void lib_once_open(lua_State *L, runtime *rt);  /* lib_once.c: once */
+void lib_local_open(lua_State *L, runtime *rt); /* lib_local.c: task_local */
+
 /* Registers `functions` in the table on top of the stack with the module's upvalues.   [-0, +0, m]
  */
 void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions);
+
+/*
+** Makes the metatable `type` ("coropanic.mutex") with these metamethods, methods in __index, and
+** itself hidden from scripts.   [-0, +0, m]
+*/
+void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *methods,
+                  const luaL_Reg *metamethods);
 
 #endif

@@ -1,6 +1,7 @@
 #include "runtime/args.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 int arg_error(lua_State *L, int arg, const char *function, const char *message) {
@@ -25,13 +26,31 @@ int arg_type_error(lua_State *L, int arg, const char *function, const char *expe
   return type_error_at(L, arg, arg, function, expected);
 }
 
-void arg_check_function(lua_State *L, int arg, const char *function) {
-  if (lua_isfunction(L, arg)) return;
-  if (luaL_getmetafield(L, arg, "__call") != LUA_TNIL) {
+void arg_check_method_function(lua_State *L, int index, int arg, const char *function) {
+  if (lua_isfunction(L, index)) return;
+  if (luaL_getmetafield(L, index, "__call") != LUA_TNIL) {
     lua_pop(L, 1);
     return;
   }
-  arg_type_error(L, arg, function, "function");
+  type_error_at(L, index, arg, function, "function");
+}
+
+void arg_check_function(lua_State *L, int arg, const char *function) {
+  arg_check_method_function(L, arg, arg, function);
+}
+
+lua_Integer arg_check_integer(lua_State *L, int index, int arg, const char *function,
+                              const char *what, lua_Integer low, lua_Integer high) {
+  bool is_number = lua_type(L, index) == LUA_TNUMBER;
+  int is_integer = 0;
+  lua_Integer value = is_number ? lua_tointegerx(L, index, &is_integer) : 0;
+  if (is_integer && value >= low && value <= high) return value;
+  const char *expected =
+      lua_pushfstring(L, "%s: integer from %I to %I", what, (LUAI_UACINT)low, (LUAI_UACINT)high);
+  if (!is_number) type_error_at(L, index, arg, function, expected);
+  const char *got = luaL_tolstring(L, index, NULL);
+  arg_error(L, arg, function, lua_pushfstring(L, "%s expected, got %s", expected, got));
+  return 0;
 }
 
 double arg_check_seconds(lua_State *L, int index, int arg, const char *function) {

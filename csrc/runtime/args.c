@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 int arg_error(lua_State *L, int arg, const char *function, const char *message) {
@@ -45,8 +46,10 @@ lua_Integer arg_check_integer(lua_State *L, int index, int arg, const char *func
   int is_integer = 0;
   lua_Integer value = is_number ? lua_tointegerx(L, index, &is_integer) : 0;
   if (is_integer && value >= low && value <= high) return value;
-  const char *expected =
-      lua_pushfstring(L, "%s: integer from %I to %I", what, (LUAI_UACINT)low, (LUAI_UACINT)high);
+  /* Not on the stack, where it would be taken for an argument that is missing. */
+  char expected[64];
+  snprintf(expected, sizeof(expected), "%s: integer from %lld to %lld", what, (long long)low,
+           (long long)high);
   if (!is_number) type_error_at(L, index, arg, function, expected);
   const char *got = luaL_tolstring(L, index, NULL);
   arg_error(L, arg, function, lua_pushfstring(L, "%s expected, got %s", expected, got));

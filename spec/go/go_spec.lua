@@ -23,6 +23,8 @@ local scenarios = {
   ["20-goexit-runs-all"] = "goexit runs the deferred calls of all frames and is not recovered",
   ["21-goexit-beats-panic"] = "goexit in a deferred call ends a panic",
   ["22-panic-during-goexit"] = "goexit goes on after a panic in it has been recovered",
+  ["29-waitgroup-negative"] = "more done than was added is a panic",
+  ["30-once-panic"] = "a once whose function panicked has run",
 }
 
 --- Splits an expected file: stdout, then the first lines of stderr, then the exit status.

@@ -1,7 +1,8 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 
---- Spawns a task that locks `rw` for writing (`"w"`) or reading (`"r"`), logs `name` and unlocks a second later.
+--- Spawns a task that locks `rw` for writing (`"w"`) or reading (`"r"`), logs `name`, and unlocks a second
+--- later.
 local function user(rw, how, name, say)
   return co.spawn_with({ name = name }, function()
     if how == "w" then
@@ -98,8 +99,8 @@ describe("an rwmutex", function()
     assert.same({ "reader at 0.0" }, lines)
   end)
 
-  for how, cancelled in pairs { w = "a writer", r = "a reader" } do
-    it(("goes on to the next when %s that it was handed to is cancelled before it runs"):format(cancelled), function()
+  for how, who in pairs { w = "a writer", r = "a reader" } do
+    it(("goes on to the next when %s that was let in is cancelled before it runs"):format(who), function()
       local lines, say = helpers.log()
       helpers.run(function()
         local rw = co.rwmutex()
@@ -201,8 +202,10 @@ end)
 describe("unlocking an rwmutex", function()
   it("that nobody holds is an error", function()
     local rw = co.rwmutex()
-    helpers.assert_contains("unlock of unlocked rwmutex", helpers.record_of(function() rw:unlock() end).message)
-    helpers.assert_contains("runlock of unlocked rwmutex", helpers.record_of(function() rw:runlock() end).message)
+    for _, method in ipairs { "unlock", "runlock" } do
+      local record = helpers.record_of(function() rw[method](rw) end)
+      helpers.assert_contains(": " .. method .. " of unlocked rwmutex", record.message)
+    end
   end)
 
   it("that another task writes under is an error that names it", function()

@@ -1,11 +1,12 @@
---- Every primitive under two thousand random schedules with cancellations and time-outs: what must hold always.
+--- Every primitive under two thousand random schedules with cancellations and time-outs: what must hold
+--- always.
 
 local co = require "coropanic"
 
 local SEEDS = 2000
 
---- Runs `body(random)` under each seed. `random(n)` is from 1 to n; `random()` is a time below 1, one of a few,
---- so that much happens at the same time.
+--- Runs `body(random)` under each seed. `random(n)` is from 1 to n; `random()` is a time below 1, one of a
+--- few, so that much happens at the same time.
 local function each_seed(body)
   for seed = 1, SEEDS do
     local state = seed

@@ -336,7 +336,7 @@ describe("the end of the run", function()
     assert.equal("cancelled", daemon:status())
   end)
 
-  it("gives up deferred calls that wait for each other for ever, and leaves nothing of them on the queue", function()
+  it("gives up deferred calls that wait for each other, and leaves nothing of them on the queue", function()
     local function insist(wait, ...)
       while true do
         pcall(wait, ...)

@@ -12,7 +12,7 @@ void *waitlist_new(lua_State *L, const waitlist_type *type) {
 }
 
 int waitlist_collect(lua_State *L) {
-  runtime *rt = lua_touserdata(L, lua_upvalueindex(1));
+  runtime *rt = runtime_of(L);
   waitlist *w = lua_touserdata(L, 1);
   if (w->type->close != NULL) w->type->close(rt, w);
   /* Only a task whose coroutine was closed can wait for what nobody refers to. */

@@ -19,6 +19,11 @@ local function assert_refused(parts, fn, ...)
   end
 end
 
+-- The integers that semaphores and waitgroups take.
+local FROM_0 = "integer from 0 to 2147483647 expected, "
+local FROM_1 = "integer from 1 to 2147483647 expected, "
+local ANY = "integer from -2147483647 to 2147483647 expected, "
+
 --- A call, as the user wrote it, and the whole message behind its place.
 local arguments = {
   { "co.run()", "bad argument #1 to 'run' (function expected, got no value)" },
@@ -45,6 +50,30 @@ local arguments = {
   { "co.trace.extract 'x'", "bad argument #1 to 'extract' (table of headers expected, got string)" },
   { "co.trace.inject(1)", "bad argument #1 to 'inject' (table of headers expected, got number)" },
   { "co.trace.continue(nil, noop)", "bad argument #1 to 'continue' (table of headers expected, got nil)" },
+  { "co.semaphore()", "bad argument #1 to 'semaphore' (permits: " .. FROM_0 .. "got no value)" },
+  { "co.semaphore '3'", "bad argument #1 to 'semaphore' (permits: " .. FROM_0 .. "got string)" },
+  { "co.semaphore(-1)", "bad argument #1 to 'semaphore' (permits: " .. FROM_0 .. "got -1)" },
+  { "co.semaphore(1.5)", "bad argument #1 to 'semaphore' (permits: " .. FROM_0 .. "got 1.5)" },
+  { "co.semaphore(2^31)", "bad argument #1 to 'semaphore' (permits: " .. FROM_0 .. "got 2147483648.0)" },
+  { "co.semaphore(1):acquire(0)", "bad argument #1 to 'acquire' (permits: " .. FROM_1 .. "got 0)" },
+  { "co.semaphore(1):acquire(2)", "bad argument #1 to 'acquire' (2 of 1 permits wanted)" },
+  { "co.semaphore(1):acquire(1, {})", "bad argument #2 to 'acquire' (number expected, got table)" },
+  { "co.semaphore(1):release {}", "bad argument #1 to 'release' (permits: " .. FROM_1 .. "got table)" },
+  { "co.semaphore(1):release()", "release of 1 permits, but 0 of 1 are taken" },
+  { "co.mutex():lock 'soon'", "bad argument #1 to 'lock' (number expected, got string)" },
+  { "co.mutex():guard(-1)", "bad argument #1 to 'guard' (seconds expected, got a negative number)" },
+  { "co.mutex():unlock()", "unlock of unlocked mutex" },
+  { "co.mutex().lock(co.event())", "calling 'lock' on bad self (mutex expected, got userdata)" },
+  { "co.rwmutex():rlock {}", "bad argument #1 to 'rlock' (number expected, got table)" },
+  { "co.rwmutex().rlock(co.mutex())", "calling 'rlock' on bad self (rwmutex expected, got userdata)" },
+  { "co.waitgroup():add 'one'", "bad argument #1 to 'add' (n: " .. ANY .. "got string)" },
+  { "co.waitgroup():spawn()", "bad argument #1 to 'spawn' (function expected, got no value)" },
+  { "co.waitgroup():wait(0/0)", "bad argument #1 to 'wait' (seconds expected, got NaN)" },
+  { "co.once()", "bad argument #1 to 'once' (function expected, got no value)" },
+  { "co.once(noop).call(noop)", "calling 'call' on bad self (once expected, got function)" },
+  { "co.event():wait 'x'", "bad argument #1 to 'wait' (number expected, got string)" },
+  { "co.event().set()", "calling 'set' on bad self (event expected, got no value)" },
+  { "co.task_local().get {}", "calling 'get' on bad self (task_local expected, got table)" },
   { "co.trace.continue({}, nil)", "bad argument #2 to 'continue' (function expected, got nil)" },
 }
 

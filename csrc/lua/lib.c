@@ -1,5 +1,7 @@
 #include "lua/lib.h"
 
+#include <string.h>
+
 #include "coropanic.h"
 #include "lua/lib_record.h"
 #include "lua/lib_trace.h"
@@ -9,14 +11,14 @@ void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions) {
   luaL_setfuncs(L, functions, 1);
 }
 
-void lib_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *metamethods,
-              const luaL_Reg *methods) {
+void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *methods,
+                  const luaL_Reg *metamethods) {
   luaL_newmetatable(L, type);
   lib_register(L, rt, metamethods);
   lua_newtable(L);
   lib_register(L, rt, methods);
   lua_setfield(L, -2, "__index");
-  lua_pushstring(L, type);
+  lua_pushstring(L, strchr(type, '.') + 1);
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
 }
@@ -33,6 +35,10 @@ int luaopen_coropanic_core(lua_State *L) {
   lib_scope_open(L, rt);
   lib_inspect_open(L, rt);
   lib_panic_open(L, rt);
+  lib_lock_open(L, rt);
+  lib_sync_open(L, rt);
+  lib_once_open(L, rt);
+  lib_local_open(L, rt);
   lua_pushvalue(L, -2);
   lua_pushcclosure(L, lib_trace_open, 1);
   lua_call(L, 0, 1);

@@ -20,15 +20,20 @@ void lib_scope_open(lua_State *L,
                     runtime *rt); /* lib_scope.c: scope, supervise, with_timeout, with */
 void lib_panic_open(lua_State *L, runtime *rt); /* lib_panic.c: func, defer, panic, recover, ... */
 
+void lib_lock_open(lua_State *L, runtime *rt);  /* lib_lock.c: mutex, rwmutex */
+void lib_sync_open(lua_State *L, runtime *rt);  /* lib_sync.c: semaphore, waitgroup, event */
+void lib_once_open(lua_State *L, runtime *rt);  /* lib_once.c: once */
+void lib_local_open(lua_State *L, runtime *rt); /* lib_local.c: task_local */
+
 /* Registers `functions` in the table on top of the stack with the module's upvalues.   [-0, +0, m]
  */
 void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions);
 
 /*
-** Makes the metatable `type` ("coropanic.channel") of userdata with these metamethods and methods,
-** closed to scripts.   [-0, +0, m]
+** Makes the metatable `type` ("coropanic.mutex") with these metamethods, methods in __index, and
+** itself hidden from scripts.   [-0, +0, m]
 */
-void lib_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *metamethods,
-              const luaL_Reg *methods);
+void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *methods,
+                  const luaL_Reg *metamethods);
 
 #endif

@@ -41,22 +41,24 @@ static int method_recv(lua_State *L) {
 }
 
 static int method_try_send(lua_State *L) {
-  const chan *c = check_own(L, "try_send");
+  runtime *rt = runtime_of(L);
+  chan *c = check_own(L, "try_send");
   lua_settop(L, 2);
-  bool sent = chan_can_send(c);
-  if (sent) chan_send_now(runtime_of(L), L, 1, 2);
+  bool sent = chan_can_send(rt, c);
+  if (sent) chan_send_now(rt, L, 1, 2);
   lua_pushboolean(L, sent);
   return 1;
 }
 
 static int method_try_recv(lua_State *L) {
-  const chan *c = check_self(L, "try_recv");
-  bool waits = !chan_can_receive(c);
+  runtime *rt = runtime_of(L);
+  chan *c = check_self(L, "try_recv");
+  bool waits = !chan_can_receive(rt, c);
   if (waits) {
     lua_pushnil(L);
     lua_pushboolean(L, 0);
   } else {
-    chan_receive_now(runtime_of(L), L, 1);
+    chan_receive_now(rt, L, 1);
     if (lua_toboolean(L, -1)) return 2;
   }
   lua_pushstring(L, waits ? "empty" : "closed");
@@ -115,6 +117,11 @@ static int chan_tostring(lua_State *L) {
   return 1;
 }
 
+static int chan_gc(lua_State *L) {
+  chan_collect(runtime_of(L), lua_touserdata(L, 1));
+  return 0;
+}
+
 static int chan_select(lua_State *L) { return select_run(runtime_of(L), L); }
 
 void lib_chan_open(lua_State *L, runtime *rt) {
@@ -126,7 +133,7 @@ void lib_chan_open(lua_State *L, runtime *rt) {
       {"iter", method_iter},         {NULL, NULL},
   };
   static const luaL_Reg metamethods[] = {
-      {"__len", chan_len}, {"__tostring", chan_tostring}, {NULL, NULL}};
+      {"__len", chan_len}, {"__tostring", chan_tostring}, {"__gc", chan_gc}, {NULL, NULL}};
   lib_register(L, rt, functions);
-  lib_type(L, rt, CHANNEL_TYPE, metamethods, methods);
+  lib_new_type(L, rt, CHANNEL_TYPE, methods, metamethods);
 }

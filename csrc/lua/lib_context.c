@@ -161,7 +161,7 @@ static int stop_after(lua_State *L) {
 
 static int method_after(lua_State *L) {
   check_self(L, "after");
-  if (!lua_isfunction(L, 2)) arg_check_function_at(L, 2, 1, "after");
+  if (!lua_isfunction(L, 2)) arg_check_method_function(L, 2, 1, "after");
   lua_settop(L, 2);
   context_after_add(runtime_of(L), L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -215,7 +215,7 @@ void lib_context_open(lua_State *L, runtime *rt) {
       {"__tostring", context_tostring}, {"__gc", context_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"ctx", context_current}, {NULL, NULL}};
   lib_register(L, rt, functions);
-  lib_type(L, rt, CONTEXT_TYPE, metamethods, methods);
+  lib_new_type(L, rt, CONTEXT_TYPE, methods, metamethods);
   context_after_open(rt, L);
   if (rt->background_ref == 0) context_open(rt, L);
   lua_newtable(L);

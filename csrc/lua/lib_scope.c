@@ -77,7 +77,7 @@ static region *check_open(lua_State *L, const char *method) {
 
 static int method_spawn(lua_State *L) {
   region *r = check_open(L, "spawn");
-  arg_check_function_at(L, 2, 1, "spawn");
+  arg_check_method_function(L, 2, 1, "spawn");
   task_spawn(runtime_of(L), L, lua_gettop(L) - 2, &(spawn_options){.scope = r});
   return 1;
 }
@@ -116,5 +116,5 @@ void lib_scope_open(lua_State *L, runtime *rt) {
   };
   static const luaL_Reg metamethods[] = {{"__tostring", scope_tostring}, {NULL, NULL}};
   lib_register(L, rt, functions);
-  lib_type(L, rt, REGION_TYPE, metamethods, methods);
+  lib_new_type(L, rt, REGION_TYPE, methods, metamethods);
 }

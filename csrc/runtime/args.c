@@ -1,6 +1,8 @@
 #include "runtime/args.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 int arg_error(lua_State *L, int arg, const char *function, const char *message) {
@@ -25,17 +27,33 @@ int arg_type_error(lua_State *L, int arg, const char *function, const char *expe
   return type_error_at(L, arg, arg, function, expected);
 }
 
-void arg_check_function(lua_State *L, int arg, const char *function) {
-  arg_check_function_at(L, arg, arg, function);
-}
-
-void arg_check_function_at(lua_State *L, int index, int arg, const char *function) {
+void arg_check_method_function(lua_State *L, int index, int arg, const char *function) {
   if (lua_isfunction(L, index)) return;
   if (luaL_getmetafield(L, index, "__call") != LUA_TNIL) {
     lua_pop(L, 1);
     return;
   }
   type_error_at(L, index, arg, function, "function");
+}
+
+void arg_check_function(lua_State *L, int arg, const char *function) {
+  arg_check_method_function(L, arg, arg, function);
+}
+
+lua_Integer arg_check_integer(lua_State *L, int index, int arg, const char *function,
+                              const char *what, lua_Integer low, lua_Integer high) {
+  bool is_number = lua_type(L, index) == LUA_TNUMBER;
+  int is_integer = 0;
+  lua_Integer value = is_number ? lua_tointegerx(L, index, &is_integer) : 0;
+  if (is_integer && value >= low && value <= high) return value;
+  /* Not on the stack, where it would be taken for an argument that is missing. */
+  char expected[64];
+  snprintf(expected, sizeof(expected), "%s: integer from %lld to %lld", what, (long long)low,
+           (long long)high);
+  if (!is_number) type_error_at(L, index, arg, function, expected);
+  const char *got = luaL_tolstring(L, index, NULL);
+  arg_error(L, arg, function, lua_pushfstring(L, "%s expected, got %s", expected, got));
+  return 0;
 }
 
 double arg_check_seconds(lua_State *L, int index, int arg, const char *function) {

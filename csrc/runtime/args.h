@@ -20,8 +20,15 @@ int arg_type_error(lua_State *L, int arg, const char *function, const char *expe
 /* The argument must be a function or something with __call. */
 void arg_check_function(lua_State *L, int arg, const char *function);
 
-/* The same for the argument `arg` at stack index `index`; for methods they differ. */
-void arg_check_function_at(lua_State *L, int index, int arg, const char *function);
+/* The same of a method, whose argument `arg` is at stack index `index`. */
+void arg_check_method_function(lua_State *L, int index, int arg, const char *function);
+
+/*
+** An integer from `low` to `high`, else raises that `what` should be one.   [-0, +0, e]
+**   what  its name in the manual: "permits"
+*/
+lua_Integer arg_check_integer(lua_State *L, int index, int arg, const char *function,
+                              const char *what, lua_Integer low, lua_Integer high);
 
 /* A time in seconds: a number, not negative, not NaN. */
 double arg_check_seconds(lua_State *L, int index, int arg, const char *function);

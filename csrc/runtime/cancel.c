@@ -83,6 +83,11 @@ bool cancel_is_due(const task *t) {
   return (t->cancel != CANCEL_NONE && shield == 0) || find_region(t, shield) != NULL;
 }
 
+bool cancel_will_raise(const task *t) {
+  const strand *s = t->live.strand;
+  return (s != NULL && strand_is_exiting(s)) || cancel_is_due(t);
+}
+
 void cancel_raise(runtime *rt, lua_State *L, task *t) {
   panic_check_exit(t->live.strand, L);
   if (!t->unwind) return;

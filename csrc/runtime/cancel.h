@@ -35,6 +35,9 @@ bool cancel_is_shielded(const struct task *t, uint32_t floor);
 /* Whether a request could be raised in the current task now: one that is not shielded. */
 bool cancel_is_due(const struct task *t);
 
+/* Whether cancel_raise would raise: because of such a request, or of the exit under way. */
+bool cancel_will_raise(const struct task *t);
+
 /*
 ** Raises what waits to be raised in the current task, whose code runs on L: the exit that unwinds
 ** its innermost frame, or else the outermost request that is not shielded.   [-0, +0, e]

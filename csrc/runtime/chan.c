@@ -85,18 +85,26 @@ static task *task_of(waiter *w) {
   return t;
 }
 
-static waiter *first_of(list *queue) { return container_of(queue->next, waiter, link); }
+/* Tasks whose coroutine somebody has closed are woken to end: they have no stack for a value. */
+waiter *chan_first(runtime *rt, list *queue) {
+  while (!list_empty(queue)) {
+    waiter *w = container_of(queue->next, waiter, link);
+    task *t = task_of(w);
+    if (lua_status(t->live.thread) == LUA_YIELD) return w;
+    task_wake(rt, t, WAKE_READY);
+  }
+  return NULL;
+}
 
 /* Gives the value on top of the stack to the first receiver that waits.   [-1, +0, -] */
-static void hand_over(runtime *rt, lua_State *L, chan *c) {
-  task *receiver = task_of(first_of(&c->receivers));
+static void hand_over(runtime *rt, lua_State *L, waiter *w) {
+  task *receiver = task_of(w);
   lua_xmove(L, receiver->live.top, 1); /* a C function is parked there, and has room */
   task_wake(rt, receiver, WAKE_READY);
 }
 
 /* Pushes the value of the first sender that waits, who goes on.   [-0, +1, -] */
-static void take_from_sender(runtime *rt, lua_State *L, chan *c) {
-  waiter *w = first_of(&c->senders);
+static void take_from_sender(runtime *rt, lua_State *L, waiter *w) {
   task *sender = task_of(w);
   int value = w->which == 0 ? 2 : container_of(w, select_case, waiter)->value;
   lua_pushvalue(sender->live.top, value);
@@ -112,9 +120,10 @@ int chan_raise_closed(runtime *rt, lua_State *L) {
 void chan_send_now(runtime *rt, lua_State *L, int index, int value) {
   chan *c = chan_test(L, index);
   if (c->closed) chan_raise_closed(rt, L);
-  if (!list_empty(&c->receivers)) {
+  waiter *receiver = chan_first(rt, &c->receivers);
+  if (receiver != NULL) {
     lua_pushvalue(L, value);
-    hand_over(rt, L, c);
+    hand_over(rt, L, receiver);
     return;
   }
   if (c->count == c->slots) grow(L, index, c);
@@ -124,15 +133,16 @@ void chan_send_now(runtime *rt, lua_State *L, int index, int value) {
 
 void chan_receive_now(runtime *rt, lua_State *L, int index) {
   chan *c = chan_test(L, index);
+  waiter *sender = chan_first(rt, &c->senders);
   bool received = true;
   if (c->count > 0) {
     take(L, index, c);
-    if (!list_empty(&c->senders)) {
-      take_from_sender(rt, L, c);
+    if (sender != NULL) {
+      take_from_sender(rt, L, sender);
       put(L, index, c);
     }
-  } else if (!list_empty(&c->senders)) {
-    take_from_sender(rt, L, c);
+  } else if (sender != NULL) {
+    take_from_sender(rt, L, sender);
   } else {
     received = false;
     lua_pushnil(L);
@@ -142,12 +152,20 @@ void chan_receive_now(runtime *rt, lua_State *L, int index) {
 
 void chan_close(runtime *rt, chan *c) {
   c->closed = true;
-  while (!list_empty(&c->receivers)) {
-    task *t = task_of(first_of(&c->receivers));
+  waiter *w;
+  while ((w = chan_first(rt, &c->receivers)) != NULL) {
+    task *t = task_of(w);
     lua_pushnil(t->live.top);
     task_wake(rt, t, WAKE_CLOSED);
   }
-  while (!list_empty(&c->senders)) task_wake(rt, task_of(first_of(&c->senders)), WAKE_CLOSED);
+  while ((w = chan_first(rt, &c->senders)) != NULL) task_wake(rt, task_of(w), WAKE_CLOSED);
+}
+
+void chan_collect(runtime *rt, chan *c) {
+  c->magic = NULL; /* other finalizers may still have it */
+  if (rt->closed) return;
+  chan_first(rt, &c->receivers);
+  chan_first(rt, &c->senders);
 }
 
 /* --- waiting --- */
@@ -174,7 +192,7 @@ static int after_send(lua_State *L, int status, lua_KContext runtime_address) {
 int chan_send(runtime *rt, lua_State *L) {
   chan *c = lua_touserdata(L, 1);
   task_raise_pending(rt, L);
-  if (!chan_can_send(c)) return wait_in(rt, L, &c->senders, WAIT_SEND, "send", after_send);
+  if (!chan_can_send(rt, c)) return wait_in(rt, L, &c->senders, WAIT_SEND, "send", after_send);
   chan_send_now(rt, L, 1, 2);
   return 0;
 }
@@ -194,7 +212,7 @@ static int after_receive(lua_State *L, int status, lua_KContext runtime_address)
 int chan_receive(runtime *rt, lua_State *L) {
   chan *c = lua_touserdata(L, 1);
   task_raise_pending(rt, L);
-  if (!chan_can_receive(c)) {
+  if (!chan_can_receive(rt, c)) {
     return wait_in(rt, L, &c->receivers, WAIT_RECEIVE, "recv", after_receive);
   }
   chan_receive_now(rt, L, 1);
@@ -222,7 +240,7 @@ static int after_next(lua_State *L, int status, lua_KContext runtime_address) {
 int chan_next(runtime *rt, lua_State *L) {
   chan *c = lua_touserdata(L, 1);
   task_raise_pending(rt, L);
-  if (!chan_can_receive(c)) {
+  if (!chan_can_receive(rt, c)) {
     return wait_in(rt, L, &c->receivers, WAIT_RECEIVE, "iter", after_next);
   }
   chan_receive_now(rt, L, 1);

@@ -46,15 +46,21 @@ chan *chan_new_owned(lua_State *L);
 /* The channel at `index`, or NULL when there is something else.   [-0, +0, -] */
 chan *chan_test(lua_State *L, int index);
 
+/* __gc: only tasks whose coroutine somebody has closed can still stand in its queues. [-0, +0, -] */
+void chan_collect(runtime *rt, chan *c);
+
 /* Closes it, if it is open: wakes everyone who waits.   [-0, +0, -] */
 void chan_close(runtime *rt, chan *c);
 
+/* The first task that waits in one of its queues, NULL if none. */
+waiter *chan_first(runtime *rt, list *queue);
+
 /* Whether the operation would not wait. */
-static inline bool chan_can_receive(const chan *c) {
-  return c->count > 0 || !list_empty(&c->senders) || c->closed;
+static inline bool chan_can_receive(runtime *rt, chan *c) {
+  return c->count > 0 || c->closed || chan_first(rt, &c->senders) != NULL;
 }
-static inline bool chan_can_send(const chan *c) {
-  return c->count < c->capacity || !list_empty(&c->receivers) || c->closed;
+static inline bool chan_can_send(runtime *rt, chan *c) {
+  return c->count < c->capacity || c->closed || chan_first(rt, &c->receivers) != NULL;
 }
 
 /*

@@ -1,6 +1,7 @@
 #include "runtime/deadlock.h"
 
 #include "runtime/membership.h"
+#include "runtime/mutex.h"
 #include "runtime/parked.h"
 #include "runtime/region.h"
 
@@ -22,6 +23,12 @@ static bool target_reaches(search *s, wait_kind kind, const void *target) {
   switch (kind) {
     case WAIT_JOIN:
     case WAIT_AWAIT: return reaches(s, target);
+    case WAIT_LOCK:
+    case WAIT_READ_LOCK:
+    case WAIT_WRITE_LOCK: {
+      const task *owner = mutex_owner(target);
+      return owner != NULL && !task_ended(owner) && reaches(s, owner);
+    }
     case WAIT_SCOPE: {
       const region *r = target;
       for (list *link = r->members.next; link != &r->members; link = link->next) {

@@ -3,10 +3,12 @@
 #include "runtime/driver.h"
 #include "runtime/task.h"
 
-int panic_raise(runtime *rt, lua_State *L) {
-  record_wrap_safe(rt, L, L, 1, RECORD_PANIC);
+int panic_raise_kind(runtime *rt, lua_State *L, record_kind kind) {
+  record_wrap_safe(rt, L, L, 1, kind);
   return lua_error(L);
 }
+
+int panic_raise(runtime *rt, lua_State *L) { return panic_raise_kind(rt, L, RECORD_PANIC); }
 
 int panic_exit(runtime *rt, lua_State *L, uint32_t floor) {
   strand *s = task_strand_of(rt, L);

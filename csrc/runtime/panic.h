@@ -13,6 +13,9 @@
 */
 int panic_raise(runtime *rt, lua_State *L);
 
+/* The same as a panic of another kind: RECORD_DEADLOCK.   [-1, +0, e] */
+int panic_raise_kind(runtime *rt, lua_State *L, record_kind kind);
+
 /*
 ** Raises the record on top of the stack as an unwinding that recover does not stop: runs the
 ** deferred calls of every frame from index `floor` on; 0: and ends the task.   [-1, +0, e]

@@ -69,8 +69,13 @@ void parked_push_where(lua_State *L, const task *t) {
   lua_pushliteral(L, "?");
 }
 
-/* Whether the parked task waits for an object that stands on its stack; see task_park. */
-static bool waits_for_object(const task *t) { return t->wait >= WAIT_SEND; }
+/*
+** Whether the parked task waits for an object that stands on its stack; see task_park. It does not
+** any more if somebody has closed the task's coroutine.
+*/
+static bool waits_for_object(const task *t) {
+  return t->wait >= WAIT_SEND && lua_status(t->live.top) == LUA_YIELD;
+}
 
 /* Pushes the value at `index` of the C function in which the task is parked.   [-0, +1, -] */
 static void push_from_frame(lua_State *L, const task *t, int index) {

@@ -88,9 +88,9 @@ static select_case case_at(lua_State *L, uint32_t number, int *copies) {
   return (select_case){.chan = chan_test(L, value + 1), .value = value};
 }
 
-static bool is_ready(const select_case *s) {
+static bool is_ready(runtime *rt, const select_case *s) {
   if (s->chan == NULL) return false;
-  return s->value != 0 ? chan_can_send(s->chan) : chan_can_receive(s->chan);
+  return s->value != 0 ? chan_can_send(rt, s->chan) : chan_can_receive(rt, s->chan);
 }
 
 /*
@@ -103,7 +103,7 @@ static uint32_t choose(runtime *rt, lua_State *L, uint32_t count, select_case *c
   int copies = case_index(count) + 1;
   for (uint32_t i = 1; i <= count; i++) {
     select_case candidate = case_at(L, i, &copies);
-    if (!is_ready(&candidate)) continue;
+    if (!is_ready(rt, &candidate)) continue;
     if (++ready > 1 && rng_below(&rt->order, ready) != 0) continue;
     number = i;
     *chosen = candidate;

@@ -10,6 +10,7 @@
 #include "runtime/region.h"
 #include "runtime/select.h"
 #include "runtime/unclaimed.h"
+#include "runtime/waitlist.h"
 
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
   if (t->name[0] != '\0') return t->name;
@@ -155,6 +156,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   lua_xmove(L, t->live.thread, arguments + 1);
   rt->live_count++;
   if (t->daemon) rt->daemon_count++;
+  if (options->on_end != NULL) task_on_end(t, options->on_end);
   rt->stats.spawned++;
   task_enqueue(rt, t);
   handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1);
@@ -163,23 +165,26 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
 
 /* --- parking and waking --- */
 
-/* Takes a task that waits, or was about to, out of every queue that it stands in. */
-static void leave_queues(runtime *rt, task *t) {
-  if (t->wait == WAIT_SELECT) {
-    select_leave(rt, t->waits_on);
-  } else {
-    list_remove(&t->waiter.link);
-  }
+/*
+** Takes a task that waits, or was about to, out of every queue that it stands in. Returns the
+** waitlist that it leaves, if it was one.
+*/
+static waitlist *leave_queues(runtime *rt, task *t) {
+  waitlist *left = waitlist_is_for(t->wait) ? t->waits_on : NULL;
+  if (t->wait == WAIT_SELECT) select_leave(rt, t->waits_on);
+  list_remove(&t->waiter.link);
   t->waits_on = NULL;
+  return left;
 }
 
 void task_wake(runtime *rt, task *t, wake_reason reason) {
   cp_assert(t->status == TASK_WAITING);
-  leave_queues(rt, t);
+  waitlist *left = leave_queues(rt, t);
   timer_heap_remove(&rt->timers, &t->timer);
   t->status = TASK_READY;
   t->wake = (uint8_t)reason;
   task_enqueue(rt, t);
+  if (left != NULL && reason != WAKE_READY) waitlist_serve(rt, left);
 }
 
 int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lua_KContext context,
@@ -213,8 +218,7 @@ task *task_check_wake(runtime *rt, lua_State *L) {
   if (t->wake == WAKE_DEADLOCK) {
     t->wake = WAKE_READY;
     lua_pushliteral(L, "all tasks are asleep - deadlock!");
-    record_wrap_safe(rt, L, L, 1, RECORD_DEADLOCK);
-    lua_error(L);
+    panic_raise_kind(rt, L, RECORD_DEADLOCK);
   }
   return t;
 }
@@ -331,6 +335,41 @@ static void wake_waiters(runtime *rt, task *t) {
   }
 }
 
+/* --- what happens at the end --- */
+
+void task_on_end(task *t, task_exit *exit) {
+  cp_assert(!task_ended(t) && exit->place == NULL);
+  exit->next = t->exits;
+  if (exit->next != NULL) exit->next->place = &exit->next;
+  exit->place = &t->exits;
+  t->exits = exit;
+}
+
+void task_exit_remove(task_exit *exit) {
+  if (exit->place == NULL) return;
+  *exit->place = exit->next;
+  if (exit->next != NULL) exit->next->place = exit->place;
+  exit->place = NULL;
+}
+
+static void run_exits(runtime *rt, lua_State *L, task *t) {
+  task_exit *exit;
+  while ((exit = t->exits) != NULL) {
+    task_exit_remove(exit);
+    exit->run(rt, L, exit);
+  }
+}
+
+/*
+** A task that is ended while it waits or is ready (given up, or its coroutine was closed by
+** somebody) leaves its queue as any other does.
+*/
+static void leave_unserved(runtime *rt, task *t) {
+  if (t->status == TASK_READY && !list_empty(&t->waiter.link)) rt->ready_count--;
+  waitlist *left = leave_queues(rt, t);
+  if (left != NULL) waitlist_serve(rt, left);
+}
+
 /* Takes the task out of everything that runs; what is left is its account. */
 static void retire(runtime *rt, lua_State *L, task *t) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
@@ -386,9 +425,10 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
   bool awaited = !list_empty(&t->live.waiters);
   region *scope = t->membership == NULL ? NULL : t->membership->scope;
   wake_waiters(rt, t);
-  list_remove(&t->waiter.link);
+  leave_unserved(rt, t);
   retire(rt, L, t);
   t->status = (uint8_t)status;
+  run_exits(rt, L, t);
   if (status != TASK_DONE) {
     record_test(L, -1)->task_status = (uint8_t)status;
     pass_on(rt, L, t, index, scope, awaited);
@@ -435,6 +475,7 @@ void task_close_all(runtime *rt, lua_State *L) {
       if (t->status == TASK_WAITING) leave_queues(rt, t);
       if (t->membership != NULL) mem_free(&rt->memory, t->membership, sizeof(membership));
       t->membership = NULL;
+      run_exits(rt, L, t);
     }
     lua_pop(L, 1);
   }

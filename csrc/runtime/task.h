@@ -58,7 +58,8 @@ typedef enum wake_reason {
   WAKE_TIMEOUT,
   WAKE_CANCELLED,
   WAKE_DEADLOCK,
-  WAKE_CLOSED /* the channel that it sends on was closed */
+  WAKE_CLOSED,   /* the channel that it sends on was closed */
+  WAKE_ABANDONED /* who held the lock that it waits for has ended without unlocking it */
 } wake_reason;
 
 /*
@@ -69,6 +70,17 @@ typedef struct waiter {
   list link;
   uint32_t which; /* 0: embedded in its task; else the number of the select's case, from 1 */
 } waiter;
+
+/*
+** Something that has to happen when a task ends, however it ends: embedded in what is to be told
+** (a lock that the task holds, a member of a waitgroup), which may go before the task does.
+*/
+typedef struct task_exit {
+  struct task_exit *next;
+  struct task_exit **place; /* what points to this one; NULL: in no task's list */
+  /* Runs once, after it has left the list; must not raise. [-0, +0, -] */
+  void (*run)(runtime *rt, lua_State *L, struct task_exit *self);
+} task_exit;
 
 /* The task's user values. */
 enum {
@@ -95,11 +107,15 @@ typedef struct task {
   trace_context context; /* its trace is NULL once ended */
   uint64_t id;           /* from 1, never reused */
   const site *site;      /* where it was spawned */
-  void *waits_on;        /* while WAITING: the task, mutex, ... of `wait`; NULL: there is none */
+  void *waits_on;        /* while WAITING: the task, waitlist, ... of `wait`; NULL: there is none */
   struct membership *membership; /* of a context, of scopes; NULL: of none */
+  task_exit *exits;              /* what happens at its end, the newest first */
   timer timer;
-  int slot;             /* in runtime.tasks and runtime.threads */
-  int results;          /* DONE: how many */
+  int slot; /* in runtime.tasks and runtime.threads */
+  union {
+    int results; /* DONE: how many */
+    int permits; /* waits for a semaphore: how many it wants */
+  };
   uint32_t generation;  /* ancestors, kept or not */
   uint32_t wait_serial; /* counts parks, so that a late wake-up finds nobody */
   uint8_t status;       /* task_status */
@@ -151,6 +167,7 @@ typedef struct spawn_options {
   int context;                /* stack index; 0: the spawner's */
   struct region *scope;       /* NULL: the innermost one of the spawner, see task_spawn */
   const trace_context *trace; /* the place in a trace that it goes on from; NULL: the spawner's */
+  task_exit *on_end;          /* NULL, or what is to happen at its end */
 } spawn_options;
 
 /*
@@ -168,6 +185,12 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
 ** Wakes whoever waits for it; passes on what nobody waits for. Never raises.
 */
 void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values);
+
+/* Lets `exit`, whose `run` is set and which is in no list, happen when the live task ends. */
+void task_on_end(task *t, task_exit *exit);
+
+/* Takes `exit` out of the list that it is in; harmless when it is in none. */
+void task_exit_remove(task_exit *exit);
 
 /* Pushes the record of the task at `index`, which did not end well.   [-0, +1, -] */
 void task_push_record(lua_State *L, int index);

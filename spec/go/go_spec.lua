@@ -34,6 +34,8 @@ local scenarios = {
   ["31-ctx-tree"] = "a context ends its children, and not its parent",
   ["32-ctx-deadline"] = "the child of a context past its deadline has ended",
   ["33-ctx-done-nil"] = "the background never ends",
+  ["29-waitgroup-negative"] = "more done than was added is a panic",
+  ["30-once-panic"] = "a once whose function panicked has run",
 }
 
 --- Splits an expected file: stdout, then the first lines of stderr, then the exit status.

@@ -147,6 +147,28 @@ static const program programs[] = {
      "  local c = coroutine.create(function() co.call(function() deferred(co) coroutine.yield() "
      "end) end)\n"
      "  coroutine.resume(c) coroutine.close(c) end"},
+    {"locks, waits for locks and guards",
+     "return function(co) co.run(function()\n"
+     "  local m, rw, s = co.mutex(), co.rwmutex(), co.semaphore(2)\n"
+     "  local function use() deferred(co)\n"
+     "    do local _ <close> = m:guard() co.sleep(1) end\n"
+     "    do local _ <close> = rw:guard(5) co.yield() end\n"
+     "    do local _ <close> = rw:rguard() co.yield() end\n"
+     "    s:acquire(2) co.defer(s.release, s, 2) co.yield() end\n"
+     "  local tasks = {} for i = 1, 3 do tasks[i] = co.spawn(use) end\n"
+     "  co.yield() tasks[2]:cancel() for i = 1, 3 do tasks[i]:await() end end) end"},
+    {"leaves a lock behind",
+     "return function(co) co.run(function() local m = co.mutex()\n"
+     "  local t = co.spawn(function() deferred(co) m:lock() co.yield() end)\n"
+     "  co.yield() local u = co.spawn(m.lock, m) u:join() t:join()\n"
+     "  return tostring(m), pcall(m.lock, m) end) end"},
+    {"waits for groups, events and onces",
+     "return function(co) co.run(function()\n"
+     "  local wg, e = co.waitgroup(), co.event()\n"
+     "  local o = co.once(function() deferred(co) co.yield() return 1, 2 end)\n"
+     "  local l = co.task_local(1)\n"
+     "  for i = 1, 3 do wg:spawn(function() deferred(co) l:set(i) e:wait(10) return o() end) end\n"
+     "  co.yield() e:set() wg:wait() return l:get(), co.dump() end) end"},
     {"leaves panics to the handler",
      "return function(co) co.run_with({unhandled = function(r) return r.message end}, function()\n"
      "  co.spawn(function() deferred(co) error('nobody joins') end) end) end"},

@@ -1,0 +1,261 @@
+/* co.mutex, co.rwmutex, and the guards that unlock them at the end of a block. */
+#include "lua/lib.h"
+#include "runtime/args.h"
+#include "runtime/deadlock.h"
+#include "runtime/mutex.h"
+#include "runtime/rwmutex.h"
+
+/*
+** A guard: what `local _ <close> = m:guard()` holds. Its user value is the lock. While a function
+** that locks runs, a guard at index 2 is what it returns instead of a boolean.
+*/
+typedef struct guard {
+  uint8_t kind; /* wait_kind: WAIT_LOCK, WAIT_READ_LOCK, WAIT_WRITE_LOCK */
+  bool armed;   /* it has the lock, and has not yet unlocked it */
+} guard;
+
+#define GUARD_TYPE "coropanic.lock_guard"
+
+static void *check_mutex(lua_State *L, const char *method) {
+  return arg_check_self(L, MUTEX_TYPE, method);
+}
+
+static void *check_rwmutex(lua_State *L, const char *method) {
+  return arg_check_self(L, RWMUTEX_TYPE, method);
+}
+
+/* --- locking --- */
+
+/* Takes the lock at 1 if it is free; for the kinds of waiting see guard.kind.   [-0, +0, -] */
+static bool try_take(runtime *rt, lua_State *L, mutex *m, wait_kind kind) {
+  switch (kind) {
+    case WAIT_READ_LOCK: return rwmutex_try_read_lock(rt, (rwmutex *)m);
+    case WAIT_WRITE_LOCK: return rwmutex_try_lock(rt, L, (rwmutex *)m, 1);
+    default: return mutex_try_lock(rt, L, m, 1);
+  }
+}
+
+/* Returns whether the lock was taken: the guard or nil, or else a boolean.   [-0, +1, -] */
+static int push_outcome(lua_State *L, bool taken) {
+  guard *g = lua_touserdata(L, 2);
+  if (g == NULL) {
+    lua_pushboolean(L, taken);
+  } else if (taken) {
+    g->armed = true;
+    lua_settop(L, 2);
+  } else {
+    lua_pushnil(L);
+  }
+  return 1;
+}
+
+static int after_wait(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  runtime *rt = runtime_of(L);
+  mutex *m = lua_touserdata(L, 1);
+  bool taken = waitlist_woken(rt, L, &m->waitlist);
+  if (rt->current->wake == WAKE_ABANDONED) return mutex_raise_abandoned(rt, L, m);
+  if (taken && rt->current->wait != WAIT_READ_LOCK) mutex_accept(rt, L, m, 1);
+  return push_outcome(L, taken);
+}
+
+/* Takes the lock at 1, or waits for it; 2 is the time-out.   [-0, +1, e] */
+static int take(lua_State *L, mutex *m, wait_kind kind, const char *method, bool guarded) {
+  runtime *rt = runtime_of(L);
+  double seconds = arg_check_timeout(L, 2, 1, method);
+  waitlist_check(rt, L, method);
+  mutex_check_hope(rt, L, m);
+  lua_settop(L, 1);
+  if (guarded) {
+    guard *g = lua_newuserdatauv(L, sizeof(guard), 1);
+    *g = (guard){.kind = (uint8_t)kind};
+    luaL_setmetatable(L, GUARD_TYPE);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, 2, 1);
+  }
+  if (try_take(rt, L, m, kind)) return push_outcome(L, true);
+  if (seconds == 0) return push_outcome(L, false);
+  if (rt->current != NULL && seconds < 0) deadlock_check(rt, L, kind, m);
+  int64_t deadline = runtime_deadline(rt, seconds);
+  return waitlist_park(rt, L, &m->waitlist, kind, deadline, method, after_wait);
+}
+
+/* Takes the lock at 1 if that needs no waiting.   [-0, +1, e] */
+static int take_now(lua_State *L, mutex *m, wait_kind kind) {
+  runtime *rt = runtime_of(L);
+  if (mutex_is_abandoned(m)) return mutex_raise_abandoned(rt, L, m);
+  lua_pushboolean(L, try_take(rt, L, m, kind));
+  return 1;
+}
+
+/* --- mutex --- */
+
+static int lock_mutex(lua_State *L) {
+  waitlist_new(L, &mutex_type);
+  return 1;
+}
+
+static int mutex_method_lock(lua_State *L) {
+  return take(L, check_mutex(L, "lock"), WAIT_LOCK, "lock", false);
+}
+
+static int mutex_method_guard(lua_State *L) {
+  return take(L, check_mutex(L, "guard"), WAIT_LOCK, "guard", true);
+}
+
+static int mutex_method_try_lock(lua_State *L) {
+  return take_now(L, check_mutex(L, "try_lock"), WAIT_LOCK);
+}
+
+static int mutex_method_unlock(lua_State *L) {
+  mutex_unlock(runtime_of(L), L, check_mutex(L, "unlock"), 1);
+  return 0;
+}
+
+static int mutex_method_locked(lua_State *L) {
+  const mutex *m = check_mutex(L, "locked");
+  lua_pushboolean(L, m->locked);
+  return 1;
+}
+
+static int mutex_method_owner(lua_State *L) {
+  const mutex *m = check_mutex(L, "owner");
+  const task *owner = mutex_owner(m);
+  if (owner == NULL) {
+    lua_pushnil(L);
+  } else if (task_ended(owner)) {
+    lua_getiuservalue(L, 1, MUTEX_UV_OWNER);
+  } else {
+    task_push(runtime_of(L), L, owner);
+  }
+  return 1;
+}
+
+static int mutex_tostring(lua_State *L) {
+  mutex_push_text(L, check_mutex(L, "__tostring"));
+  return 1;
+}
+
+/* --- rwmutex --- */
+
+static int lock_rwmutex(lua_State *L) {
+  waitlist_new(L, &rwmutex_type);
+  return 1;
+}
+
+static int rwmutex_method_lock(lua_State *L) {
+  return take(L, check_rwmutex(L, "lock"), WAIT_WRITE_LOCK, "lock", false);
+}
+
+static int rwmutex_method_guard(lua_State *L) {
+  return take(L, check_rwmutex(L, "guard"), WAIT_WRITE_LOCK, "guard", true);
+}
+
+static int rwmutex_method_rlock(lua_State *L) {
+  return take(L, check_rwmutex(L, "rlock"), WAIT_READ_LOCK, "rlock", false);
+}
+
+static int rwmutex_method_rguard(lua_State *L) {
+  return take(L, check_rwmutex(L, "rguard"), WAIT_READ_LOCK, "rguard", true);
+}
+
+static int rwmutex_method_try_lock(lua_State *L) {
+  return take_now(L, check_rwmutex(L, "try_lock"), WAIT_WRITE_LOCK);
+}
+
+static int rwmutex_method_try_rlock(lua_State *L) {
+  return take_now(L, check_rwmutex(L, "try_rlock"), WAIT_READ_LOCK);
+}
+
+static int rwmutex_method_unlock(lua_State *L) {
+  rwmutex *rw = check_rwmutex(L, "unlock");
+  mutex_unlock(runtime_of(L), L, &rw->writer, 1);
+  return 0;
+}
+
+static int rwmutex_method_runlock(lua_State *L) {
+  rwmutex_read_unlock(runtime_of(L), L, check_rwmutex(L, "runlock"));
+  return 0;
+}
+
+static int rwmutex_tostring(lua_State *L) {
+  const rwmutex *rw = check_rwmutex(L, "__tostring");
+  if (rw->readers == 0) {
+    mutex_push_text(L, &rw->writer);
+  } else {
+    lua_pushfstring(L, "rwmutex (%d reader%s)", (int)rw->readers, rw->readers == 1 ? "" : "s");
+  }
+  return 1;
+}
+
+/* --- guards --- */
+
+static int guard_close(lua_State *L) {
+  guard *g = arg_check_self(L, GUARD_TYPE, "__close");
+  if (!g->armed) return 0;
+  g->armed = false;
+  lua_getiuservalue(L, 1, 1);
+  mutex *m = lua_touserdata(L, -1);
+  if (g->kind == WAIT_READ_LOCK) {
+    rwmutex_read_unlock(runtime_of(L), L, (rwmutex *)m);
+  } else {
+    mutex_unlock(runtime_of(L), L, m, -1);
+  }
+  return 0;
+}
+
+static int guard_tostring(lua_State *L) {
+  const guard *g = arg_check_self(L, GUARD_TYPE, "__tostring");
+  lua_getiuservalue(L, 1, 1);
+  lua_pushfstring(L, "%s of %s", g->armed ? "guard" : "closed guard", luaL_tolstring(L, -1, NULL));
+  return 1;
+}
+
+void lib_lock_open(lua_State *L, runtime *rt) {
+  static const luaL_Reg mutex_methods[] = {
+      {"lock", mutex_method_lock},
+      {"guard", mutex_method_guard},
+      {"try_lock", mutex_method_try_lock},
+      {"unlock", mutex_method_unlock},
+      {"locked", mutex_method_locked},
+      {"owner", mutex_method_owner},
+      {NULL, NULL},
+  };
+  static const luaL_Reg mutex_metamethods[] = {
+      {"__tostring", mutex_tostring},
+      {"__gc", waitlist_collect},
+      {NULL, NULL},
+  };
+  static const luaL_Reg rwmutex_methods[] = {
+      {"lock", rwmutex_method_lock},
+      {"guard", rwmutex_method_guard},
+      {"rlock", rwmutex_method_rlock},
+      {"rguard", rwmutex_method_rguard},
+      {"try_lock", rwmutex_method_try_lock},
+      {"try_rlock", rwmutex_method_try_rlock},
+      {"unlock", rwmutex_method_unlock},
+      {"runlock", rwmutex_method_runlock},
+      {NULL, NULL},
+  };
+  static const luaL_Reg rwmutex_metamethods[] = {
+      {"__tostring", rwmutex_tostring},
+      {"__gc", waitlist_collect},
+      {NULL, NULL},
+  };
+  static const luaL_Reg guard_methods[] = {{NULL, NULL}};
+  static const luaL_Reg guard_metamethods[] = {
+      {"__close", guard_close},
+      {"__tostring", guard_tostring},
+      {NULL, NULL},
+  };
+  static const luaL_Reg functions[] = {
+      {"mutex", lock_mutex},
+      {"rwmutex", lock_rwmutex},
+      {NULL, NULL},
+  };
+  lib_new_type(L, rt, MUTEX_TYPE, mutex_methods, mutex_metamethods);
+  lib_new_type(L, rt, RWMUTEX_TYPE, rwmutex_methods, rwmutex_metamethods);
+  lib_new_type(L, rt, GUARD_TYPE, guard_methods, guard_metamethods);
+  lib_register(L, rt, functions);
+}

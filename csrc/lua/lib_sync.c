@@ -1,0 +1,245 @@
+/* co.semaphore, co.waitgroup, co.event */
+#include "lua/lib.h"
+#include "runtime/args.h"
+#include "runtime/semaphore.h"
+#include "runtime/waitgroup.h"
+
+/* The continuation of waits that return whether what was waited for came. */
+static int after_wait(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  lua_pushboolean(L, waitlist_woken(runtime_of(L), L, lua_touserdata(L, 1)));
+  return 1;
+}
+
+/*
+** What every wait here does: true if `have` says that there is nothing to wait for, false if the
+** time-out is 0, else waits.   [-0, +1, e]
+*/
+static int wait_unless(lua_State *L, bool have, waitlist *w, wait_kind kind, double seconds,
+                       const char *method) {
+  runtime *rt = runtime_of(L);
+  if (have || seconds == 0) {
+    lua_pushboolean(L, have);
+    return 1;
+  }
+  lua_settop(L, 1);
+  return waitlist_park(rt, L, w, kind, runtime_deadline(rt, seconds), method, after_wait);
+}
+
+/* --- semaphore --- */
+
+static semaphore *check_semaphore(lua_State *L, const char *method) {
+  return arg_check_self(L, SEMAPHORE_TYPE, method);
+}
+
+static int sync_semaphore(lua_State *L) {
+  int total = (int)arg_check_integer(L, 1, 1, "semaphore", "permits", 0, INT32_MAX);
+  semaphore *s = waitlist_new(L, &semaphore_type);
+  s->total = s->free = total;
+  return 1;
+}
+
+/* The optional number of permits at 2.   [-0, +0, e] */
+static int check_permits(lua_State *L, const char *method) {
+  if (lua_isnoneornil(L, 2)) return 1;
+  return (int)arg_check_integer(L, 2, 1, method, "permits", 1, INT32_MAX);
+}
+
+/* The same, which the semaphore must have. */
+static int check_wanted(lua_State *L, const semaphore *s, const char *method) {
+  int permits = check_permits(L, method);
+  if (permits > s->total) {
+    arg_error(L, 1, method, lua_pushfstring(L, "%d of %d permits wanted", permits, s->total));
+  }
+  return permits;
+}
+
+static int semaphore_method_acquire(lua_State *L) {
+  semaphore *s = check_semaphore(L, "acquire");
+  int permits = check_wanted(L, s, "acquire");
+  double seconds = arg_check_timeout(L, 3, 2, "acquire");
+  runtime *rt = runtime_of(L);
+  waitlist_check(rt, L, "acquire");
+  bool have = semaphore_try_acquire(rt, s, permits);
+  if (rt->current != NULL) rt->current->permits = permits;
+  return wait_unless(L, have, &s->waitlist, WAIT_SEMAPHORE, seconds, "acquire");
+}
+
+static int semaphore_method_try_acquire(lua_State *L) {
+  semaphore *s = check_semaphore(L, "try_acquire");
+  int permits = check_wanted(L, s, "try_acquire");
+  lua_pushboolean(L, semaphore_try_acquire(runtime_of(L), s, permits));
+  return 1;
+}
+
+static int semaphore_method_release(lua_State *L) {
+  semaphore *s = check_semaphore(L, "release");
+  int permits = check_permits(L, "release");
+  if (permits > s->total - s->free) {
+    return luaL_error(L, "release of %d permits, but %d of %d are taken", permits,
+                      s->total - s->free, s->total);
+  }
+  semaphore_release(runtime_of(L), s, permits);
+  return 0;
+}
+
+static int semaphore_method_available(lua_State *L) {
+  lua_pushinteger(L, check_semaphore(L, "available")->free);
+  return 1;
+}
+
+static int semaphore_tostring(lua_State *L) {
+  const semaphore *s = check_semaphore(L, "__tostring");
+  lua_pushfstring(L, "semaphore (%d of %d free)", s->free, s->total);
+  return 1;
+}
+
+/* --- waitgroup --- */
+
+static waitgroup *check_waitgroup(lua_State *L, const char *method) {
+  return arg_check_self(L, WAITGROUP_TYPE, method);
+}
+
+static int sync_waitgroup(lua_State *L) {
+  waitgroup_new(L);
+  return 1;
+}
+
+static int waitgroup_method_add(lua_State *L) {
+  waitgroup *wg = check_waitgroup(L, "add");
+  lua_Integer delta = 1;
+  if (!lua_isnoneornil(L, 2)) {
+    delta = arg_check_integer(L, 2, 1, "add", "n", -WAITGROUP_MAX, WAITGROUP_MAX);
+  }
+  waitgroup_add(runtime_of(L), L, wg, delta);
+  return 0;
+}
+
+static int waitgroup_method_done(lua_State *L) {
+  waitgroup_add(runtime_of(L), L, check_waitgroup(L, "done"), -1);
+  return 0;
+}
+
+static int waitgroup_method_wait(lua_State *L) {
+  waitgroup *wg = check_waitgroup(L, "wait");
+  double seconds = arg_check_timeout(L, 2, 1, "wait");
+  waitlist_check(runtime_of(L), L, "wait");
+  return wait_unless(L, wg->count == 0, &wg->waitlist, WAIT_WAITGROUP, seconds, "wait");
+}
+
+static int waitgroup_method_spawn(lua_State *L) {
+  waitgroup *wg = check_waitgroup(L, "spawn");
+  arg_check_method_function(L, 2, 1, "spawn");
+  waitgroup_spawn(runtime_of(L), L, wg, lua_gettop(L) - 2);
+  return 1;
+}
+
+static int waitgroup_tostring(lua_State *L) {
+  const waitgroup *wg = check_waitgroup(L, "__tostring");
+  lua_pushfstring(L, "waitgroup (%I to wait for)", (LUAI_UACINT)wg->count);
+  return 1;
+}
+
+/* --- event --- */
+
+#define EVENT_TYPE "coropanic.event"
+
+/* Something that has happened, or not yet. */
+typedef struct event {
+  waitlist waitlist; /* empty while it is set */
+  bool set;
+} event;
+
+static const waitlist_type event_type = {
+    .name = "event",
+    .metatable = EVENT_TYPE,
+    .size = sizeof(event),
+};
+
+static event *check_event(lua_State *L, const char *method) {
+  return arg_check_self(L, EVENT_TYPE, method);
+}
+
+static int sync_event(lua_State *L) {
+  waitlist_new(L, &event_type);
+  return 1;
+}
+
+static int event_method_set(lua_State *L) {
+  event *e = check_event(L, "set");
+  e->set = true;
+  waitlist_wake_all(runtime_of(L), &e->waitlist, WAKE_READY);
+  return 0;
+}
+
+static int event_method_clear(lua_State *L) {
+  check_event(L, "clear")->set = false;
+  return 0;
+}
+
+static int event_method_is_set(lua_State *L) {
+  lua_pushboolean(L, check_event(L, "is_set")->set);
+  return 1;
+}
+
+static int event_method_wait(lua_State *L) {
+  event *e = check_event(L, "wait");
+  double seconds = arg_check_timeout(L, 2, 1, "wait");
+  waitlist_check(runtime_of(L), L, "wait");
+  return wait_unless(L, e->set, &e->waitlist, WAIT_EVENT, seconds, "wait");
+}
+
+static int event_tostring(lua_State *L) {
+  lua_pushstring(L, check_event(L, "__tostring")->set ? "event (set)" : "event (not set)");
+  return 1;
+}
+
+void lib_sync_open(lua_State *L, runtime *rt) {
+  static const luaL_Reg semaphore_methods[] = {
+      {"acquire", semaphore_method_acquire},
+      {"try_acquire", semaphore_method_try_acquire},
+      {"release", semaphore_method_release},
+      {"available", semaphore_method_available},
+      {NULL, NULL},
+  };
+  static const luaL_Reg semaphore_metamethods[] = {
+      {"__tostring", semaphore_tostring},
+      {"__gc", waitlist_collect},
+      {NULL, NULL},
+  };
+  static const luaL_Reg waitgroup_methods[] = {
+      {"add", waitgroup_method_add},
+      {"done", waitgroup_method_done},
+      {"wait", waitgroup_method_wait},
+      {"spawn", waitgroup_method_spawn},
+      {NULL, NULL},
+  };
+  static const luaL_Reg waitgroup_metamethods[] = {
+      {"__tostring", waitgroup_tostring},
+      {"__gc", waitlist_collect},
+      {NULL, NULL},
+  };
+  static const luaL_Reg event_methods[] = {
+      {"set", event_method_set},
+      {"clear", event_method_clear},
+      {"is_set", event_method_is_set},
+      {"wait", event_method_wait},
+      {NULL, NULL},
+  };
+  static const luaL_Reg event_metamethods[] = {
+      {"__tostring", event_tostring},
+      {"__gc", waitlist_collect},
+      {NULL, NULL},
+  };
+  static const luaL_Reg functions[] = {
+      {"semaphore", sync_semaphore},
+      {"waitgroup", sync_waitgroup},
+      {"event", sync_event},
+      {NULL, NULL},
+  };
+  lib_new_type(L, rt, SEMAPHORE_TYPE, semaphore_methods, semaphore_metamethods);
+  lib_new_type(L, rt, WAITGROUP_TYPE, waitgroup_methods, waitgroup_metamethods);
+  lib_new_type(L, rt, EVENT_TYPE, event_methods, event_metamethods);
+  lib_register(L, rt, functions);
+}

@@ -1,0 +1,59 @@
+#include "runtime/waitlist.h"
+
+#include <string.h>
+
+void *waitlist_new(lua_State *L, const waitlist_type *type) {
+  waitlist *w = lua_newuserdatauv(L, type->size, type->user_values);
+  memset(w, 0, type->size);
+  list_init(&w->tasks);
+  w->type = type;
+  luaL_setmetatable(L, type->metatable);
+  return w;
+}
+
+int waitlist_collect(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  waitlist *w = lua_touserdata(L, 1);
+  if (w->type->close != NULL) w->type->close(rt, w);
+  /* Only a task whose coroutine was closed can wait for what nobody refers to. */
+  if (!rt->closed) waitlist_wake_all(rt, w, WAKE_READY);
+  /* Another finalizer may still have the object; nothing may begin to refer to it any more. */
+  lua_pushnil(L);
+  lua_setmetatable(L, 1);
+  return 0;
+}
+
+static bool is_closed(const task *t) { return lua_status(t->live.thread) != LUA_YIELD; }
+
+task *waitlist_first(runtime *rt, waitlist *w) {
+  while (!list_empty(&w->tasks)) {
+    task *t = container_of(w->tasks.next, task, waiter.link);
+    if (!is_closed(t)) return t;
+    task_wake(rt, t, WAKE_READY);
+  }
+  return NULL;
+}
+
+void waitlist_wake_all(runtime *rt, waitlist *w, wake_reason reason) {
+  while (!list_empty(&w->tasks)) {
+    task_wake(rt, container_of(w->tasks.next, task, waiter.link), reason);
+  }
+}
+
+int waitlist_park(runtime *rt, lua_State *L, waitlist *w, wait_kind kind, int64_t deadline_ns,
+                  const char *name, lua_KFunction continuation) {
+  task *self = rt->current;
+  if (self == NULL) return task_refuse_suspension(rt, L, name);
+  list_append(&w->tasks, &self->waiter.link);
+  self->waits_on = w;
+  return task_park(rt, L, kind, deadline_ns, 0, continuation);
+}
+
+bool waitlist_woken(runtime *rt, lua_State *L, waitlist *w) {
+  const task *self = rt->current;
+  bool is_own = self != NULL && self->live.top == L;
+  if (is_own && self->wake == WAKE_READY && cancel_will_raise(self) && w->type->take_back != NULL) {
+    w->type->take_back(rt, w, self);
+  }
+  return task_check_wake(rt, L)->wake == WAKE_READY;
+}

@@ -1,0 +1,8 @@
+local co = require "coropanic"
+local P = require "go.println"
+
+co.run(function()
+  co.defer(function() P((co.recover())) end)
+  local wg = co.waitgroup()
+  wg:done()
+end)

@@ -41,12 +41,9 @@ static int method_recv(lua_State *L) {
 }
 
 static int method_try_send(lua_State *L) {
-  runtime *rt = runtime_of(L);
-  chan *c = check_own(L, "try_send");
+  check_own(L, "try_send");
   lua_settop(L, 2);
-  bool sent = chan_can_send(rt, c);
-  if (sent) chan_send_now(rt, L, 1, 2);
-  lua_pushboolean(L, sent);
+  lua_pushboolean(L, chan_send_now(runtime_of(L), L, 1, 2));
   return 1;
 }
 

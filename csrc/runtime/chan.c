@@ -37,11 +37,20 @@ chan *chan_new_owned(lua_State *L) {
 
 /* --- the buffer --- */
 
-/* Makes room for one more value, in order from slot 0.   [-0, +0, m] */
+/*
+** Makes the ring larger, with the values in order from slot 0. All its slots are in the table's array
+** part from the beginning, so that filling one never allocates.   [-0, +0, m]
+** A finalizer may run here and use the channel: what the caller knew of it may have changed.
+*/
 static void grow(lua_State *L, int index, chan *c) {
   lua_Integer slots = c->slots == 0 ? FIRST_SLOTS : c->slots * 2;
-  if (slots > c->capacity || slots < 0) slots = c->capacity;
-  lua_createtable(L, slots > INT32_MAX ? INT32_MAX : (int)slots, 0);
+  if (slots > c->capacity) slots = c->capacity;
+  if (slots > INT32_MAX) luaL_error(L, "not enough memory");
+  lua_createtable(L, (int)slots, 0);
+  if (slots <= c->slots) {
+    lua_pop(L, 1);
+    return;
+  }
   if (c->count > 0) {
     lua_getiuservalue(L, index, CHAN_UV_BUFFER);
     for (lua_Integer i = 0; i < c->count; i++) {
@@ -117,18 +126,24 @@ int chan_raise_closed(runtime *rt, lua_State *L) {
   return panic_raise(rt, L);
 }
 
-void chan_send_now(runtime *rt, lua_State *L, int index, int value) {
+bool chan_send_now(runtime *rt, lua_State *L, int index, int value) {
   chan *c = chan_test(L, index);
-  if (c->closed) chan_raise_closed(rt, L);
-  waiter *receiver = chan_first(rt, &c->receivers);
-  if (receiver != NULL) {
-    lua_pushvalue(L, value);
-    hand_over(rt, L, receiver);
-    return;
+  for (;;) {
+    if (c->closed) chan_raise_closed(rt, L);
+    waiter *receiver = chan_first(rt, &c->receivers);
+    if (receiver != NULL) {
+      lua_pushvalue(L, value);
+      hand_over(rt, L, receiver);
+      return true;
+    }
+    if (c->count == c->capacity) return false;
+    if (c->count < c->slots) {
+      lua_pushvalue(L, value);
+      put(L, index, c);
+      return true;
+    }
+    grow(L, index, c);
   }
-  if (c->count == c->slots) grow(L, index, c);
-  lua_pushvalue(L, value);
-  put(L, index, c);
 }
 
 void chan_receive_now(runtime *rt, lua_State *L, int index) {
@@ -162,10 +177,11 @@ void chan_close(runtime *rt, chan *c) {
 }
 
 void chan_collect(runtime *rt, chan *c) {
-  c->magic = NULL; /* other finalizers may still have it */
-  if (rt->closed) return;
-  chan_first(rt, &c->receivers);
-  chan_first(rt, &c->senders);
+  list *queues[] = {&c->receivers, &c->senders};
+  for (int i = 0; i < 2; i++) {
+    if (!rt->closed) chan_first(rt, queues[i]);
+    while (list_take_first(queues[i]) != NULL) continue;
+  }
 }
 
 /* --- waiting --- */
@@ -192,9 +208,8 @@ static int after_send(lua_State *L, int status, lua_KContext runtime_address) {
 int chan_send(runtime *rt, lua_State *L) {
   chan *c = lua_touserdata(L, 1);
   task_raise_pending(rt, L);
-  if (!chan_can_send(rt, c)) return wait_in(rt, L, &c->senders, WAIT_SEND, "send", after_send);
-  chan_send_now(rt, L, 1, 2);
-  return 0;
+  if (chan_send_now(rt, L, 1, 2)) return 0;
+  return wait_in(rt, L, &c->senders, WAIT_SEND, "send", after_send);
 }
 
 static int after_receive(lua_State *L, int status, lua_KContext runtime_address) {

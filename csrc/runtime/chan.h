@@ -46,7 +46,10 @@ chan *chan_new_owned(lua_State *L);
 /* The channel at `index`, or NULL when there is something else.   [-0, +0, -] */
 chan *chan_test(lua_State *L, int index);
 
-/* __gc: only tasks whose coroutine somebody has closed can still stand in its queues. [-0, +0, -] */
+/*
+** __gc: while the universe is open, only tasks whose coroutine somebody has closed can still stand in
+** its queues.   [-0, +0, -]
+*/
 void chan_collect(runtime *rt, chan *c);
 
 /* Closes it, if it is open: wakes everyone who waits.   [-0, +0, -] */
@@ -64,10 +67,10 @@ static inline bool chan_can_send(runtime *rt, chan *c) {
 }
 
 /*
-** Sends the value at `value` through the channel at `index`, which can_send; a closed one panics.
-** [-0, +0, e]
+** Sends the value at `value` through the channel at `index`; a closed one panics.   [-0, +0, e]
+** False: it would have to wait.
 */
-void chan_send_now(runtime *rt, lua_State *L, int index, int value);
+bool chan_send_now(runtime *rt, lua_State *L, int index, int value);
 
 /*
 ** Pushes what the channel at `index`, which can_receive, gives: a value and true, or nil and false

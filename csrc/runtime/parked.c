@@ -70,11 +70,12 @@ void parked_push_where(lua_State *L, const task *t) {
 }
 
 /*
-** Whether the parked task waits for an object that stands on its stack; see task_park. It does not
-** any more if somebody has closed the task's coroutine.
+** Whether the task waits for an object that stands on its stack, or is about to; see task_park. It
+** does not any more if somebody has closed the task's coroutine.
 */
 static bool waits_for_object(const task *t) {
-  return t->wait >= WAIT_SEND && lua_status(t->live.top) == LUA_YIELD;
+  if (t->wait < WAIT_SEND) return false;
+  return t->status == TASK_RUNNING || lua_status(t->live.top) == LUA_YIELD;
 }
 
 /* Pushes the value at `index` of the C function in which the task is parked.   [-0, +1, -] */

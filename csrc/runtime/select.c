@@ -71,6 +71,7 @@ static void check_cases(lua_State *L, uint32_t count) {
     lua_rawgeti(L, index, 2);
     lua_rawgeti(L, index, 1);
     const chan *c = chan_test(L, -1);
+    if (lua_isnil(L, -1)) continue;
     if (c == NULL) {
       arg_type_error(L, index, "select", expected);
       compat_unreachable();
@@ -111,10 +112,13 @@ static uint32_t choose(runtime *rt, lua_State *L, uint32_t count, select_case *c
   return number;
 }
 
-/* Does what the chosen case says. */
+/*
+** Does what the chosen case says. Returns the number of results; 0: it was not ready any more, as a
+** finalizer that ran meanwhile has used the channel.
+*/
 static int finish(runtime *rt, lua_State *L, uint32_t number, const select_case *chosen) {
   if (chosen->value != 0) {
-    chan_send_now(rt, L, chosen->value + 1, chosen->value);
+    if (!chan_send_now(rt, L, chosen->value + 1, chosen->value)) return 0;
     lua_pushinteger(L, number);
     return 1;
   }
@@ -170,8 +174,11 @@ int select_run(runtime *rt, lua_State *L) {
   check_cases(L, count);
   task_raise_pending(rt, L);
   select_case chosen = {0};
-  uint32_t number = choose(rt, L, count, &chosen);
-  if (number != 0) return finish(rt, L, number, &chosen);
+  uint32_t number;
+  while ((number = choose(rt, L, count, &chosen)) != 0) {
+    int results = finish(rt, L, number, &chosen);
+    if (results != 0) return results;
+  }
   if (seconds == 0) {
     lua_pushinteger(L, 0);
     return 1;

@@ -283,8 +283,8 @@ int task_refuse_suspension(const runtime *rt, lua_State *L, const char *name) {
   push_obstacle(rt, L);
   return luaL_error(L,
                     "'%s' can not suspend here: the C function '%s' is in the way; "
-                    "call co.%s before or after it",
-                    name, lua_tostring(L, -1), name);
+                    "do this before or after it",
+                    name, lua_tostring(L, -1));
 }
 
 int task_after_wait(lua_State *L, int status, lua_KContext runtime_address) {
@@ -472,7 +472,9 @@ void task_close_all(runtime *rt, lua_State *L) {
       t->live.strand = NULL;
       trace_release(rt, t->context.trace);
       t->context.trace = NULL;
-      if (t->status == TASK_WAITING) leave_queues(rt, t);
+      /* Finalizers that run later may still use what it waits for. */
+      leave_queues(rt, t);
+      timer_heap_remove(&rt->timers, &t->timer);
       if (t->membership != NULL) mem_free(&rt->memory, t->membership, sizeof(membership));
       t->membership = NULL;
       run_exits(rt, L, t);
@@ -480,4 +482,5 @@ void task_close_all(runtime *rt, lua_State *L) {
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
+  rt->ready_count = 0;
 }

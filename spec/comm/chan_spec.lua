@@ -1,346 +1,774 @@
+--- Channels: values from task to task.
+
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 
---- Runs under the virtual clock.
-local function run(fn)
-  return co.run_with({ clock = "virtual" }, fn)
+local run = helpers.run
+
+--- Runs every other task until all of them wait.
+local function settle()
+  co.sleep(0.001)
 end
 
-describe("an unbuffered channel", function()
-  it("hands each value to a receiver, in order", function()
-    local got = {}
+--- A task that receives once, and waits.
+local function receiver(ch)
+  local task = co.spawn(function() return ch:recv() end)
+  settle()
+  return task
+end
+
+--- A task that sends once, and waits.
+local function sender(ch, value)
+  local task = co.spawn(function() ch:send(value) end)
+  settle()
+  return task
+end
+
+describe("a channel without a buffer", function()
+  it("hands a value to the receiver that waits", function()
     run(function()
       local ch = co.chan()
-      co.spawn(function()
-        for i = 1, 3 do
-          ch:send(i)
-        end
-        ch:close()
-      end)
-      for v in ch:iter() do
-        table.insert(got, v)
-      end
+      local task = receiver(ch)
+      ch:send "v"
+      assert.same({ true, "v", true }, { task:join() })
     end)
-    assert.same({ 1, 2, 3 }, got)
   end)
 
-  it("lets the sender wait until a receiver has come", function()
-    local order = {}
+  it("takes the value of the sender that waits", function()
     run(function()
       local ch = co.chan()
+      local task = sender(ch, "v")
+      assert.equal("waiting", task:status())
+      assert.same({ "v", true }, { ch:recv() })
+      assert.is_true(task:join())
+    end)
+  end)
+
+  it("lets a sender go on only when its value was taken", function()
+    run(function()
+      local lines, say = helpers.log()
+      local ch = co.chan()
       co.spawn(function()
-        ch:send "value"
-        table.insert(order, "sent")
+        ch:send(1)
+        say "sent"
       end)
-      co.sleep(1)
-      table.insert(order, "receiving")
+      settle()
+      say "receiving"
       ch:recv()
-      co.yield()
-    end)
-    assert.same({ "receiving", "sent" }, order)
-  end)
-
-  it("carries nil", function()
-    run(function()
-      local ch = co.chan()
-      co.spawn(ch.send, ch, nil)
-      assert.same({ n = 2, nil, true }, table.pack(ch:recv()))
+      settle()
+      assert.same({ "receiving", "sent" }, lines)
     end)
   end)
 
-  it("carries nil to a receiver that waits", function()
-    run(function()
-      local ch = co.chan()
-      local receiver = co.spawn(ch.recv, ch)
-      co.yield()
-      ch:send(nil)
-      assert.same({ n = 3, true, nil, true }, table.pack(receiver:join()))
-    end)
-  end)
-
-  it("serves receivers in the order in which they came", function()
-    local served = {}
-    run(function()
-      local ch = co.chan()
-      for i = 1, 3 do
-        co.spawn(function()
-          table.insert(served, i .. ch:recv())
-        end)
-      end
-      co.yield()
-      for _, v in ipairs { "a", "b", "c" } do
-        ch:send(v)
-      end
-    end)
-    assert.same({ "1a", "2b", "3c" }, served)
-  end)
-
-  it("serves senders in the order in which they came", function()
-    local got = {}
-    run(function()
-      local ch = co.chan()
-      for i = 1, 3 do
-        co.spawn(ch.send, ch, i)
-      end
-      co.yield()
-      for _ = 1, 3 do
-        table.insert(got, (ch:recv()))
-      end
-    end)
-    assert.same({ 1, 2, 3 }, got)
-  end)
-
-  it("can be a value of its own kind", function()
-    run(function()
-      local ch = co.chan()
-      co.spawn(ch.send, ch, ch)
-      assert.equal(ch, (ch:recv()))
-    end)
+  it("is what co.chan(0) and co.chan(nil) make too", function()
+    for _, ch in ipairs { co.chan(), co.chan(0), co.chan(nil) } do
+      assert.equal(0, ch:capacity())
+      assert.is_false(ch:try_send(1))
+    end
   end)
 end)
 
-describe("a buffered channel", function()
-  it("takes as many values as its capacity without a receiver", function()
+describe("a channel with a buffer", function()
+  it("takes as many values as its capacity without waiting", function()
+    local ch = co.chan(3)
+    for i = 1, 3 do
+      ch:send(i)
+    end
+    assert.equal(3, #ch)
+    assert.equal(3, ch:capacity())
+    assert.is_false(ch:try_send(4))
+  end)
+
+  it("lets a sender wait when it is full", function()
     run(function()
-      local ch = co.chan(2)
-      assert.is_true(ch:try_send "a")
-      assert.is_true(ch:try_send "b")
-      assert.is_false(ch:try_send "c")
-      assert.equal(2, #ch)
-      assert.equal(2, ch:capacity())
+      local ch = co.chan(1)
+      ch:send(1)
+      local task = sender(ch, 2)
+      assert.equal("waiting", task:status())
+      ch:recv()
+      assert.is_true(task:join())
     end)
   end)
 
-  it("keeps the order when a waiting sender's value moves into the buffer", function()
-    local got = {}
+  it("keeps the order when a waiting sender's value takes the place of a received one", function()
     run(function()
       local ch = co.chan(2)
       ch:send(1)
       ch:send(2)
-      co.spawn(function()
-        ch:send(3)
-        ch:send(4)
-      end)
-      co.yield()
-      for _ = 1, 4 do
-        table.insert(got, (ch:recv()))
+      sender(ch, 3)
+      sender(ch, 4)
+      local received = {}
+      for i = 1, 4 do
+        received[i] = ch:recv()
       end
+      assert.same({ 1, 2, 3, 4 }, received)
+      assert.equal(0, #ch)
     end)
-    assert.same({ 1, 2, 3, 4 }, got)
   end)
 
-  it("keeps the order while its ring grows around its end", function()
-    local ch = co.chan(100)
-    local sent, received = 0, 0
-    for round = 1, 60 do
-      for _ = 1, round % 5 + 1 do
-        sent = sent + 1
-        assert.is_true(ch:try_send(sent))
-      end
-      for _ = 1, 2 do
-        local v, ok = ch:try_recv()
-        if ok then
-          received = received + 1
-          assert.equal(received, v)
+  it("hands a value to a receiver that waits, and not to the buffer", function()
+    run(function()
+      local ch = co.chan(5)
+      local task = receiver(ch)
+      ch:send "v"
+      assert.equal(0, #ch)
+      assert.same({ true, "v", true }, { task:join() })
+    end)
+  end)
+
+  for _, capacity in ipairs { 1, 2, 3, 4, 5, 7, 8, 9, 100 } do
+    it(("of %d keeps the order while it fills, drains and wraps"):format(capacity), function()
+      local ch = co.chan(capacity)
+      local sent, received = 0, 0
+      for round = 1, 4 * capacity do
+        for _ = 1, round % capacity + 1 do
+          if ch:try_send(sent + 1) then
+            sent = sent + 1
+          else
+            assert.equal(capacity, #ch)
+          end
+        end
+        assert.equal(sent - received, #ch)
+        for _ = 1, (round * 7) % capacity do
+          local value, ok = ch:try_recv()
+          if ok then
+            received = received + 1
+            assert.equal(received, value)
+          end
         end
       end
-    end
-    assert.equal(sent - received, #ch)
-  end)
+      while #ch > 0 do
+        received = received + 1
+        assert.equal(received, (ch:recv()))
+      end
+      assert.equal(sent, received)
+    end)
+  end
 
-  it("of a huge capacity takes no memory for it", function()
+  it("uses memory for what is in it, not for its capacity", function()
+    collectgarbage()
     local before = collectgarbage "count"
     local ch = co.chan(math.maxinteger)
-    ch:try_send(1)
-    assert.is_true(collectgarbage "count" - before < 100)
-    assert.equal(1, #ch)
+    for i = 1, 100 do
+      ch:send(i)
+    end
+    assert.is_true(collectgarbage "count" - before < 64)
+    assert.equal(math.maxinteger, ch:capacity())
   end)
 
-  it("buffers nil", function()
-    local ch = co.chan(2)
-    ch:try_send(nil)
-    ch:try_send(2)
-    assert.same({ n = 2, nil, true }, table.pack(ch:try_recv()))
-    assert.same({ n = 2, 2, true }, table.pack(ch:try_recv()))
-  end)
-
-  it("does not hold what was received", function()
-    local ch = co.chan(1)
+  it("does not hold a value that was received", function()
+    local ch = co.chan(4)
     local weak = setmetatable({}, { __mode = "v" })
-    weak[1] = {}
-    ch:try_send(weak[1])
-    ch:try_recv()
+    for i = 1, 4 do
+      weak[i] = {}
+      ch:send(weak[i])
+    end
+    for _ = 1, 3 do
+      ch:recv()
+    end
     collectgarbage()
     collectgarbage()
-    assert.is_nil(weak[1])
+    assert.same({ nil, nil, nil, {} }, weak)
   end)
 
-  it("works outside tasks when it need not wait", function()
-    local ch = co.chan(1)
-    ch:send "a"
-    assert.equal("a", (ch:recv()))
-    helpers.assert_error("'recv' outside a task: start one with co.run or co.spawn", ch.recv, ch)
-    ch:send "b"
-    helpers.assert_error("'send' outside a task: start one with co.run or co.spawn", ch.send, ch, "c")
-    assert.equal(1, #ch)
+  it("may be used by a finalizer that runs while it grows", function()
+    local ch = co.chan(1000)
+    local mode = collectgarbage("incremental", 1, 1000)
+    local mine = 0
+    for i = 1, 500 do
+      setmetatable({}, { __gc = function() ch:try_send "finalizer" end })
+      if ch:try_send(i) then
+        mine = mine + 1
+      end
+    end
+    collectgarbage("incremental", 200, 100)
+    collectgarbage(mode)
+    local expected = 0
+    while #ch > 0 do
+      local value = ch:recv()
+      if value ~= "finalizer" then
+        expected = expected + 1
+        assert.equal(expected, value)
+      end
+    end
+    assert.equal(mine, expected)
   end)
 end)
 
-describe("closing a channel", function()
-  it("lets what is buffered be received first", function()
-    local ch = co.chan(2)
-    ch:send "a"
-    ch:close()
-    assert.same({ n = 2, "a", true }, table.pack(ch:recv()))
-    assert.same({ n = 2, nil, false }, table.pack(ch:recv()))
-    assert.same({ n = 3, nil, false, "closed" }, table.pack(ch:try_recv()))
+describe("any value", function()
+  local values = { n = 7, true, false, nil, 0 / 0, "text", print, {} }
+
+  local function assert_travels(ch)
+    for i = 1, values.n do
+      local value, ok = ch:recv()
+      assert.is_true(ok)
+      assert.is_true(rawequal(values[i], value) or value ~= value)
+    end
+  end
+
+  it("travels through a buffer, nil too", function()
+    local ch = co.chan(10)
+    for i = 1, values.n do
+      ch:send(values[i])
+    end
+    assert.equal(values.n, #ch)
+    assert_travels(ch)
   end)
 
-  it("wakes all who receive", function()
-    run(function()
-      local ch = co.chan()
-      local a, b = co.spawn(ch.recv, ch), co.spawn(ch.recv, ch)
-      co.yield()
-      ch:close()
-      assert.same({ n = 3, true, nil, false }, table.pack(a:join()))
-      assert.same({ n = 3, true, nil, false }, table.pack(b:join()))
-    end)
-  end)
-
-  it("makes those who wait to send panic", function()
-    run(function()
-      local ch = co.chan()
-      local sender = co.spawn(ch.send, ch, 1)
-      co.yield()
-      ch:close()
-      local ok, record = sender:join()
-      assert.is_false(ok)
-      assert.equal("send on closed channel", record.value)
-      assert.equal("panic", record.kind)
-    end)
-  end)
-
-  it("makes later sends panic", function()
-    local ch = co.chan(1)
-    ch:close()
-    local _, record = co.pcall(ch.send, ch, 1)
-    assert.equal("send on closed channel", record.value)
-    _, record = co.pcall(ch.try_send, ch, 1)
-    assert.equal("send on closed channel", record.value)
-  end)
-
-  it("twice panics", function()
-    local ch = co.chan()
-    ch:close()
-    local _, record = co.pcall(ch.close, ch)
-    assert.equal("close of closed channel", record.value)
-  end)
-
-  it("ends iter", function()
-    local got = {}
+  it("travels from sender to receiver, nil too", function()
     run(function()
       local ch = co.chan()
       co.spawn(function()
-        ch:send "only"
-        co.sleep(1)
-        ch:close()
+        for i = 1, values.n do
+          ch:send(values[i])
+        end
       end)
-      for v in ch:iter() do
-        table.insert(got, v)
-      end
+      assert_travels(ch)
     end)
-    assert.same({ "only" }, got)
   end)
-end)
 
-describe("iter", function()
-  it("raises at a nil, which would end the loop", function()
+  it("is the value that is sent without one: nil", function()
     local ch = co.chan(1)
-    ch:send(nil)
-    local _, record = co.pcall(function()
-      for _ in ch:iter() do
-        error "not reached"
-      end
+    ch:send()
+    assert.same({ nil, true }, { ch:recv() })
+  end)
+
+  it("may be a channel", function()
+    run(function()
+      local requests = co.chan()
+      co.spawn(function()
+        local answers = requests:recv()
+        answers:send "answer"
+      end)
+      local answers = co.chan()
+      requests:send(answers)
+      assert.equal("answer", (answers:recv()))
     end)
-    helpers.assert_contains("use 'recv', which tells it from the end", record.message)
   end)
 end)
 
-describe("a task that waits on a channel", function()
-  it("tells which and how", function()
-    run(function()
-      local ch = co.chan(3)
-      local receiver = co.spawn(ch.recv, ch)
-      co.yield()
-      assert.equal(ch, receiver.waiting_on)
-      helpers.assert_contains("waiting on receive of channel (0 of 3 buffered)", co.dump())
-      ch:send(1)
-    end)
-  end)
-
-  it("is not in its queue any more once cancelled", function()
+describe("those who wait", function()
+  it("for a value are served in the order in which they came", function()
     run(function()
       local ch = co.chan()
-      local receiver = co.spawn(ch.recv, ch)
-      local sender = co.spawn(function()
-        co.sleep(1)
-        return ch:try_send "lost"
-      end)
-      co.yield()
-      receiver:cancel()
-      assert.same({ true, false }, { sender:join() })
-      assert.equal("cancelled", receiver:status())
+      local tasks = {}
+      for i = 1, 5 do
+        tasks[i] = receiver(ch)
+      end
+      for i = 1, 5 do
+        ch:send(i)
+      end
+      for i = 1, 5 do
+        assert.same({ true, i, true }, { tasks[i]:join() })
+      end
     end)
   end)
 
-  it("gets the value that it was handed before it was cancelled", function()
+  it("to send are served in the order in which they came", function()
     run(function()
       local ch = co.chan()
-      local got
-      local receiver = co.spawn(function()
-        got = ch:recv()
-        co.yield()
-        got = "went on"
-      end)
-      co.yield()
-      ch:send "kept"
-      receiver:cancel()
-      receiver:join()
-      assert.equal("kept", got)
-      assert.equal("cancelled", receiver:status())
+      for i = 1, 5 do
+        sender(ch, i)
+      end
+      for i = 1, 5 do
+        assert.equal(i, (ch:recv()))
+      end
     end)
   end)
 
-  it("is cancelled at once when it would not have to wait", function()
+  it("name the channel, and what they do with it", function()
     run(function()
-      local ch = co.chan(1)
-      local task = co.spawn(function()
-        co.current():cancel()
-        ch:send "not sent"
-      end)
-      task:join()
-      assert.equal(0, #ch)
-      assert.equal("cancelled", task:status())
+      local ch, full = co.chan(), co.chan(1)
+      full:send(1)
+      local waiting = receiver(ch)
+      assert.equal(ch, waiting.waiting_on)
+      assert.equal(full, sender(full, 2).waiting_on)
+      helpers.assert_contains("waiting on receive of channel (unbuffered)", co.dump())
+      helpers.assert_contains("waiting on send of channel (1 of 1 buffered)", co.dump())
+      ch:close()
+      full:recv()
     end)
   end)
 
-  it("does not keep a run that has only it from ending", function()
-    local record = helpers.record_of_run(function()
-      local ch = co.chan()
-      ch:recv()
-    end)
+  it("for ever are in a deadlock, which names the channel", function()
+    local record = helpers.record_of_run(function() co.chan():recv() end)
     assert.equal("deadlock", record.kind)
     assert.equal("receive of channel (unbuffered)", record.parked[1].waiting_on)
   end)
 end)
 
-describe("tostring of a channel", function()
-  it("tells its state", function()
+describe("try_send", function()
+  it("is true when the buffer takes the value, false when it is full", function()
+    local ch = co.chan(1)
+    assert.is_true(ch:try_send "a")
+    assert.is_false(ch:try_send "b")
+    assert.equal("a", (ch:recv()))
+  end)
+
+  it("is true when somebody waits for a value", function()
+    run(function()
+      local ch = co.chan()
+      assert.is_false(ch:try_send "a")
+      local task = receiver(ch)
+      assert.is_true(ch:try_send "b")
+      assert.same({ true, "b", true }, { task:join() })
+    end)
+  end)
+
+  it("panics on a closed channel", function()
+    local ch = co.chan(1)
+    ch:close()
+    assert.equal("send on closed channel", helpers.record_of(ch.try_send, ch, 1).value)
+  end)
+end)
+
+describe("try_recv", function()
+  it("tells an empty channel from a closed one", function()
+    local ch = co.chan(1)
+    assert.same({ nil, false, "empty" }, { ch:try_recv() })
+    ch:send "v"
+    ch:close()
+    assert.same({ "v", true }, { ch:try_recv() })
+    assert.same({ nil, false, "closed" }, { ch:try_recv() })
+  end)
+
+  it("takes the value of a sender that waits", function()
+    run(function()
+      local ch = co.chan()
+      local task = sender(ch, "v")
+      assert.same({ "v", true }, { ch:try_recv() })
+      assert.is_true(task:join())
+    end)
+  end)
+end)
+
+describe("closing a channel", function()
+  it("leaves what is in the buffer to receive, then gives nil and false for ever", function()
     local ch = co.chan(2)
     ch:send(1)
-    assert.equal("channel (1 of 2 buffered)", tostring(ch))
+    ch:send(2)
     ch:close()
-    assert.equal("channel (1 of 2 buffered, closed)", tostring(ch))
+    assert.same({ 1, true }, { ch:recv() })
+    assert.same({ 2, true }, { ch:recv() })
+    assert.same({ nil, false }, { ch:recv() })
+    assert.same({ nil, false }, { ch:recv() })
+  end)
+
+  it("wakes everyone who waits for a value", function()
+    run(function()
+      local ch = co.chan()
+      local tasks = { receiver(ch), receiver(ch), receiver(ch) }
+      ch:close()
+      for _, task in ipairs(tasks) do
+        assert.same({ true, nil, false }, { task:join() })
+      end
+    end)
+  end)
+
+  it("makes everyone who waits to send panic", function()
+    run(function()
+      local ch = co.chan()
+      local tasks = { sender(ch, 1), sender(ch, 2) }
+      ch:close()
+      for _, task in ipairs(tasks) do
+        local ok, record = task:join()
+        assert.is_false(ok)
+        assert.equal("panic", record.kind)
+        assert.equal("send on closed channel", record.value)
+      end
+      assert.same({ nil, false }, { ch:recv() })
+    end)
+  end)
+
+  it("makes later sends panic, with the value Go has", function()
+    local ch = co.chan(1)
+    ch:close()
+    local record = helpers.record_of(ch.send, ch, 1)
+    assert.equal("panic", record.kind)
+    assert.equal("send on closed channel", record.value)
+    assert.equal("panic: send on closed channel", helpers.lines_of(tostring(record))[1])
+  end)
+
+  it("twice is a panic", function()
+    local ch = co.chan()
+    ch:close()
+    local record = helpers.record_of(ch.close, ch)
+    assert.equal("panic", record.kind)
+    assert.equal("close of closed channel", record.value)
+  end)
+
+  it("gives a panic that can be recovered", function()
+    local ch = co.chan()
+    ch:close()
+    local value = co.call(function()
+      co.defer(function() co.set_results(co.recover()) end)
+      ch:send(1)
+    end)
+    assert.equal("send on closed channel", value)
+  end)
+end)
+
+describe("for v in ch:iter()", function()
+  it("ends when the channel is closed and drained", function()
+    run(function()
+      local ch = co.chan(2)
+      co.spawn(function()
+        for i = 1, 5 do
+          ch:send(i)
+        end
+        ch:close()
+      end)
+      local received = {}
+      for v in ch:iter() do
+        received[#received + 1] = v
+      end
+      assert.same({ 1, 2, 3, 4, 5 }, received)
+    end)
+  end)
+
+  it("ends when the channel is closed while it waits", function()
+    run(function()
+      local ch = co.chan()
+      local task = co.spawn(function()
+        for _ in ch:iter() do
+          error "there is no value"
+        end
+        return "ended"
+      end)
+      settle()
+      assert.equal(ch, task.waiting_on)
+      ch:close()
+      assert.equal("ended", task:await())
+    end)
+  end)
+
+  it("gives false like any other value", function()
+    local ch = co.chan(2)
+    ch:send(false)
+    ch:close()
+    local received = {}
+    for v in ch:iter() do
+      received[#received + 1] = v
+    end
+    assert.same({ false }, received)
+  end)
+
+  for name, capacity in pairs { ["in the buffer"] = 1, ["handed over"] = 0 } do
+    it(("refuses nil %s, and says what to use"):format(name), function()
+      run(function()
+        local ch = co.chan(capacity)
+        co.spawn(function() ch:send(nil) end)
+        local ok, err = pcall(function()
+          for _ in ch:iter() do
+            error "nil is no iteration"
+          end
+        end)
+        assert.is_false(ok)
+        helpers.assert_contains("use 'recv'", helpers.message_of(err))
+      end)
+    end)
+  end
+
+  it("may be shared by several loops, which get each value once", function()
+    run(function()
+      local ch = co.chan()
+      local seen = {}
+      local tasks = {}
+      for i = 1, 3 do
+        tasks[i] = co.spawn(function()
+          for v in ch:iter() do
+            seen[v] = (seen[v] or 0) + 1
+          end
+        end)
+      end
+      for v = 1, 30 do
+        ch:send(v)
+      end
+      ch:close()
+      for _, task in ipairs(tasks) do
+        task:await()
+      end
+      for v = 1, 30 do
+        assert.equal(1, seen[v])
+      end
+    end)
+  end)
+end)
+
+describe("outside tasks", function()
+  it("what need not wait works", function()
+    local ch = co.chan(1)
+    ch:send "v"
+    assert.same({ "v", true }, { ch:recv() })
+    ch:close()
+    assert.same({ nil, false }, { ch:recv() })
+  end)
+
+  it("a value may be handed to a task that waits", function()
+    local ch = co.chan()
+    local task = co.spawn(function() return ch:recv() end)
+    co.step(0)
+    ch:send "v"
+    co.step(0)
+    assert.same({ true, "v", true }, { task:join() })
+  end)
+
+  it("what would wait says that it needs a task", function()
+    local ch = co.chan()
+    helpers.assert_contains("'send' outside a task", helpers.record_of(ch.send, ch, 1).message)
+    helpers.assert_contains("'recv' outside a task", helpers.record_of(ch.recv, ch).message)
+    helpers.assert_contains("'iter' outside a task", helpers.record_of(ch:iter()).message)
+    assert.is_false(ch:try_send(1))
+    assert.same({ nil, false, "empty" }, { ch:try_recv() })
+  end)
+end)
+
+describe("inside a C function, in a task,", function()
+  it("what need not wait works, and what would wait names the function in the way", function()
+    run(function()
+      local ch = co.chan(1)
+      string.gsub("x", "x", function() ch:send "v" end)
+      assert.equal("v", (ch:recv()))
+      local ok, err = pcall(string.gsub, "x", "x", function() ch:recv() end)
+      assert.is_false(ok)
+      helpers.assert_contains("'string.gsub' is in the way", helpers.message_of(err))
+      assert.is_false(select(2, ch:try_recv()))
+    end)
+  end)
+
+  it("what need not wait works in somebody else's coroutine too", function()
+    run(function()
+      local ch = co.chan(1)
+      coroutine.wrap(function() ch:send "v" end)()
+      assert.equal("v", (ch:recv()))
+      local ok, err = pcall(coroutine.wrap(function() ch:recv() end))
+      assert.is_false(ok)
+      helpers.assert_contains("coroutine that coropanic did not make", helpers.message_of(err))
+    end)
+  end)
+end)
+
+describe("cancelling a task", function()
+  it("that waits for a value takes it out of the queue", function()
+    run(function()
+      local ch = co.chan()
+      local task = receiver(ch)
+      task:cancel()
+      assert.is_false(ch:try_send(1))
+      task:join()
+      assert.equal("cancelled", task:status())
+      assert.is_false(ch:try_send(1))
+    end)
+  end)
+
+  it("that waits to send takes it and its value out of the queue", function()
+    run(function()
+      local ch = co.chan()
+      local task = sender(ch, 1)
+      task:cancel()
+      assert.same({ nil, false, "empty" }, { ch:try_recv() })
+      task:join()
+      assert.equal("cancelled", task:status())
+    end)
+  end)
+
+  it("lets the next in the queue be served", function()
+    run(function()
+      local ch = co.chan()
+      local first, second = receiver(ch), receiver(ch)
+      first:cancel()
+      ch:send "v"
+      assert.same({ true, "v", true }, { second:join() })
+    end)
+  end)
+
+  it("that was handed a value before it runs loses nothing: the next suspension point raises", function()
+    run(function()
+      local ch = co.chan()
+      local received
+      local task = co.spawn(function()
+        received = table.pack(ch:recv())
+        co.yield()
+        received = "too far"
+      end)
+      settle()
+      ch:send "v"
+      task:cancel()
+      task:join()
+      assert.same({ n = 2, "v", true }, received)
+      assert.equal("cancelled", task:status())
+    end)
+  end)
+
+  it("whose value was taken before it runs lets the send return", function()
+    run(function()
+      local ch = co.chan()
+      local sent = false
+      local task = co.spawn(function()
+        ch:send "v"
+        sent = true
+        co.yield()
+      end)
+      settle()
+      assert.equal("v", (ch:recv()))
+      task:cancel()
+      task:join()
+      assert.is_true(sent)
+      assert.equal("cancelled", task:status())
+    end)
+  end)
+
+  for name, operation in pairs {
+    send = function(ch) ch:send(1) end,
+    recv = function(ch) ch:recv() end,
+    iter = function(ch) ch:iter()() end,
+  } do
+    it(("is raised by %s also when that need not wait"):format(name), function()
+      run(function()
+        local ch = co.chan(2)
+        ch:send(0)
+        local task
+        task = co.spawn(function()
+          task:cancel()
+          operation(ch)
+        end)
+        task:join()
+        assert.equal("cancelled", task:status())
+        assert.equal(1, #ch)
+      end)
+    end)
+  end
+
+  it("is not raised by what never waits: try_send, try_recv, close", function()
+    run(function()
+      local ch = co.chan(1)
+      local task
+      task = co.spawn(function()
+        task:cancel()
+        ch:try_send(1)
+        ch:try_recv()
+        ch:close()
+        return "returned"
+      end)
+      assert.same({ true, "returned" }, { task:join() })
+    end)
+  end)
+
+  it("leaves its deferred calls able to send", function()
+    run(function()
+      local ch, results = co.chan(), co.chan()
+      local task = co.spawn(function()
+        co.defer(function() results:send "released" end)
+        ch:recv()
+      end)
+      settle()
+      task:cancel()
+      assert.equal("released", (results:recv()))
+      task:join()
+      assert.equal("cancelled", task:status())
+    end)
+  end)
+end)
+
+describe("a task whose coroutine somebody else has ended", function()
+  --- A parked task and its coroutine.
+  local function parked(operation)
+    local thread
+    local task = co.spawn(function()
+      thread = coroutine.running()
+      operation()
+    end)
+    settle()
+    return task, thread
+  end
+
+  it("is passed over by a sender", function()
+    run(function()
+      local ch = co.chan()
+      local lost, thread = parked(function() ch:recv() end)
+      local next_task = receiver(ch)
+      coroutine.close(thread)
+      ch:send "v"
+      assert.same({ true, "v", true }, { next_task:join() })
+      local ok, record = lost:join()
+      assert.is_false(ok)
+      helpers.assert_contains("closed or resumed by somebody else", record.message)
+    end)
+  end)
+
+  it("is passed over by a receiver", function()
+    run(function()
+      local ch = co.chan()
+      local lost, thread = parked(function() ch:send "lost" end)
+      sender(ch, "v")
+      coroutine.close(thread)
+      assert.same({ "v", true }, { ch:recv() })
+      assert.is_false(lost:join())
+    end)
+  end)
+
+  it("may leave a channel that is collected", function()
+    run(function()
+      local lost, thread = parked(function() co.chan():recv() end)
+      coroutine.close(thread)
+      collectgarbage()
+      collectgarbage()
+      lost:cancel()
+      assert.is_false(lost:join())
+    end)
+  end)
+
+  it("is refused a resumption, and the value goes to the next", function()
+    run(function()
+      local ch = co.chan()
+      local lost, thread = parked(function() ch:recv() end)
+      local ok, err = coroutine.resume(thread, "forged", true)
+      assert.is_false(ok)
+      helpers.assert_contains("only its scheduler may resume it", helpers.message_of(err))
+      assert.is_false(ch:try_send "v")
+      assert.is_false(lost:join())
+    end)
+  end)
+end)
+
+describe("a channel as text", function()
+  it("says what is in it and whether it is closed", function()
+    local ch = co.chan(3)
+    ch:send(1)
+    ch:send(2)
+    assert.equal("channel (2 of 3 buffered)", tostring(ch))
+    ch:close()
+    assert.equal("channel (2 of 3 buffered, closed)", tostring(ch))
     assert.equal("channel (unbuffered)", tostring(co.chan()))
+  end)
+end)
+
+describe("two tasks", function()
+  it("pass values to and fro without filling the memory", function()
+    run(function()
+      local there, back = co.chan(), co.chan()
+      co.spawn(function()
+        for v in there:iter() do
+          back:send(v + 1)
+        end
+      end)
+      local v = 0
+      local function play(rounds)
+        for _ = 1, rounds do
+          there:send(v)
+          v = back:recv()
+        end
+      end
+      play(100)
+      collectgarbage()
+      local before = collectgarbage "count"
+      collectgarbage "stop"
+      play(1000)
+      local after = collectgarbage "count"
+      collectgarbage "restart"
+      assert.equal(1100, v)
+      assert.is_true(after - before < 1, ("%f KB"):format(after - before))
+      there:close()
+    end)
   end)
 end)

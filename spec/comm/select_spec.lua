@@ -1,252 +1,522 @@
+--- co.select: the first of several sends and receives that can go on.
+
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 
-local function run(fn)
-  return co.run_with({ clock = "virtual" }, fn)
+local run = helpers.run
+
+--- Runs every other task until all of them wait.
+local function settle()
+  co.sleep(0.001)
 end
 
-describe("select", function()
-  it("receives from the channel that is ready", function()
-    local a, b = co.chan(1), co.chan(1)
-    b:send "value"
-    assert.same({ n = 3, 2, "value", true }, table.pack(co.select(0, a, b)))
+--- A task that selects once, and waits.
+local function selector(...)
+  local task = co.spawn(co.select, ...)
+  settle()
+  return task
+end
+
+--- A channel with values in its buffer.
+local function filled(...)
+  local ch = co.chan(math.max(1, select("#", ...)))
+  for _, value in ipairs { ... } do
+    ch:send(value)
+  end
+  return ch
+end
+
+describe("a select with a ready case", function()
+  it("receives: the case's number, the value, true", function()
+    assert.same({ 2, "v", true }, { co.select(nil, co.chan(), filled "v") })
   end)
 
-  it("sends where there is room", function()
-    local full, free = co.chan(1), co.chan(1)
-    full:send(1)
-    assert.same({ n = 1, 2 }, table.pack(co.select(0, { full, "x" }, { free, "y" })))
-    assert.equal("y", (free:recv()))
-    assert.equal(1, #full)
+  it("receives nil and false from a closed channel", function()
+    local ch = co.chan()
+    ch:close()
+    assert.same({ 1, nil, false }, { co.select(nil, ch) })
   end)
 
-  it("sends nil", function()
+  it("sends: the case's number alone", function()
     local ch = co.chan(1)
-    assert.equal(1, co.select(0, { ch }))
-    assert.same({ n = 2, nil, true }, table.pack(ch:recv()))
+    assert.equal(1, select("#", co.select(nil, { ch, "v" })))
+    assert.equal("v", (ch:recv()))
+    assert.equal(2, (co.select(nil, co.chan(), { ch, "w" })))
+    assert.equal("w", (ch:recv()))
   end)
 
-  it("does not wait with a time-out of 0", function()
-    assert.same({ n = 1, 0 }, table.pack(co.select(0, co.chan(), { co.chan(), 1 })))
+  it("sends nil, like any other value", function()
+    local ch = co.chan(2)
+    assert.equal(1, (co.select(nil, { ch })))
+    assert.equal(1, (co.select(nil, { ch, nil })))
+    assert.same({ nil, true }, { ch:recv() })
+    assert.equal(1, #ch)
   end)
 
-  it("gives up when the time is over", function()
-    run(function()
-      assert.equal(0, co.select(2.5, co.chan()))
-      assert.equal(2.5, co.now())
-    end)
-  end)
-
-  it("without cases is a sleep", function()
-    run(function()
-      assert.equal(0, co.select(3))
-      assert.equal(3, co.now())
-    end)
-  end)
-
-  it("without cases and time-out waits for ever", function()
-    local record = helpers.record_of_run(function()
-      co.select()
-    end)
-    assert.equal("deadlock", record.kind)
-    assert.equal("select of nothing", record.parked[1].waiting_on)
-  end)
-
-  it("never chooses nil", function()
+  it("serves tasks that wait on the channel", function()
     run(function()
       local ch = co.chan()
-      co.spawn(ch.send, ch, "v")
-      assert.same({ n = 3, 3, "v", true }, table.pack(co.select(nil, nil, nil, ch, nil)))
+      local receiver = co.spawn(function() return ch:recv() end)
+      settle()
+      assert.equal(1, (co.select(nil, { ch, "v" })))
+      assert.same({ true, "v", true }, { receiver:join() })
+      local sender = co.spawn(function() ch:send "w" end)
+      settle()
+      assert.same({ 1, "w", true }, { co.select(nil, ch) })
+      assert.is_true(sender:join())
     end)
   end)
 
-  it("is woken by a sender", function()
+  it("does nothing on the other channels", function()
+    local a, b = filled(1), filled(2)
+    local which = co.select(nil, a, b)
+    assert.equal(1, #a + #b)
+    assert.equal(which == 1 and 0 or 1, #a)
+  end)
+
+  it("panics when it sends on a closed channel", function()
+    local ch = co.chan(1)
+    ch:close()
+    local record = helpers.record_of(co.select, nil, { ch, 1 })
+    assert.equal("panic", record.kind)
+    assert.equal("send on closed channel", record.value)
+  end)
+
+  it("works outside tasks", function()
+    assert.same({ 1, "v", true }, { co.select(5, filled "v") })
+  end)
+end)
+
+describe("a case that is nil", function()
+  it("is never ready", function()
+    assert.same({ 3, "v", true }, { co.select(nil, nil, nil, filled "v", nil) })
+    assert.equal(0, (co.select(0, nil)))
+  end)
+
+  it("may also be a send without a channel, as with Go's nil channel", function()
+    local out = nil
+    assert.equal(0, (co.select(0, { out, "v" })))
+    assert.same({ 2, "v", true }, { co.select(nil, { out, "w" }, filled "v") })
+  end)
+
+  it("keeps the numbers of the other cases when the select waits", function()
     run(function()
       local a, b = co.chan(), co.chan()
-      local task = co.spawn(co.select, nil, a, b)
-      co.yield()
-      b:send "late"
-      assert.same({ n = 4, true, 2, "late", true }, table.pack(task:join()))
+      local task = selector(nil, nil, a, nil, b)
+      b:send "v"
+      assert.same({ true, 4, "v", true }, { task:join() })
     end)
   end)
+end)
 
-  it("is woken by a receiver", function()
+describe("a select that waits", function()
+  it("is served by a sender", function()
     run(function()
       local a, b = co.chan(), co.chan()
-      local task = co.spawn(co.select, nil, a, { b, "offer" })
-      co.yield()
-      assert.equal("offer", (b:recv()))
-      assert.same({ n = 2, true, 2 }, table.pack(task:join()))
+      local task = selector(nil, a, b)
+      b:send "v"
+      assert.same({ true, 2, "v", true }, { task:join() })
     end)
   end)
 
-  it("is woken by a receiver that fills the buffer with its value", function()
+  it("is served by a receiver", function()
     run(function()
-      local ch = co.chan(1)
-      ch:send "first"
-      local task = co.spawn(co.select, nil, co.chan(), { ch, "second" })
-      co.yield()
+      local a, b = co.chan(), co.chan()
+      local task = selector(nil, { a, "A" }, { b, "B" })
+      assert.same({ "B", true }, { b:recv() })
+      assert.same({ true, 2 }, { task:join() })
+    end)
+  end)
+
+  it("is served by another select", function()
+    run(function()
+      local ch = co.chan()
+      local task = selector(nil, co.chan(), ch)
+      assert.equal(1, (co.select(nil, { ch, "v" })))
+      assert.same({ true, 2, "v", true }, { task:join() })
+      task = selector(nil, { co.chan(), 1 }, { ch, "w" })
+      assert.same({ 1, "w", true }, { co.select(nil, ch) })
+      assert.same({ true, 2 }, { task:join() })
+    end)
+  end)
+
+  it("puts its value into a buffer when there is room", function()
+    run(function()
+      local ch = filled "first"
+      local task = selector(nil, { ch, "second" })
       assert.equal("first", (ch:recv()))
       assert.equal(1, #ch)
-      assert.same({ n = 2, true, 2 }, table.pack(task:join()))
+      assert.same({ true, 1 }, { task:join() })
       assert.equal("second", (ch:recv()))
     end)
   end)
 
-  it("is woken by close, as a receiver", function()
+  it("leaves the queues of all other channels when one serves it", function()
     run(function()
-      local ch = co.chan()
-      local task = co.spawn(co.select, nil, co.chan(), ch)
-      co.yield()
-      ch:close()
-      assert.same({ n = 4, true, 2, nil, false }, table.pack(task:join()))
+      local a, b, c = co.chan(), co.chan(), co.chan()
+      local task = selector(nil, a, b, { c, 1 }, a)
+      b:send "v"
+      assert.is_false(a:try_send "w")
+      assert.same({ nil, false, "empty" }, { c:try_recv() })
+      assert.same({ true, 2, "v", true }, { task:join() })
+      assert.is_false(b:try_send "w")
     end)
   end)
 
-  it("panics when what it waits to send on is closed", function()
+  it("stands in the queue with the others, first come, first served", function()
     run(function()
       local ch = co.chan()
-      local task = co.spawn(co.select, nil, co.chan(), { ch, 1 })
-      co.yield()
-      ch:close()
-      local _, record = task:join()
+      local first = selector(nil, ch)
+      local second = co.spawn(function() return ch:recv() end)
+      settle()
+      local third = selector(nil, co.chan(), ch)
+      for i = 1, 3 do
+        ch:send(i)
+      end
+      assert.same({ true, 1, 1, true }, { first:join() })
+      assert.same({ true, 2, true }, { second:join() })
+      assert.same({ true, 2, 3, true }, { third:join() })
+    end)
+  end)
+
+  it("does not serve itself when it sends and receives on one channel", function()
+    run(function()
+      local ch = co.chan()
+      local task = selector(nil, ch, { ch, "own" })
+      assert.equal("waiting", task:status())
+      assert.same({ "own", true }, { ch:try_recv() })
+      assert.same({ true, 2 }, { task:join() })
+    end)
+  end)
+
+  it("receives nil and false when a channel is closed", function()
+    run(function()
+      local a, b = co.chan(), co.chan()
+      local task = selector(nil, a, b)
+      b:close()
+      assert.same({ true, 2, nil, false }, { task:join() })
+    end)
+  end)
+
+  it("panics when a channel that it sends on is closed", function()
+    run(function()
+      local a, b = co.chan(), co.chan()
+      local task = selector(nil, a, { b, 1 })
+      b:close()
+      local ok, record = task:join()
+      assert.is_false(ok)
       assert.equal("send on closed channel", record.value)
+      assert.is_false(a:try_send(1))
     end)
   end)
 
-  it("can meet another select", function()
-    run(function()
-      local a, b = co.chan(), co.chan()
-      local sender = co.spawn(co.select, nil, { a, "x" }, { b, "y" })
-      local receiver = co.spawn(co.select, nil, b)
-      assert.same({ n = 4, true, 1, "y", true }, table.pack(receiver:join()))
-      assert.same({ n = 2, true, 2 }, table.pack(sender:join()))
-    end)
-  end)
-
-  it("does not meet itself", function()
+  it("sends what the case held when it began, whatever becomes of the table", function()
     run(function()
       local ch = co.chan()
-      assert.equal(0, co.select(1, ch, { ch, "mine" }))
+      local case = { ch, "v" }
+      local task = selector(nil, case)
+      case[1], case[2] = nil, "changed"
+      collectgarbage()
+      assert.equal("v", (ch:recv()))
+      assert.same({ true, 1 }, { task:join() })
     end)
   end)
 
-  it("takes one value only, whatever else is ready", function()
-    local a, b = co.chan(1), co.chan(1)
-    a:send(1)
-    b:send(1)
-    co.select(0, a, b)
-    assert.equal(1, #a + #b)
-  end)
-
-  it("leaves nothing behind in the queues of the channels that it did not use", function()
-    run(function()
-      local a, b = co.chan(), co.chan()
-      local task = co.spawn(co.select, nil, a, b, { co.chan(), 1 })
-      co.yield()
-      a:send(1)
-      task:join()
-      assert.is_false(b:try_send(2))
-    end)
-  end)
-
-  it("leaves nothing behind when the time is over or it is cancelled", function()
-    run(function()
-      local ch = co.chan()
-      local late = co.spawn(co.select, 1, ch)
-      local cancelled = co.spawn(co.select, nil, ch)
-      co.sleep(2)
-      cancelled:cancel()
-      assert.is_false(ch:try_send(1))
-      assert.equal("done", late:status())
-    end)
-  end)
-
-  it("keeps the values that it was given, whatever becomes of the tables", function()
-    run(function()
-      local ch = co.chan()
-      local case = { ch, "then" }
-      local task = co.spawn(co.select, nil, case)
-      co.yield()
-      case[1], case[2] = nil, "now"
-      assert.equal("then", (ch:recv()))
-      task:join()
-    end)
-  end)
-
-  it("takes more cases than are pooled", function()
-    run(function()
-      local channels = {}
-      for i = 1, 200 do
-        channels[i] = co.chan()
-      end
-      local task = co.spawn(co.select, nil, table.unpack(channels))
-      co.yield()
-      channels[150]:send "v"
-      assert.same({ n = 4, true, 150, "v", true }, table.pack(task:join()))
-    end)
-  end)
-
-  it("chooses each of the ready cases as often as the others", function()
-    local CASES, ROUNDS = 4, 4000
-    local counts = { 0, 0, 0, 0 }
-    co.run_with({ seed = 1 }, function()
-      local channels = {}
-      for i = 1, CASES do
-        channels[i] = co.chan(1)
-      end
-      for _ = 1, ROUNDS do
-        for i = 1, CASES do
-          channels[i]:try_send(true)
+  for _, count in ipairs { 1, 8, 9, 1000, 65535 } do
+    it(("may have %d cases"):format(count), function()
+      run(function()
+        local cases = {}
+        for i = 1, count do
+          cases[i] = i % 2 == 0 and co.chan() or { co.chan(), i }
         end
-        local index = co.select(0, table.unpack(channels))
-        counts[index] = counts[index] + 1
-      end
-    end)
-    -- Pearson's chi-squared with 3 degrees of freedom: above 16.3 with a chance of 1 in 1000. The seed
-    -- is fixed.
-    local chi_squared = 0
-    for i = 1, CASES do
-      chi_squared = chi_squared + (counts[i] - ROUNDS / CASES) ^ 2 / (ROUNDS / CASES)
-    end
-    assert.is_true(chi_squared < 16.3, table.concat(counts, " "))
-  end)
-
-  it("allocates nothing for receive cases", function()
-    run(function()
-      local a, b = co.chan(), co.chan()
-      local task = co.spawn(function()
-        for _ = 1, 200 do
-          co.select(nil, a, b)
+        local task = selector(nil, table.unpack(cases))
+        local last = cases[count]
+        if count % 2 == 0 then
+          last:send "v"
+          assert.same({ true, count, "v", true }, { task:join() })
+        else
+          assert.equal(count, (last[1]:recv()))
+          assert.same({ true, count }, { task:join() })
         end
       end)
-      local function feed(count)
-        for i = 1, count do
-          (i % 2 == 0 and a or b):send(i)
-        end
-      end
-      feed(100)
-      collectgarbage()
-      collectgarbage "stop"
-      local before = collectgarbage "count"
-      feed(100)
-      local after = collectgarbage "count"
-      collectgarbage "restart"
-      task:join()
-      assert.equal(before, after)
+    end)
+  end
+
+  it("shows its channels", function()
+    run(function()
+      local a, b = co.chan(), co.chan(1)
+      local task = selector(nil, a, nil, b, { a, 1 })
+      assert.same({ a, b, a }, task.waiting_on)
+      helpers.assert_contains("waiting on select of channel (", co.dump())
+      b:send(1)
+      assert.is_nil(task.waiting_on)
     end)
   end)
 
-  it("tells what it waits on", function()
+  it("for ever is in a deadlock", function()
+    local record = helpers.record_of_run(function() co.select(nil, co.chan()) end)
+    assert.equal("deadlock", record.kind)
+    assert.equal("select of channel (unbuffered)", record.parked[1].waiting_on)
+  end)
+
+  it("without any case waits for ever", function()
+    for _, cases in ipairs { { n = 0 }, { n = 1 }, { n = 3 } } do
+      local record = helpers.record_of_run(function() co.select(table.unpack(cases, 1, cases.n)) end)
+      assert.equal("deadlock", record.kind)
+      assert.equal("select of nothing", record.parked[1].waiting_on)
+    end
+  end)
+
+  it("outside a task says that it needs one", function()
+    helpers.assert_contains("'select' outside a task", helpers.record_of(co.select, 1, co.chan()).message)
+  end)
+end)
+
+describe("a select with a time-out", function()
+  it("gives 0 when the time has run out", function()
     run(function()
-      local a, b = co.chan(), co.chan(1)
-      b:send(1)
-      local task = co.spawn(co.select, nil, a, { b, 2 })
-      co.yield()
-      assert.same({ a, b }, task.waiting_on)
-      helpers.assert_contains("select of channel (unbuffered), channel (1 of 1 buffered)", co.dump())
-      b:recv()
+      local start = co.now()
+      assert.same({ 0 }, { co.select(2.5, co.chan(), { co.chan(), 1 }) })
+      assert.equal(2.5, co.now() - start)
     end)
+  end)
+
+  it("leaves the queues then", function()
+    run(function()
+      local a, b = co.chan(), co.chan()
+      co.select(1, a, { b, 1 })
+      assert.is_false(a:try_send(1))
+      assert.same({ nil, false, "empty" }, { b:try_recv() })
+    end)
+  end)
+
+  it("may be served before", function()
+    run(function()
+      local ch = co.chan()
+      local task = selector(10, ch)
+      ch:send "v"
+      assert.same({ true, 1, "v", true }, { task:join() })
+      assert.is_true(co.now() < 1)
+    end)
+  end)
+
+  it("without cases sleeps", function()
+    run(function()
+      local start = co.now()
+      assert.equal(0, (co.select(3)))
+      assert.equal(3, co.now() - start)
+    end)
+  end)
+
+  it("of 0 does not wait", function()
+    run(function()
+      local start, switches = co.now(), co.stats().switches
+      assert.equal(0, (co.select(0, co.chan())))
+      assert.equal(start, co.now())
+      assert.equal(switches, co.stats().switches)
+    end)
+    assert.equal(0, (co.select(0, co.chan())))
+    assert.equal(0, (co.select(0)))
+  end)
+
+  it("of infinity waits for ever", function()
+    local record = helpers.record_of_run(function() co.select(math.huge, co.chan()) end)
+    assert.equal("deadlock", record.kind)
+  end)
+end)
+
+describe("among ready cases", function()
+  --- How often each case of 4,000 selects was chosen; `make` gives the cases.
+  local function count_choices(cases, make)
+    local counts = {}
+    for i = 1, cases do
+      counts[i] = 0
+    end
+    co.run_with({ seed = 7 }, function()
+      for _ = 1, 4000 do
+        local which = co.select(0, make())
+        counts[which] = counts[which] + 1
+      end
+    end)
+    return counts
+  end
+
+  -- 4,000 selects of 4 cases: 1,000 each, with a standard deviation of 27. The seed makes the counts
+  -- the same each time.
+  it("each is chosen as often as any other", function()
+    local a, b = co.chan(), co.chan(1)
+    a:close()
+    local counts = count_choices(4, function() return a, a, a, a end)
+    for i = 1, 4 do
+      assert.is_true(math.abs(counts[i] - 1000) < 150, table.concat(counts, " "))
+    end
+    counts = count_choices(4, function()
+      b:try_recv()
+      return a, { b, 1 }, a, nil
+    end)
+    assert.equal(0, counts[4])
+    for i = 1, 3 do
+      assert.is_true(math.abs(counts[i] - 1333) < 150, table.concat(counts, " "))
+    end
+  end)
+
+  it("the choice is the same for the same seed", function()
+    local function choices(seed)
+      return co.run_with({ seed = seed }, function()
+        local a, b = filled(1), filled(1)
+        local chosen = {}
+        for i = 1, 50 do
+          chosen[i] = co.select(0, a, b)
+          a:try_send(1)
+          b:try_send(1)
+        end
+        return table.concat(chosen)
+      end)
+    end
+    assert.equal(choices(1), choices(1))
+    assert.not_equal(choices(1), choices(2))
+  end)
+end)
+
+describe("cancelling a task that selects", function()
+  it("takes it out of all queues", function()
+    run(function()
+      local a, b = co.chan(), co.chan()
+      local task = selector(nil, a, { b, 1 })
+      task:cancel()
+      assert.is_false(a:try_send(1))
+      assert.same({ nil, false, "empty" }, { b:try_recv() })
+      task:join()
+      assert.equal("cancelled", task:status())
+    end)
+  end)
+
+  it("loses no value that was handed over before", function()
+    run(function()
+      local ch = co.chan()
+      local received
+      local task = co.spawn(function()
+        received = table.pack(co.select(1, ch))
+        co.yield()
+      end)
+      settle()
+      ch:send "v"
+      task:cancel()
+      task:join()
+      assert.same({ n = 3, 1, "v", true }, received)
+      assert.equal("cancelled", task:status())
+    end)
+  end)
+
+  it("comes before a ready case, and before a time-out of 0", function()
+    run(function()
+      local ch = filled "v"
+      for _, case in ipairs { ch, co.chan() } do
+        local task
+        task = co.spawn(function()
+          task:cancel()
+          co.select(0, case)
+        end)
+        task:join()
+        assert.equal("cancelled", task:status())
+      end
+      assert.equal(1, #ch)
+    end)
+  end)
+end)
+
+describe("a select whose coroutine somebody else has ended", function()
+  it("is passed over, and leaves all queues", function()
+    run(function()
+      local a, b = co.chan(), co.chan()
+      local thread
+      local lost = co.spawn(function()
+        thread = coroutine.running()
+        co.select(nil, a, { b, 1 })
+      end)
+      settle()
+      coroutine.close(thread)
+      assert.is_table(lost.waiting_on)
+      assert.is_false(a:try_send "v")
+      assert.same({ nil, false, "empty" }, { b:try_recv() })
+      assert.is_false(lost:join())
+    end)
+  end)
+end)
+
+describe("a select of receive cases", function()
+  it("allocates nothing, once the runtime is warm", function()
+    run(function()
+      local a, b = co.chan(), co.chan()
+      co.spawn(function()
+        for v in a:iter() do
+          b:send(v)
+        end
+      end)
+      local c = co.chan()
+      local function play(rounds)
+        for i = 1, rounds do
+          a:send(i)
+          co.select(nil, c, b)
+        end
+      end
+      play(100)
+      collectgarbage()
+      local before = collectgarbage "count"
+      collectgarbage "stop"
+      play(1000)
+      local after = collectgarbage "count"
+      collectgarbage "restart"
+      assert.is_true(after - before < 1, ("%f KB"):format(after - before))
+      a:close()
+    end)
+  end)
+end)
+
+describe("a universe that is closed while tasks wait", function()
+  --- Tasks that wait in every way, one that is ready, and a finalizer that runs before or after that of
+  --- the runtime.
+  local script = [[
+    local state = {}
+    local function finalize()
+      state.out:try_send "late"
+      state.into:try_recv()
+      state.tasks[4]:cancel()
+      state.out:close()
+      io.write(tostring(state.out), "\n")
+    end
+    if %s then setmetatable(state, { __gc = finalize }) end
+    local co = require "coropanic"
+    state.out, state.into = co.chan(), co.chan()
+    local out, into = state.out, state.into
+    state.tasks = {
+      co.spawn(function() out:recv() end),
+      co.spawn(function() into:send(1) end),
+      co.spawn(function() co.select(nil, out, { into, 2 }) end),
+      co.spawn(function() co.select(1000, { into, 3 }, out, out) end),
+    }
+    co.step(0)
+    if not getmetatable(state) then setmetatable(state, { __gc = finalize }) end
+  ]]
+
+  for name, first in pairs { ["before the runtime"] = false, ["after the runtime"] = true } do
+    it(("lets a finalizer that runs %s use the channels"):format(name), function()
+      local result = helpers.run_script(script:format(first))
+      assert.equal("", result.stderr)
+      assert.equal("channel (unbuffered, closed)\n", result.stdout)
+      assert.equal(0, result.status)
+    end)
+  end
+
+  it("runs no task that was ready, after the runtime", function()
+    local result = helpers.run_script [[
+      local state = setmetatable({}, { __gc = function(self) print(self.co.step(0)) end })
+      state.co = require "coropanic"
+      state.co.spawn(print, "a task runs")
+    ]]
+    assert.equal("", result.stderr)
+    assert.equal("false\n", result.stdout)
+    assert.equal(0, result.status)
   end)
 end)
 

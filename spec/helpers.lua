@@ -73,6 +73,14 @@ function helpers.assert_lacks(part, text)
   assert(not text:find(part, 1, true), ("%q is in:\n%s"):format(part, text))
 end
 
+--- Calls the function, which must raise an error whose message has the part.
+function helpers.assert_error(part, fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert(not ok, "it raised no error")
+  helpers.assert_contains(part, helpers.message_of(err))
+end
+
+
 --- The lines of a text, without their ends.
 function helpers.lines_of(text)
   local lines = {}

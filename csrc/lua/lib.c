@@ -28,6 +28,7 @@ int luaopen_coropanic_core(lua_State *L) {
   lib_record_open(L, rt);
   lib_task_open(L, rt);
   lib_run_open(L, rt);
+  lib_chan_open(L, rt);
   lib_context_open(L, rt);
   lib_scope_open(L, rt);
   lib_inspect_open(L, rt);

@@ -14,6 +14,7 @@
 void lib_run_open(lua_State *L, runtime *rt); /* lib_run.c: run, spawn, step, sleep, hooks, ... */
 void lib_inspect_open(lua_State *L, runtime *rt); /* lib_inspect.c: current, tasks, dump, stats */
 void lib_task_open(lua_State *L, runtime *rt);    /* lib_task.c: tasks' methods and fields, await */
+void lib_chan_open(lua_State *L, runtime *rt);    /* lib_chan.c: chan, select */
 void lib_context_open(lua_State *L, runtime *rt); /* lib_context.c: context, ctx */
 void lib_scope_open(lua_State *L,
                     runtime *rt); /* lib_scope.c: scope, supervise, with_timeout, with */

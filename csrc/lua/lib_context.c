@@ -1,6 +1,7 @@
 /* co.context, co.ctx and what contexts can do. */
 #include "lua/lib.h"
 #include "runtime/args.h"
+#include "runtime/chan.h"
 #include "runtime/context.h"
 #include "runtime/context_after.h"
 #include "runtime/membership.h"
@@ -135,6 +136,21 @@ static int method_deadline(lua_State *L) {
   return 1;
 }
 
+static int method_done(lua_State *L) {
+  ctx *c = check_self(L, "done");
+  if (!c->can_end) {
+    lua_pushnil(L);
+    return 1;
+  }
+  if (lua_getiuservalue(L, 1, CONTEXT_UV_DONE) != LUA_TNIL) return 1;
+  lua_pushvalue(L, 1);
+  c->done = chan_new_owned(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, CONTEXT_UV_DONE);
+  if (c->state != CONTEXT_LIVE) chan_close(runtime_of(L), c->done);
+  return 1;
+}
+
 /* What ctx:after returns: () → whether it kept the function from being started. */
 static int stop_after(lua_State *L) {
   lua_settop(L, 0);
@@ -187,8 +203,13 @@ void lib_context_open(lua_State *L, runtime *rt) {
       {NULL, NULL},
   };
   static const luaL_Reg methods[] = {
-      {"value", method_value},       {"err", method_err},     {"cause", method_cause},
-      {"deadline", method_deadline}, {"after", method_after}, {NULL, NULL},
+      {"value", method_value},
+      {"err", method_err},
+      {"cause", method_cause},
+      {"deadline", method_deadline},
+      {"done", method_done},
+      {"after", method_after},
+      {NULL, NULL},
   };
   static const luaL_Reg metamethods[] = {
       {"__tostring", context_tostring}, {"__gc", context_gc}, {NULL, NULL}};

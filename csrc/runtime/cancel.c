@@ -3,6 +3,7 @@
 #include "runtime/membership.h"
 #include "runtime/panic.h"
 #include "runtime/region.h"
+#include "runtime/suspension.h"
 #include "runtime/task.h"
 
 cancel_request cancel_request_of(const runtime *rt, cancel_source source) {
@@ -39,9 +40,13 @@ bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
 
 /* --- raising --- */
 
-/* (record, task) notes who asked; protected. */
-static int set_cancelled_by(lua_State *L) {
+/* (record, asker or nil, request) notes who asked, and who waits if the task alone was; protected. */
+static int describe_request(lua_State *L) {
+  const cancel_request *request = lua_touserdata(L, 3);
+  runtime *rt = record_test(L, 1)->runtime;
+  lua_settop(L, 2);
   record_set_detail(L, 1, DETAIL_CANCELLED_BY);
+  if (request->source == CANCEL_EXPLICIT) suspension_note(rt, L, rt->current);
   return 0;
 }
 
@@ -84,11 +89,12 @@ void cancel_make_record(runtime *rt, lua_State *L, lua_State *thread, int level,
   r->kind = (uint8_t)kind; /* even where there was no memory for more */
   r->exits = true;
   r->cancel_source = request->source;
-  if (request->by == 0) return;
-  lua_pushcfunction(L, set_cancelled_by);
+  if (request->by == 0 && request->source != CANCEL_EXPLICIT) return;
+  lua_pushcfunction(L, describe_request);
   lua_pushvalue(L, -2);
   push_asker(rt, L, request);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  lua_pushlightuserdata(L, (void *)request);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 /* The outermost region of the task whose request may be raised now; NULL: none. */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "runtime/chan.h"
 #include "runtime/context_after.h"
 #include "runtime/region.h"
 #include "runtime/task.h"
@@ -184,6 +185,7 @@ void context_end(runtime *rt, lua_State *L, ctx *c, context_state state) {
     while (!list_empty(&next->children)) {
       enqueue(rt, container_of(next->children.next, ctx, sibling), next->state);
     }
+    if (next->done != NULL) chan_close(rt, next->done);
     end_bound(rt, L, next);
     context_after_start(rt, L, next);
   }

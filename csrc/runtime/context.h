@@ -19,6 +19,7 @@
 
 struct task;
 struct region;
+struct chan;
 
 typedef enum context_state {
   CONTEXT_LIVE,
@@ -32,6 +33,7 @@ enum {
   CONTEXT_UV_KEY,    /* of with_value */
   CONTEXT_UV_VALUE,  /* of with_value */
   CONTEXT_UV_CAUSE,  /* given to cancel, or for the deadline; nil: none was given */
+  CONTEXT_UV_DONE,   /* the channel, once asked for */
   CONTEXT_UV_AFTERS, /* array of what is called at the end (context_after.h), or nil */
   CONTEXT_UV_COUNT = CONTEXT_UV_AFTERS
 };
@@ -42,6 +44,7 @@ typedef struct ctx {
   list sibling;       /* in the parent's children, if it ends with the parent */
   list children;
   list bound;          /* what ends with it: context_binding */
+  struct chan *done;   /* the channel in CONTEXT_UV_DONE, or NULL */
   int64_t deadline_ns; /* its own or an ancestor's; TIME_FOREVER: none */
   uint32_t pins;       /* users that need it anchored */
   uint8_t state;       /* context_state */

@@ -3,6 +3,10 @@
 #include <stdlib.h>
 
 #include "runtime/panic.h"
+#include "runtime/select.h"
+
+/* Of the channels of one select. */
+#define MAX_CHANNELS_SHOWN 4
 
 /* Runs `visit` with each live task, which is on top of the stack, by slot.   [-0, +0, -] */
 static void each_task(runtime *rt, lua_State *L,
@@ -80,11 +84,33 @@ void parked_push_waiting_on(runtime *rt, lua_State *L, const task *t) {
     lua_pushnil(L);
   } else if (t->wait == WAIT_JOIN || t->wait == WAIT_AWAIT) {
     task_push(rt, L, t->waits_on);
+  } else if (t->wait == WAIT_SELECT) {
+    select_push_channels(L, t);
   } else if (waits_for_object(t)) {
     push_from_frame(L, t, 1);
   } else {
     lua_pushstring(L, task_wait_name(t->wait));
   }
+}
+
+/* `select of channel (unbuffered), channel (0 of 3 buffered)`   [-0, +1, m] */
+static void push_select_text(lua_State *L, const task *t) {
+  select_push_channels(L, t);
+  int channels = lua_gettop(L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, channels);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, count == 0 ? "select of nothing" : "select of ");
+  for (lua_Integer i = 1; i <= count && i <= MAX_CHANNELS_SHOWN; i++) {
+    if (i > 1) luaL_addstring(&b, ", ");
+    lua_rawgeti(L, channels, i);
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
+    luaL_addvalue(&b);
+  }
+  if (count > MAX_CHANNELS_SHOWN) luaL_addstring(&b, ", ...");
+  luaL_pushresult(&b);
+  lua_remove(L, channels);
 }
 
 void parked_push_wait_text(lua_State *L, const task *t) {
@@ -94,6 +120,8 @@ void parked_push_wait_text(lua_State *L, const task *t) {
     char buffer[TASK_NAME_SIZE];
     lua_pushfstring(L, "%s of task %I \"%s\"", what, (LUAI_UACINT)joined->id,
                     task_name(joined, buffer));
+  } else if (t->wait == WAIT_SELECT) {
+    push_select_text(L, t);
   } else if (waits_for_object(t)) {
     push_from_frame(L, t, 1);
     if (t->wait == WAIT_SCOPE) what = "end"; /* the object says the rest */

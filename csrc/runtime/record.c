@@ -233,7 +233,8 @@ static void wrap(runtime *rt, lua_State *L, lua_State *thread, int level, record
   identify(rt, L, r);
   link_chain(rt, L, thread, r);
   take_value(L);
-  if (rt->current != NULL) suspension_note(rt, L, rt->current);
+  /* Who is cancelled with its surroundings does not say what they wait on: that is said once. */
+  if (rt->current != NULL && kind != RECORD_CANCELLED) suspension_note(rt, L, rt->current);
   lua_remove(L, -2);
   rt->stats.panics++;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/driver.h"
+#include "runtime/select.h"
 #include "runtime/task.h"
 #include "runtime/unclaimed.h"
 
@@ -59,6 +60,7 @@ static int close_runtime(lua_State *L) {
   }
   trace_release(rt, rt->outside.trace);
   rt->outside = (trace_context){0};
+  select_close(rt);
   timer_heap_free(&rt->timers);
   site_table_free(&rt->sites);
   mem_free(&rt->memory, rt->pool, rt->pool_capacity * sizeof(pooled_thread));

@@ -85,9 +85,10 @@ typedef struct runtime {
   list ending; /* contexts that have ended, and whose children and tasks are to be told */
   task_clock clock;
   wakeup wakeup;
-  bool spare_used;   /* the spare record was given away and is to be renewed */
-  bool shuffled;     /* run_with{seed=}: take ready tasks in random order */
-  rng order;         /* of ready tasks, and of the ready cases of a select */
+  bool spare_used; /* the spare record was given away and is to be renewed */
+  bool shuffled;   /* run_with{seed=}: take ready tasks in random order */
+  rng order;       /* of ready tasks, and of the ready cases of a select */
+  struct selection *free_selections;
   int64_t budget_ns; /* of one round; 0: none was given */
   uint64_t next_task_id;
   struct task *main_task; /* of the run under way */

@@ -8,6 +8,7 @@
 #include "runtime/membership.h"
 #include "runtime/panic.h"
 #include "runtime/region.h"
+#include "runtime/select.h"
 #include "runtime/unclaimed.h"
 
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
@@ -163,14 +164,18 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
 /* --- parking and waking --- */
 
 /* Takes a task that waits, or was about to, out of every queue that it stands in. */
-static void leave_queues(task *t) {
-  list_remove(&t->waiter.link);
+static void leave_queues(runtime *rt, task *t) {
+  if (t->wait == WAIT_SELECT) {
+    select_leave(rt, t->waits_on);
+  } else {
+    list_remove(&t->waiter.link);
+  }
   t->waits_on = NULL;
 }
 
 void task_wake(runtime *rt, task *t, wake_reason reason) {
   cp_assert(t->status == TASK_WAITING);
-  leave_queues(t);
+  leave_queues(rt, t);
   timer_heap_remove(&rt->timers, &t->timer);
   t->status = TASK_READY;
   t->wake = (uint8_t)reason;
@@ -183,7 +188,7 @@ int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lu
   t->wait = (uint8_t)kind;
   if (deadline_ns != TIME_FOREVER) {
     if (!timer_heap_add(&rt->timers, &t->timer, deadline_ns)) {
-      leave_queues(t);
+      leave_queues(rt, t);
       return luaL_error(L, "not enough memory");
     }
     rt->stats.timers++;
@@ -427,6 +432,7 @@ void task_close_all(runtime *rt, lua_State *L) {
       t->live.strand = NULL;
       trace_release(rt, t->context.trace);
       t->context.trace = NULL;
+      if (t->status == TASK_WAITING) leave_queues(rt, t);
       if (t->membership != NULL) mem_free(&rt->memory, t->membership, sizeof(membership));
       t->membership = NULL;
     }

@@ -106,6 +106,7 @@ typedef struct task {
   uint8_t status;       /* task_status */
   uint8_t wait;         /* wait_kind */
   uint8_t wake;         /* wake_reason of the last wake-up */
+  uint16_t fired;       /* the case of the select that woke it */
   bool unwind;          /* a cancellation, its own or of a region, waits to be raised */
   uint8_t epilogues;    /* attempts to run the entry frame's deferred calls */
   bool daemon;
@@ -204,6 +205,15 @@ static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *na
   }
   if (task_needs_unwinding(t)) cancel_raise(rt, L, t);
   return t;
+}
+
+/*
+** Raises the pending cancellation, if any, in code that may or may not have to suspend: the code of
+** a task, that is.   [-0, +0, e]
+*/
+static inline void task_raise_pending(runtime *rt, lua_State *L) {
+  task *t = rt->current;
+  if (t != NULL && t->live.top == L && task_needs_unwinding(t)) cancel_raise(rt, L, t);
 }
 
 /*

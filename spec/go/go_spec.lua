@@ -16,6 +16,8 @@ local scenarios = {
   ["11-crash-goexit-main"] = "goexit in main lets the other tasks end, then is a deadlock",
   ["12-deadlock-chan"] = "waiting for what can not come is a deadlock",
   ["13-deadlock-two"] = "two tasks that wait for ever are a deadlock",
+  ["14-deadlock-nilchan"] = "a channel that is nil is never ready",
+  ["15-deadlock-select"] = "a select without cases waits for ever",
   ["16-order-frames"] = "the deferred calls of inner frames run before those of outer ones",
   ["17-results"] = "a deferred call sets the results of a frame that panicked",
   ["18-recover-levels"] = "recover works in the deferred function itself only",
@@ -23,6 +25,15 @@ local scenarios = {
   ["20-goexit-runs-all"] = "goexit runs the deferred calls of all frames and is not recovered",
   ["21-goexit-beats-panic"] = "goexit in a deferred call ends a panic",
   ["22-panic-during-goexit"] = "goexit goes on after a panic in it has been recovered",
+  ["23-waiters-fifo"] = "who waits longest receives first",
+  ["24-buffered-order"] = "a buffered channel keeps the order, and is drained after close",
+  ["25-select-closed"] = "a closed channel is ready to receive from",
+  ["26-select-send-closed"] = "a select that sends on a closed channel panics",
+  ["27-close-nil"] = "closing nil panics",
+  ["28-close-wakes-all"] = "close wakes all who receive",
+  ["31-ctx-tree"] = "a context ends its children, and not its parent",
+  ["32-ctx-deadline"] = "the child of a context past its deadline has ended",
+  ["33-ctx-done-nil"] = "the background never ends",
 }
 
 --- Splits an expected file: stdout, then the first lines of stderr, then the exit status.

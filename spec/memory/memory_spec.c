@@ -89,6 +89,17 @@ static const program programs[] = {
      "return function(co) co.run(function() deferred(co)\n"
      "  co.spawn(function() deferred(co) co.await(function() end) end)\n"
      "  co.await(function() end) end) end"},
+    {"sends and selects",
+     "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
+     "  local a, b = co.chan(), co.chan(9)\n"
+     "  co.spawn(function() deferred(co) for i = 1, 9 do b:send(i) end a:send(1) a:close() end)\n"
+     "  co.spawn(function() deferred(co) co.select(2, a, { co.chan(), 1 }) end)\n"
+     "  local many = {}\n"
+     "  for i = 1, 12 do many[i] = a end\n"
+     "  for v in b:iter() do if v == 9 then b:close() end end\n"
+     "  co.select(1, table.unpack(many))\n"
+     "  return tostring(b), (a:recv())\n"
+     "end) end"},
     {"waits for scopes",
      "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
      "  co.pcall(co.scope, function(s)\n"

@@ -1,12 +1,8 @@
 local co = require "coropanic"
 local P = require "go.println"
 
---- Nobody sends: what main waits for can not come.
-local function receive()
-  co.await(function() end)
-end
-
 co.run_with({ unhandled = "crash" }, function()
+  local c = co.chan()
   P("before")
-  receive()
+  c:recv()
 end)

@@ -1,0 +1,232 @@
+#include "runtime/chan.h"
+
+#include <string.h>
+
+#include "runtime/panic.h"
+#include "runtime/select.h"
+
+/* Slots of a ring's first table. */
+#define FIRST_SLOTS 4
+
+static const char chan_magic = 0;
+
+chan *chan_test(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) < sizeof(chan)) return NULL;
+  chan *c = lua_touserdata(L, index);
+  return c->magic == &chan_magic ? c : NULL;
+}
+
+chan *chan_new(lua_State *L, lua_Integer capacity) {
+  chan *c = lua_newuserdatauv(L, sizeof(chan), CHAN_UV_COUNT);
+  memset(c, 0, sizeof(chan));
+  c->magic = &chan_magic;
+  c->capacity = capacity;
+  list_init(&c->senders);
+  list_init(&c->receivers);
+  luaL_setmetatable(L, CHANNEL_TYPE);
+  return c;
+}
+
+chan *chan_new_owned(lua_State *L) {
+  chan *c = chan_new(L, 0);
+  c->owned = true;
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, CHAN_UV_OWNER);
+  return c;
+}
+
+/* --- the buffer --- */
+
+/* Makes room for one more value, in order from slot 0.   [-0, +0, m] */
+static void grow(lua_State *L, int index, chan *c) {
+  lua_Integer slots = c->slots == 0 ? FIRST_SLOTS : c->slots * 2;
+  if (slots > c->capacity || slots < 0) slots = c->capacity;
+  lua_createtable(L, slots > INT32_MAX ? INT32_MAX : (int)slots, 0);
+  if (c->count > 0) {
+    lua_getiuservalue(L, index, CHAN_UV_BUFFER);
+    for (lua_Integer i = 0; i < c->count; i++) {
+      lua_rawgeti(L, -1, (c->head + i) % c->slots + 1);
+      lua_rawseti(L, -3, i + 1);
+    }
+    lua_pop(L, 1);
+  }
+  lua_setiuservalue(L, index, CHAN_UV_BUFFER);
+  c->slots = slots;
+  c->head = 0;
+}
+
+/* Takes the value on top of the stack into the buffer, which has a free slot.   [-1, +0, -] */
+static void put(lua_State *L, int index, chan *c) {
+  lua_getiuservalue(L, index, CHAN_UV_BUFFER);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, (c->head + c->count) % c->slots + 1);
+  lua_pop(L, 1);
+  c->count++;
+}
+
+/* Pushes the oldest value and takes it out of the buffer.   [-0, +1, -] */
+static void take(lua_State *L, int index, chan *c) {
+  lua_getiuservalue(L, index, CHAN_UV_BUFFER);
+  lua_rawgeti(L, -1, c->head + 1);
+  lua_pushnil(L);
+  lua_rawseti(L, -3, c->head + 1);
+  lua_remove(L, -2);
+  c->head = (c->head + 1) % c->slots;
+  c->count--;
+}
+
+/* --- handing over --- */
+
+/* Whom a place in a queue belongs to. Tells a select which of its cases it is. */
+static task *task_of(waiter *w) {
+  if (w->which == 0) return container_of(w, task, waiter);
+  task *t = container_of(w, select_case, waiter)->task;
+  t->fired = (uint16_t)w->which;
+  return t;
+}
+
+static waiter *first_of(list *queue) { return container_of(queue->next, waiter, link); }
+
+/* Gives the value on top of the stack to the first receiver that waits.   [-1, +0, -] */
+static void hand_over(runtime *rt, lua_State *L, chan *c) {
+  task *receiver = task_of(first_of(&c->receivers));
+  lua_xmove(L, receiver->live.top, 1); /* a C function is parked there, and has room */
+  task_wake(rt, receiver, WAKE_READY);
+}
+
+/* Pushes the value of the first sender that waits, who goes on.   [-0, +1, -] */
+static void take_from_sender(runtime *rt, lua_State *L, chan *c) {
+  waiter *w = first_of(&c->senders);
+  task *sender = task_of(w);
+  int value = w->which == 0 ? 2 : container_of(w, select_case, waiter)->value;
+  lua_pushvalue(sender->live.top, value);
+  lua_xmove(sender->live.top, L, 1);
+  task_wake(rt, sender, WAKE_READY);
+}
+
+int chan_raise_closed(runtime *rt, lua_State *L) {
+  lua_pushliteral(L, "send on closed channel");
+  return panic_raise(rt, L);
+}
+
+void chan_send_now(runtime *rt, lua_State *L, int index, int value) {
+  chan *c = chan_test(L, index);
+  if (c->closed) chan_raise_closed(rt, L);
+  if (!list_empty(&c->receivers)) {
+    lua_pushvalue(L, value);
+    hand_over(rt, L, c);
+    return;
+  }
+  if (c->count == c->slots) grow(L, index, c);
+  lua_pushvalue(L, value);
+  put(L, index, c);
+}
+
+void chan_receive_now(runtime *rt, lua_State *L, int index) {
+  chan *c = chan_test(L, index);
+  bool received = true;
+  if (c->count > 0) {
+    take(L, index, c);
+    if (!list_empty(&c->senders)) {
+      take_from_sender(rt, L, c);
+      put(L, index, c);
+    }
+  } else if (!list_empty(&c->senders)) {
+    take_from_sender(rt, L, c);
+  } else {
+    received = false;
+    lua_pushnil(L);
+  }
+  lua_pushboolean(L, received);
+}
+
+void chan_close(runtime *rt, chan *c) {
+  c->closed = true;
+  while (!list_empty(&c->receivers)) {
+    task *t = task_of(first_of(&c->receivers));
+    lua_pushnil(t->live.top);
+    task_wake(rt, t, WAKE_CLOSED);
+  }
+  while (!list_empty(&c->senders)) task_wake(rt, task_of(first_of(&c->senders)), WAKE_CLOSED);
+}
+
+/* --- waiting --- */
+
+/* Parks the task in one of the queues of the channel at 1. */
+static int wait_in(runtime *rt, lua_State *L, list *queue, wait_kind kind, const char *name,
+                   lua_KFunction continuation) {
+  task *t = task_check_suspend(rt, L, name);
+  list_append(queue, &t->waiter.link);
+  t->waits_on = lua_touserdata(L, 1);
+  return task_park(rt, L, kind, TIME_FOREVER, (lua_KContext)rt, continuation);
+}
+
+static int after_send(lua_State *L, int status, lua_KContext runtime_address) {
+  (void)status;
+  runtime *rt = (runtime *)runtime_address;
+  const task *t = task_check_resumed(rt, L);
+  if (t->wake == WAKE_READY) return 0;
+  if (t->wake == WAKE_CLOSED) return chan_raise_closed(rt, L);
+  task_check_wake(rt, L);
+  return chan_send(rt, L);
+}
+
+int chan_send(runtime *rt, lua_State *L) {
+  chan *c = lua_touserdata(L, 1);
+  task_raise_pending(rt, L);
+  if (!chan_can_send(c)) return wait_in(rt, L, &c->senders, WAIT_SEND, "send", after_send);
+  chan_send_now(rt, L, 1, 2);
+  return 0;
+}
+
+static int after_receive(lua_State *L, int status, lua_KContext runtime_address) {
+  (void)status;
+  runtime *rt = (runtime *)runtime_address;
+  const task *t = task_check_resumed(rt, L);
+  if (t->wake == WAKE_READY || t->wake == WAKE_CLOSED) {
+    lua_pushboolean(L, t->wake == WAKE_READY);
+    return 2;
+  }
+  task_check_wake(rt, L);
+  return chan_receive(rt, L);
+}
+
+int chan_receive(runtime *rt, lua_State *L) {
+  chan *c = lua_touserdata(L, 1);
+  task_raise_pending(rt, L);
+  if (!chan_can_receive(c)) {
+    return wait_in(rt, L, &c->receivers, WAIT_RECEIVE, "recv", after_receive);
+  }
+  chan_receive_now(rt, L, 1);
+  return 2;
+}
+
+/* The value on top of the stack was received, unless that was the end. */
+static int push_next(lua_State *L, bool received) {
+  if (received && lua_isnil(L, -1)) {
+    return luaL_error(L,
+                      "'iter' met a nil in the channel: use 'recv', which tells it from the end");
+  }
+  return 1;
+}
+
+static int after_next(lua_State *L, int status, lua_KContext runtime_address) {
+  (void)status;
+  runtime *rt = (runtime *)runtime_address;
+  const task *t = task_check_resumed(rt, L);
+  if (t->wake == WAKE_READY || t->wake == WAKE_CLOSED) return push_next(L, t->wake == WAKE_READY);
+  task_check_wake(rt, L);
+  return chan_next(rt, L);
+}
+
+int chan_next(runtime *rt, lua_State *L) {
+  chan *c = lua_touserdata(L, 1);
+  task_raise_pending(rt, L);
+  if (!chan_can_receive(c)) {
+    return wait_in(rt, L, &c->receivers, WAIT_RECEIVE, "iter", after_next);
+  }
+  chan_receive_now(rt, L, 1);
+  bool received = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return push_next(L, received);
+}

@@ -1,0 +1,5 @@
+local co = require "coropanic"
+
+co.run_with({ unhandled = "crash" }, function()
+  co.select()
+end)

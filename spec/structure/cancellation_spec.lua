@@ -96,6 +96,39 @@ describe("a cancellation that was swallowed", function()
     end)
   end)
 
+  it("is raised again in frames that are opened later", function()
+    local frames = {
+      function() co.call(co.sleep, 5) end,
+      co.func(function() co.sleep(5) end),
+      function() co.scope(function() co.sleep(5) end) end,
+      function() co.with_timeout(1, co.sleep, 5) end,
+      function() co.with(co.context.with_timeout(co.context.background(), 1), co.sleep, 5) end,
+    }
+    for _, open in ipairs(frames) do
+      local lines, say = helpers.log()
+      helpers.run(function()
+        record_of_cancelled(function()
+          pcall(co.sleep, 100)
+          open()
+          say "never"
+        end)
+        assert.equal(0, co.now())
+      end)
+      assert.same({}, lines)
+    end
+  end)
+
+  it("by a scope is raised again in frames that are opened later in its body", function()
+    helpers.run(function()
+      co.scope(function(s)
+        s:cancel()
+        pcall(co.sleep, 100)
+        co.call(co.sleep, 5)
+      end)
+      assert.equal(0, co.now())
+    end)
+  end)
+
   it("does not become a panic: the task ends as cancelled though it returns", function()
     helpers.run(function()
       local _, task = record_of_cancelled(function()

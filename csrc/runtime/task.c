@@ -163,14 +163,18 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
 /* --- parking and waking --- */
 
 /* Takes a task that waits, or was about to, out of every queue that it stands in. */
-static void leave_queues(task *t) {
-  list_remove(&t->waiter.link);
+static void leave_queues(runtime *rt, task *t) {
+  if (t->wait == WAIT_FD && t->status != TASK_READY) {
+    poller_remove(&rt->poller, &t->waiter.link);
+  } else {
+    list_remove(&t->waiter.link);
+  }
   t->waits_on = NULL;
 }
 
 void task_wake(runtime *rt, task *t, wake_reason reason) {
   cp_assert(t->status == TASK_WAITING);
-  leave_queues(t);
+  leave_queues(rt, t);
   timer_heap_remove(&rt->timers, &t->timer);
   t->status = TASK_READY;
   t->wake = (uint8_t)reason;
@@ -183,7 +187,7 @@ int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lu
   t->wait = (uint8_t)kind;
   if (deadline_ns != TIME_FOREVER) {
     if (!timer_heap_add(&rt->timers, &t->timer, deadline_ns)) {
-      leave_queues(t);
+      leave_queues(rt, t);
       return luaL_error(L, "not enough memory");
     }
     rt->stats.timers++;
@@ -381,7 +385,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
   bool awaited = !list_empty(&t->live.waiters);
   region *scope = t->membership == NULL ? NULL : t->membership->scope;
   wake_waiters(rt, t);
-  list_remove(&t->waiter.link);
+  leave_queues(rt, t);
   retire(rt, L, t);
   t->status = (uint8_t)status;
   if (status != TASK_DONE) {

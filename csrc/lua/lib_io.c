@@ -67,18 +67,27 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   (void)context;
   const task *t = task_check_wake(runtime_of(L), L);
   if (t->wake == WAKE_TIMEOUT) return push_ready(L, 0);
-  if (t->wake == WAKE_CLOSED)
-    return luaL_error(L, "co.wait_fd: the descriptor was closed meanwhile");
+  if (t->wake == WAKE_CLOSED) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    return 2;
+  }
   return push_ready(L, (int)lua_tointeger(L, -1));
 }
 
-/* Does not wait, and therefore works everywhere. */
+/*
+** Does not wait, and therefore works everywhere. Whoever has closed a descriptor tells those who wait
+** for it by looking at it.
+*/
 static int look(lua_State *L, int fd, unsigned asked) {
   runtime *rt = runtime_of(L);
   task *t = rt->current;
   if (t != NULL && t->live.top == L && task_needs_unwinding(t)) cancel_raise(rt, L, t);
   int ready = poller_check(fd, asked);
-  return ready < 0 ? io_refuse(L, fd, errno) : push_ready(L, ready);
+  if (ready >= 0) return push_ready(L, ready);
+  int refusal = errno;
+  if (refusal == EBADF) poller_lose(&rt->poller, fd);
+  return io_refuse(L, fd, refusal);
 }
 
 static int run_wait_fd(lua_State *L) {

@@ -32,6 +32,7 @@ build = {
       sources = {
         "csrc/core/clock.c",
         "csrc/core/hex.c",
+        "csrc/core/poller.c",
         "csrc/core/random.c",
         "csrc/core/stack_hash.c",
         "csrc/core/timer.c",
@@ -43,6 +44,7 @@ build = {
         "csrc/lua/lib_chan.c",
         "csrc/lua/lib_context.c",
         "csrc/lua/lib_inspect.c",
+        "csrc/lua/lib_io.c",
         "csrc/lua/lib_local.c",
         "csrc/lua/lib_lock.c",
         "csrc/lua/lib_once.c",
@@ -65,6 +67,7 @@ build = {
         "csrc/runtime/deadlock.c",
         "csrc/runtime/driver.c",
         "csrc/runtime/handler.c",
+        "csrc/runtime/io.c",
         "csrc/runtime/membership.c",
         "csrc/runtime/mutex.c",
         "csrc/runtime/panic.c",

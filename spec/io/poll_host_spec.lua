@@ -41,16 +41,6 @@ function hosts.luv()
   uv.run()
 end
 
---- The simplest host: by the time alone, without polling.
-function hosts.sleeping()
-  while #co.tasks() > 0 do
-    co.step()
-    local seconds = co.timeout()
-    assert(seconds or #co.tasks() == 0, "the host would sleep for ever")
-    uv.sleep(math.ceil((seconds or 0) * 1000))
-  end
-end
-
 for name, drive in pairs(hosts) do
   describe("a host that is " .. name, function()
     local ends
@@ -99,6 +89,30 @@ for name, drive in pairs(hosts) do
     end)
   end)
 end
+
+--- In a process of its own, where nobody has asked for the descriptor.
+local SLEEPING_HOST = [[
+local uv = require "luv"
+local co = require "coropanic"
+local ends = uv.socketpair()
+co.spawn(function() print(co.wait_fd(ends[1], "r")) end)
+co.step()
+local seconds = co.timeout()
+print(seconds > 0 and seconds < 1)
+uv.fs_write(ends[2], "x")
+while #co.tasks() > 0 do
+  uv.sleep(math.ceil(co.timeout() * 1000))
+  co.step()
+end
+print(co.timeout())
+]]
+
+describe("a host that goes by the time alone", function()
+  it("is not left to sleep for ever while tasks wait for descriptors", function()
+    local result = helpers.run_script(SLEEPING_HOST)
+    assert.equal("true\nr\nnil\n", result.stdout, result.stderr)
+  end)
+end)
 
 describe("co.pollfd", function()
   local ends

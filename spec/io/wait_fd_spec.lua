@@ -37,7 +37,7 @@ end
 describe("co.wait_fd", function()
   after_each(function()
     helpers.end_all_tasks()
-    for i = #open, 1, -1 do
+    while #open > 0 do
       uv.fs_close(table.remove(open))
     end
   end)
@@ -73,7 +73,8 @@ describe("co.wait_fd", function()
     local child = uv.new_pipe()
     child:open(b)
     open[#open] = nil
-    local handle = uv.spawn("/bin/sh", { args = { "-c", "echo done" }, stdio = { nil, child } }, function() end)
+    local options = { args = { "-c", "echo done" }, stdio = { nil, child } }
+    local handle = uv.spawn("/bin/sh", options, function() end)
     assert.is_truthy(handle)
     co.run(function()
       assert.equal("r", co.wait_fd(a, "r"))

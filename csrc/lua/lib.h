@@ -17,6 +17,7 @@ void lib_inspect_open(lua_State *L, runtime *rt); /* lib_inspect.c: current, tas
 void lib_task_open(lua_State *L, runtime *rt);    /* lib_task.c: tasks' methods and fields, await */
 void lib_chan_open(lua_State *L, runtime *rt);    /* lib_chan.c: chan, select */
 void lib_context_open(lua_State *L, runtime *rt); /* lib_context.c: context, ctx */
+void lib_coroutine_open(lua_State *L, runtime *rt); /* lib_coroutine.c: coroutine, instrument */
 void lib_scope_open(lua_State *L,
                     runtime *rt); /* lib_scope.c: scope, supervise, with_timeout, with */
 void lib_panic_open(lua_State *L, runtime *rt); /* lib_panic.c: func, defer, panic, recover, ... */

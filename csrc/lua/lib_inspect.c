@@ -1,6 +1,7 @@
 /* co.current, co.tasks, co.dump, co.stats */
 #include "core/hex.h"
 #include "lua/lib.h"
+#include "runtime/nested.h"
 #include "runtime/parked.h"
 
 /* Lines of one task's stack in co.dump(); more are counted. */
@@ -50,12 +51,12 @@ static void dump_head(lua_State *L, luaL_Buffer *buffer, const task *t, int inde
   luaL_addchar(buffer, '\n');
 }
 
-/* Adds one line a frame of the task's stack.   [-0, +0, m] */
-static void dump_stack(lua_State *L, luaL_Buffer *buffer, const task *t) {
+/* Adds one line a frame of the thread's stack. Returns how many levels are left out.   [-0, +0, m] */
+static int dump_thread(lua_State *L, luaL_Buffer *buffer, lua_State *thread, int *room) {
   lua_Debug ar;
   int level = 0;
-  for (; level < DUMP_MAX_FRAMES && lua_getstack(t->live.thread, level, &ar); level++) {
-    lua_getinfo(t->live.thread, "Sln", &ar);
+  for (; *room > 0 && lua_getstack(thread, level, &ar); level++, (*room)--) {
+    lua_getinfo(thread, "Sln", &ar);
     if (ar.currentline > 0) {
       lua_pushfstring(L, "\t%s:%d in ", ar.short_src, ar.currentline);
     } else {
@@ -71,7 +72,19 @@ static void dump_stack(lua_State *L, luaL_Buffer *buffer, const task *t) {
     luaL_addchar(buffer, '\n');
   }
   int more = 0;
-  while (lua_getstack(t->live.thread, level, &ar) && more < DUMP_MAX_FRAMES) level++, more++;
+  while (lua_getstack(thread, level, &ar) && more < DUMP_MAX_FRAMES) level++, more++;
+  return more;
+}
+
+/* Adds the task's stack, that of the innermost of its coroutines first.   [-0, +0, m] */
+static void dump_stack(runtime *rt, lua_State *L, luaL_Buffer *buffer, const task *t) {
+  int room = DUMP_MAX_FRAMES;
+  int more = 0;
+  lua_State *thread = t->live.top;
+  while (thread != NULL) {
+    more += dump_thread(L, buffer, thread, &room);
+    thread = thread == t->live.thread ? NULL : nested_resumer(rt, L, thread);
+  }
   if (more > 0) luaL_addstring(buffer, "\t...\n");
 }
 
@@ -90,7 +103,7 @@ static int inspect_dump(lua_State *L) {
     const task *t = task_test(L, 2);
     if (i > 1) luaL_addchar(&buffer, '\n');
     dump_head(L, &buffer, t, 2);
-    dump_stack(L, &buffer, t);
+    dump_stack(rt, L, &buffer, t);
   }
   luaL_pushresult(&buffer);
   return 1;

@@ -6,8 +6,20 @@
 #include "runtime/suspension.h"
 #include "runtime/task.h"
 
-bool cancel_is_shielded(const task *t, uint32_t floor) {
-  return t->live.strand != NULL && floor < strand_shield(t->live.strand);
+/*
+** The first frame of the task's strand that may be exited now. In a coroutine that is unwinding by
+** itself nothing may.
+*/
+static uint32_t shield_of(runtime *rt, const task *t) {
+  if (t->live.top != t->live.thread) {
+    const strand *inner = runtime_find_strand(rt, t->live.top);
+    if (inner != NULL && strand_shield(inner) > 0) return UINT32_MAX;
+  }
+  return t->live.strand == NULL ? 0 : strand_shield(t->live.strand);
+}
+
+bool cancel_is_shielded(runtime *rt, const task *t, uint32_t floor) {
+  return floor < shield_of(rt, t);
 }
 
 bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
@@ -25,7 +37,7 @@ bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, TASK_UV_RESULT);
   lua_pop(L, 1);
-  if (t->status == TASK_WAITING && !cancel_is_shielded(t, 0)) task_wake(rt, t, WAKE_CANCELLED);
+  if (t->status == TASK_WAITING && !cancel_is_shielded(rt, t, 0)) task_wake(rt, t, WAKE_CANCELLED);
   return true;
 }
 
@@ -77,37 +89,93 @@ static region *find_region(const task *t, uint32_t shield) {
   return found;
 }
 
-bool cancel_is_due(const task *t) {
+bool cancel_is_due(runtime *rt, const task *t) {
   if (!t->unwind) return false;
-  uint32_t shield = t->live.strand == NULL ? 0 : strand_shield(t->live.strand);
+  uint32_t shield = shield_of(rt, t);
   return (t->cancel != CANCEL_NONE && shield == 0) || find_region(t, shield) != NULL;
 }
 
-bool cancel_will_raise(const task *t) {
+bool cancel_will_raise(runtime *rt, const task *t) {
+  if (t->live.top != t->live.thread) {
+    const strand *inner = runtime_find_strand(rt, t->live.top);
+    if (inner != NULL && strand_shield(inner) > 0) return strand_is_exiting(inner);
+  }
   const strand *s = t->live.strand;
-  return (s != NULL && strand_is_exiting(s)) || cancel_is_due(t);
+  return (s != NULL && strand_is_exiting(s)) || cancel_is_due(rt, t);
+}
+
+/*
+** Finds the request that may be raised now, and the frame from which it unwinds, and pushes what was
+** asked to end. NULL: there is none, and nothing is pushed.   [-0, +(0|1), -]
+*/
+static uint8_t *find_request(runtime *rt, lua_State *L, task *t, uint32_t *floor) {
+  uint32_t shield = shield_of(rt, t);
+  *floor = 0;
+  if (t->cancel != CANCEL_NONE && shield == 0) {
+    task_push(rt, L, t);
+    return &t->cancel;
+  }
+  region *r = find_region(t, shield);
+  if (r == NULL) return NULL;
+  *floor = r->floor;
+  region_push(rt, L, r);
+  return &r->request;
+}
+
+/* The request has been raised where it is to unwind. */
+static void take_request(task *t, uint8_t *request) {
+  *request = CANCEL_NONE;
+  membership_update_unwind(t);
+}
+
+/*
+** In a coroutine inside the task the request stays: it is raised again in the coroutine that resumed
+** it, and is taken where it gets to the task's own thread (cancel_raise_outwards).
+*/
+static int raise_inside(runtime *rt, lua_State *L) {
+  strand *s = runtime_find_strand(rt, L);
+  if (s != NULL && s->depth > 0) {
+    lua_pushvalue(L, -1);
+    strand_begin_exit(s, L, 0);
+  }
+  return lua_error(L);
 }
 
 void cancel_raise(runtime *rt, lua_State *L, task *t) {
+  bool inside = t->live.thread != L;
+  if (inside) {
+    const strand *inner = runtime_find_strand(rt, L);
+    panic_check_exit(inner, L);
+    if (inner != NULL && strand_shield(inner) > 0) return;
+  }
   panic_check_exit(t->live.strand, L);
   if (!t->unwind) return;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  uint32_t shield = t->live.strand == NULL ? 0 : strand_shield(t->live.strand);
-  uint32_t floor = 0;
-  uint8_t *request = &t->cancel;
-  if (*request != CANCEL_NONE && shield == 0) {
-    task_push(rt, L, t);
-    lua_getiuservalue(L, -1, TASK_UV_RESULT);
-  } else {
-    region *r = find_region(t, shield);
-    if (r == NULL) return;
-    request = &r->request;
-    floor = r->floor;
-    region_push(rt, L, r);
-    lua_getiuservalue(L, -1, REGION_UV_REASON);
-  }
+  uint32_t floor;
+  uint8_t *request = find_request(rt, L, t, &floor);
+  if (request == NULL) return;
+  lua_getiuservalue(L, -1, request == &t->cancel ? TASK_UV_RESULT : REGION_UV_REASON);
   cancel_make_record(rt, L, L, 1, *request);
-  *request = CANCEL_NONE;
-  membership_update_unwind(t);
-  panic_exit(rt, L, floor);
+  if (inside) {
+    raise_inside(rt, L);
+  } else {
+    take_request(t, request);
+    panic_exit(rt, L, floor);
+  }
+}
+
+int cancel_raise_outwards(runtime *rt, lua_State *L) {
+  task *t = rt->current;
+  if (t == NULL || t->live.thread != L) return lua_error(L);
+  if (t->live.strand != NULL && strand_is_exiting(t->live.strand)) return lua_error(L);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  uint32_t floor = 0;
+  if (record_is_cancellation(record_test(L, -1))) {
+    uint8_t *request = find_request(rt, L, t, &floor);
+    if (request != NULL) {
+      lua_pop(L, 1);
+      take_request(t, request);
+    }
+  }
+  return panic_exit(rt, L, floor);
 }

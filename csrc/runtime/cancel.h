@@ -30,13 +30,13 @@ bool cancel_task(struct runtime *rt, lua_State *L, struct task *t, cancel_source
 void cancel_note_asker(struct runtime *rt, lua_State *L, int victim);
 
 /* Whether a request that unwinds from frame `floor` has to wait until other unwinding is over. */
-bool cancel_is_shielded(const struct task *t, uint32_t floor);
+bool cancel_is_shielded(struct runtime *rt, const struct task *t, uint32_t floor);
 
 /* Whether a request could be raised in the current task now: one that is not shielded. */
-bool cancel_is_due(const struct task *t);
+bool cancel_is_due(struct runtime *rt, const struct task *t);
 
 /* Whether cancel_raise would raise: because of such a request, or of the exit under way. */
-bool cancel_will_raise(const struct task *t);
+bool cancel_will_raise(struct runtime *rt, const struct task *t);
 
 /*
 ** Raises what waits to be raised in the current task, whose code runs on L: the exit that unwinds
@@ -44,6 +44,12 @@ bool cancel_will_raise(const struct task *t);
 ** Returns when there is none.
 */
 void cancel_raise(struct runtime *rt, lua_State *L, struct task *t);
+
+/*
+** The exit whose record is on top of the stack has ended a coroutine inside the task: raises it in the
+** code on L, which has resumed that. In the task's own thread it begins there.   [-1, +0, e]
+*/
+int cancel_raise_outwards(struct runtime *rt, lua_State *L);
 
 /*
 ** Replaces the reason on top of the stack, below which is the task or region that was asked to end, by

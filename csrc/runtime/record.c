@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "runtime/driver.h"
+#include "runtime/nested.h"
 #include "runtime/runtime.h"
 #include "runtime/suspension.h"
 #include "runtime/task.h"
@@ -119,22 +120,20 @@ static void capture_levels(const runtime *rt, lua_State *L, lua_State *thread, r
 }
 
 static void capture_stack(const runtime *rt, lua_State *L, lua_State *thread, record *r, int level,
-                          int levels) {
-  int uv = RECORD_UV_FUNCTIONS;
+                          int levels, int *uv) {
   if (levels <= FRAMES_MAX) {
-    capture_levels(rt, L, thread, r, level, level + levels, &uv);
-    r->inner_count = r->frame_count;
+    capture_levels(rt, L, thread, r, level, level + levels, uv);
     return;
   }
-  capture_levels(rt, L, thread, r, level, level + RECORD_FRAMES_INNER, &uv);
-  r->inner_count = r->frame_count;
+  capture_levels(rt, L, thread, r, level, level + RECORD_FRAMES_INNER, uv);
+  if (r->frames_omitted == 0) r->inner_count = r->frame_count;
   if (levels > RECORD_DEEP_STACK) {
-    r->frames_omitted = (uint32_t)(levels - RECORD_FRAMES_INNER);
+    r->frames_omitted += (uint32_t)(levels - RECORD_FRAMES_INNER);
     return;
   }
   int outer = level + levels - RECORD_FRAMES_OUTER;
-  capture_levels(rt, L, thread, r, outer, level + levels, &uv);
-  r->frames_omitted = (uint32_t)(levels - FRAMES_MAX);
+  capture_levels(rt, L, thread, r, outer, level + levels, uv);
+  r->frames_omitted += (uint32_t)(levels - FRAMES_MAX);
 }
 
 /* Who panicked, for which request, and when. */
@@ -202,10 +201,13 @@ static void take_value(lua_State *L) {
   lua_pop(L, 1);
 }
 
-static record *new_record(lua_State *L, int levels) {
-  size_t kept = (size_t)(levels > FRAMES_MAX ? FRAMES_MAX : levels);
-  size_t size = sizeof(record) + kept * sizeof(record_frame);
-  record *r = lua_newuserdatauv(L, size, RECORD_UV_FUNCTIONS - 1 + (int)kept + 2);
+/* Levels of a stack of so many that are kept. */
+static int kept_of(int levels) { return levels > FRAMES_MAX ? FRAMES_MAX : levels; }
+
+/* Pushes a record with room for so many frames, of so many stacks.   [-0, +1, m] */
+static record *new_record(lua_State *L, int frames, int stacks) {
+  size_t size = sizeof(record) + (size_t)frames * sizeof(record_frame);
+  record *r = lua_newuserdatauv(L, size, RECORD_UV_FUNCTIONS - 1 + frames + 2 * stacks);
   memset(r, 0, sizeof(record));
   r->magic = &record_magic;
   luaL_setmetatable(L, RECORD_TYPE);
@@ -214,11 +216,84 @@ static record *new_record(lua_State *L, int levels) {
 
 static void renew_spare(runtime *rt, lua_State *L) {
   rt->spare_used = false;
-  new_record(L, 0)->kind = RECORD_MEMORY;
+  new_record(L, 0, 1)->kind = RECORD_MEMORY;
   runtime_set_value(rt, L, RUNTIME_UV_SPARE);
 }
 
 void record_open(runtime *rt, lua_State *L) { renew_spare(rt, L); }
+
+/* --- the stacks of one line of execution: a coroutine's, its resumer's, ... --- */
+
+typedef struct one_stack {
+  lua_State *thread;
+  int level;
+  int levels;
+} one_stack;
+
+/*
+** Finds the stack of `thread` from `level` outwards and those of its resumers; returns how many, and
+** adds to `frames` what is kept of them.
+*/
+static int find_stacks(runtime *rt, lua_State *L, lua_State *thread, int level,
+                       one_stack stacks[RECORD_MAX_STACKS], int *frames) {
+  const task *t = rt->current;
+  int count = 0;
+  while (thread != NULL && count < RECORD_MAX_STACKS) {
+    int levels = count_levels(thread, level);
+    stacks[count++] = (one_stack){.thread = thread, .level = level, .levels = levels};
+    *frames += kept_of(levels);
+    if (thread == rt->main_thread || (t != NULL && thread == t->live.thread)) break;
+    thread = nested_resumer(rt, L, thread);
+    level = 0;
+  }
+  return count;
+}
+
+/*
+** Pushes the stack that was kept of the coroutine whose error is being raised on `thread`, at `level`,
+** by what co.coroutine.wrap returned; NULL, and nil is pushed: there is none.   [-0, +1, -]
+*/
+static const record *push_inner(runtime *rt, lua_State *L, lua_State *thread, int level) {
+  lua_Debug ar;
+  bool is_wrapped = false;
+  if (rt->inner_kept && lua_getstack(thread, level, &ar)) {
+    lua_getinfo(thread, "f", &ar);
+    is_wrapped = lua_tocfunction(thread, -1) == rt->wrapped;
+    lua_pop(thread, 1);
+  }
+  if (is_wrapped) {
+    runtime_push_value(rt, L, RUNTIME_UV_INNER);
+  } else {
+    lua_pushnil(L);
+  }
+  return record_test(L, -1);
+}
+
+/*
+** Pushes a record with the stack of `thread` from `level` outwards, those of its resumers, and first
+** that of the coroutine whose error is being raised there, if any.   [-0, +1, m]
+*/
+static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) {
+  one_stack stacks[RECORD_MAX_STACKS];
+  const record *inner = push_inner(rt, L, thread, level);
+  int frames = inner == NULL ? 0 : inner->frame_count;
+  int count = find_stacks(rt, L, thread, level, stacks, &frames);
+  record *r = new_record(L, frames, count + 1);
+  int uv = RECORD_UV_FUNCTIONS;
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, uv++); /* the inner one keeps the functions of its frames */
+  if (inner != NULL) {
+    memcpy(r->frames, inner->frames, (size_t)inner->frame_count * sizeof(record_frame));
+    r->frame_count = inner->frame_count;
+    r->inner_count = inner->inner_count;
+    r->frames_omitted = inner->frames_omitted;
+  }
+  for (int i = 0; i < count; i++) {
+    capture_stack(rt, L, stacks[i].thread, r, stacks[i].level, stacks[i].levels, &uv);
+  }
+  if (r->frames_omitted == 0) r->inner_count = r->frame_count;
+  return r;
+}
 
 /*
 ** Replaces the value on top of L's stack by a record of it, with the stack of `thread` from `level`
@@ -226,10 +301,8 @@ void record_open(runtime *rt, lua_State *L) { renew_spare(rt, L); }
 */
 static void wrap(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind) {
   if (rt->spare_used) renew_spare(rt, L);
-  int levels = count_levels(thread, level);
-  record *r = new_record(L, levels);
+  record *r = capture(rt, L, thread, level);
   r->kind = (uint8_t)kind;
-  capture_stack(rt, L, thread, r, level, levels);
   identify(rt, L, r);
   link_chain(rt, L, thread, r);
   take_value(L);
@@ -237,6 +310,24 @@ static void wrap(runtime *rt, lua_State *L, lua_State *thread, int level, record
   if (rt->current != NULL && kind != RECORD_CANCELLED) suspension_note(rt, L, rt->current);
   lua_remove(L, -2);
   rt->stats.panics++;
+}
+
+/* (runtime, thread) → a record of the stack alone; protected. */
+static int capture_inner(lua_State *L) {
+  capture(lua_touserdata(L, 1), L, lua_touserdata(L, 2), 0);
+  return 1;
+}
+
+void record_keep_inner(runtime *rt, lua_State *L, lua_State *thread) {
+  lua_pushcfunction(L, capture_inner);
+  lua_pushlightuserdata(L, rt);
+  lua_pushlightuserdata(L, thread);
+  rt->inner_kept = lua_pcall(L, 2, 1, 0) == LUA_OK;
+  if (!rt->inner_kept) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  runtime_set_value(rt, L, RUNTIME_UV_INNER);
 }
 
 typedef struct wrap_request {

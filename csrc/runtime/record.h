@@ -18,6 +18,7 @@ struct runtime;
 #define RECORD_FRAMES_INNER 40  /* kept from the point of the panic outwards */
 #define RECORD_FRAMES_OUTER 20  /* kept from the other end, when there are more than both */
 #define RECORD_DEEP_STACK 16384 /* deeper: only the inner frames, and a lower bound of the rest */
+#define RECORD_MAX_STACKS 8     /* of coroutines inside coroutines, the innermost */
 #define RECORD_MAX_CHAIN 16     /* replaced panics kept, the newest */
 #define RECORD_MAX_ANCESTORS 32
 #define RECORD_MAX_PARKED 100 /* tasks that a deadlock lists */
@@ -111,6 +112,13 @@ record *record_test(lua_State *L, int index);
 */
 void record_wrap_safe(struct runtime *rt, lua_State *L, lua_State *thread, int level,
                       record_kind kind);
+
+/*
+** Keeps the stack of the coroutine `thread`, which has died of an error that goes on in the function
+** that runs on L (rt->wrapped): the record that is made of that error begins with it. Without memory
+** it does not.   [-0, +0, -]
+*/
+void record_keep_inner(struct runtime *rt, lua_State *L, lua_State *thread);
 
 /*
 ** The same with a message of ours as the value.   [-0, +1, -]

@@ -45,7 +45,8 @@ enum {
   RUNTIME_UV_UNHANDLED, /* the function given to run_with */
   RUNTIME_UV_SPARE,     /* the spare record for times without memory */
   RUNTIME_UV_FINISH,    /* driver_finish, as a closure */
-  RUNTIME_UV_COUNT = RUNTIME_UV_FINISH
+  RUNTIME_UV_INNER,     /* the stack of a coroutine that has just died, see record_keep_inner */
+  RUNTIME_UV_COUNT = RUNTIME_UV_INNER
 };
 
 /* What a timer is embedded in. */
@@ -87,6 +88,7 @@ typedef struct runtime {
   task_clock clock;
   wakeup wakeup;
   poller poller;   /* of the descriptors that tasks wait for */
+  bool inner_kept; /* RUNTIME_UV_INNER has a stack */
   bool spare_used; /* the spare record was given away and is to be renewed */
   bool shuffled;   /* run_with{seed=}: take ready tasks in random order */
   rng order;       /* of ready tasks, and of the ready cases of a select */
@@ -129,6 +131,7 @@ typedef struct runtime {
   int foreign_ref;    /* weak: thread -> box of its strand */
   int attributes_ref; /* weak: task -> attributes */
   int unclaimed_ref;  /* weak values: task's address -> the ended task whose panic is held */
+  int nested_ref;     /* weak keys: coroutine -> its resumer, or false; see nested.h */
   int askers_ref;     /* weak: task -> the task that has cancelled it */
   int background_ref; /* the root of all contexts */
   int pinned_ref;     /* address -> context or region that somebody depends on */
@@ -140,8 +143,9 @@ typedef struct runtime {
   lua_CFunction base_pcall;
   lua_CFunction base_xpcall;
 
-  lua_CFunction
-      openers[4]; /* the functions of the module that open regions, and drive their frames */
+  lua_CFunction resume;     /* co.coroutine.resume */
+  lua_CFunction wrapped;    /* what co.coroutine.wrap returns */
+  lua_CFunction openers[4]; /* what opens regions, and drives their frames */
 
   runtime_stats stats;
 } runtime;

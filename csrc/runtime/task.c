@@ -6,6 +6,7 @@
 #include "runtime/driver.h"
 #include "runtime/handler.h"
 #include "runtime/membership.h"
+#include "runtime/nested.h"
 #include "runtime/panic.h"
 #include "runtime/region.h"
 #include "runtime/select.h"
@@ -256,16 +257,20 @@ static void push_loaded_name(lua_State *L) {
   lua_settop(L, function);
 }
 
-/* Pushes the name of the C function that keeps the code on L from suspending.   [-0, +1, m] */
-static void push_obstacle(const runtime *rt, lua_State *L) {
+/*
+** Pushes the name of the C function that keeps the code on `thread` from suspending.   [-0, +1, m]
+*/
+static void push_obstacle(const runtime *rt, lua_State *L, lua_State *thread) {
   lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "nSf", &ar);
-    lua_CFunction f = lua_tocfunction(L, -1);
-    if (*ar.what != 'C' || f == rt->base_pcall || f == rt->base_xpcall || driver_is_machinery(f)) {
-      lua_pop(L, 1);
+  for (int level = thread == L ? 1 : 0; lua_getstack(thread, level, &ar); level++) {
+    lua_getinfo(thread, "nSf", &ar);
+    lua_CFunction f = lua_tocfunction(thread, -1);
+    if (*ar.what != 'C' || f == rt->base_pcall || f == rt->base_xpcall || f == rt->wrapped ||
+        f == rt->resume || driver_is_machinery(f)) {
+      lua_pop(thread, 1);
       continue;
     }
+    if (thread != L) lua_xmove(thread, L, 1);
     push_loaded_name(L);
     if (lua_isnil(L, -1)) lua_pushstring(L, ar.name == NULL ? "?" : ar.name);
     return;
@@ -273,18 +278,23 @@ static void push_obstacle(const runtime *rt, lua_State *L) {
   lua_pushliteral(L, "a metamethod or finalizer");
 }
 
-int task_refuse_suspension(const runtime *rt, lua_State *L, const char *name) {
+int task_refuse_suspension(runtime *rt, lua_State *L, const char *name) {
   const task *t = rt->current;
   if (t == NULL) {
     return luaL_error(L, "'%s' outside a task: start one with co.run or co.spawn", name);
   }
-  if (t->live.top != L) {
+  /* A coroutine of ours does not pass suspensions on where its resumer could not suspend. */
+  lua_State *obstructed = L;
+  while (obstructed != NULL && obstructed != t->live.top) {
+    obstructed = nested_resumer(rt, L, obstructed);
+  }
+  if (obstructed == NULL) {
     return luaL_error(L,
                       "'%s' inside a coroutine that coropanic did not make: "
                       "do this in a task of its own (co.spawn) and join it",
                       name);
   }
-  push_obstacle(rt, L);
+  push_obstacle(rt, L, obstructed);
   return luaL_error(L,
                     "'%s' can not suspend here: the C function '%s' is in the way; "
                     "do this before or after it",

@@ -212,7 +212,7 @@ static inline bool task_needs_unwinding(const task *t) {
 }
 
 /* Raises why the code that runs on L can't suspend. */
-int task_refuse_suspension(const runtime *rt, lua_State *L, const char *name);
+int task_refuse_suspension(runtime *rt, lua_State *L, const char *name);
 
 /*
 ** Raises unless the code that runs on L may suspend: it must be a task's own and no C function may

@@ -100,6 +100,17 @@ static const program programs[] = {
      "  co.select(1, table.unpack(many))\n"
      "  return tostring(b), (a:recv())\n"
      "end) end"},
+    {"suspends in coroutines",
+     "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
+     "  local c = co.coroutine\n"
+     "  local t = co.spawn(function() c.wrap(function() co.call(function() deferred(co)\n"
+     "    c.wrap(function() co.sleep(9) end)() end) end)() end)\n"
+     "  local g = c.wrap(function() co.sleep(1) c.yield(1) error('x') end)\n"
+     "  g()\n"
+     "  local _, r = co.pcall(function() local v = g() return v end)\n"
+     "  t:cancel()\n"
+     "  return tostring(r), (t:join())\n"
+     "end) end"},
     {"waits for scopes",
      "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
      "  co.pcall(co.scope, function(s)\n"

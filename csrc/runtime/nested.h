@@ -1,0 +1,37 @@
+/*
+** Coroutines inside a task, made or resumed by co.coroutine: their code may suspend the task, while
+** their own yields stay theirs. A park on such a coroutine yields to whoever resumed it, who yields on
+** in turn, up to the task's own thread and the loop; on waking the same way is gone back down.
+** `task.live.top` is the innermost of them, on which the task's code runs.
+*/
+#ifndef CP_RUNTIME_NESTED_H
+#define CP_RUNTIME_NESTED_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "runtime/task.h"
+
+/*
+** Makes the thread at `index` known: in runtime.nested_ref, its resumer while it is active (it runs,
+** has resumed another, or its task waits in it), else false.   [-0, +0, m]
+*/
+void nested_register(runtime *rt, lua_State *L, int index);
+
+/* The thread that has resumed `thread`, which is active; NULL: none that we know of.   [-0, +0, -] */
+lua_State *nested_resumer(runtime *rt, lua_State *L, lua_State *thread);
+
+/* Whether the task that `thread` belongs to waits in it.   [-0, +0, -] */
+bool nested_is_parked(runtime *rt, lua_State *L, lua_State *thread);
+
+/*
+** Resumes the coroutine at index 1 with the values above it; to be returned from a C function of the
+** module.
+**   finish  called at its end or yield, at once or after the task has waited, with its status, and
+**           the values that it yielded or returned, or its error, above index 1; to return from the
+**           C function. An exit of the task is not passed to it, but raised.
+*/
+typedef int nested_finish(runtime *rt, lua_State *L, lua_State *thread, int status, int values);
+int nested_resume(runtime *rt, lua_State *L, nested_finish *finish);
+
+#endif

@@ -1,0 +1,337 @@
+--- co.coroutine inside tasks: suspending, cancellation, panics.
+
+local co = require "coropanic"
+local helpers = require "spec.helpers"
+
+local coroutine = co.coroutine
+
+local function run(fn)
+  return co.run_with({ clock = "virtual" }, fn)
+end
+
+describe("a coroutine inside a task", function()
+  it("suspends the task and keeps its own yields", function()
+    run(function()
+      local seen = {}
+      local generator = coroutine.wrap(function()
+        for i = 1, 3 do
+          co.sleep(1)
+          coroutine.yield(i)
+        end
+      end)
+      for i in generator do
+        table.insert(seen, i .. " at " .. co.now())
+      end
+      assert.same({ "1 at 1.0", "2 at 2.0", "3 at 3.0" }, seen)
+    end)
+  end)
+
+  it("suspends the task through any number of others", function()
+    run(function()
+      local function nest(depth)
+        if depth == 0 then
+          co.sleep(1)
+          return "done"
+        end
+        return (coroutine.wrap(nest)(depth - 1))
+      end
+      assert.equal("done", nest(20))
+      assert.equal(1, co.now())
+    end)
+  end)
+
+  it("lets other tasks run meanwhile", function()
+    run(function()
+      local order = {}
+      co.spawn(function() table.insert(order, "other") end)
+      coroutine.wrap(function()
+        co.yield()
+        table.insert(order, "coroutine")
+      end)()
+      assert.same({ "other", "coroutine" }, order)
+    end)
+  end)
+
+  it("receives from channels and takes locks", function()
+    run(function()
+      local ch, mutex = co.chan(), co.mutex()
+      co.spawn(function()
+        mutex:lock()
+        ch:send(1)
+        co.sleep(1)
+        mutex:unlock()
+        ch:close()
+      end)
+      local doubled = coroutine.wrap(function()
+        for v in ch:iter() do
+          mutex:lock()
+          coroutine.yield(v * 2)
+          mutex:unlock()
+        end
+      end)
+      assert.equal(2, doubled())
+      assert.is_nil(doubled())
+    end)
+  end)
+
+  it("may be resumed by another task later", function()
+    run(function()
+      local generator = coroutine.wrap(function()
+        coroutine.yield(1)
+        co.sleep(1)
+        return 2
+      end)
+      assert.equal(1, generator())
+      assert.same({ true, 2 }, { co.spawn(generator):join() })
+    end)
+  end)
+
+  it("can not be resumed or closed while its task waits in it", function()
+    run(function()
+      local thread = coroutine.create(function() co.sleep(1) end)
+      local task = co.spawn(coroutine.resume, thread)
+      co.yield()
+      assert.equal("normal", coroutine.status(thread))
+      local refusal = "cannot resume a coroutine in which its task waits"
+      assert.same({ false, refusal }, { coroutine.resume(thread) })
+      helpers.assert_error("cannot close a waiting coroutine", coroutine.close, thread)
+      assert.same({ true, true }, { task:join() })
+      assert.equal("dead", coroutine.status(thread))
+    end)
+  end)
+
+  it("can not suspend where a C function between is in the way, which is named", function()
+    run(function()
+      helpers.assert_error(
+        "the C function 'table.sort' is in the way",
+        table.sort,
+        { 3, 2, 1 },
+        function() coroutine.wrap(co.sleep)(1) end
+      )
+    end)
+  end)
+
+  it("can not suspend inside one of Lua's own", function()
+    run(function()
+      local generator = _G.coroutine.wrap(function() coroutine.wrap(co.sleep)(1) end)
+      helpers.assert_error("'sleep' inside a coroutine that coropanic did not make", generator)
+    end)
+  end)
+
+  it("is shown in the dump, innermost first", function()
+    run(function()
+      local here
+      local task = co.spawn(function()
+        coroutine.wrap(function()
+          here = helpers.here(1)
+          co.sleep(1)
+        end)()
+      end)
+      co.yield()
+      helpers.assert_contains(here, co.dump())
+      assert.equal(here, task.where)
+    end)
+  end)
+end)
+
+describe("a cancellation inside coroutines", function()
+  it("unwinds all of them and the task, innermost first, each deferred call once", function()
+    run(function()
+      local log = {}
+      local function deferring(name, fn)
+        co.call(function()
+          co.defer(function()
+            co.sleep(1)
+            table.insert(log, name)
+          end)
+          fn()
+          table.insert(log, "never")
+        end)
+      end
+      local task = co.spawn(function()
+        deferring("task", coroutine.wrap(function()
+          deferring("outer", coroutine.wrap(function()
+            deferring("inner", function()
+              pcall(co.sleep, 100)
+              co.sleep(100)
+            end)
+          end))
+        end))
+      end)
+      co.yield()
+      task:cancel "enough"
+      local _, record = task:join()
+      assert.same({ "inner", "outer", "task" }, log)
+      assert.equal("cancelled", task:status())
+      assert.equal("enough", record.reason)
+      assert.equal(3, co.now())
+    end)
+  end)
+
+  it("does not end in resume", function()
+    run(function()
+      local went_on = false
+      local task = co.spawn(function()
+        coroutine.resume(coroutine.create(function() co.sleep(100) end))
+        went_on = true
+      end)
+      co.yield()
+      task:cancel()
+      task:join()
+      assert.is_false(went_on)
+    end)
+  end)
+
+  it("by a time-out ends at with_timeout", function()
+    run(function()
+      local ok, record = co.with_timeout(1, function()
+        coroutine.wrap(function()
+          local inner = coroutine.create(function() co.sleep(100) end)
+          coroutine.resume(inner)
+          error "not reached"
+        end)()
+      end)
+      assert.is_false(ok)
+      assert.equal("timeout", record.kind)
+      co.sleep(1)
+      assert.equal(2, co.now())
+    end)
+  end)
+
+  it("waits for the deferred calls of a coroutine that is unwinding already", function()
+    run(function()
+      local cleaned = false
+      local task = co.spawn(function()
+        coroutine.wrap(function()
+          co.call(function()
+            co.defer(function()
+              co.sleep(5)
+              cleaned = true
+            end)
+            error "first"
+          end)
+        end)()
+      end)
+      co.sleep(1)
+      task:cancel()
+      task:join()
+      assert.is_true(cleaned)
+      assert.equal(5, co.now())
+    end)
+  end)
+
+  it("as goexit ends the task too", function()
+    run(function()
+      local log = {}
+      local task = co.spawn(function()
+        co.defer(table.insert, log, "task")
+        coroutine.wrap(function()
+          co.call(function()
+            co.defer(table.insert, log, "coroutine")
+            co.goexit()
+          end)
+        end)()
+        table.insert(log, "never")
+      end)
+      task:join()
+      assert.same({ "coroutine", "task" }, log)
+      assert.equal("exited", task:status())
+    end)
+  end)
+end)
+
+describe("a panic inside a coroutine", function()
+  --- The places of a record's Lua frames.
+  local function places(record)
+    local found = {}
+    for _, frame in ipairs(record.frames) do
+      table.insert(found, frame.name or "?")
+    end
+    return table.concat(found, " ")
+  end
+
+  it("has the stack of the coroutine first, then that of its resumer", function()
+    local _, record = co.pcall(function()
+      local generator = coroutine.wrap(function()
+        local function innermost() return nil + 1 end
+        local result = innermost()
+        return result
+      end)
+      local function use()
+        generator()
+        return true
+      end
+      local result = use()
+      return result
+    end)
+    helpers.assert_contains("innermost", places(record))
+    assert.is_true(places(record):find "innermost" < places(record):find "use")
+    local text = tostring(record)
+    assert.is_true(text:find("innermost", 1, true) < text:find("in use", 1, true))
+  end)
+
+  it("has both stacks when a frame inside it makes the record", function()
+    local _, record = co.pcall(function()
+      local generator = coroutine.wrap(co.func(function()
+        local function innermost() error "framed" end
+        innermost()
+      end))
+      local function use()
+        generator()
+        return true
+      end
+      local result = use()
+      return result
+    end)
+    assert.is_true(places(record):find "innermost" < places(record):find "use")
+  end)
+
+  it("has the stacks of coroutines in coroutines", function()
+    local _, record = co.pcall(function()
+      local outer = coroutine.wrap(function()
+        local inner = coroutine.wrap(function()
+          local function innermost() error "deep" end
+          innermost()
+        end)
+        local function between()
+          inner()
+          return true
+        end
+        local result = between()
+        return result
+      end)
+      outer()
+    end)
+    assert.is_true(places(record):find "innermost" < places(record):find "between")
+  end)
+
+  it("is the plain error for pcall and resume", function()
+    assert.same({ false, "x" }, { coroutine.resume(coroutine.create(function() error("x", 0) end)) })
+    local value = {}
+    assert.same({ false, value }, { pcall(coroutine.wrap(function() error(value) end)) })
+  end)
+
+  it("does not lend its stack to a later error", function()
+    pcall(coroutine.wrap(function()
+      local function guilty() error "first" end
+      guilty()
+    end))
+    local _, record = co.pcall(error, "second")
+    helpers.assert_lacks("guilty", places(record))
+  end)
+end)
+
+describe("co.instrument", function()
+  it("puts co.coroutine in the place of Lua's, and returns what was there", function()
+    local result = helpers.run_script [[
+      local co = require "coropanic"
+      local original = coroutine
+      print(co.instrument() == original, coroutine == co.coroutine, require "coroutine" == co.coroutine)
+      print(co.instrument() == co.coroutine)
+      co.run(function()
+        for v in coroutine.wrap(function() co.sleep(0) coroutine.yield "generated" end) do print(v) end
+      end)
+    ]]
+    assert.equal("true\ttrue\ttrue\ntrue\ngenerated\n", result.stdout)
+  end)
+end)

@@ -32,6 +32,7 @@ build = {
       sources = {
         "csrc/core/clock.c",
         "csrc/core/hex.c",
+        "csrc/core/poller.c",
         "csrc/core/random.c",
         "csrc/core/stack_hash.c",
         "csrc/core/timer.c",

@@ -65,6 +65,7 @@ run_luaunit() {
 }
 
 run core ${TEST_WRAPPER:-} "$BUILD/core_spec"
+run core ${TEST_WRAPPER:-} "$BUILD/core_poll_spec"
 run memory ${TEST_WRAPPER:-} "$BUILD/memory_spec"
 run_luaunit
 run busted run_lua "$(command -v busted)" --output=spec/counting_output.lua

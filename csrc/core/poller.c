@@ -1,0 +1,375 @@
+/*
+** Readiness of descriptors: see poller.h. The queues are common to both ways; `arm` and `collect`
+** are not.
+*/
+#define _GNU_SOURCE 1 /* ppoll, dup3 */
+
+#include "core/poller.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__linux__) && !defined(CP_POLLER_POLL)
+#define HAVE_EPOLL 1
+#include <sys/epoll.h>
+#else
+#define HAVE_EPOLL 0
+#endif
+
+#define NS_PER_MILLISECOND INT64_C(1000000)
+
+/* A descriptor: who waits for it, and what the system knows of that. */
+typedef struct poller_entry {
+  list waiters[POLLER_BOTH]; /* by what they ask for, less 1 */
+#if HAVE_EPOLL
+  uint32_t serial; /* of its latest registration: reports of former files bear another */
+  bool known;      /* epoll has, or had, a registration */
+#else
+  int index; /* in `polled`; 0: it isn't there */
+#endif
+} poller_entry;
+
+void poller_init(poller *p, const allocator *memory, poller_wake *wake, void *ud) {
+  *p = (poller){.memory = memory, .wake = wake, .ud = ud, .watched = -1, .epoll_fd = -1};
+}
+
+/* --- queues --- */
+
+/* Makes room for `fd`. The heads of the queues move, and their elements must follow. */
+static bool reserve_entry(poller *p, int fd) {
+  if (fd < p->capacity) return true;
+  int capacity = p->capacity == 0 ? 16 : p->capacity;
+  while (capacity <= fd) capacity = capacity <= INT_MAX / 2 ? capacity * 2 : INT_MAX;
+  poller_entry *entries = mem_new(p->memory, (size_t)capacity * sizeof(poller_entry));
+  if (entries == NULL) return false;
+  for (int i = 0; i < capacity; i++) {
+    entries[i] = i < p->capacity ? p->entries[i] : (poller_entry){0};
+    for (int kind = 0; kind < POLLER_BOTH; kind++) {
+      list_init(&entries[i].waiters[kind]);
+      if (i < p->capacity) list_append_all(&entries[i].waiters[kind], &p->entries[i].waiters[kind]);
+    }
+  }
+  mem_free(p->memory, p->entries, (size_t)p->capacity * sizeof(poller_entry));
+  p->entries = entries;
+  p->capacity = capacity;
+  return true;
+}
+
+/* What the waiters of a descriptor ask for together. */
+static unsigned interest_of(const poller_entry *entry) {
+  unsigned interest = 0;
+  for (unsigned asked = 1; asked <= POLLER_BOTH; asked++) {
+    if (!list_empty(&entry->waiters[asked - 1])) interest |= asked;
+  }
+  return interest;
+}
+
+void poller_remove(poller *p, list *waiter) {
+  if (list_empty(waiter)) return;
+  list_remove(waiter);
+  p->waiting--;
+}
+
+/*
+** Wakes the waiters that something of `ready` concerns. Each is taken out before it is woken, and
+** those that come meanwhile do not exist: `wake` must not call the poller.
+*/
+static void wake_matching(poller *p, poller_entry *entry, unsigned ready) {
+  for (unsigned asked = 1; asked <= POLLER_BOTH; asked++) {
+    if ((asked & ready) == 0) continue;
+    list *waiter;
+    while ((waiter = list_take_first(&entry->waiters[asked - 1])) != NULL) {
+      p->waiting--;
+      p->wake(p->ud, waiter, asked & ready);
+    }
+  }
+}
+
+/* The file for which they have waited is no longer there. */
+static void wake_lost(poller *p, poller_entry *entry) {
+  for (int kind = 0; kind < POLLER_BOTH; kind++) {
+    list *waiter;
+    while ((waiter = list_take_first(&entry->waiters[kind])) != NULL) {
+      p->waiting--;
+      p->wake(p->ud, waiter, 0);
+    }
+  }
+}
+
+/* --- poll(2) --- */
+
+static short to_poll(unsigned asked) {
+  return (short)(((asked & POLLER_READ) != 0 ? POLLIN : 0) |
+                 ((asked & POLLER_WRITE) != 0 ? POLLOUT : 0));
+}
+
+static unsigned from_poll(int events) {
+  if ((events & (POLLERR | POLLHUP)) != 0) return POLLER_BOTH;
+  return ((events & POLLIN) != 0 ? POLLER_READ : 0U) |
+         ((events & POLLOUT) != 0 ? POLLER_WRITE : 0U);
+}
+
+int poller_check(int fd, unsigned asked) {
+  struct pollfd polled = {.fd = fd, .events = to_poll(asked)};
+  int count;
+  do count = poll(&polled, 1, 0);
+  while (count < 0 && errno == EINTR);
+  if (count < 0) return -1;
+  if (fd < 0 || (polled.revents & POLLNVAL) != 0) {
+    errno = EBADF;
+    return -1;
+  }
+  return (int)(from_poll(polled.revents) & asked);
+}
+
+#if HAVE_EPOLL
+
+/* --- epoll --- */
+
+/* Reports that are taken at once. */
+#define MAX_REPORTS 128
+
+/* In place of serial and descriptor: the watched one. */
+#define WATCHED UINT64_MAX
+
+static uint32_t to_epoll(unsigned asked) {
+  return ((asked & POLLER_READ) != 0 ? EPOLLIN : 0U) |
+         ((asked & POLLER_WRITE) != 0 ? EPOLLOUT : 0U);
+}
+
+static unsigned from_epoll(uint32_t events) {
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) return POLLER_BOTH;
+  return ((events & EPOLLIN) != 0 ? POLLER_READ : 0U) |
+         ((events & EPOLLOUT) != 0 ? POLLER_WRITE : 0U);
+}
+
+/*
+** Registers what the descriptor's waiters and a new one ask for, once: after its report epoll is
+** silent about it until it is armed again, so that what nobody waits for any more costs one report.
+** 0, or the system's errno. `lost`: the registration that there was has gone with its file.
+*/
+static int arm(poller *p, int fd, poller_entry *entry, unsigned asked, bool *lost) {
+  struct epoll_event event = {.events = to_epoll(asked) | EPOLLONESHOT};
+  event.data.u64 = (uint64_t)++entry->serial << 32 | (uint32_t)fd;
+  if (entry->known && epoll_ctl(p->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0) return 0;
+  *lost = entry->known;
+  entry->known = epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ||
+                 (errno == EEXIST && epoll_ctl(p->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0);
+  return entry->known ? 0 : errno;
+}
+
+/* Registers the watched descriptor, by level. */
+static bool register_watched(const poller *p) {
+  struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = WATCHED}};
+  return p->watched < 0 || epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, p->watched, &event) == 0;
+}
+
+/* Registers everything in a new instance. Who can't be registered is told that the file is lost. */
+static void register_all(poller *p) {
+  register_watched(p);
+  for (int fd = 0; fd < p->capacity; fd++) {
+    poller_entry *entry = &p->entries[fd];
+    entry->known = false;
+    unsigned interest = interest_of(entry);
+    bool lost;
+    if (interest != 0 && arm(p, fd, entry, interest, &lost) != 0) wake_lost(p, entry);
+  }
+}
+
+/* A new instance in place of the one there was, and under its number if `number` is not -1. */
+static bool replace_instance(poller *p, int number) {
+  p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (p->epoll_fd < 0) return false;
+  if (number >= 0 && number != p->epoll_fd && dup3(p->epoll_fd, number, O_CLOEXEC) == number) {
+    close(p->epoll_fd);
+    p->epoll_fd = number;
+  }
+  p->owner = getpid();
+  register_all(p);
+  return true;
+}
+
+/* The number that a forked child has inherited is its own; the instance is its parent's. */
+bool poller_open(poller *p) {
+  int number = p->epoll_fd;
+  if (number >= 0 && p->owner == getpid()) return true;
+  if (number >= 0) close(number);
+  return replace_instance(p, number);
+}
+
+/* What is reported of the past, by its serial, is not for those who wait now. */
+static void report(poller *p, const struct epoll_event *event) {
+  uint64_t which = event->data.u64;
+  if (which == WATCHED) return;
+  int fd = (int)(uint32_t)which;
+  poller_entry *entry = &p->entries[fd];
+  if (entry->serial != which >> 32) return;
+  wake_matching(p, entry, from_epoll(event->events));
+  unsigned interest = interest_of(entry);
+  bool lost;
+  if (interest != 0 && arm(p, fd, entry, interest, &lost) != 0) wake_lost(p, entry);
+}
+
+/* epoll counts milliseconds, which is too coarse for timers: ppoll waits for it instead. */
+static void wait_for_report(const poller *p, int64_t timeout_ns) {
+  struct pollfd instance = {.fd = p->epoll_fd, .events = POLLIN};
+  struct timespec timeout;
+  timeout.tv_sec = (time_t)(timeout_ns / NS_PER_SECOND);
+  timeout.tv_nsec = (long)(timeout_ns % NS_PER_SECOND);
+  ppoll(&instance, 1, &timeout, NULL);
+}
+
+/*
+** Where the number was closed behind our back, or stands for another file, waiting would return at
+** once for ever: a new instance takes its place, under a number of its own.
+*/
+static void collect(poller *p, int64_t timeout_ns) {
+  struct epoll_event events[MAX_REPORTS];
+  if (timeout_ns > 0) wait_for_report(p, timeout_ns);
+  int count = epoll_wait(p->epoll_fd, events, MAX_REPORTS, timeout_ns < 0 ? -1 : 0);
+  for (int i = 0; i < count; i++) report(p, &events[i]);
+  if (count >= 0 || errno == EINTR) return;
+  replace_instance(p, -1);
+}
+
+bool poller_watch(poller *p, int fd) {
+  if (!poller_open(p)) return false;
+  if (p->watched == fd) return true;
+  p->watched = fd;
+  if (register_watched(p)) return true;
+  p->watched = -1;
+  return false;
+}
+
+static void close_instance(poller *p) {
+  if (p->epoll_fd >= 0) close(p->epoll_fd);
+}
+
+#else
+
+/* --- the array for poll --- */
+
+bool poller_open(poller *p) {
+  if (p->polled_capacity > 0) return true;
+  enum { INITIAL = 16 };
+  p->polled = mem_new(p->memory, INITIAL * sizeof(struct pollfd));
+  if (p->polled == NULL) {
+    errno = ENOMEM;
+    return false;
+  }
+  p->polled_capacity = INITIAL;
+  p->polled_count = 1;
+  p->polled[0] = (struct pollfd){.fd = p->watched, .events = POLLIN};
+  return true;
+}
+
+static bool reserve_polled(poller *p) {
+  if (p->polled_count < p->polled_capacity) return true;
+  size_t old_size = (size_t)p->polled_capacity * sizeof(struct pollfd);
+  struct pollfd *polled = mem_resize(p->memory, p->polled, old_size, old_size * 2);
+  if (polled == NULL) return false;
+  p->polled = polled;
+  p->polled_capacity *= 2;
+  return true;
+}
+
+static int arm(poller *p, int fd, poller_entry *entry, unsigned asked, bool *lost) {
+  *lost = true;
+  if (poller_check(fd, asked) < 0) return errno;
+  *lost = false;
+  if (entry->index == 0) {
+    if (!reserve_polled(p)) return ENOMEM;
+    entry->index = p->polled_count++;
+  }
+  p->polled[entry->index] = (struct pollfd){.fd = fd, .events = to_poll(asked)};
+  return 0;
+}
+
+/* The last one takes the place of one that nobody waits for. */
+static void disarm(poller *p, poller_entry *entry) {
+  if (entry->index == 0) return;
+  struct pollfd last = p->polled[--p->polled_count];
+  p->entries[last.fd].index = entry->index;
+  p->polled[entry->index] = last;
+  entry->index = 0;
+}
+
+/* In milliseconds, rounded up lest the last one be spent spinning. */
+static int milliseconds(int64_t timeout_ns) {
+  if (timeout_ns < 0) return -1;
+  int64_t ms = timeout_ns / NS_PER_MILLISECOND + (timeout_ns % NS_PER_MILLISECOND != 0);
+  return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+/* From the last to the first: who takes the place of one that is disarmed has been looked at. */
+static void collect(poller *p, int64_t timeout_ns) {
+  int count = poll(p->polled, (nfds_t)p->polled_count, milliseconds(timeout_ns));
+  if (count <= 0) return;
+  for (int i = p->polled_count - 1; i >= 1; i--) {
+    struct pollfd *polled = &p->polled[i];
+    poller_entry *entry = &p->entries[polled->fd];
+    if ((polled->revents & POLLNVAL) != 0) {
+      wake_lost(p, entry);
+    } else if (polled->revents != 0) {
+      wake_matching(p, entry, from_poll(polled->revents));
+    }
+    unsigned interest = interest_of(entry);
+    polled->events = to_poll(interest);
+    if (interest == 0) disarm(p, entry);
+  }
+}
+
+bool poller_watch(poller *p, int fd) {
+  if (!poller_open(p)) return false;
+  p->watched = p->polled[0].fd = fd;
+  return true;
+}
+
+static void close_instance(poller *p) {
+  mem_free(p->memory, p->polled, (size_t)p->polled_capacity * sizeof(struct pollfd));
+}
+
+#endif
+
+/* --- waiting --- */
+
+poller_answer poller_add(poller *p, list *waiter, int fd, unsigned asked) {
+  cp_assert(asked >= 1 && asked <= POLLER_BOTH);
+  if (fd < 0) {
+    errno = EBADF;
+    return POLLER_REFUSED;
+  }
+  if (!poller_open(p)) return POLLER_REFUSED;
+  /* A number that is no descriptor may be as large as it likes. */
+  if (fd >= p->capacity && poller_check(fd, asked) < 0) return POLLER_REFUSED;
+  if (!reserve_entry(p, fd)) {
+    errno = ENOMEM;
+    return POLLER_REFUSED;
+  }
+  poller_entry *entry = &p->entries[fd];
+  bool lost = false;
+  int refusal = arm(p, fd, entry, interest_of(entry) | asked, &lost);
+  if (lost) wake_lost(p, entry);
+  if (refusal == EPERM) return POLLER_ALWAYS;
+  if (refusal != 0) {
+    errno = refusal;
+    return POLLER_REFUSED;
+  }
+  list_append(&entry->waiters[asked - 1], waiter);
+  p->waiting++;
+  return POLLER_WAITING;
+}
+
+void poller_wait(poller *p, int64_t timeout_ns) {
+  if (poller_open(p)) collect(p, timeout_ns);
+}
+
+void poller_close(poller *p) {
+  close_instance(p);
+  mem_free(p->memory, p->entries, (size_t)p->capacity * sizeof(poller_entry));
+  poller_init(p, p->memory, p->wake, p->ud);
+}

@@ -6,6 +6,7 @@ packages="
   make gcc libc6-dev binutils
   lua5.4 liblua5.4-dev
   lua-busted lua-unit lua-luv lua-cjson lua-check luarocks
+  lua-socket lua-redis redis-server lua-cqueues
   curl valgrind libc6-dbg clang clang-format clang-tidy cppcheck
 "
 

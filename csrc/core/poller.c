@@ -370,6 +370,11 @@ void poller_wait(poller *p, int64_t timeout_ns) {
 
 void poller_close(poller *p) {
   close_instance(p);
+  for (int fd = 0; fd < p->capacity; fd++) {
+    for (int kind = 0; kind < POLLER_BOTH; kind++) {
+      while (list_take_first(&p->entries[fd].waiters[kind]) != NULL) continue;
+    }
+  }
   mem_free(p->memory, p->entries, (size_t)p->capacity * sizeof(poller_entry));
   poller_init(p, p->memory, p->wake, p->ud);
 }

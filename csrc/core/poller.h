@@ -51,7 +51,7 @@ typedef struct poller {
 /* Owns nothing yet. `memory` must outlive it. */
 void poller_init(poller *p, const allocator *memory, poller_wake *wake, void *ud);
 
-/* Frees everything and forgets the waiters, which are left alone. */
+/* Frees everything. Waiters are then in no list. */
 void poller_close(poller *p);
 
 /*

@@ -33,6 +33,7 @@ int luaopen_coropanic_core(lua_State *L) {
   lib_chan_open(L, rt);
   lib_context_open(L, rt);
   lib_scope_open(L, rt);
+  lib_io_open(L, rt);
   lib_inspect_open(L, rt);
   lib_panic_open(L, rt);
   lib_lock_open(L, rt);

@@ -12,6 +12,7 @@
 ** Each adds its functions to the module's table on top of the stack.   [-0, +0, m]
 */
 void lib_run_open(lua_State *L, runtime *rt); /* lib_run.c: run, spawn, step, sleep, hooks, ... */
+void lib_io_open(lua_State *L, runtime *rt);  /* lib_io.c: wait_fd */
 void lib_inspect_open(lua_State *L, runtime *rt); /* lib_inspect.c: current, tasks, dump, stats */
 void lib_task_open(lua_State *L, runtime *rt);    /* lib_task.c: tasks' methods and fields, await */
 void lib_chan_open(lua_State *L, runtime *rt);    /* lib_chan.c: chan, select */

@@ -7,6 +7,7 @@
 #include "lua/spawn.h"
 #include "runtime/args.h"
 #include "runtime/context.h"
+#include "runtime/io.h"
 #include "runtime/scheduler.h"
 
 /* --- options --- */
@@ -194,11 +195,9 @@ static int run_timeout(lua_State *L) {
 }
 
 static int run_pollfd(lua_State *L) {
-  runtime *rt = runtime_of(L);
-  bool was_open = rt->wakeup.read_fd >= 0;
-  if (!wakeup_open(&rt->wakeup)) return luaL_error(L, "co.pollfd: %s", strerror(errno));
-  if (!was_open && rt->ready_count > 0) wakeup_signal(&rt->wakeup);
-  lua_pushinteger(L, rt->wakeup.read_fd);
+  int fd = io_pollfd(runtime_of(L));
+  if (fd < 0) return luaL_error(L, "co.pollfd: %s", strerror(errno));
+  lua_pushinteger(L, fd);
   return 1;
 }
 

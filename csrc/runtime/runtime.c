@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/driver.h"
+#include "runtime/io.h"
 #include "runtime/select.h"
 #include "runtime/task.h"
 #include "runtime/unclaimed.h"
@@ -66,6 +67,7 @@ static int close_runtime(lua_State *L) {
   mem_free(&rt->memory, rt->pool, rt->pool_capacity * sizeof(pooled_thread));
   rt->pool = NULL;
   rt->pool_capacity = rt->pool_count = 0;
+  poller_close(&rt->poller);
   wakeup_close(&rt->wakeup);
   id_source_close(rt->ids);
   rt->ids = NULL;
@@ -105,6 +107,7 @@ static void init_fields(runtime *rt, lua_State *L) {
   timer_heap_init(&rt->timers, &rt->memory);
   site_table_init(&rt->sites, &rt->memory);
   wakeup_init(&rt->wakeup);
+  poller_init(&rt->poller, &rt->memory, io_wake, rt);
 }
 
 static int close_foreign_box(lua_State *L) {

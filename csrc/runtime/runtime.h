@@ -12,6 +12,7 @@
 #include "core/base.h"
 #include "core/clock.h"
 #include "core/list.h"
+#include "core/poller.h"
 #include "core/random.h"
 #include "core/timer.h"
 #include "core/wakeup.h"
@@ -85,6 +86,7 @@ typedef struct runtime {
   list ending; /* contexts that have ended, and whose children and tasks are to be told */
   task_clock clock;
   wakeup wakeup;
+  poller poller;   /* of the descriptors that tasks wait for */
   bool spare_used; /* the spare record was given away and is to be renewed */
   bool shuffled;   /* run_with{seed=}: take ready tasks in random order */
   rng order;       /* of ready tasks, and of the ready cases of a select */

@@ -5,6 +5,7 @@
 #include "runtime/activation.h"
 #include "runtime/context.h"
 #include "runtime/handler.h"
+#include "runtime/io.h"
 #include "runtime/parked.h"
 #include "runtime/unclaimed.h"
 
@@ -41,6 +42,12 @@ static void fire_timers(runtime *rt, lua_State *L) {
       context_expire(rt, L, due);
     }
   }
+}
+
+/* Who was too busy to look keeps what is ready, although its time has run out too. */
+static void look_around(runtime *rt, lua_State *L) {
+  io_poll(rt);
+  fire_timers(rt, L);
 }
 
 /* `now + duration`, or TIME_FOREVER where that is beyond all time. */
@@ -85,23 +92,30 @@ static void run_batch(runtime *rt, lua_State *L) {
 
 static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
-int64_t scheduler_next_deadline(const runtime *rt) {
-  if (rt->ready_count > 0) return runtime_now(rt);
+static int64_t next_deadline(const runtime *rt) {
   return earlier(timer_heap_next_deadline(&rt->timers), unclaimed_next_deadline(rt));
 }
 
+int64_t scheduler_next_deadline(const runtime *rt) {
+  if (rt->ready_count > 0) return runtime_now(rt);
+  return earlier(next_deadline(rt), io_next_look(rt));
+}
+
 /*
-** Nothing is ready: waits for the next deadline. False: there is none that would wake a task.
+** Nothing is ready, nor is any descriptor: waits for the next deadline or a descriptor. False: there
+** is nothing that would wake a task. Virtual time passes only for deadlines.
 */
 static bool wait_for_work(runtime *rt, lua_State *L) {
-  if (timer_heap_next_deadline(&rt->timers) == TIME_FOREVER) return false;
+  if (timer_heap_next_deadline(&rt->timers) == TIME_FOREVER && !io_is_awaited(rt)) return false;
   if (unclaimed_nudge(rt, L)) return true;
-  int64_t next = scheduler_next_deadline(rt);
-  if (rt->clock.is_virtual) {
-    if (next > rt->clock.virtual_now_ns) rt->clock.virtual_now_ns = next;
-  } else {
-    int64_t now = runtime_now(rt);
-    if (next > now) wakeup_wait(&rt->wakeup, next - now);
+  int64_t next = next_deadline(rt);
+  int64_t now = runtime_now(rt);
+  if (next == TIME_FOREVER) {
+    io_wait(rt, -1);
+  } else if (next > now && !rt->clock.is_virtual) {
+    io_wait(rt, next - now);
+  } else if (next > now) {
+    rt->clock.virtual_now_ns = next;
   }
   unclaimed_expire(rt, L, runtime_now(rt));
   return true;
@@ -119,7 +133,7 @@ static bool main_failed(const task *main) {
 /* Runs rounds until the run is over. False: every task is asleep for ever.   [-0, +0, -] */
 static bool run_until_done(runtime *rt, lua_State *L, const task *main) {
   while (!only_daemons_left(rt) && !main_failed(main)) {
-    fire_timers(rt, L);
+    look_around(rt, L);
     if (rt->ready_count > 0) {
       run_batch(rt, L);
       if (!list_empty(&rt->unclaimed)) unclaimed_expire(rt, L, runtime_now(rt));
@@ -139,7 +153,7 @@ static void shut_down(runtime *rt, lua_State *L) {
       cancelled = rt->next_task_id;
       parked_cancel_all(rt, L);
     }
-    fire_timers(rt, L);
+    look_around(rt, L);
     if (rt->ready_count > 0) {
       run_batch(rt, L);
     } else if (!wait_for_work(rt, L)) {
@@ -224,7 +238,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   wakeup_drain(&rt->wakeup);
   int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
   do {
-    fire_timers(rt, L);
+    look_around(rt, L);
     run_round(rt, L, until);
   } while (budget_ns != 0 && rt->ready_count > 0 && runtime_now(rt) < until);
   if (!list_empty(&rt->unclaimed)) {

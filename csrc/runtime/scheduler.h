@@ -1,9 +1,10 @@
 /*
 ** The loop. One round:
 **
-**   timers that are due wake their tasks ──▶ each task that is ready now runs, in turn ────────┐
+**   ready descriptors and due timers wake their tasks ──▶ each task that is ready now runs ───┐
 **      ▲                                                                                       │
-**      └── nothing ready: overdue panics are reported, then sleep until the next timer ◀───────┘
+**      └── nothing ready: overdue panics are reported, then sleep until a descriptor is ready ◀┘
+**          or the next timer
 **
 ** Nothing here raises while tasks run: what goes wrong becomes the record of the task at fault.
 */

@@ -172,7 +172,11 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
 static waitlist *leave_queues(runtime *rt, task *t) {
   waitlist *left = waitlist_is_for(t->wait) ? t->waits_on : NULL;
   if (t->wait == WAIT_SELECT) select_leave(rt, t->waits_on);
-  list_remove(&t->waiter.link);
+  if (t->wait == WAIT_FD && t->status != TASK_READY) {
+    poller_remove(&rt->poller, &t->waiter.link);
+  } else {
+    list_remove(&t->waiter.link);
+  }
   t->waits_on = NULL;
   return left;
 }

@@ -58,7 +58,7 @@ typedef enum wake_reason {
   WAKE_TIMEOUT,
   WAKE_CANCELLED,
   WAKE_DEADLOCK,
-  WAKE_CLOSED,   /* the channel that it sends on was closed */
+  WAKE_CLOSED,   /* the channel that it sends on, or its descriptor, was closed */
   WAKE_ABANDONED /* who held the lock that it waits for has ended without unlocking it */
 } wake_reason;
 

@@ -486,7 +486,7 @@ static void a_closed_poller_may_be_used_again(void) {
   add(&a, ends[0], POLLER_READ);
   poller_close(&subject);
   check_int(memory.bytes, 0);
-  reset(&a);
+  check(list_empty(&a.link));
   put(ends[1]);
   add(&a, ends[0], POLLER_READ);
   poller_wait(&subject, -1);

@@ -1,0 +1,98 @@
+/* Waiting for descriptors. */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "lua/lib.h"
+#include "runtime/args.h"
+#include "runtime/cancel.h"
+#include "runtime/io.h"
+
+/* Pushes what the method of the object at 1 returns; false: it has no such method.   [-0, +(0|1), e]
+ */
+static bool call_method(lua_State *L, const char *name) {
+  int type = lua_type(L, 1);
+  if (type != LUA_TTABLE && type != LUA_TUSERDATA) return false;
+  if (type == LUA_TUSERDATA && luaL_getmetafield(L, 1, "__index") == LUA_TNIL) return false;
+  if (lua_getfield(L, 1, name) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return false;
+  }
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return true;
+}
+
+/* The descriptor that the first argument is or has.   [-0, +0, e] */
+static int check_descriptor(lua_State *L) {
+  if (lua_type(L, 1) == LUA_TNUMBER) {
+    lua_pushvalue(L, 1);
+  } else if (!call_method(L, "getfd") && !call_method(L, "pollfd")) {
+    arg_type_error(L, 1, "wait_fd", "descriptor or object with getfd");
+  }
+  int is_integer;
+  lua_Integer fd = lua_tointegerx(L, -1, &is_integer);
+  if (!is_integer || lua_type(L, -1) != LUA_TNUMBER)
+    arg_error(L, 1, "wait_fd", "a descriptor is an integer");
+  lua_pop(L, 1);
+  return fd < 0 || fd > INT_MAX ? -1 : (int)fd;
+}
+
+static const char *const modes[] = {
+    [POLLER_READ] = "r",
+    [POLLER_WRITE] = "w",
+    [POLLER_BOTH] = "rw",
+};
+
+static unsigned check_mode(lua_State *L) {
+  const char *mode = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  unsigned asked = POLLER_READ;
+  while (asked <= POLLER_BOTH && strcmp(mode, modes[asked]) != 0) asked++;
+  if (asked > POLLER_BOTH) arg_error(L, 2, "wait_fd", "\"r\", \"w\" or \"rw\" expected");
+  return asked;
+}
+
+/* Pushes the ready part of what was asked for; nil for none. */
+static int push_ready(lua_State *L, int ready) {
+  if (ready == 0) {
+    lua_pushnil(L);
+  } else {
+    lua_pushstring(L, modes[ready]);
+  }
+  return 1;
+}
+
+static int after_wait(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  const task *t = task_check_wake(runtime_of(L), L);
+  if (t->wake == WAKE_TIMEOUT) return push_ready(L, 0);
+  if (t->wake == WAKE_CLOSED)
+    return luaL_error(L, "co.wait_fd: the descriptor was closed meanwhile");
+  return push_ready(L, (int)lua_tointeger(L, -1));
+}
+
+/* Does not wait, and therefore works everywhere. */
+static int look(lua_State *L, int fd, unsigned asked) {
+  runtime *rt = runtime_of(L);
+  task *t = rt->current;
+  if (t != NULL && t->live.top == L && task_needs_unwinding(t)) cancel_raise(rt, L, t);
+  int ready = poller_check(fd, asked);
+  return ready < 0 ? io_refuse(L, fd, errno) : push_ready(L, ready);
+}
+
+static int run_wait_fd(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  int fd = check_descriptor(L);
+  unsigned asked = check_mode(L);
+  double seconds = arg_check_timeout(L, 3, 3, "wait_fd");
+  lua_settop(L, 3);
+  if (seconds == 0) return look(L, fd, asked);
+  task_check_suspend(rt, L, "wait_fd");
+  return io_park(rt, L, fd, asked, runtime_deadline(rt, seconds), after_wait);
+}
+
+void lib_io_open(lua_State *L, runtime *rt) {
+  static const luaL_Reg functions[] = {{"wait_fd", run_wait_fd}, {NULL, NULL}};
+  lib_register(L, rt, functions);
+}

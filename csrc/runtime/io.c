@@ -1,0 +1,55 @@
+#include "runtime/io.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define NS_PER_MILLISECOND INT64_C(1000000)
+
+void io_wake(void *rt, list *link, unsigned ready) {
+  task *t = container_of(link, task, waiter.link);
+  if (ready != 0) lua_pushinteger(t->live.top, (lua_Integer)ready);
+  task_wake(rt, t, ready == 0 ? WAKE_CLOSED : WAKE_READY);
+}
+
+int io_refuse(lua_State *L, int fd, int refusal) {
+  if (refusal == ENOMEM) return luaL_error(L, "not enough memory");
+  return luaL_error(L, "co.wait_fd: descriptor %d: %s", fd, strerror(refusal));
+}
+
+int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_ns,
+            lua_KFunction continuation) {
+  task *t = rt->current;
+  switch (poller_add(&rt->poller, &t->waiter.link, fd, asked)) {
+    case POLLER_WAITING: return task_park(rt, L, WAIT_FD, deadline_ns, 0, continuation);
+    case POLLER_ALWAYS:
+      t->wake = WAKE_READY;
+      lua_pushinteger(L, (lua_Integer)asked);
+      return continuation(L, LUA_OK, 0);
+    default: return io_refuse(L, fd, errno);
+  }
+}
+
+/* Whatever signalled the wakeup is seen to by the loop that goes on now. */
+void io_wait(runtime *rt, int64_t timeout_ns) {
+  if (io_is_awaited(rt)) {
+    poller_wait(&rt->poller, timeout_ns);
+  } else {
+    wakeup_wait(&rt->wakeup, timeout_ns);
+  }
+  wakeup_drain(&rt->wakeup);
+}
+
+int io_pollfd(runtime *rt) {
+  bool was_open = rt->wakeup.read_fd >= 0;
+  if (!wakeup_open(&rt->wakeup)) return -1;
+  if (!poller_watch(&rt->poller, rt->wakeup.read_fd)) return -1;
+  if (!was_open && rt->ready_count > 0) wakeup_signal(&rt->wakeup);
+  int fd = poller_fd(&rt->poller);
+  return fd >= 0 ? fd : rt->wakeup.read_fd;
+}
+
+int64_t io_next_look(const runtime *rt) {
+  bool told = rt->poller.watched >= 0 && poller_fd(&rt->poller) >= 0;
+  if (!io_is_awaited(rt) || told) return TIME_FOREVER;
+  return runtime_now(rt) + IO_LOOK_MS * NS_PER_MILLISECOND;
+}

@@ -1,11 +1,10 @@
-/* Waiting for descriptors. */
+/* co.wait_fd */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 
 #include "lua/lib.h"
 #include "runtime/args.h"
-#include "runtime/cancel.h"
 #include "runtime/io.h"
 
 /* Pushes what the method of the object at 1 returns; false: it has no such method.   [-0, +(0|1), e]
@@ -27,8 +26,8 @@ static bool call_method(lua_State *L, const char *name) {
 static int check_descriptor(lua_State *L) {
   if (lua_type(L, 1) == LUA_TNUMBER) {
     lua_pushvalue(L, 1);
-  } else if (!call_method(L, "getfd") && !call_method(L, "pollfd")) {
-    arg_type_error(L, 1, "wait_fd", "descriptor or object with getfd");
+  } else if (!call_method(L, "getfd") && !call_method(L, "pollfd") && !call_method(L, "fileno")) {
+    arg_type_error(L, 1, "wait_fd", "descriptor or object with getfd, pollfd or fileno");
   }
   int is_integer;
   lua_Integer fd = lua_tointegerx(L, -1, &is_integer);
@@ -67,18 +66,11 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   (void)context;
   const task *t = task_check_wake(runtime_of(L), L);
   if (t->wake == WAKE_TIMEOUT) return push_ready(L, 0);
-  if (t->wake == WAKE_CLOSED)
-    return luaL_error(L, "co.wait_fd: the descriptor was closed meanwhile");
+  if (t->wake == WAKE_CLOSED) {
+    int fd = (int)lua_tointeger(L, IO_INDEX_FD);
+    return luaL_error(L, "co.wait_fd: descriptor %d was closed meanwhile", fd);
+  }
   return push_ready(L, (int)lua_tointeger(L, -1));
-}
-
-/* Does not wait, and therefore works everywhere. */
-static int look(lua_State *L, int fd, unsigned asked) {
-  runtime *rt = runtime_of(L);
-  task *t = rt->current;
-  if (t != NULL && t->live.top == L && task_needs_unwinding(t)) cancel_raise(rt, L, t);
-  int ready = poller_check(fd, asked);
-  return ready < 0 ? io_refuse(L, fd, errno) : push_ready(L, ready);
 }
 
 static int run_wait_fd(lua_State *L) {
@@ -86,8 +78,14 @@ static int run_wait_fd(lua_State *L) {
   int fd = check_descriptor(L);
   unsigned asked = check_mode(L);
   double seconds = arg_check_timeout(L, 3, 3, "wait_fd");
-  lua_settop(L, 3);
-  if (seconds == 0) return look(L, fd, asked);
+  lua_settop(L, 2);
+  lua_pushinteger(L, fd);
+  task_raise_pending(rt, L);
+  if (seconds == 0 || rt->current == NULL) {
+    int ready = poller_check(fd, asked);
+    if (ready < 0) return io_refuse(L, fd, errno);
+    if (ready != 0 || seconds == 0) return push_ready(L, ready);
+  }
   task_check_suspend(rt, L, "wait_fd");
   return io_park(rt, L, fd, asked, runtime_deadline(rt, seconds), after_wait);
 }

@@ -24,10 +24,12 @@ build = {
   type = "builtin",
   modules = {
     ["coropanic"] = "lua/coropanic/init.lua",
+    ["coropanic.socket"] = "lua/coropanic/socket.lua",
     ["coropanic.test"] = "lua/coropanic/test.lua",
     ["coropanic.test.failure"] = "lua/coropanic/test/failure.lua",
     ["coropanic.test.options"] = "lua/coropanic/test/options.lua",
     ["coropanic.test.trial"] = "lua/coropanic/test/trial.lua",
+    ["coropanic.uv"] = "lua/coropanic/uv.lua",
     ["coropanic.core"] = {
       sources = {
         "csrc/core/clock.c",

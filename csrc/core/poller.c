@@ -364,6 +364,10 @@ poller_answer poller_add(poller *p, list *waiter, int fd, unsigned asked) {
   return POLLER_WAITING;
 }
 
+void poller_lose(poller *p, int fd) {
+  if (fd >= 0 && fd < p->capacity) wake_lost(p, &p->entries[fd]);
+}
+
 void poller_wait(poller *p, int64_t timeout_ns) {
   if (poller_open(p)) collect(p, timeout_ns);
 }

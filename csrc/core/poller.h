@@ -9,7 +9,8 @@
 **
 ** Descriptors belong to others, who close them without a word. Therefore each waiting registers anew:
 ** a number that has come to mean another file is noticed. Whoever waits while the number is closed is
-** told when somebody waits for that number again, and under poll at once; otherwise never.
+** told when somebody waits for that number again or calls poller_lose, and under poll at once;
+** otherwise never.
 **
 ** A forked child takes an instance of its own when it first waits, with the waiters that it has
 ** inherited, and leaves its parent's alone.
@@ -75,6 +76,9 @@ poller_answer poller_add(poller *p, list *waiter, int fd, unsigned asked);
 
 /* Takes out a waiter; harmless when it is in no list. The system is not told before it matters. */
 void poller_remove(poller *p, list *waiter);
+
+/* `fd` was closed: wakes who waits for it. Harmless when nobody does. */
+void poller_lose(poller *p, int fd);
 
 /*
 ** Waits until a waiter can be woken, the watched descriptor is readable, or `timeout_ns` has passed

@@ -67,10 +67,24 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   const task *t = task_check_wake(runtime_of(L), L);
   if (t->wake == WAKE_TIMEOUT) return push_ready(L, 0);
   if (t->wake == WAKE_CLOSED) {
-    int fd = (int)lua_tointeger(L, IO_INDEX_FD);
-    return luaL_error(L, "co.wait_fd: descriptor %d was closed meanwhile", fd);
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    return 2;
   }
   return push_ready(L, (int)lua_tointeger(L, -1));
+}
+
+/*
+** Without waiting: pushes what is ready, or nil. Whoever has closed a descriptor tells those who wait
+** for it by looking at it.   [-0, +1, e]
+*/
+static int look(lua_State *L, int fd, unsigned asked) {
+  runtime *rt = runtime_of(L);
+  int ready = poller_check(fd, asked);
+  if (ready >= 0) return push_ready(L, ready);
+  int refusal = errno;
+  if (refusal == EBADF) poller_lose(&rt->poller, fd);
+  return io_refuse(L, fd, refusal);
 }
 
 static int run_wait_fd(lua_State *L) {
@@ -82,9 +96,8 @@ static int run_wait_fd(lua_State *L) {
   lua_pushinteger(L, fd);
   task_raise_pending(rt, L);
   if (seconds == 0 || rt->current == NULL) {
-    int ready = poller_check(fd, asked);
-    if (ready < 0) return io_refuse(L, fd, errno);
-    if (ready != 0 || seconds == 0) return push_ready(L, ready);
+    int results = look(L, fd, asked);
+    if (seconds == 0 || !lua_isnil(L, -1)) return results;
   }
   task_check_suspend(rt, L, "wait_fd");
   return io_park(rt, L, fd, asked, runtime_deadline(rt, seconds), after_wait);

@@ -308,6 +308,21 @@ static void who_waits_for_a_number_that_was_closed_is_told_at_the_next_waiting(v
   tear_down();
 }
 
+static void who_waits_can_be_told_that_the_descriptor_is_closed(void) {
+  set_up();
+  add(&a, ends[0], POLLER_READ);
+  add(&b, ends[0], POLLER_BOTH);
+  add(&c, pair[0], POLLER_READ);
+  poller_lose(&subject, ends[0]);
+  poller_lose(&subject, -1);
+  poller_lose(&subject, INT32_MAX);
+  check_int(a.ready, 0);
+  check_int(b.ready, 0);
+  check_int(c.ready, NOT_WOKEN);
+  check_int(subject.waiting, 1);
+  tear_down();
+}
+
 /* The old file lives on under another number, and still reports under the first. */
 static void reports_of_a_former_file_wake_nobody(void) {
   set_up();
@@ -545,6 +560,7 @@ static const test tests[] = {
     TEST(a_number_that_means_another_file_is_registered_anew),
     TEST(who_waited_for_the_former_file_of_a_number_is_told),
     TEST(who_waits_for_a_number_that_was_closed_is_told_at_the_next_waiting),
+    TEST(who_waits_can_be_told_that_the_descriptor_is_closed),
     TEST(reports_of_a_former_file_wake_nobody),
     TEST(the_watched_descriptor_ends_the_wait),
     TEST(its_own_descriptor_is_readable_for_both),

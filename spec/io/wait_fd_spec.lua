@@ -37,7 +37,7 @@ end
 describe("co.wait_fd", function()
   after_each(function()
     helpers.end_all_tasks()
-    for i = #open, 1, -1 do
+    while #open > 0 do
       uv.fs_close(table.remove(open))
     end
   end)
@@ -73,7 +73,8 @@ describe("co.wait_fd", function()
     local child = uv.new_pipe()
     child:open(b)
     open[#open] = nil
-    local handle = uv.spawn("/bin/sh", { args = { "-c", "echo done" }, stdio = { nil, child } }, function() end)
+    local options = { args = { "-c", "echo done" }, stdio = { nil, child } }
+    local handle = uv.spawn("/bin/sh", options, function() end)
     assert.is_truthy(handle)
     co.run(function()
       assert.equal("r", co.wait_fd(a, "r"))
@@ -273,24 +274,25 @@ describe("co.wait_fd", function()
       for _, number in ipairs { -1, 999, 2 ^ 31 - 1 } do
         for _, seconds in ipairs { 0, 1 } do
           local record = helpers.record_of(co.wait_fd, number, "r", seconds)
-          local shown = ("%d"):format(number)
-          assert.equal(("co.wait_fd: descriptor %s: Bad file descriptor"):format(shown), record.message:match "co.*")
+          local expected = ("co.wait_fd: descriptor %d: Bad file descriptor"):format(number)
+          assert.equal(expected, record.message:match "co%.wait_fd.*")
         end
       end
     end)
   end)
 
-  it("that waits for a closed number is told when somebody else waits for it", function()
-    local a = pair()
-    co.run(function()
-      local task = co.spawn(co.wait_fd, a, "r")
-      co.yield()
-      close(a)
-      helpers.record_of(co.wait_fd, a, "r")
-      local _, record = task:join()
-      helpers.assert_contains(("co.wait_fd: descriptor %d was closed meanwhile"):format(a), record.message)
+  for how, seconds in pairs { ["waits for"] = 1, ["looks at"] = 0 } do
+    it(("returns nil and that it is closed when somebody %s the closed number"):format(how), function()
+      local a = pair()
+      co.run(function()
+        local task = co.spawn(co.wait_fd, a, "r")
+        co.yield()
+        close(a)
+        helpers.record_of(co.wait_fd, a, "r", seconds)
+        assert.same({ true, nil, "closed" }, { task:join() })
+      end)
     end)
-  end)
+  end
 
   it("notices that a number means another file", function()
     local a, b = pair()

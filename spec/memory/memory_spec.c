@@ -122,6 +122,11 @@ static const program programs[] = {
      "  co.pcall(co.with, child, function() deferred(co) co.sleep(9) end)\n"
      "  return tostring(child:cause())\n"
      "end) end"},
+    {"waits for descriptors",
+     "return function(co) return co.run(function()\n"
+     "  local t = co.spawn(function() deferred(co) return co.wait_fd(0, 'r', 60) end)\n"
+     "  co.spawn(function() deferred(co) return co.wait_fd(1, 'w', 60) end)\n"
+     "  co.yield() t:cancel() t:join() return co.wait_fd(1, 'w'), co.wait_fd(0, 'r', 0) end) end"},
     {"finds cycles",
      "return function(co) return co.run(function()\n"
      "  local a, b\n"

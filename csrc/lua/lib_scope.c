@@ -115,6 +115,7 @@ void lib_scope_open(lua_State *L, runtime *rt) {
       {NULL, NULL},
   };
   static const luaL_Reg metamethods[] = {{"__tostring", scope_tostring}, {NULL, NULL}};
+  for (int i = 0; functions[i].name != NULL; i++) rt->openers[i] = functions[i].func;
   lib_register(L, rt, functions);
   lib_new_type(L, rt, REGION_TYPE, methods, metamethods);
 }

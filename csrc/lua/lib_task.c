@@ -55,6 +55,7 @@ static int after_join(lua_State *L, int status, lua_KContext context) {
 static int method_join(lua_State *L) {
   task *t = check_task(L, "join");
   double seconds = arg_check_timeout(L, 2, 1, "join");
+  task_raise_pending(runtime_of(L), L);
   if (task_ended(t)) return push_join_result(L, t);
   if (seconds == 0) return push_time_out(L);
   int64_t deadline = runtime_deadline(runtime_of(L), seconds);
@@ -98,6 +99,7 @@ static int after_await(lua_State *L, int status, lua_KContext context) {
 
 static int method_await(lua_State *L) {
   task *t = check_task(L, "await");
+  task_raise_pending(runtime_of(L), L);
   if (task_ended(t)) return push_await_result(L, t);
   return wait_for(L, t, "await", WAIT_AWAIT, TIME_FOREVER, after_await);
 }

@@ -37,6 +37,12 @@ chan *chan_new_owned(lua_State *L) {
 
 /* --- the buffer --- */
 
+/* The slot of the value that is `place` behind the oldest, from 0. */
+static lua_Integer slot_of(const chan *c, lua_Integer place) {
+  lua_Integer slot = c->head + place;
+  return slot < c->slots ? slot : slot - c->slots;
+}
+
 /*
 ** Makes the ring larger, with the values in order from slot 0. All its slots are in the table's array
 ** part from the beginning, so that filling one never allocates.   [-0, +0, m]
@@ -54,7 +60,7 @@ static void grow(lua_State *L, int index, chan *c) {
   if (c->count > 0) {
     lua_getiuservalue(L, index, CHAN_UV_BUFFER);
     for (lua_Integer i = 0; i < c->count; i++) {
-      lua_rawgeti(L, -1, (c->head + i) % c->slots + 1);
+      lua_rawgeti(L, -1, slot_of(c, i) + 1);
       lua_rawseti(L, -3, i + 1);
     }
     lua_pop(L, 1);
@@ -68,7 +74,7 @@ static void grow(lua_State *L, int index, chan *c) {
 static void put(lua_State *L, int index, chan *c) {
   lua_getiuservalue(L, index, CHAN_UV_BUFFER);
   lua_insert(L, -2);
-  lua_rawseti(L, -2, (c->head + c->count) % c->slots + 1);
+  lua_rawseti(L, -2, slot_of(c, c->count) + 1);
   lua_pop(L, 1);
   c->count++;
 }
@@ -80,7 +86,7 @@ static void take(lua_State *L, int index, chan *c) {
   lua_pushnil(L);
   lua_rawseti(L, -3, c->head + 1);
   lua_remove(L, -2);
-  c->head = (c->head + 1) % c->slots;
+  c->head = slot_of(c, 1);
   c->count--;
 }
 

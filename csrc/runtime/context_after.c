@@ -7,7 +7,8 @@
 enum { AFTER_UV_FUNCTION = 1, AFTER_UV_COUNT = AFTER_UV_FUNCTION };
 
 typedef struct after {
-  ctx *context;        /* pinned while the callback waits; NULL: started or stopped */
+  ctx *context;        /* pinned while the callback waits for its end; else NULL */
+  bool over;           /* started or stopped */
   trace_context trace; /* of the code that asked; its trace is owned, NULL: none */
 } after;
 
@@ -58,6 +59,7 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
     a->trace.parent_span_id = trace_span_id(rt, current);
   }
   if (c->state != CONTEXT_LIVE) {
+    a->over = true;
     lua_pushvalue(L, -1);
     start(rt, L);
   } else if (c->can_end) {
@@ -73,7 +75,9 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
 bool context_after_stop(runtime *rt, lua_State *L, int index) {
   after *a = lua_touserdata(L, index);
   ctx *c = a->context;
-  if (c == NULL) return false;
+  if (a->over) return false;
+  a->over = true;
+  if (c == NULL) return true; /* of a context that never ends */
   a->context = NULL;
   context_push(rt, L, c);
   lua_getiuservalue(L, -1, CONTEXT_UV_AFTERS);
@@ -114,7 +118,9 @@ void context_after_start(runtime *rt, lua_State *L, ctx *c) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, -1, i);
-    ((after *)lua_touserdata(L, -1))->context = NULL;
+    after *a = lua_touserdata(L, -1);
+    a->over = true;
+    a->context = NULL;
     lua_pop(L, 1);
   }
   lua_pushnil(L);

@@ -40,11 +40,23 @@ static bool target_reaches(search *s, wait_kind kind, const void *target) {
   }
 }
 
+/* Whether the code that waits has put a time-out around the wait. */
+static bool has_time_out(const task *t) {
+  const region *r = t->membership == NULL ? NULL : t->membership->regions;
+  while (r != NULL && r->kind != REGION_TIMEOUT) r = r->outer;
+  return r != NULL;
+}
+
+/* Whether the parked task waits until what it waits for happens. */
+static bool waits_for_ever(const task *t) {
+  return t->status == TASK_WAITING && t->timer.index == TIMER_IDLE && !t->unwind &&
+         !has_time_out(t);
+}
+
 /* Whether `t` is, or waits for ever for, the task that the search began with. */
 static bool reaches(search *s, const task *t) {
   if (t == s->self) return true;
-  bool for_ever = t->status == TASK_WAITING && t->timer.index == TIMER_IDLE && !t->unwind;
-  if (!for_ever || s->length == MAX_CYCLE || s->steps++ == MAX_STEPS) return false;
+  if (!waits_for_ever(t) || s->length == MAX_CYCLE || s->steps++ == MAX_STEPS) return false;
   s->path[s->length++] = t;
   if (target_reaches(s, t->wait, t->waits_on)) return true;
   s->length--;
@@ -82,7 +94,7 @@ static void push_record(runtime *rt, lua_State *L, const search *s) {
 bool deadlock_find(runtime *rt, lua_State *L, wait_kind kind, void *target) {
   task *t = rt->current;
   search s = {.self = t, .path = {t}, .length = 1};
-  if (!target_reaches(&s, kind, target)) return false;
+  if (has_time_out(t) || !target_reaches(&s, kind, target)) return false;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   t->wait = (uint8_t)kind;
   t->waits_on = target;

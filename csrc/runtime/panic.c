@@ -55,24 +55,28 @@ void panic_settle(runtime *rt, lua_State *L, int status) {
   record_wrap_safe(rt, L, L, 0, kind);
 }
 
-/* Whether the activation is the runtime's own.   [-0, +0, -] */
-static bool is_driver(lua_State *L, lua_Debug *activation) {
+/* Whether the activation is one that drives frames.   [-0, +0, -] */
+static bool is_driver(const runtime *rt, lua_State *L, lua_Debug *activation) {
   lua_getinfo(L, "f", activation);
   lua_CFunction f = lua_tocfunction(L, -1);
   lua_pop(L, 1);
-  return f != NULL && driver_is_machinery(f);
+  if (f == NULL || driver_is_machinery(f)) return f != NULL;
+  for (size_t i = 0; i < sizeof(rt->openers) / sizeof(rt->openers[0]); i++) {
+    if (f == rt->openers[i]) return true;
+  }
+  return false;
 }
 
 /*
 ** Whether the running C function was called by a deferred function: one that a driver has called,
 ** and not the driver itself. What a tail call calls is a helper.
 */
-static bool is_called_by_deferred(lua_State *L) {
+static bool is_called_by_deferred(const runtime *rt, lua_State *L) {
   lua_Debug caller;
   lua_Debug driver;
   if (!lua_getstack(L, 1, &caller) || !lua_getstack(L, 2, &driver)) return false;
   lua_getinfo(L, "t", &caller);
-  return !caller.istailcall && !is_driver(L, &caller) && is_driver(L, &driver);
+  return !caller.istailcall && !is_driver(rt, L, &caller) && is_driver(rt, L, &driver);
 }
 
 int panic_recover(runtime *rt, lua_State *L) {
@@ -81,7 +85,7 @@ int panic_recover(runtime *rt, lua_State *L) {
   lua_pushnil(L);
   if (s == NULL || s->depth < 2 || strand_top(s)->kind != FRAME_DEFERRED) return 1;
   uint32_t panicking = s->depth - 2;
-  if (s->frames[panicking].state != STATE_PANICKING || !is_called_by_deferred(L)) return 1;
+  if (s->frames[panicking].state != STATE_PANICKING || !is_called_by_deferred(rt, L)) return 1;
   strand_push_record(s, L, panicking);
   record *r = record_test(L, -1);
   if (r->recovered) {

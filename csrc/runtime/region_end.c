@@ -156,7 +156,7 @@ static int wait_for_members(runtime *rt, lua_State *L, region *r) {
   if (r->live == 0) return conclude(rt, L, r);
   if (!r->cancelled && deadlock_find(rt, L, WAIT_SCOPE, r)) {
     /* The body has a panic instead of its outcome, since its members are still to be waited for. */
-    lua_replace(L, OUTCOME_INDEX);
+    lua_insert(L, OUTCOME_INDEX);
     lua_settop(L, OUTCOME_INDEX);
     r->outcome = STATE_PANICKING;
     r->own_exit = false;

@@ -140,6 +140,9 @@ typedef struct runtime {
   lua_CFunction base_pcall;
   lua_CFunction base_xpcall;
 
+  lua_CFunction
+      openers[4]; /* the functions of the module that open regions, and drive their frames */
+
   runtime_stats stats;
 } runtime;
 

@@ -85,6 +85,8 @@ bool strand_reserve_frames(strand *s, const allocator *memory, uint32_t wanted);
 static inline bool strand_push_frame(strand *s, const allocator *memory, frame_kind kind,
                                      uint32_t base) {
   if (s->depth == s->capacity && !strand_reserve_frames(s, memory, s->depth + 1)) return false;
+  /* Code that goes on although it is being exited is not shielded by opening another frame. */
+  if (s->exit_depth > 0 && s->exit_depth == s->depth && kind == FRAME_FUNC) s->exit_depth++;
   s->frames[s->depth++] = (frame){.base = base, .kind = (uint8_t)kind, .state = STATE_BODY};
   return true;
 }

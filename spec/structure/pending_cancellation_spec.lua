@@ -1,0 +1,138 @@
+local co = require "coropanic"
+local helpers = require "spec.helpers"
+
+-- Operations that would not block: what makes each ready, and does it. All are suspension points.
+local operations = {
+  ["co.yield"] = function() return co.yield end,
+  ["co.sleep of nothing"] = function()
+    return function() co.sleep(0) end
+  end,
+  ["join of a task that has ended"] = function()
+    local task = co.spawn(function() end)
+    task:join()
+    return function() task:join() end
+  end,
+  ["await of a task that has ended"] = function()
+    local task = co.spawn(function() end)
+    task:join()
+    return function() task:await() end
+  end,
+  ["co.await of a callback that comes at once"] = function()
+    return function()
+      co.await(function(resume) resume() end)
+    end
+  end,
+  ["a send that finds room"] = function()
+    local ch = co.chan(1)
+    return function() ch:send(1) end
+  end,
+  ["a receive that finds a value"] = function()
+    local ch = co.chan(1)
+    ch:send(1)
+    return function() ch:recv() end
+  end,
+  ["a receive from a closed channel"] = function()
+    local ch = co.chan()
+    ch:close()
+    return function() ch:recv() end
+  end,
+  ["a select with a ready case"] = function()
+    local ch = co.chan(1)
+    return function() co.select(nil, { ch, 1 }) end
+  end,
+  ["a select that does not block"] = function()
+    return function() co.select(0, co.chan()) end
+  end,
+  ["the lock of a free mutex"] = function()
+    local mutex = co.mutex()
+    return function() mutex:lock() end
+  end,
+  ["the lock of a free rwmutex"] = function()
+    local rwmutex = co.rwmutex()
+    return function() rwmutex:rlock() end
+  end,
+  ["the acquisition of a free semaphore"] = function()
+    local semaphore = co.semaphore(1)
+    return function() semaphore:acquire() end
+  end,
+  ["the wait for an empty waitgroup"] = function()
+    local waitgroup = co.waitgroup()
+    return function() waitgroup:wait() end
+  end,
+  ["the wait for an event that has happened"] = function()
+    local event = co.event()
+    event:set()
+    return function() event:wait() end
+  end,
+}
+
+describe("a cancellation that is pending", function()
+  for name, make in pairs(operations) do
+    it("is raised by " .. name, function()
+      local lines, say = helpers.log()
+      helpers.run(function()
+        local operation = make()
+        local task = co.spawn(function()
+          co.current():cancel()
+          say "before"
+          operation()
+          say "never"
+        end)
+        task:join()
+        assert.equal("cancelled", task:status())
+      end)
+      assert.same({ "before" }, lines)
+    end)
+  end
+
+  it("is not raised where nothing suspends", function()
+    local lines, say = helpers.log()
+    helpers.run(function()
+      local ch = co.chan(1)
+      local task = co.spawn(function()
+        co.current():cancel()
+        ch:try_send "sent"
+        say((ch:try_recv()))
+        co.spawn(say, "spawned")
+        ch:close()
+        say(co.now())
+      end)
+      task:join()
+    end)
+    assert.same({ "sent", "0.0", "spawned" }, lines)
+  end)
+
+  it("takes nothing: a value stays in its channel", function()
+    helpers.run(function()
+      local ch = co.chan(1)
+      ch:send "kept"
+      co.spawn(function()
+        co.current():cancel()
+        ch:recv()
+      end):join()
+      assert.equal("kept", (ch:try_recv()))
+    end)
+  end)
+
+  it("sends nothing", function()
+    helpers.run(function()
+      local ch = co.chan(1)
+      co.spawn(function()
+        co.current():cancel()
+        ch:send "never"
+      end):join()
+      assert.equal(0, #ch)
+    end)
+  end)
+
+  it("locks nothing", function()
+    helpers.run(function()
+      local mutex = co.mutex()
+      co.spawn(function()
+        co.current():cancel()
+        mutex:lock()
+      end):join()
+      assert.is_false(mutex:locked())
+    end)
+  end)
+end)

@@ -236,8 +236,22 @@ static void collect(poller *p, int64_t timeout_ns) {
   replace_instance(p, -1);
 }
 
+/*
+** Takes out what nobody waits for. The instance of another loop may be among it, and that loop could
+** not poll this one, for the two would be a cycle.
+*/
+static void forget_idle(poller *p) {
+  for (int fd = 0; fd < p->capacity; fd++) {
+    poller_entry *entry = &p->entries[fd];
+    if (!entry->known || interest_of(entry) != 0) continue;
+    epoll_ctl(p->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    entry->known = false;
+  }
+}
+
 bool poller_watch(poller *p, int fd) {
   if (!poller_open(p)) return false;
+  forget_idle(p);
   if (p->watched == fd) return true;
   p->watched = fd;
   if (register_watched(p)) return true;

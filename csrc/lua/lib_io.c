@@ -76,15 +76,15 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
 
 /*
 ** Without waiting: pushes what is ready, or nil. Whoever has closed a descriptor tells those who wait
-** for it by looking at it.   [-0, +1, e]
+** for it by looking at it, and that comes before whatever this raises.   [-0, +1, e]
 */
 static int look(lua_State *L, int fd, unsigned asked) {
   runtime *rt = runtime_of(L);
   int ready = poller_check(fd, asked);
-  if (ready >= 0) return push_ready(L, ready);
   int refusal = errno;
-  if (refusal == EBADF) poller_lose(&rt->poller, fd);
-  return io_refuse(L, fd, refusal);
+  if (ready < 0 && refusal == EBADF) poller_lose(&rt->poller, fd);
+  task_raise_pending(rt, L);
+  return ready < 0 ? io_refuse(L, fd, refusal) : push_ready(L, ready);
 }
 
 static int run_wait_fd(lua_State *L) {
@@ -94,7 +94,6 @@ static int run_wait_fd(lua_State *L) {
   double seconds = arg_check_timeout(L, 3, 3, "wait_fd");
   lua_settop(L, 2);
   lua_pushinteger(L, fd);
-  task_raise_pending(rt, L);
   if (seconds == 0 || rt->current == NULL) {
     int results = look(L, fd, asked);
     if (seconds == 0 || !lua_isnil(L, -1)) return results;

@@ -71,7 +71,7 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
     lua_pushliteral(L, "closed");
     return 2;
   }
-  return push_ready(L, (int)lua_tointeger(L, -1));
+  return push_ready(L, t->fired);
 }
 
 /*

@@ -26,9 +26,9 @@ void io_wake(void *rt, list *link, unsigned ready);
 ** Parks the current task until `fd` is ready for something of `asked` (POLLER_READ, ...), with the
 ** object that stands for it at index 1, mode and number at IO_INDEX_MODE and IO_INDEX_FD; to be
 ** returned.   [-0, +0, e]
-** On being woken with WAKE_READY the continuation finds the ready part as an integer on top of the
-** stack; WAKE_CLOSED: the descriptor was closed meanwhile. Where there is nothing to wait for, such as
-** for a regular file, it is called at once in the same manner. Raises what the system refuses.
+** On being woken with WAKE_READY the continuation finds the ready part in the task's `fired`;
+** WAKE_CLOSED: the descriptor was closed meanwhile. Where there is nothing to wait for, such as for a
+** regular file, it is called at once in the same manner. Raises what the system refuses.
 */
 int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_ns,
             lua_KFunction continuation);

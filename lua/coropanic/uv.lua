@@ -32,7 +32,7 @@ end
 
 --- Turns libuv's loop while there is something to expect of it: when it has no work left, who awaits is
 --- asleep for ever, and that must show. A host that has begun to run the loop goes on by itself.
-local function drive()
+local function turn()
   while awaited > 0 and not luv.loop_mode() do
     luv.run "nowait"
     if awaited == 0 or not luv.loop_alive() then
@@ -45,6 +45,12 @@ local function drive()
       co.wait_fd(luv.backend_fd(), "r", milliseconds > 0 and milliseconds / 1000 or nil)
     end
   end
+end
+
+--- The end of a run cancels it, but others' deferred calls may still await something: it has one for them.
+local function drive()
+  co.defer(turn)
+  turn()
 end
 
 local function is_driven()

@@ -108,6 +108,30 @@ describe("uv.await", function()
     assert.same({}, co.tasks())
   end)
 
+  it("serves deferred calls when the run ends", function()
+    local lines, say = helpers.log()
+    local reports = {}
+    local function unhandled(record)
+      reports[#reports + 1] = record.message
+    end
+    co.run_with({ unhandled = unhandled }, function()
+      for i = 1, 3 do
+        co.spawn_with({ daemon = true }, function()
+          local timer = luv.new_timer()
+          co.defer(function()
+            uv.close(timer)
+            say(i, uv.fs_stat(".").type)
+          end)
+          uv.timer_start(timer, NEVER_MS, 0)
+        end)
+      end
+      co.sleep(0.001)
+    end)
+    table.sort(lines)
+    assert.same({ "1 directory", "2 directory", "3 directory" }, lines)
+    assert.same({}, reports)
+  end)
+
   it("hides no deadlock: of who awaits what never calls back", function()
     local record = helpers.record_of(co.run, function()
       uv.await(function() return true end)

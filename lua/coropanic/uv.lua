@@ -153,11 +153,11 @@ end
 
 --- Functions of luv whose callback is given an error, or nil and the results.
 local WITH_ERROR = [[
-  fs_access fs_chmod fs_chown fs_close fs_closedir fs_copyfile fs_fchmod fs_fchown fs_fdatasync fs_fstat fs_fsync
-  fs_ftruncate fs_futime fs_lchown fs_link fs_lstat fs_lutime fs_mkdir fs_mkdtemp fs_mkstemp fs_open fs_opendir
-  fs_read fs_readdir fs_readlink fs_realpath fs_rename fs_rmdir fs_scandir fs_sendfile fs_stat fs_statfs fs_symlink
-  fs_unlink fs_utime fs_write getaddrinfo getnameinfo pipe_connect random shutdown tcp_connect udp_send write
-  write2
+  fs_access fs_chmod fs_chown fs_close fs_closedir fs_copyfile fs_fchmod fs_fchown fs_fdatasync
+  fs_fstat fs_fsync fs_ftruncate fs_futime fs_lchown fs_link fs_lstat fs_lutime fs_mkdir fs_mkdtemp
+  fs_mkstemp fs_open fs_opendir fs_read fs_readdir fs_readlink fs_realpath fs_rename fs_rmdir
+  fs_scandir fs_sendfile fs_stat fs_statfs fs_symlink fs_unlink fs_utime fs_write getaddrinfo
+  getnameinfo pipe_connect random shutdown tcp_connect udp_send write write2
 ]]
 
 --- Functions of luv whose callback can't fail.
@@ -174,8 +174,9 @@ local STOPS = { read_start = "read_stop", signal_start = "signal_stop", timer_st
 local kinds = {}
 local OTHER = { convert = given }
 
---- Calls `fn(..., callback)` and waits for the callback. A function of luv returns what it would without
---- callback, if it could wait: its results, or `nil, err, name`. Another one returns what the callback is given.
+--- Calls `fn(..., callback)` and waits for the callback. A function of luv returns what it would without a
+--- callback, if it could wait: its results, or `nil, err, name`. Another one returns what the callback is
+--- given.
 ---@param fn fun(...)
 ---@return any ...
 uv.await = co.func(function(fn, ...)
@@ -198,8 +199,8 @@ uv.await = co.func(function(fn, ...)
   end))
 end)
 
---- `uv.fs_stat(path)` is `uv.await(luv.fs_stat, path)` in a task, and luv's own function outside of tasks or when
---- it is given a callback.
+--- `uv.fs_stat(path)` is `uv.await(luv.fs_stat, path)` in a task, and luv's own function outside of tasks or
+--- when it is given a callback.
 local function awaiting(fn)
   return function(...)
     local count = select("#", ...)

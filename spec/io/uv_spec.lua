@@ -276,7 +276,8 @@ describe("coropanic.uv", function()
       %s
       print(select(2, co.run(pcall, require, "coropanic.uv")))
     ]]
-    local refused, accepted = helpers.run_script(program:format ""), helpers.run_script(program:format 'require "luv"')
+    local refused = helpers.run_script(program:format "")
+    local accepted = helpers.run_script(program:format 'require "luv"')
     helpers.assert_contains("require it before co.run", refused.stdout)
     assert.matches("^table: ", accepted.stdout)
   end)

@@ -42,7 +42,8 @@ CP_API int cp_step(lua_State *L, double budget);
 
 /*
 ** Seconds until cp_step has something to do: 0 when a task is ready, negative when nothing is
-** pending.
+** pending. While a task waits for a descriptor, and the host does not poll co.pollfd(), which stands
+** for them all, it is short.
 **   [-0, +0, -]
 */
 CP_API double cp_timeout(lua_State *L);

@@ -19,9 +19,10 @@ local function assert_refused(parts, fn, ...)
   end
 end
 
--- The integers that semaphores and waitgroups take.
+-- The integers that semaphores and waitgroups take, and what has a descriptor.
 local FROM_0 = "integer from 0 to 2147483647 expected, "
 local FROM_1 = "integer from 1 to 2147483647 expected, "
+local DESCRIPTOR = "descriptor or object with getfd, pollfd or fileno expected, "
 local ANY = "integer from -2147483647 to 2147483647 expected, "
 
 --- A call, as the user wrote it, and the whole message behind its place.
@@ -74,6 +75,17 @@ local arguments = {
   { "co.event():wait 'x'", "bad argument #1 to 'wait' (number expected, got string)" },
   { "co.event().set()", "calling 'set' on bad self (event expected, got no value)" },
   { "co.task_local().get {}", "calling 'get' on bad self (task_local expected, got table)" },
+  { "co.wait_fd()", "bad argument #1 to 'wait_fd' (" .. DESCRIPTOR .. "got no value)" },
+  { "co.wait_fd('0', 'r')", "bad argument #1 to 'wait_fd' (" .. DESCRIPTOR .. "got string)" },
+  { "co.wait_fd(io.stdout, 'w')", "bad argument #1 to 'wait_fd' (" .. DESCRIPTOR .. "got FILE*)" },
+  { "co.wait_fd({}, 'w')", "bad argument #1 to 'wait_fd' (" .. DESCRIPTOR .. "got table)" },
+  { "co.wait_fd(1.5, 'r')", "bad argument #1 to 'wait_fd' (a descriptor is an integer)" },
+  { "co.wait_fd({ getfd = noop }, 'r')", "bad argument #1 to 'wait_fd' (a descriptor is an integer)" },
+  { "co.wait_fd(0)", "bad argument #2 to 'wait_fd' (\"r\", \"w\" or \"rw\" expected)" },
+  { "co.wait_fd(0, 'read')", "bad argument #2 to 'wait_fd' (\"r\", \"w\" or \"rw\" expected)" },
+  { "co.wait_fd(0, 'r', {})", "bad argument #3 to 'wait_fd' (number expected, got table)" },
+  { "co.wait_fd(0, 'r', -1)", "bad argument #3 to 'wait_fd' (seconds expected, got a negative number)" },
+  { "co.wait_fd(-1, 'r', 0)", "co.wait_fd: descriptor -1: Bad file descriptor" },
   { "co.trace.continue({}, nil)", "bad argument #2 to 'continue' (function expected, got nil)" },
 }
 
@@ -83,17 +95,6 @@ local arguments_in_tasks = {
   { "co.sleep 'long'", "bad argument #1 to 'sleep' (number expected, got string)" },
   { "co.await()", "bad argument #1 to 'await' (function expected, got no value)" },
   { "co.await {}", "bad argument #1 to 'await' (function expected, got table)" },
-  { "co.wait_fd()",
-    "bad argument #1 to 'wait_fd' (descriptor or object with getfd expected, got no value)" },
-  { "co.wait_fd('stdin', 'r')",
-    "bad argument #1 to 'wait_fd' (descriptor or object with getfd expected, got string)" },
-  { "co.wait_fd({}, 'r')",
-    "bad argument #1 to 'wait_fd' (descriptor or object with getfd expected, got table)" },
-  { "co.wait_fd(0.5, 'r')", "bad argument #1 to 'wait_fd' (a descriptor is an integer)" },
-  { "co.wait_fd({ getfd = noop }, 'r')", "bad argument #1 to 'wait_fd' (a descriptor is an integer)" },
-  { "co.wait_fd(0)", "bad argument #2 to 'wait_fd' (\"r\", \"w\" or \"rw\" expected)" },
-  { "co.wait_fd(0, 'x')", "bad argument #2 to 'wait_fd' (\"r\", \"w\" or \"rw\" expected)" },
-  { "co.wait_fd(0, 'r', 'soon')", "bad argument #3 to 'wait_fd' (number expected, got string)" },
   { "co.wait_fd(-1, 'r')", "co.wait_fd: descriptor -1: Bad file descriptor" },
   { "co.spawn(noop):join 'soon'", "bad argument #1 to 'join' (number expected, got string)" },
 }
@@ -179,7 +180,7 @@ describe("outside a task", function()
     yield = function() co.yield() end,
     sleep = function() co.sleep(1) end,
     await = function() co.await(noop) end,
-    wait_fd = function() co.wait_fd(0, "r") end,
+    wait_fd = function() co.wait_fd(co.pollfd(), "r") end,
   } do
     it(("co.%s says that it needs a task, and how to get one"):format(name), function()
       assert_refused({ "'" .. name .. "'", "co.run", "co.spawn" }, call)

@@ -1,11 +1,10 @@
-/* Waiting for descriptors. */
+/* co.wait_fd */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 
 #include "lua/lib.h"
 #include "runtime/args.h"
-#include "runtime/cancel.h"
 #include "runtime/io.h"
 
 /* Pushes what the method of the object at 1 returns; false: it has no such method.   [-0, +(0|1), e]
@@ -27,8 +26,8 @@ static bool call_method(lua_State *L, const char *name) {
 static int check_descriptor(lua_State *L) {
   if (lua_type(L, 1) == LUA_TNUMBER) {
     lua_pushvalue(L, 1);
-  } else if (!call_method(L, "getfd") && !call_method(L, "pollfd")) {
-    arg_type_error(L, 1, "wait_fd", "descriptor or object with getfd");
+  } else if (!call_method(L, "getfd") && !call_method(L, "pollfd") && !call_method(L, "fileno")) {
+    arg_type_error(L, 1, "wait_fd", "descriptor or object with getfd, pollfd or fileno");
   }
   int is_integer;
   lua_Integer fd = lua_tointegerx(L, -1, &is_integer);
@@ -72,22 +71,20 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
     lua_pushliteral(L, "closed");
     return 2;
   }
-  return push_ready(L, (int)lua_tointeger(L, -1));
+  return push_ready(L, t->fired);
 }
 
 /*
-** Does not wait, and therefore works everywhere. Whoever has closed a descriptor tells those who wait
-** for it by looking at it.
+** Without waiting: pushes what is ready, or nil. Whoever has closed a descriptor tells those who wait
+** for it by looking at it, and that comes before whatever this raises.   [-0, +1, e]
 */
 static int look(lua_State *L, int fd, unsigned asked) {
   runtime *rt = runtime_of(L);
-  task *t = rt->current;
-  if (t != NULL && t->live.top == L && task_needs_unwinding(t)) cancel_raise(rt, L, t);
   int ready = poller_check(fd, asked);
-  if (ready >= 0) return push_ready(L, ready);
   int refusal = errno;
-  if (refusal == EBADF) poller_lose(&rt->poller, fd);
-  return io_refuse(L, fd, refusal);
+  if (ready < 0 && refusal == EBADF) poller_lose(&rt->poller, fd);
+  task_raise_pending(rt, L);
+  return ready < 0 ? io_refuse(L, fd, refusal) : push_ready(L, ready);
 }
 
 static int run_wait_fd(lua_State *L) {
@@ -95,8 +92,12 @@ static int run_wait_fd(lua_State *L) {
   int fd = check_descriptor(L);
   unsigned asked = check_mode(L);
   double seconds = arg_check_timeout(L, 3, 3, "wait_fd");
-  lua_settop(L, 3);
-  if (seconds == 0) return look(L, fd, asked);
+  lua_settop(L, 2);
+  lua_pushinteger(L, fd);
+  if (seconds == 0 || rt->current == NULL) {
+    int results = look(L, fd, asked);
+    if (seconds == 0 || !lua_isnil(L, -1)) return results;
+  }
   task_check_suspend(rt, L, "wait_fd");
   return io_park(rt, L, fd, asked, runtime_deadline(rt, seconds), after_wait);
 }

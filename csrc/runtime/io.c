@@ -7,7 +7,7 @@
 
 void io_wake(void *rt, list *link, unsigned ready) {
   task *t = container_of(link, task, waiter.link);
-  if (ready != 0) lua_pushinteger(t->live.top, (lua_Integer)ready);
+  t->fired = (uint16_t)ready;
   task_wake(rt, t, ready == 0 ? WAKE_CLOSED : WAKE_READY);
 }
 
@@ -23,7 +23,7 @@ int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_
     case POLLER_WAITING: return task_park(rt, L, WAIT_FD, deadline_ns, 0, continuation);
     case POLLER_ALWAYS:
       t->wake = WAKE_READY;
-      lua_pushinteger(L, (lua_Integer)asked);
+      t->fired = (uint16_t)asked;
       return continuation(L, LUA_OK, 0);
     default: return io_refuse(L, fd, errno);
   }

@@ -16,15 +16,19 @@
 */
 #define IO_LOOK_MS 10
 
+/* Where reports find what a parked task waits for, on the stack of the C function that parked it. */
+enum { IO_INDEX_MODE = 2, IO_INDEX_FD = 3 };
+
 /* `link` is a task's waiter's, whose descriptor is ready; see poller_wake. */
 void io_wake(void *rt, list *link, unsigned ready);
 
 /*
 ** Parks the current task until `fd` is ready for something of `asked` (POLLER_READ, ...), with the
-** object that stands for it at index 1; to be returned.   [-0, +0, e]
-** On being woken with WAKE_READY the continuation finds the ready part as an integer on top of the
-** stack; WAKE_CLOSED: the descriptor was closed meanwhile. Where there is nothing to wait for, such as
-** for a regular file, it is called at once in the same manner. Raises what the system refuses.
+** object that stands for it at index 1, mode and number at IO_INDEX_MODE and IO_INDEX_FD; to be
+** returned.   [-0, +0, e]
+** On being woken with WAKE_READY the continuation finds the ready part in the task's `fired`;
+** WAKE_CLOSED: the descriptor was closed meanwhile. Where there is nothing to wait for, such as for a
+** regular file, it is called at once in the same manner. Raises what the system refuses.
 */
 int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_ns,
             lua_KFunction continuation);
@@ -35,9 +39,13 @@ int io_refuse(lua_State *L, int fd, int refusal);
 /* Whether a task waits for a descriptor. */
 static inline bool io_is_awaited(const runtime *rt) { return rt->poller.waiting > 0; }
 
-/* Wakes the tasks whose descriptors are ready. Does not wait. */
+/*
+** Wakes the tasks whose descriptors are ready. Does not wait. A host that polls the poller's own
+** descriptor needs this although nobody waits: what was asked for by a task that has been cancelled
+** is still reported once, and keeps that descriptor readable until it is taken.
+*/
 static inline void io_poll(runtime *rt) {
-  if (io_is_awaited(rt)) poller_wait(&rt->poller, 0);
+  if (io_is_awaited(rt) || rt->poller.watched >= 0) poller_wait(&rt->poller, 0);
 }
 
 /*

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "runtime/io.h"
 #include "runtime/panic.h"
 #include "runtime/select.h"
 
@@ -128,6 +129,12 @@ void parked_push_wait_text(lua_State *L, const task *t) {
                     task_name(joined, buffer));
   } else if (t->wait == WAIT_SELECT) {
     push_select_text(L, t);
+  } else if (t->wait == WAIT_FD && waits_for_object(t)) {
+    push_from_frame(L, t, IO_INDEX_FD);
+    push_from_frame(L, t, IO_INDEX_MODE);
+    lua_pushfstring(L, "%s of %d (%s)", what, (int)lua_tointeger(L, -2), lua_tostring(L, -1));
+    lua_replace(L, -3);
+    lua_pop(L, 1);
   } else if (waits_for_object(t)) {
     push_from_frame(L, t, 1);
     if (t->wait == WAIT_SCOPE) what = "end"; /* the object says the rest */

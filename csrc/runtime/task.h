@@ -121,7 +121,7 @@ typedef struct task {
   uint8_t status;       /* task_status */
   uint8_t wait;         /* wait_kind */
   uint8_t wake;         /* wake_reason of the last wake-up */
-  uint16_t fired;       /* the case of the select that woke it */
+  uint16_t fired;       /* what woke it: the case of a select, or what a descriptor is ready for */
   uint8_t cancel;       /* cancel_source: asked to end, not yet raised; TASK_UV_RESULT has why */
   bool unwind;          /* a cancellation, its own or of a region, waits to be raised */
   uint8_t epilogues;    /* attempts to run the entry frame's deferred calls */

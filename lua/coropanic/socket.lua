@@ -15,16 +15,25 @@ end
 ---@field raw table  # luasocket's object
 ---@field block number  # seconds that one wait may take, as settimeout(n, "b") has it; < 0: no limit
 ---@field total number  # seconds that one call may take, as settimeout(n, "t") has it; < 0: no limit
----@field polled boolean  # the raw object does not wait
+---@field polled boolean?  # the raw object does not wait; nil: its time-outs have to be set
 ---@field closed boolean?
 
---- Prepares a call. True: it is made for a task, on a raw object that does not wait.
-local function for_task(self)
-  local polled = co.current() ~= nil
+--- Sets the time-outs of the raw object: none of its calls waits while tasks use it.
+local function set_polled(self, polled)
   if polled ~= self.polled then
     self.polled = polled
     self.raw:settimeout(polled and 0 or self.block, "b")
     self.raw:settimeout(polled and -1 or self.total, "t")
+  end
+end
+
+--- Begins a call. True: it is made in a task. Then it is a suspension point even if it will not have to wait:
+--- whoever always finds something to read lets the others run, and can be cancelled.
+local function in_task(self)
+  local polled = co.current() ~= nil
+  set_polled(self, polled)
+  if polled then
+    co.yield()
   end
   return polled
 end
@@ -54,7 +63,7 @@ end
 --- Calls a method of the raw object until it is done. It reports that it would wait by the error "timeout".
 local function repeat_call(self, mode, name, ...)
   local raw = self.raw
-  if not for_task(self) then
+  if not in_task(self) then
     return raw[name](raw, ...)
   end
   local deadline = deadline_of(self)
@@ -89,10 +98,8 @@ function common:settimeout(seconds, mode)
   local done = self.raw:settimeout(seconds, mode) -- checks the arguments
   local total = mode and mode:sub(1, 1) ~= "b"
   self[total and "total" or "block"] = seconds
-  self.polled = false
-  if co.current() then
-    for_task(self)
-  end
+  self.polled = nil
+  set_polled(self, co.current() ~= nil)
   return done
 end
 
@@ -144,22 +151,32 @@ function tcp:accept()
 end
 
 --- The addresses of a host that this socket can connect to. The look-up blocks the process.
+---@return { family: "inet" | "inet6", addr: string }[]?, string? err
 local function addresses_of(self, host)
   local found, err = core.dns.getaddrinfo(host)
   if not found then
     return nil, err
   end
+  local any = self.raw:getfd() < 0 -- a socket is made when the family is known
   local family = self.raw:getfamily()
   local addresses = {}
   for _, info in ipairs(found) do
-    if family == "unspec" or family == info.family or family == info.family .. "4" then
-      addresses[#addresses + 1] = info.addr
+    if any or family == info.family or family == info.family .. "4" then
+      addresses[#addresses + 1] = info
     end
   end
   if #addresses == 0 then
-    addresses[1] = host -- luasocket says what is wrong
+    addresses[1] = { addr = host } -- luasocket says what is wrong
   end
   return addresses
+end
+
+--- A socket takes the family of what it was first connected to: another one has to take its place.
+local function renew(self)
+  self.raw:close()
+  self.raw = core.tcp()
+  self.polled = nil
+  set_polled(self, true)
 end
 
 local function connect_to(self, address, port, deadline)
@@ -180,68 +197,75 @@ local function connect_to(self, address, port, deadline)
 end
 
 function tcp:connect(host, port)
-  if not for_task(self) then
+  if not in_task(self) then
     return self.raw:connect(host, port)
   end
   local deadline = deadline_of(self)
   local addresses, err = addresses_of(self, host)
+  local previous
   for _, address in ipairs(addresses or {}) do
-    local done
-    done, err = connect_to(self, address, port, deadline)
-    if done then
-      return done
+    if previous and previous ~= address.family then
+      renew(self)
     end
-    if err == "timeout" then
-      break
+    previous = address.family
+    local done
+    done, err = connect_to(self, address.addr, port, deadline)
+    if done or err == "timeout" or self.closed then
+      return done, err
     end
   end
   return nil, err
 end
 
---- Collects what comes in pieces, so that a long text is put together once.
-local function receive_rest(self, pattern, piece, deadline)
+--- Bytes after which a call that receives more lets the others run.
+local CHUNK = 65536
+
+--- Receives in pieces, which are put together once.
+---@param pattern "*l" | "*a" | number
+local function receive_pieces(self, pattern, prefix, deadline)
   local raw = self.raw
-  local pieces, received = { piece }, #piece
+  local pieces, received = { prefix }, 0
+  local wanted = pattern == "*a" and math.huge or type(pattern) == "number" and pattern - #prefix
   while true do
-    local ready, err = wait(self, "r", deadline)
-    if not ready then
-      return nil, err, table.concat(pieces)
-    end
-    local rest = type(pattern) == "number" and pattern - received or pattern
-    local data, reason, partial = raw:receive(rest)
-    piece = data or partial or ""
+    local data, err, partial = raw:receive(wanted and math.min(wanted - received, CHUNK) or pattern)
+    local piece = data or partial or ""
     pieces[#pieces + 1] = piece
     received = received + #piece
-    if data then
+    if data and (not wanted or received == wanted) then
       return table.concat(pieces)
-    elseif reason ~= "timeout" then
-      return nil, reason, table.concat(pieces)
+    elseif data then
+      co.yield()
+    else
+      if err == "timeout" then
+        local ready
+        ready, err = wait(self, "r", deadline)
+        err = not ready and err or nil
+      elseif err == "closed" and pattern == "*a" and received > 0 then
+        return table.concat(pieces) -- the end is no error once something has come
+      end
+      if err then
+        return nil, err, table.concat(pieces)
+      end
     end
   end
 end
 
 function tcp:receive(pattern, prefix)
-  local raw = self.raw
-  if not for_task(self) then
-    return raw:receive(pattern, prefix)
+  if not in_task(self) then
+    return self.raw:receive(pattern, prefix)
   end
-  pattern = tonumber(pattern) or pattern
-  local data, err, partial = raw:receive(pattern, prefix)
-  if err ~= "timeout" then
-    return data, err, partial
+  local size = tonumber(pattern)
+  local start = prefix == nil and "" or prefix
+  local known = size or pattern == nil or pattern == "*l" or pattern == "*a"
+  if not known or type(start) ~= "string" or size and size < #start then
+    return self.raw:receive(pattern, prefix) -- luasocket says what is wrong
   end
-  data, err, partial = receive_rest(self, pattern, partial, deadline_of(self))
-  -- All there is until the end: once something has come, the end is no error.
-  local all = type(pattern) == "string" and pattern:sub(1, 2) == "*a"
-  if all and err == "closed" and not self.closed and #partial > #(prefix or "") then
-    return partial
-  end
-  return data, err, partial
+  return receive_pieces(self, size or pattern or "*l", start, deadline_of(self))
 end
 
 function tcp:send(data, first, last)
   local raw = self.raw
-  if not for_task(self) then
+  if not in_task(self) then
     return raw:send(data, first, last)
   end
   local deadline = deadline_of(self)
@@ -335,37 +359,52 @@ end
 --- Parks until one of the sockets may be ready: a task for each waits for it, the first ends the others.
 local function wait_for_any(readers, writers, seconds)
   co.scope(function(scope)
-    local function watch(object, mode)
-      scope:spawn(function()
-        co.wait_fd(object, mode, seconds)
-        scope:cancel()
-      end)
+    local function watch(objects, mode)
+      for _, object in ipairs(objects) do
+        if object:getfd() >= 0 then
+          scope:spawn(function()
+            co.wait_fd(object, mode, seconds)
+            scope:cancel()
+          end)
+        end
+      end
     end
-    for _, object in ipairs(readers or {}) do
-      watch(object, "r")
-    end
-    for _, object in ipairs(writers or {}) do
-      watch(object, "w")
-    end
+    watch(readers, "r")
+    watch(writers, "w")
   end)
+end
+
+--- Adds the objects that are ready to `ready`, by number and by object, as luasocket does.
+local function add_ready(ready, objects, mode)
+  for _, object in ipairs(objects) do
+    local read_ahead = mode == "r" and object.dirty and object:dirty()
+    if read_ahead or object:getfd() >= 0 and co.wait_fd(object, mode, 0) then
+      ready[#ready + 1] = object
+      ready[object] = #ready
+    end
+  end
 end
 
 function socket.select(readers, writers, seconds)
   if not co.current() then
     return core.select(readers, writers, seconds)
   end
-  local limited = seconds and seconds >= 0
-  local deadline = limited and co.now() + seconds
+  readers, writers = readers or {}, writers or {}
+  local deadline = seconds and seconds >= 0 and co.now() + seconds or nil
+  co.yield()
   while true do
-    local readable, writable, err = core.select(readers, writers, 0)
+    local readable, writable = {}, {}
+    add_ready(readable, readers, "r")
+    add_ready(writable, writers, "w")
     local left = deadline and deadline - co.now()
-    if err ~= "timeout" or left and left <= 0 then
-      return readable, writable, err
-    end
-    if #(readers or {}) + #(writers or {}) == 0 then
+    if #readable + #writable > 0 then
+      return readable, writable
+    elseif left and left <= 0 then
+      return readable, writable, "timeout"
+    elseif #readers + #writers == 0 then
       co.sleep(left or math.huge)
     else
-      wait_for_any(readers, writers, left or nil)
+      wait_for_any(readers, writers, left)
     end
   end
 end

@@ -69,6 +69,32 @@ describe("a socket in a task", function()
     listener:close()
   end)
 
+  it("connects by any family that the host's name stands for", function()
+    local getaddrinfo = luasocket.dns.getaddrinfo
+    local v4, v6 = { family = "inet", addr = "127.0.0.1" }, { family = "inet6", addr = "::1" }
+    for _, found in ipairs { { v4, v6 }, { v6, v4 } } do
+      for _, answering in ipairs(found) do
+        local listener = assert(socket.bind(answering.addr, 0))
+        local _, port = listener:getsockname()
+        luasocket.dns.getaddrinfo = function() return found end
+        local ok, err = pcall(co.run, function()
+          local client = socket.tcp()
+          client:settimeout(5)
+          assert.same({ 1 }, { client:connect("name", port) })
+          assert.equal(answering.addr, (client:getpeername()))
+          local other = socket.tcp6():connect("name", port)
+          assert.equal(answering == v6 and 1 or nil, other)
+          assert(listener:accept()):close()
+          client:settimeout(0)
+          assert.same({ nil, "closed", "" }, { client:receive(1) })
+        end)
+        luasocket.dns.getaddrinfo = getaddrinfo
+        listener:close()
+        assert.is_true(ok, tostring(err))
+      end
+    end
+  end)
+
   it("says why it can not connect", function()
     co.run(function()
       assert.same({ nil, "connection refused" }, { socket.connect("127.0.0.1", dead_port()) })
@@ -126,6 +152,26 @@ describe("a socket in a task", function()
       with_pair(function(client, server)
         pieces_of(server, { "half a ", "line" })
         assert.same({ nil, "closed", "half a line" }, { client:receive() })
+      end)
+    end)
+
+    it("a number of bytes, however many", function()
+      with_pair(function(client, server)
+        local text = ("0123456789abcdef"):rep(50000)
+        pieces_of(server, { text, "the rest" })
+        local received = client:receive(#text, "pre") .. client:receive(3)
+        assert.is_true("pre" .. text == received)
+        assert.equal("the rest", client:receive(8))
+        assert.same({ nil, "closed", "" }, { client:receive(1) })
+      end)
+    end)
+
+    it("nothing of what is no pattern", function()
+      with_pair(function(client)
+        for _, pattern in ipairs { "*x", -1, {} } do
+          local record = helpers.record_of(client.receive, client, pattern)
+          assert.matches("bad argument", record.message)
+        end
       end)
     end)
 
@@ -234,6 +280,41 @@ describe("a socket in a task", function()
     end)
   end)
 
+  it("lets the others run although there is always something to read", function()
+    with_pair(function(client, server)
+      server:send(("x"):rep(100))
+      local others = 0
+      local other = co.spawn(function()
+        while others < 50 do
+          others = others + 1
+          co.yield()
+        end
+      end)
+      for _ = 1, 100 do
+        client:receive(1)
+      end
+      assert.equal("done", other:status())
+    end)
+  end)
+
+  it("can be cancelled although there is always something to read", function()
+    with_pair(function(client, server)
+      server:send(("x"):rep(1000))
+      local received = 0
+      local task = co.spawn(function()
+        for _ = 1, 1000 do
+          received = received + #client:receive(1)
+        end
+      end)
+      co.yield()
+      co.yield()
+      task:cancel()
+      task:join()
+      assert.equal("cancelled", task:status())
+      assert.is_true(received < 10)
+    end)
+  end)
+
   it("ends with its task's cancellation", function()
     with_pair(function(client)
       local task = co.spawn(client.receive, client)
@@ -301,12 +382,37 @@ describe("a socket outside tasks", function()
   end)
 end)
 
+describe("a time-out that is set outside tasks", function()
+  it("holds there after the socket was used in a task, and the other way round", function()
+    local listener, port = listen()
+    local client = assert(socket.connect("127.0.0.1", port))
+    local server = assert(listener:accept())
+    co.run(function() client:settimeout(0) end)
+    client:settimeout(nil)
+    client:settimeout(0.02, "t")
+    assert.same({ nil, "timeout", "" }, { client:receive() })
+    assert.same({ -1, 0.02 }, { client.raw:gettimeout() })
+    client:settimeout(nil, "t")
+    co.run(function()
+      local receiver = co.spawn(client.receive, client)
+      co.yield()
+      server:send "late\n"
+      assert.equal("late", receiver:await())
+    end)
+    for _, object in ipairs { listener, client, server } do
+      object:close()
+    end
+  end)
+end)
+
 describe("socket.select", function()
   it("waits for the first of several sockets", function()
     with_pair(function(client, server)
       local other = listen()
       local waiting = co.spawn(socket.select, { other, client }, nil)
-      co.yield()
+      for _ = 1, 5 do
+        co.yield()
+      end
       assert.equal("waiting", waiting:status())
       server:send "x"
       local readable, writable, err = waiting:await()

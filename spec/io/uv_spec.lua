@@ -10,8 +10,8 @@ local NEVER_MS = 3600000
 --- Awaits a timer of libuv.
 local function await_timer(milliseconds)
   local timer = luv.new_timer()
-  co.defer(timer.close, timer)
-  uv.await(timer.start, timer, milliseconds, 0)
+  co.defer(uv.close, timer)
+  uv.timer_start(timer, milliseconds, 0)
 end
 
 describe("uv.await", function()
@@ -20,29 +20,33 @@ describe("uv.await", function()
     luv.run "nowait"
   end)
 
-  it("returns what the callback is given", function()
+  it("returns what luv's function returns that does not take a callback", function()
     co.run(function()
-      local err, file = uv.await(luv.fs_open, "README.md", "r", 438)
-      assert.is_nil(err)
-      local _, text = uv.await(luv.fs_read, file, 11, 0)
-      assert.equal("# coropanic", text)
-      assert.same({ nil, true }, { uv.await(luv.fs_close, file) })
+      local file = uv.await(luv.fs_open, "README.md", "r", 438)
+      assert.equal("# coropanic", uv.await(luv.fs_read, file, 11, 0))
+      assert.same({ true }, { uv.await(luv.fs_close, file) })
+      assert.same({ luv.fs_stat "no such file" }, { uv.await(luv.fs_stat, "no such file") })
     end)
   end)
 
-  it("returns the callback's error", function()
+  it("returns what the callback of another function is given", function()
     co.run(function()
-      local err = uv.await(luv.fs_stat, "no such file")
-      assert.matches("^ENOENT", err)
+      local function call_back(...)
+        local arguments = table.pack(...)
+        arguments[arguments.n](nil, table.unpack(arguments, 1, arguments.n - 1))
+      end
+      assert.same({ nil, "a", nil, "b" }, { uv.await(call_back, "a", nil, "b") })
     end)
   end)
 
   it("returns an error that there is no callback for", function()
     co.run(function()
       local pipe = luv.new_pipe()
-      local err = uv.await(pipe.shutdown, pipe)
+      local done, err, name = uv.await(pipe.shutdown, pipe)
+      assert.is_nil(done)
       assert.matches("^ENOTCONN", err)
-      pipe:close()
+      assert.equal("ENOTCONN", name)
+      uv.close(pipe)
     end)
   end)
 
@@ -89,9 +93,10 @@ describe("uv.await", function()
         return handle, pid
       end)
       assert.equal(3, code)
-      assert.same({ nil, "from the child\n" }, { uv.await(out.read_start, out) })
-      out:close()
-      handle:close()
+      assert.equal("from the child\n", uv.read_start(out))
+      assert.is_nil(uv.read_start(out))
+      uv.close(out)
+      uv.close(handle)
     end)
   end)
 
@@ -101,6 +106,30 @@ describe("uv.await", function()
       co.yield()
     end)
     assert.same({}, co.tasks())
+  end)
+
+  it("serves deferred calls when the run ends", function()
+    local lines, say = helpers.log()
+    local reports = {}
+    local function unhandled(record)
+      reports[#reports + 1] = record.message
+    end
+    co.run_with({ unhandled = unhandled }, function()
+      for i = 1, 3 do
+        co.spawn_with({ daemon = true }, function()
+          local timer = luv.new_timer()
+          co.defer(function()
+            uv.close(timer)
+            say(i, uv.fs_stat(".").type)
+          end)
+          uv.timer_start(timer, NEVER_MS, 0)
+        end)
+      end
+      co.sleep(0.001)
+    end)
+    table.sort(lines)
+    assert.same({ "1 directory", "2 directory", "3 directory" }, lines)
+    assert.same({}, reports)
   end)
 
   it("hides no deadlock: of who awaits what never calls back", function()
@@ -127,7 +156,21 @@ describe("uv.await", function()
       local ok, record = co.with_timeout(0.001, await_timer, NEVER_MS)
       assert.is_false(ok)
       assert.equal("timeout", record.kind)
-      assert.is_nil((uv.await(luv.fs_stat, ".")))
+      assert.is_truthy(uv.fs_stat ".")
+    end)
+  end)
+
+  it("stops what would call back again and again", function()
+    co.run(function()
+      local timer = luv.new_timer()
+      for _ = 1, 3 do
+        uv.timer_start(timer, 1, 1)
+        assert.is_false(timer:is_active())
+      end
+      local ok = co.with_timeout(0.001, uv.timer_start, timer, NEVER_MS, 0)
+      assert.is_false(ok)
+      assert.is_false(timer:is_active())
+      uv.close(timer)
     end)
   end)
 
@@ -143,7 +186,23 @@ describe("uv.await", function()
 
   it("leaves libuv's loop to a host that runs it", function()
     local result
-    local task = co.spawn(function() result = select(2, uv.await(luv.fs_stat, ".")) end)
+    local task = co.spawn(function() result = uv.fs_stat "." end)
+    local idle = luv.new_idle()
+    idle:start(function()
+      co.step()
+      if task:status() == "done" then
+        idle:close()
+      end
+    end)
+    luv.run()
+    assert.equal("directory", result.type)
+  end)
+
+  it("leaves it to a host that has begun to run it after the call", function()
+    local result
+    local task = co.spawn(function() result = uv.fs_stat "." end)
+    co.step() -- it awaits
+    co.step() -- libuv's loop is ours, and turns
     local idle = luv.new_idle()
     idle:start(function()
       co.step()
@@ -159,7 +218,7 @@ describe("uv.await", function()
     co.run(function()
       local record = helpers.record_of(uv.await, luv.fs_stat, {})
       helpers.assert_contains("bad argument #1", record.message)
-      assert.is_nil((uv.await(luv.fs_stat, ".")))
+      assert.is_truthy(uv.fs_stat ".")
     end)
   end)
 end)
@@ -167,14 +226,59 @@ end)
 describe("uv.<function>", function()
   it("awaits the function of luv", function()
     co.run(function()
-      local _, stat = uv.fs_stat "."
-      assert.equal("directory", stat.type)
+      assert.equal("directory", uv.fs_stat(".").type)
+      local directory = assert(uv.fs_opendir("lua", 10))
+      assert.equal("coropanic", uv.fs_readdir(directory)[1].name)
+      assert.is_true(uv.fs_closedir(directory))
     end)
   end)
 
-  it("is an error if luv has none of that name", function()
-    local ok, err = pcall(function() return uv.no_such_function end)
-    assert.is_false(ok)
-    assert.equal("luv has no function 'no_such_function'", err:match "luv has.*")
+  it("connects, writes and reads", function()
+    co.run(function()
+      local listener, client, server = luv.new_tcp(), luv.new_tcp(), luv.new_tcp()
+      listener:bind("127.0.0.1", 0)
+      local port = listener:getsockname().port
+      local accepted = co.chan(1)
+      listener:listen(1, function() accepted:try_send(listener:accept(server)) end)
+      assert.is_true(uv.tcp_connect(client, "127.0.0.1", port))
+      assert.equal(0, accepted:recv())
+      assert.is_true(uv.write(client, "hello"))
+      assert.equal("hello", uv.read_start(server))
+      assert.is_true(uv.shutdown(client))
+      for _, handle in ipairs { listener, client, server } do
+        uv.close(handle)
+      end
+      local _, _, name = uv.tcp_connect(luv.new_tcp(), "127.0.0.1", port)
+      assert.equal("ECONNREFUSED", name)
+    end)
+  end)
+
+  it("is luv's own if it takes no callback, or is given one", function()
+    assert.equal(luv.hrtime, uv.hrtime)
+    assert.equal(luv.constants, uv.constants)
+    assert.is_nil(uv.no_such_function)
+    co.run(function()
+      local called = co.event()
+      uv.fs_stat(".", function() called:set() end)
+      while not called:is_set() do
+        luv.run "nowait"
+      end
+    end)
+  end)
+
+  it("is luv's own outside tasks", function() assert.equal("directory", uv.fs_stat(".").type) end)
+end)
+
+describe("coropanic.uv", function()
+  it("is not the first to load luv in a task, where luv can not live", function()
+    local program = [[
+      local co = require "coropanic"
+      %s
+      print(select(2, co.run(pcall, require, "coropanic.uv")))
+    ]]
+    local refused = helpers.run_script(program:format "")
+    local accepted = helpers.run_script(program:format 'require "luv"')
+    helpers.assert_contains("require it before co.run", refused.stdout)
+    assert.matches("^table: ", accepted.stdout)
   end)
 end)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "coropanic.h"
 
@@ -164,7 +165,7 @@ static const program programs[] = {
      "end) end)\n"
      "  coroutine.resume(c) coroutine.close(c) end"},
     {"locks, waits for locks and guards",
-     "return function(co) co.run(function()\n"
+     "return function(co) co.run_with({ clock = 'virtual' }, function()\n"
      "  local m, rw, s = co.mutex(), co.rwmutex(), co.semaphore(2)\n"
      "  local function use() deferred(co)\n"
      "    do local _ <close> = m:guard() co.sleep(1) end\n"
@@ -185,6 +186,14 @@ static const program programs[] = {
      "  local l = co.task_local(1)\n"
      "  for i = 1, 3 do wg:spawn(function() deferred(co) l:set(i) e:wait(10) return o() end) end\n"
      "  co.yield() e:set() wg:wait() return l:get(), co.dump() end) end"},
+    {"waits for descriptors",
+     "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
+     "  local function wait(...) deferred(co) return co.wait_fd(...) end\n"
+     "  local t = co.spawn(wait, read_end, 'r', 5)\n"
+     "  local u = co.spawn(wait, read_end, 'rw')\n"
+     "  local v = co.spawn(wait, write_end, 'w', 5)\n"
+     "  co.yield() local text = co.dump() .. co.pollfd() u:cancel()\n"
+     "  return text, t:await(), v:await(), u:join() end) end"},
     {"leaves panics to the handler",
      "return function(co) co.run_with({unhandled = function(r) return r.message end}, function()\n"
      "  co.spawn(function() deferred(co) error('nobody joins') end) end) end"},
@@ -203,6 +212,9 @@ static const char aftermath[] =
     "  co.panic('again') end)\n"
     "assert(v == 'again' and #tostring(r) > 0)\n";
 
+/* A pipe: never readable, always writable. */
+static int ends[2];
+
 static int open_libraries(lua_State *L) {
   luaL_openlibs(L);
   luaL_requiref(L, "coropanic.core", luaopen_coropanic_core, 0);
@@ -212,6 +224,10 @@ static int open_libraries(lua_State *L) {
 /* (text) → the program's function */
 static int load_program(lua_State *L) {
   const char *text = lua_touserdata(L, 1);
+  lua_pushinteger(L, ends[0]);
+  lua_setglobal(L, "read_end");
+  lua_pushinteger(L, ends[1]);
+  lua_setglobal(L, "write_end");
   if (luaL_dostring(L, prelude) != LUA_OK) return lua_error(L);
   if (luaL_dostring(L, text) != LUA_OK) return lua_error(L);
   return 1;
@@ -285,6 +301,7 @@ static bool open_once(long n, bool dead, bool *failed) {
 }
 
 int main(void) {
+  if (pipe(ends) != 0) return 1;
   int passed = 0;
   int failures = 0;
   size_t count = sizeof(programs) / sizeof(programs[0]);

@@ -77,6 +77,10 @@ local function check_reports(planned, id, who)
     tally[kind].reported = tally[kind].reported + 1
     run:expect(kind.report and report:find(kind.report, 1, true), "%s: reported is\n%s", who, report)
   end
+  local waiting = (found[1] or ""):match("\nwaiting meanwhile:\n(.*)") or ""
+  for _, pattern in ipairs(kind.waiting or {}) do
+    run:expect(waiting:find(pattern), "%s: nobody like %s was waiting meanwhile", who, pattern)
+  end
   return found[1]
 end
 
@@ -147,7 +151,7 @@ run:expect(ended.connections == 0 and ended.tasks == 0 and ended.slots_in_use ==
 -- Besides the planned requests there were GET /stats and POST /shutdown.
 run:expect(ended.requests == #requests + 2, "%s requests were counted, not %d", ended.requests, #requests + 2)
 
-print(("\n%d requests, up to %d quotes at a time; %d of them made a task panic."):format(
+print(("\n%d requests, up to %d quotes at a time; %d of them made a task panic or time out."):format(
   #requests, slots.peak or 0, panics))
 print(("%d were recovered and answered; %d were not: each was reported once, under its request's trace id.")
   :format(panics - reported, reported))

@@ -10,6 +10,9 @@ local IDLE_SECONDS = 10
 local READ_SECONDS = 5
 local WRITE_SECONDS = 5
 
+-- The work on a request has this long; then it is unwound, wherever it waits, and answered for.
+local REQUEST_SECONDS = 2
+
 local NAME_BYTES = 80 -- of a request's line as its task's name: paths may be long
 
 local connection = {}
@@ -17,6 +20,7 @@ local connection = {}
 --- The open connections; `idle` ones wait for a request to begin.
 ---@type table<Stream, { task: table?, idle: boolean }>
 local open = {}
+local all = co.waitgroup() -- of the connections
 
 ---@return Request?, Problem?  # nil, nil: the client has left
 local function read_request(socket, state)
@@ -58,7 +62,14 @@ local function read_request(socket, state)
 end
 
 local function serve(gateway, request)
-  local status, value, headers = routes.answer(gateway, request)
+  local in_time, status, value, headers = co.with_timeout(REQUEST_SECONDS, routes.answer, gateway, request)
+  if not in_time then
+    local record = status
+    io.stderr:write(tostring(record) .. "\n")
+    return http.response(504, {
+      error_code = record.error_code, message = "the request took too long", trace_id = record.trace_id,
+    })
+  end
   local response = http.response(status, value, headers) -- nobody recovers its panic: it ends this task
   return response -- not a tail call, so that a report says where the panic came through
 end
@@ -110,6 +121,7 @@ local function forget(gateway, socket)
   socket:close()
   open[socket] = nil
   gateway.connections = gateway.connections - 1
+  all:done()
 end
 
 --- Spawns the task of a new connection. May be called outside tasks.
@@ -121,19 +133,32 @@ function connection.spawn(gateway, handle, peer)
   local state = { idle = true }
   open[socket] = state
   gateway.connections = gateway.connections + 1
+  all:add()
   state.task = co.spawn_with({ name = "connection " .. peer, detached_trace = true }, function()
     co.defer(forget, gateway, socket)
     converse(gateway, socket, state)
   end)
 end
 
---- Ends the connections that wait for a request; the others end after the answer they work on.
-function connection.end_idle()
+--- Lets the connections end: those that wait for a request at once, the others after the answer that they
+--- work on. What has not ended in `seconds` is cancelled, and named.
+---@param seconds number
+---@return string[] late  # names of connections
+function connection.drain(seconds)
   for _, state in pairs(open) do
     if state.idle then
       state.task:cancel("the gateway is draining")
     end
   end
+  local late = {}
+  if not all:wait(seconds) then
+    for _, state in pairs(open) do
+      table.insert(late, state.task.name)
+      state.task:cancel("the gateway has waited long enough")
+    end
+    all:wait() -- for their deferred calls
+  end
+  return late
 end
 
 return connection

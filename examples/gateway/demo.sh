@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts the gateway, sends it what plan.lua lists, all at once, and checks every answer and every report.
-# Needs bash, curl (7.68 or later), and Lua with luv and cjson. LUA names the interpreter.
+# Needs bash, curl (7.68 or later), redis-server, and Lua with luv, cjson, luasocket and redis-lua. LUA names the
+# interpreter.
 set -euo pipefail
 
 readonly AT_ONCE=50         # curl's connections
@@ -17,12 +18,13 @@ export LUA_CPATH="${LUA_CPATH:-./build/?.so;;}"
 gateway=examples/gateway
 dir=
 server=
+redis=
 raw_senders=()
 
 clean_up() {
   local status=$? child
   trap - EXIT
-  for child in ${server:+"$server"} "${raw_senders[@]}"; do
+  for child in ${server:+"$server"} ${redis:+"$redis"} "${raw_senders[@]}"; do
     kill "$child" 2>/dev/null || true
   done
   if [ -n "$server" ]; then
@@ -68,7 +70,28 @@ send_raw() {
     cat <&3 >"${2%.raw}.answer"' send_raw "$port" "$1" 2>>"$dir/raw.log"
 }
 
-"$lua" "$gateway/server.lua" >"$dir/stdout" 2>"$dir/stderr" &
+# A Redis of our own, with the tokens. It takes the first port that is free of a few; its socket says when it is up.
+redis_answers() { redis-cli -s "$dir/redis.sock" ping 2>/dev/null | grep -q PONG; }
+start_redis() {
+  local attempt
+  for attempt in 1 2 3 4 5; do
+    redis_port=$((20000 + (RANDOM + attempt) % 10000))
+    redis-server --port "$redis_port" --bind 127.0.0.1 --unixsocket "$dir/redis.sock" --dir "$dir" \
+      --save '' --appendonly no >"$dir/redis.log" 2>&1 &
+    redis=$!
+    server=$redis # what wait_until watches
+    if wait_until "$START_SECONDS" redis_answers; then return; fi
+  done
+  return 1
+}
+start_redis || fail "redis-server did not start: $(tail -n 3 "$dir/redis.log")"
+for token in alice bob trial; do
+  redis-cli -s "$dir/redis.sock" set "token:$token" valid >/dev/null
+done
+redis-cli -s "$dir/redis.sock" set token:expired expired >/dev/null
+printf 'Redis listens on 127.0.0.1:%s and knows the tokens.\n' "$redis_port"
+
+"$lua" "$gateway/server.lua" "$redis_port" >"$dir/stdout" 2>"$dir/stderr" &
 server=$!
 wait_until "$START_SECONDS" listens || fail 'the gateway did not start'
 port=$(sed -n 's/^listening on .*://p' "$dir/stdout")

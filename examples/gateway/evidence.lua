@@ -78,7 +78,7 @@ function Evidence:reports()
     end
   end
   for line in self:read("stderr"):gmatch("[^\n]*") do
-    if line:find("^panic: ") or line:find("^fatal error: ") then
+    if line:find("^panic: ") or line:find("^timeout: ") or line:find("^fatal error: ") then
       finish()
     end
     table.insert(lines, line)

@@ -3,8 +3,9 @@
 ---     timers ─▶ idle ─▶ prepare: turn() ─▶ poll (sockets; sleeps) ─▶ check ─▶ closing ─▶ timers ...
 ---
 --- After a turn either tasks are still ready (then an idle handle keeps the poll from sleeping), or the next
---- timer of the scheduler is armed as libuv's one timer, or only sockets can wake a task. So the process
---- never spins and never sleeps past a deadline.
+--- timer of the scheduler is armed as libuv's one timer, or only sockets can wake a task: libuv's, or those
+--- that tasks wait for themselves, for which co.pollfd() stands. So the process never spins and never sleeps
+--- past a deadline.
 
 local uv = require "luv"
 local co = require "coropanic"
@@ -22,6 +23,7 @@ local function nothing() end
 ---@return boolean ok  # false: main did not return normally; its panic has been reported
 function loop.run(name, main, ...)
   local prepare, idle, timer = uv.new_prepare(), uv.new_idle(), uv.new_timer()
+  local descriptors = uv.new_poll(co.pollfd())
 
   local function turn()
     local more = co.step(TURN_SECONDS)
@@ -40,7 +42,10 @@ function loop.run(name, main, ...)
 
   local task = co.spawn_with({ name = name }, main, ...)
   prepare:start(turn)
-  prepare:unref() -- the loop lives as long as there are sockets, timers or ready tasks, not because of us
+  descriptors:start(co.events(), nothing)
+  -- The loop lives as long as there are sockets, timers or ready tasks, not because of us.
+  prepare:unref()
+  descriptors:unref()
   turn()
   while uv.loop_alive() do
     uv.run()
@@ -51,7 +56,7 @@ function loop.run(name, main, ...)
   if status == "waiting" then
     error("every task waits and nothing is left to wake one:\n" .. co.dump(), 2)
   end
-  for _, handle in ipairs { prepare, idle, timer } do
+  for _, handle in ipairs { prepare, idle, timer, descriptors } do
     handle:close()
   end
   uv.run() -- lets the handles finish closing

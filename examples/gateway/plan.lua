@@ -15,10 +15,12 @@
 ---@field panics string?       # what becomes of the panic that each provokes
 ---@field show boolean?        # whether the demo shows one
 ---@field report string?       # text in the report on stderr that each causes
+---@field waiting string[]?     # patterns of the tasks that the report says were waiting meanwhile
 
 local RECOVERED = "recovered, answered"
 local JOINED = "ended the request, answered, reported"
 local NOT_JOINED = "ended the audit, reported"
+local TOO_SLOW = "timed out, answered, reported"
 local NOT_JSON = "Cannot serialise number"
 local REFUSED = "the audit ledger refuses sku 666"
 local POST = "POST /quotes HTTP/1.1\r\nHost: a\r\n"
@@ -33,6 +35,8 @@ local KINDS = {
 
   { what = "an expired token", count = 40, path = "/quote/42", token = "expired", status = 401,
     code = "TOKEN_EXPIRED", panics = RECOVERED, show = true },
+  { what = "an unknown token", count = 10, path = "/quote/42", token = "mallory", status = 401,
+    code = "TOKEN_UNKNOWN", panics = RECOVERED },
   { what = "no token", count = 10, path = "/quote/42", status = 401, code = "TOKEN_MISSING",
     panics = RECOVERED },
   { what = "a trial's quota of 25", count = 40, path = "/quote/42", token = "trial", granted = 25,
@@ -56,6 +60,13 @@ local KINDS = {
     panics = NOT_JOINED, report = REFUSED, show = true },
   { what = "an audit, without traceparent", count = 10, path = "/quote/666", token = "alice",
     trace = "none", status = 202, panics = NOT_JOINED, report = REFUSED },
+
+  { what = "offers, of which one is too slow", count = 10, path = "/offers/42", token = "alice",
+    status = 200, panics = TOO_SLOW, report = '"supplier snail" ran out of time', show = true,
+    waiting = { 'task %d+ "GET /offers/42" %(parent%) waiting on end of scope',
+      'task %d+ "connection [%d.:]+" %(parent%) waiting on join of task %d+ "GET /offers/42"' } },
+  { what = "a price that never comes", count = 5, path = "/quote/777", token = "alice", status = 504,
+    code = "coropanic.timeout", panics = TOO_SLOW, report = "timeout: context deadline exceeded" },
 
   { what = "its trace, to pass on", count = 10, path = "/trace", status = 200 },
   { what = "a traceparent in capitals", count = 3, path = "/quote/42", token = "alice", status = 200,

@@ -6,8 +6,8 @@ local service = require "service"
 
 -- The panics that are the client's to mend, by error code. Any other is a fault of ours: 500.
 local STATUS = {
-  BODY_INVALID = 400, TOKEN_MISSING = 401, TOKEN_EXPIRED = 401, SKU_UNKNOWN = 404, ROUTE_UNKNOWN = 404,
-  METHOD_NOT_ALLOWED = 405, RATE_LIMITED = 429, SLOTS_EXHAUSTED = 503,
+  BODY_INVALID = 400, TOKEN_MISSING = 401, TOKEN_EXPIRED = 401, TOKEN_UNKNOWN = 401, SKU_UNKNOWN = 404,
+  ROUTE_UNKNOWN = 404, METHOD_NOT_ALLOWED = 405, RATE_LIMITED = 429, SLOTS_EXHAUSTED = 503,
 }
 
 ---@class Gateway
@@ -26,6 +26,9 @@ end
 local TABLE = {
   { "GET", "^/quote/(%d%d?%d?%d?%d?%d?)$", function(_, request, sku)
     return service.quote(bearer(request), math.tointeger(tonumber(sku)))
+  end },
+  { "GET", "^/offers/(%d%d?%d?)$", function(_, request, sku)
+    return service.offers(bearer(request), math.tointeger(tonumber(sku)))
   end },
   { "POST", "^/quotes$", function(_, request)
     local body = cjson.decode(request.body)

@@ -1,4 +1,4 @@
---- A gateway for prices, over HTTP, on a free port of the loopback interface.
+--- A gateway for prices, over HTTP, on a free port of the loopback interface. Usage: server.lua REDIS_PORT
 --- POST /shutdown, SIGTERM or SIGINT drain it: what has begun is answered, then it ends.
 
 local here = arg[0]:match("^(.*)/") or "."
@@ -10,10 +10,12 @@ local cjson = require "cjson"
 local connection = require "connection"
 local loop = require "loop"
 local service = require "service"
+local tokens = require "tokens"
 
 local HOST = "127.0.0.1" -- /shutdown asks nobody who they are: do not listen elsewhere
 local BACKLOG = 128
 local MAX_CONNECTIONS = 512
+local DRAIN_SECONDS = 10 -- more than a request may take
 
 ---@type Gateway
 local gateway = { connections = 0, requests = 0, draining = false, stop = nil }
@@ -41,7 +43,9 @@ local function listen()
 end
 
 local function close(handle)
-  handle:close()
+  if not handle:is_closing() then
+    handle:close()
+  end
 end
 
 local function main()
@@ -63,10 +67,15 @@ local function main()
   end)
   print("stopping: " .. reason)
   gateway.draining = true
-  connection.end_idle()
+  close(listener) -- whoever comes now is refused
+  for _, name in ipairs(connection.drain(DRAIN_SECONDS)) do
+    print("ended before its answer: " .. name)
+  end
+  tokens.disconnect()
 end
 
 io.stdout:setvbuf("line")
+tokens.connect(assert(math.tointeger(tonumber(arg[1])), "usage: server.lua REDIS_PORT"))
 local ok = loop.run("gateway", main)
 print("ended: " .. cjson.encode {
   requests = gateway.requests, connections = gateway.connections, slots_in_use = service.slots().in_use,

@@ -3,11 +3,17 @@
 --- purpose; nothing here knows about HTTP but the status that it answers with.
 
 local co = require "coropanic"
+local tokens = require "tokens"
 
 local service = {}
 
 -- How long the back ends take to answer.
-local LATENCY_SECONDS = { token = 0.002, quota = 0.003, price = 0.005, audit = 0.001 }
+local LATENCY_SECONDS = { quota = 0.003, price = 0.005, audit = 0.001 }
+local NEVER_SECONDS = 3600
+
+-- Suppliers, each with the seconds it takes to make an offer, and how long we wait for one.
+local SUPPLIERS = { acme = 0.004, bolt = 0.006, snail = NEVER_SECONDS }
+local SUPPLIER_SECONDS = 0.25
 
 local SLOTS = 256 -- quotes worked on at a time; more are refused
 local TRIAL_QUOTAS = { trial = 25 } -- quotes that a trial token is good for; other tokens are not limited
@@ -20,6 +26,7 @@ local FAULTY = {
   [500] = { cents = 1200, pack = 0 },
 }
 local AUDITED = { [666] = true }
+local STUCK = { [777] = true } -- the price of these never comes
 
 local slots = { limit = SLOTS, in_use = 0, peak = 0, taken = 0, given_back = 0 }
 local used = {} ---@type table<string, integer>  # quotes by trial token
@@ -43,11 +50,14 @@ local function give_slot_back()
 end
 
 local function check_token(token)
-  co.sleep(LATENCY_SECONDS.token)
   if not token then
     refuse("TOKEN_MISSING", "send 'Authorization: Bearer <token>'")
-  elseif token == "expired" then
+  end
+  local state = tokens.look_up(token)
+  if state == "expired" then
     refuse("TOKEN_EXPIRED", "the token has expired")
+  elseif state ~= "valid" then
+    refuse("TOKEN_UNKNOWN", "nobody has this token")
   end
 end
 
@@ -63,7 +73,7 @@ local function check_quota(token)
 end
 
 local function look_up_price(sku)
-  co.sleep(LATENCY_SECONDS.price)
+  co.sleep(STUCK[sku] and NEVER_SECONDS or LATENCY_SECONDS.price)
   if sku > MAX_SKU then
     refuse("SKU_UNKNOWN", ("there is no sku %d"):format(sku))
   end
@@ -76,30 +86,42 @@ local function audit(sku)
   co.panic(("the audit ledger refuses sku %d"):format(sku))
 end
 
-local function cancel_all(tasks)
-  for _, task in ipairs(tasks) do
-    task:cancel("the request is over")
-  end
-end
-
---- Prices all `skus` at once, while the token and the quota are checked.
+--- Prices all `skus` at once, while the token and the quota are checked. When one of these fails, the
+--- others are cancelled, and its panic goes on here, and from here to who recovers it.
 local price_all = co.func(function(token, skus)
   take_slot()
   co.defer(give_slot_back)
-  local tasks = {
-    co.spawn_with({ name = "token check" }, check_token, token),
-    co.spawn_with({ name = "rate limit" }, check_quota, token),
-  }
-  for _, sku in ipairs(skus) do
-    tasks[#tasks + 1] = co.spawn_with({ name = "price lookup " .. sku }, look_up_price, sku)
-  end
-  co.defer(cancel_all, tasks) -- when one fails, nobody waits for the others any more
   local prices = {}
-  for i, task in ipairs(tasks) do
-    prices[i] = task:await() -- a child's panic goes on here, and from here to who recovers it
-  end
-  return table.move(prices, 3, #tasks, 1, {})
+  co.scope(function(scope)
+    scope:spawn_with({ name = "token check" }, check_token, token)
+    scope:spawn_with({ name = "rate limit" }, check_quota, token)
+    for i, sku in ipairs(skus) do
+      scope:spawn_with({ name = "price lookup " .. sku }, function()
+        prices[i] = look_up_price(sku)
+      end)
+    end
+  end)
+  return prices
 end)
+
+local make_offer = co.func(function(supplier, sku)
+  take_slot()
+  co.defer(give_slot_back) -- also when its time is over
+  co.sleep(SUPPLIERS[supplier])
+  return 90 + 7 * sku
+end)
+
+--- Asks one supplier, for as long as suppliers are given. Which one did not answer is part of the answer, and
+--- the account of it is ours to report.
+local function ask_supplier(supplier, sku, offers, left_out)
+  local in_time, result = co.with_timeout(SUPPLIER_SECONDS, make_offer, supplier, sku)
+  if in_time then
+    offers[supplier] = result
+  else
+    table.insert(left_out, supplier)
+    io.stderr:write(tostring(result) .. "\n")
+  end
+end
 
 --- The price of one article.
 ---@param token string?
@@ -108,10 +130,26 @@ end)
 function service.quote(token, sku)
   local prices = price_all(token, { sku })
   if AUDITED[sku] then
-    co.spawn_with({ name = "audit" }, audit, sku) -- nobody waits for it
+    -- Nobody waits for it: under the background's context it is none of the request's business.
+    co.spawn_with({ name = "audit", context = co.context.background() }, audit, sku)
     return 202, { sku = sku, state = "being audited" }
   end
   return 200, { sku = sku, cents = prices[1] }
+end
+
+--- What the suppliers offer, without those that are too slow.
+---@param token string?
+---@param sku integer
+---@return integer status, table answer
+function service.offers(token, sku)
+  local offers, left_out = {}, {}
+  check_token(token)
+  co.scope(function(scope)
+    for supplier in pairs(SUPPLIERS) do
+      scope:spawn_with({ name = "supplier " .. supplier }, ask_supplier, supplier, sku, offers, left_out)
+    end
+  end)
+  return 200, { sku = sku, offers = offers, left_out = left_out }
 end
 
 --- The prices of several.

@@ -30,6 +30,7 @@ static int coroutine_create(lua_State *L) {
   if (!lua_isfunction(L, 1)) arg_type_error(L, 1, "create", "function");
   lua_State *thread = lua_newthread(L);
   nested_register(runtime_of(L), L, -1);
+  nested_carry_trace(runtime_of(L), L, -1);
   lua_pushvalue(L, 1);
   lua_xmove(L, thread, 1);
   return 1;
@@ -64,6 +65,7 @@ static int finish_resume(runtime *rt, lua_State *L, lua_State *thread, int statu
 }
 
 static int coroutine_resume(lua_State *L) {
+  static const nested_caller caller = {finish_resume};
   runtime *rt = runtime_of(L);
   lua_State *thread = check_thread(L, 1, "resume");
   if (push_refusal(rt, L, thread, lua_gettop(L) - 1)) {
@@ -71,7 +73,7 @@ static int coroutine_resume(lua_State *L) {
     lua_insert(L, -2);
     return 2;
   }
-  return nested_resume(rt, L, finish_resume);
+  return nested_resume(rt, L, &caller);
 }
 
 /* --- wrap --- */
@@ -101,6 +103,7 @@ static int finish_wrapped(runtime *rt, lua_State *L, lua_State *thread, int stat
 
 /* Upvalue 2 is the coroutine. */
 static int call_wrapped(lua_State *L) {
+  static const nested_caller caller = {finish_wrapped};
   runtime *rt = runtime_of(L);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
@@ -110,7 +113,7 @@ static int call_wrapped(lua_State *L) {
     lua_concat(L, 2);
     return lua_error(L);
   }
-  return nested_resume(rt, L, finish_wrapped);
+  return nested_resume(rt, L, &caller);
 }
 
 static int coroutine_wrap(lua_State *L) {
@@ -192,6 +195,7 @@ void lib_coroutine_open(lua_State *L, runtime *rt) {
       {"close", coroutine_close},
       {NULL, NULL},
   };
+  nested_open(rt, L);
   rt->resume = coroutine_resume;
   rt->wrapped = call_wrapped;
   lua_newtable(L);

@@ -105,7 +105,7 @@ waiter *chan_first(runtime *rt, list *queue) {
   while (!list_empty(queue)) {
     waiter *w = container_of(queue->next, waiter, link);
     task *t = task_of(w);
-    if (lua_status(t->live.thread) == LUA_YIELD) return w;
+    if (lua_status(t->live.top) == LUA_YIELD) return w;
     task_wake(rt, t, WAKE_READY);
   }
   return NULL;

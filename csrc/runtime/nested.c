@@ -41,6 +41,99 @@ bool nested_is_parked(runtime *rt, lua_State *L, lua_State *thread) {
   return lua_status(thread) == LUA_YIELD && nested_resumer(rt, L, thread) != NULL;
 }
 
+/* --- whose request it works for --- */
+
+#define CARRIED_TYPE "coropanic.carried"
+
+/* The place in a trace that a coroutine carries from its creator to whoever resumes it. */
+typedef struct carried {
+  trace_context context; /* its trace is owned */
+  trace_context saved;   /* of who resumed it, in another trace; owned while `active` */
+  bool active;
+} carried;
+
+static int collect_carried(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  carried *c = lua_touserdata(L, 1);
+  trace_release(rt, c->context.trace);
+  if (c->active) trace_release(rt, c->saved.trace);
+  *c = (carried){0};
+  return 0;
+}
+
+void nested_open(runtime *rt, lua_State *L) {
+  luaL_newmetatable(L, CARRIED_TYPE);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, collect_carried, 1);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}
+
+void nested_carry_trace(runtime *rt, lua_State *L, int index) {
+  trace_context *current = trace_current(rt);
+  if (current->trace == NULL) return;
+  index = lua_absindex(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->carried_ref);
+  lua_pushvalue(L, index);
+  carried *c = lua_newuserdatauv(L, sizeof(carried), 0);
+  *c = (carried){0};
+  luaL_setmetatable(L, CARRIED_TYPE);
+  c->context.trace = trace_retain(current->trace);
+  c->context.parent_span_id = trace_span_id(rt, current);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* What the coroutine at 1 carries, NULL if nothing.   [-0, +0, -] */
+static carried *find_carried(const runtime *rt, lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->carried_ref);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+  carried *c = lua_touserdata(L, -1);
+  lua_pop(L, 2);
+  return c;
+}
+
+/* The coroutine at 1 is entered: what runs now works for its creator's request.   [-0, +0, -] */
+static void enter_trace(runtime *rt, lua_State *L) {
+  carried *c = find_carried(rt, L);
+  trace_context *current = trace_current(rt);
+  if (c == NULL || c->active || c->context.trace == current->trace) return;
+  c->saved = *current;
+  c->active = true;
+  *current = c->context;
+  trace_retain(current->trace);
+}
+
+/* It is left.   [-0, +0, -] */
+static void leave_trace(runtime *rt, lua_State *L) {
+  carried *c = find_carried(rt, L);
+  if (c == NULL || !c->active) return;
+  trace_context *current = trace_current(rt);
+  trace_release(rt, current->trace);
+  *current = c->saved;
+  c->active = false;
+}
+
+/*
+** Anchors the thread on top of the stack as the innermost one of the task: whatever others do to the
+** coroutines between, task.live.top stays valid.   [-1, +0, m] After the first time it does not raise.
+*/
+static void anchor_top(runtime *rt, lua_State *L, task *t) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
+  lua_insert(L, -2);
+  lua_rawsetp(L, -2, t);
+  lua_pop(L, 1);
+  t->anchored = true;
+}
+
+void nested_release_top(runtime *rt, lua_State *L, task *t) {
+  if (!t->anchored) return;
+  lua_pushnil(L);
+  anchor_top(rt, L, t);
+  t->anchored = false;
+}
+
 /* --- resuming --- */
 
 /*
@@ -51,17 +144,24 @@ static bool is_exit(const runtime *rt, lua_State *L) {
   return panic_is_in_flight(rt, L, -1) && record_test(L, -1)->exits;
 }
 
-static int continue_resume(lua_State *L, int status, lua_KContext finish);
+static int continue_resume(lua_State *L, int status, lua_KContext task_id);
 
 /* The coroutine has come back: the task waits in it, or it has yielded, returned or failed. */
 static int came_back(runtime *rt, lua_State *L, bool passes, int status, int values,
-                     nested_finish *finish) {
+                     const nested_caller *caller) {
   lua_State *thread = lua_tothread(L, 1);
   task *t = rt->current;
   if (passes && status == LUA_YIELD && t->status != TASK_RUNNING) {
-    return lua_yieldk(L, 0, (lua_KContext)finish, continue_resume);
+    lua_settop(L, 1);
+    lua_pushlightuserdata(L, (void *)caller);
+    return lua_yieldk(L, 0, (lua_KContext)t->id, continue_resume);
   }
-  if (passes) t->live.top = L;
+  if (passes) {
+    t->live.top = L;
+    lua_pushthread(L);
+    anchor_top(rt, L, t);
+  }
+  leave_trace(rt, L);
   lua_pushboolean(L, 0);
   set_entry(rt, L);
   if (status != LUA_OK && status != LUA_YIELD) {
@@ -75,37 +175,44 @@ static int came_back(runtime *rt, lua_State *L, bool passes, int status, int val
   } else {
     lua_xmove(thread, L, values);
   }
-  return finish(rt, L, thread, status, values);
+  return caller->finish(rt, L, thread, status, values);
 }
 
-/* The task goes on after it has waited in the coroutine at 1. */
-static int continue_resume(lua_State *L, int status, lua_KContext finish) {
+/* The task goes on after it has waited in the coroutine at 1. The caller is at 2. */
+static int continue_resume(lua_State *L, int status, lua_KContext task_id) {
+  (void)status;
   runtime *rt = runtime_of(L);
   lua_State *thread = lua_tothread(L, 1);
-  (void)status;
-  if (rt->current == NULL || rt->current->status != TASK_RUNNING) {
+  const task *t = rt->current;
+  if (t == NULL || t->id != (uint64_t)task_id || t->status != TASK_RUNNING) {
     return luaL_error(
         L, "this coroutine belongs to a task of coropanic: only its scheduler may resume it");
   }
+  const nested_caller *caller = lua_touserdata(L, 2);
   lua_settop(L, 1);
   int values;
   int result = lua_resume(thread, L, 0, &values);
-  return came_back(rt, L, true, result, values, (nested_finish *)finish);
+  return came_back(rt, L, true, result, values, caller);
 }
 
-int nested_resume(runtime *rt, lua_State *L, nested_finish *finish) {
+int nested_resume(runtime *rt, lua_State *L, const nested_caller *caller) {
   lua_State *thread = lua_tothread(L, 1);
   int arguments = lua_gettop(L) - 1;
   task *t = rt->current;
   /* Where the resumer can't suspend, neither can what it resumes. */
   bool passes = t != NULL && t->live.top == L && lua_isyieldable(L);
-  nested_register(rt, L, 1);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+  nested_register(rt, L, 1);
+  if (passes) {
+    lua_pushvalue(L, 1);
+    anchor_top(rt, L, t);
+  }
   lua_pushthread(L);
   set_entry(rt, L);
   lua_xmove(L, thread, arguments);
   if (passes) t->live.top = thread;
+  enter_trace(rt, L);
   int values;
   int status = lua_resume(thread, L, arguments, &values);
-  return came_back(rt, L, passes, status, values, finish);
+  return came_back(rt, L, passes, status, values, caller);
 }

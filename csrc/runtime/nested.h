@@ -18,20 +18,37 @@
 */
 void nested_register(runtime *rt, lua_State *L, int index);
 
+/* Makes the metatable of what coroutines carry.   [-0, +0, m] */
+void nested_open(runtime *rt, lua_State *L);
+
+/*
+** Lets the coroutine at `index` work for the request of the code that runs now, whoever resumes it.
+** [-0, +0, m]
+*/
+void nested_carry_trace(runtime *rt, lua_State *L, int index);
+
 /* The thread that has resumed `thread`, which is active; NULL: none that we know of.   [-0, +0, -] */
 lua_State *nested_resumer(runtime *rt, lua_State *L, lua_State *thread);
 
 /* Whether the task that `thread` belongs to waits in it.   [-0, +0, -] */
 bool nested_is_parked(runtime *rt, lua_State *L, lua_State *thread);
 
+/* The task has ended: lets go of what its coroutines needed.   [-0, +0, -] */
+void nested_release_top(runtime *rt, lua_State *L, task *t);
+
+/* What resumes coroutines: co.coroutine.resume, or what wrap has returned. */
+typedef struct nested_caller {
+  /*
+  ** Called at the coroutine's end or yield, at once or after the task has waited, with its status, and
+  ** the values that it yielded or returned, or its error, above index 1. Returns from the C function.
+  */
+  int (*finish)(runtime *rt, lua_State *L, lua_State *thread, int status, int values);
+} nested_caller;
+
 /*
 ** Resumes the coroutine at index 1 with the values above it; to be returned from a C function of the
-** module.
-**   finish  called at its end or yield, at once or after the task has waited, with its status, and
-**           the values that it yielded or returned, or its error, above index 1; to return from the
-**           C function. An exit of the task is not passed to it, but raised.
+** module. An exit of the task is not for the caller's `finish`, but raised.
 */
-typedef int nested_finish(runtime *rt, lua_State *L, lua_State *thread, int status, int values);
-int nested_resume(runtime *rt, lua_State *L, nested_finish *finish);
+int nested_resume(runtime *rt, lua_State *L, const nested_caller *caller);
 
 #endif

@@ -176,6 +176,7 @@ runtime *runtime_open(lua_State *L) {
   rt->pinned_ref = new_table_ref(L, NULL);
   rt->askers_ref = new_table_ref(L, "k");
   rt->nested_ref = new_table_ref(L, "k");
+  rt->carried_ref = new_table_ref(L, "k");
   rt->foreign_ref = new_table_ref(L, "k");
   rt->attributes_ref = new_table_ref(L, "k");
   rt->base_error = base_function(L, "error");

@@ -131,10 +131,11 @@ typedef struct runtime {
   int foreign_ref;    /* weak: thread -> box of its strand */
   int attributes_ref; /* weak: task -> attributes */
   int unclaimed_ref;  /* weak values: task's address -> the ended task whose panic is held */
+  int carried_ref;    /* weak keys: coroutine -> the place in a trace that it carries */
   int nested_ref;     /* weak keys: coroutine -> its resumer, or false; see nested.h */
   int askers_ref;     /* weak: task -> the task that has cancelled it */
   int background_ref; /* the root of all contexts */
-  int pinned_ref;     /* address -> context or region that somebody depends on */
+  int pinned_ref;     /* address -> context or region that somebody depends on; task -> thread */
   int abandoned_ref;  /* the same -> the task, once nobody else refers to it; until then false */
 
   /* Functions of the base library that are in the way of nobody, or not worth a frame. */

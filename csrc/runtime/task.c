@@ -392,6 +392,7 @@ static void retire(runtime *rt, lua_State *L, task *t) {
   lua_pop(L, 1);
   timer_heap_remove(&rt->timers, &t->timer);
   membership_leave(rt, L, t);
+  nested_release_top(rt, L, t);
   if (t->live.strand != NULL) {
     runtime_release_strand(rt, L, t->live.strand);
   }

@@ -127,6 +127,7 @@ typedef struct task {
   uint8_t epilogues;    /* attempts to run the entry frame's deferred calls */
   bool daemon;
   bool started;
+  bool anchored; /* its innermost coroutine is, in runtime.pinned_ref (nested.c) */
   bool lost; /* its thread was closed from outside or yielded by itself, and is not to be reused */
   bool claimed; /* somebody was given the panic: join, await, run or the handler */
   char name[];  /* "": unnamed, shown as "task <id>" */

@@ -23,7 +23,7 @@ int waitlist_collect(lua_State *L) {
   return 0;
 }
 
-static bool is_closed(const task *t) { return lua_status(t->live.thread) != LUA_YIELD; }
+static bool is_closed(const task *t) { return lua_status(t->live.top) != LUA_YIELD; }
 
 task *waitlist_first(runtime *rt, waitlist *w) {
   while (!list_empty(&w->tasks)) {

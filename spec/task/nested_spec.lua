@@ -321,6 +321,54 @@ describe("a panic inside a coroutine", function()
   end)
 end)
 
+describe("the trace of a coroutine", function()
+  local function trace_id() return co.trace.current().trace_id end
+
+  it("is its creator's, when another task resumes it", function()
+    run(function()
+      local mine = trace_id()
+      local seen = {}
+      local generator = coroutine.wrap(function()
+        table.insert(seen, trace_id())
+        co.sleep(1)
+        table.insert(seen, trace_id())
+        coroutine.yield()
+        table.insert(seen, trace_id())
+        error "over"
+      end)
+      co.spawn_with({ detached_trace = true }, function()
+        local other = trace_id()
+        assert.not_equal(mine, other)
+        generator()
+        assert.equal(other, trace_id())
+        pcall(generator)
+        assert.equal(other, trace_id())
+      end):await()
+      assert.same({ mine, mine, mine }, seen)
+      assert.equal(mine, trace_id())
+    end)
+  end)
+
+  it("is carried through coroutines of several requests", function()
+    run(function()
+      local mine = trace_id()
+      local inner = coroutine.create(function() return trace_id() end)
+      co.spawn_with({ detached_trace = true }, function()
+        local other = trace_id()
+        local outer = coroutine.wrap(function()
+          local _, id = coroutine.resume(inner)
+          return id, trace_id()
+        end)
+        co.spawn_with({ detached_trace = true }, function()
+          local id, between = outer()
+          assert.equal(mine, id)
+          assert.equal(other, between)
+        end):await()
+      end):await()
+    end)
+  end)
+end)
+
 describe("co.instrument", function()
   it("puts co.coroutine in the place of Lua's, and returns what was there", function()
     local result = helpers.run_script [[
@@ -334,4 +382,43 @@ describe("co.instrument", function()
     ]]
     assert.equal("true\ttrue\ttrue\ntrue\ngenerated\n", result.stdout)
   end)
+end)
+
+describe("coroutines between a task and the one that it waits in", function()
+  local closers = {
+    ["are closed by Lua's own library"] = _G.coroutine.close,
+    ["are resumed by Lua's own library"] = _G.coroutine.resume,
+  }
+  for what, interfere in pairs(closers) do
+    it(what .. ": the task goes on with an error, and nothing is lost", function()
+      run(function()
+        local ch, mutex = co.chan(), co.mutex()
+        mutex:lock()
+        local waits = {
+          function() co.sleep(5) end,
+          function() ch:recv() end,
+          function() mutex:lock() end,
+          function() co.select(nil, ch, { co.chan(), 1 }) end,
+        }
+        local tasks = {}
+        for i, wait in ipairs(waits) do
+          local middle = coroutine.create(function() coroutine.wrap(wait)() end)
+          tasks[i] = co.spawn(function() return coroutine.resume(middle) end)
+          co.yield()
+          pcall(interfere, middle)
+        end
+        collectgarbage()
+        collectgarbage()
+        co.dump()
+        ch:try_send "for nobody"
+        mutex:unlock()
+        co.sleep(6)
+        for _, task in ipairs(tasks) do
+          task:cancel()
+          local ok, resumed = task:join()
+          assert.is_false(ok and resumed)
+        end
+      end)
+    end)
+  end
 end)

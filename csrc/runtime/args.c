@@ -9,17 +9,16 @@ int arg_error(lua_State *L, int arg, const char *function, const char *message) 
   return luaL_error(L, "bad argument #%d to '%s' (%s)", arg, function, message);
 }
 
+/* Pushes what the value at `index` is: the name of its type, its Lua type, or "no value". [-0, +1, m] */
+static const char *push_type(lua_State *L, int index) {
+  if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) return lua_tostring(L, -1);
+  return lua_pushstring(L, lua_isnone(L, index) ? "no value" : luaL_typename(L, index));
+}
+
 /* The argument `arg` is at stack index `index`; for methods they differ.   [-0, +0, e] */
 static int type_error_at(lua_State *L, int index, int arg, const char *function,
                          const char *expected) {
-  const char *got;
-  if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) {
-    got = lua_tostring(L, -1);
-  } else if (lua_isnone(L, index)) {
-    got = "no value";
-  } else {
-    got = luaL_typename(L, index);
-  }
+  const char *got = push_type(L, index);
   return arg_error(L, arg, function, lua_pushfstring(L, "%s expected, got %s", expected, got));
 }
 
@@ -73,6 +72,6 @@ void *arg_check_self(lua_State *L, const char *type, const char *method) {
   if (self != NULL) return self;
   const char *dot = strchr(type, '.');
   luaL_error(L, "calling '%s' on bad self (%s expected, got %s)", method,
-             dot == NULL ? type : dot + 1, luaL_typename(L, 1));
+             dot == NULL ? type : dot + 1, push_type(L, 1));
   return NULL;
 }

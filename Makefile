@@ -104,7 +104,7 @@ asan: setup ## run every test under AddressSanitizer and UBSan
 	  LDFLAGS="$(SANITIZE)" TEST_PRELOAD="$(ASAN_RUNTIME)"
 
 valgrind: setup ## run every test under valgrind's memcheck
-	@TEST_WRAPPER="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --trace-children=yes --trace-children-skip=*/redis-server,*/redis-cli" \
+	@TEST_WRAPPER="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
 	  $(MAKE) --no-print-directory test-all BUILD=build/valgrind CFLAGS="-O1 -g -DCP_HOSTILE"
 
 hostile: setup ## run every test with all assertions on and a busier collector

@@ -68,7 +68,8 @@ run core ${TEST_WRAPPER:-} "$BUILD/core_spec"
 run core ${TEST_WRAPPER:-} "$BUILD/core_poll_spec"
 run memory ${TEST_WRAPPER:-} "$BUILD/memory_spec"
 run_luaunit
-run busted run_lua "$(command -v busted)" --output=spec/counting_output.lua
+# It would start a second interpreter, which no wrapper sees.
+run busted run_lua "$(command -v busted)" --ignore-lua --output=spec/counting_output.lua
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

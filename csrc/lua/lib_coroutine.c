@@ -108,6 +108,7 @@ static int call_wrapped(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
   if (push_refusal(rt, L, lua_tothread(L, 1), lua_gettop(L) - 1)) {
+    rt->inner_kept = false; /* this is no error of a coroutine */
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);

@@ -23,7 +23,7 @@ static runtime *check_task(lua_State *L, const char *function) {
 */
 static ctx *push_child_context(runtime *rt, lua_State *L) {
   context_push(rt, L, membership_current_context(rt));
-  bool linked = !cancel_is_shielded(rt, rt->current, 0);
+  bool linked = !cancel_is_shielded(rt, L, rt->current, 0);
   ctx *c = context_new(rt, L, lua_gettop(L), linked);
   c->can_end = true;
   lua_remove(L, -2);

@@ -1,25 +1,36 @@
 #include "runtime/cancel.h"
 
 #include "runtime/membership.h"
+#include "runtime/nested.h"
 #include "runtime/panic.h"
 #include "runtime/region.h"
 #include "runtime/suspension.h"
 #include "runtime/task.h"
 
 /*
-** The first frame of the task's strand that may be exited now. In a coroutine that is unwinding by
+** The innermost strand, of the coroutines inside the task, in which something is unwinding; NULL: none.
+*/
+static const strand *find_unwinding(runtime *rt, lua_State *L, const task *t) {
+  lua_State *thread = t->live.top;
+  while (thread != NULL && thread != t->live.thread) {
+    const strand *s = runtime_find_strand(rt, thread);
+    if (s != NULL && strand_shield(s) > 0) return s;
+    thread = nested_resumer(rt, L, thread);
+  }
+  return NULL;
+}
+
+/*
+** The first frame of the task's strand that may be exited now. While a coroutine is unwinding by
 ** itself nothing may.
 */
-static uint32_t shield_of(runtime *rt, const task *t) {
-  if (t->live.top != t->live.thread) {
-    const strand *inner = runtime_find_strand(rt, t->live.top);
-    if (inner != NULL && strand_shield(inner) > 0) return UINT32_MAX;
-  }
+static uint32_t shield_of(runtime *rt, lua_State *L, const task *t) {
+  if (t->live.top != t->live.thread && find_unwinding(rt, L, t) != NULL) return UINT32_MAX;
   return t->live.strand == NULL ? 0 : strand_shield(t->live.strand);
 }
 
-bool cancel_is_shielded(runtime *rt, const task *t, uint32_t floor) {
-  return floor < shield_of(rt, t);
+bool cancel_is_shielded(runtime *rt, lua_State *L, const task *t, uint32_t floor) {
+  return floor < shield_of(rt, L, t);
 }
 
 bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
@@ -37,7 +48,8 @@ bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, TASK_UV_RESULT);
   lua_pop(L, 1);
-  if (t->status == TASK_WAITING && !cancel_is_shielded(rt, t, 0)) task_wake(rt, t, WAKE_CANCELLED);
+  if (t->status == TASK_WAITING && !cancel_is_shielded(rt, L, t, 0))
+    task_wake(rt, t, WAKE_CANCELLED);
   return true;
 }
 
@@ -89,19 +101,17 @@ static region *find_region(const task *t, uint32_t shield) {
   return found;
 }
 
-bool cancel_is_due(runtime *rt, const task *t) {
+bool cancel_is_due(runtime *rt, lua_State *L, const task *t) {
   if (!t->unwind) return false;
-  uint32_t shield = shield_of(rt, t);
+  uint32_t shield = shield_of(rt, L, t);
   return (t->cancel != CANCEL_NONE && shield == 0) || find_region(t, shield) != NULL;
 }
 
-bool cancel_will_raise(runtime *rt, const task *t) {
-  if (t->live.top != t->live.thread) {
-    const strand *inner = runtime_find_strand(rt, t->live.top);
-    if (inner != NULL && strand_shield(inner) > 0) return strand_is_exiting(inner);
-  }
-  const strand *s = t->live.strand;
-  return (s != NULL && strand_is_exiting(s)) || cancel_is_due(rt, t);
+bool cancel_will_raise(runtime *rt, lua_State *L, const task *t) {
+  const strand *s = NULL;
+  if (t->live.top != t->live.thread) s = find_unwinding(rt, L, t);
+  if (s == NULL) s = t->live.strand;
+  return (s != NULL && strand_is_exiting(s)) || cancel_is_due(rt, L, t);
 }
 
 /*
@@ -109,7 +119,7 @@ bool cancel_will_raise(runtime *rt, const task *t) {
 ** asked to end. NULL: there is none, and nothing is pushed.   [-0, +(0|1), -]
 */
 static uint8_t *find_request(runtime *rt, lua_State *L, task *t, uint32_t *floor) {
-  uint32_t shield = shield_of(rt, t);
+  uint32_t shield = shield_of(rt, L, t);
   *floor = 0;
   if (t->cancel != CANCEL_NONE && shield == 0) {
     task_push(rt, L, t);
@@ -144,9 +154,9 @@ static int raise_inside(runtime *rt, lua_State *L) {
 void cancel_raise(runtime *rt, lua_State *L, task *t) {
   bool inside = t->live.thread != L;
   if (inside) {
-    const strand *inner = runtime_find_strand(rt, L);
-    panic_check_exit(inner, L);
-    if (inner != NULL && strand_shield(inner) > 0) return;
+    const strand *unwinding = find_unwinding(rt, L, t);
+    panic_check_exit(unwinding, L);
+    if (unwinding != NULL) return;
   }
   panic_check_exit(t->live.strand, L);
   if (!t->unwind) return;

@@ -59,7 +59,7 @@ void membership_join(runtime *rt, lua_State *L, task *t, int index, ctx *c, regi
   if (index != 0) c = context_test(L, index);
   if (c != NULL && c->parent == NULL) c = NULL;
   if (c == NULL && scope == NULL) return;
-  bool shielded = rt->current != NULL && cancel_is_shielded(rt, rt->current, 0);
+  bool shielded = rt->current != NULL && cancel_is_shielded(rt, L, rt->current, 0);
   int task_index = lua_gettop(L);
   if (c != NULL) {
     if (index != 0) {

@@ -168,7 +168,15 @@ static int came_back(runtime *rt, lua_State *L, bool passes, int status, int val
     values = 1;
     lua_pushvalue(thread, -1);
     lua_xmove(thread, L, 1);
-    if (is_exit(rt, L)) return cancel_raise_outwards(rt, L);
+    if (is_exit(rt, L)) {
+      /* Nobody will close it: its to-be-closed variables are closed here. */
+      if (compat_close_thread(thread, L) != LUA_OK) {
+        lua_xmove(thread, L, 1);
+        if (!is_exit(rt, L)) return lua_error(L);
+        lua_pop(L, 1);
+      }
+      return cancel_raise_outwards(rt, L);
+    }
   } else if (!lua_checkstack(L, values + 1)) {
     lua_pop(thread, values);
     return luaL_error(L, "too many results to resume");

@@ -82,7 +82,7 @@ static void request_end(runtime *rt, lua_State *L, region *r, cancel_source sour
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, REGION_UV_REASON);
   lua_pop(L, 1);
-  if (t->status == TASK_WAITING && !cancel_is_shielded(rt, t, r->floor)) {
+  if (t->status == TASK_WAITING && !cancel_is_shielded(rt, L, t, r->floor)) {
     task_wake(rt, t, WAKE_CANCELLED);
   }
 }

@@ -141,7 +141,7 @@ static int after_member(lua_State *L, int status, lua_KContext runtime_address) 
   runtime *rt = (runtime *)runtime_address;
   region *r = lua_touserdata(L, REGION_INDEX);
   const task *t = task_check_resumed(rt, L);
-  if (cancel_is_due(rt, t)) {
+  if (cancel_is_due(rt, L, t)) {
     lua_pushnil(L);
     region_cancel(rt, L, r, CANCEL_PARENT);
   }

@@ -177,10 +177,10 @@ end
 -- Each of n tasks waits for an event with a time-out. The events of one half come, so their timers are
 -- cancelled; those of the other half fire.
 function workloads.timers(n)
-  local repeats = measure.rounds(n, 200000) // 2
+  local repeats = measure.repeats_of_timers(n)
   local watch = measure.watch "running"
   local fired, cancelled = 0, 0
-  local delays = measure.delays(n)
+  local delays, longer = measure.delays(n)
   for _ = 1, repeats do
     co.run_with({ clock = "virtual" }, function()
       local start = co.event()
@@ -202,7 +202,7 @@ function workloads.timers(n)
       start:set()
       co.yield()
       half:set()
-      co.sleep(measure.LONGEST_DELAY * 2)
+      co.sleep(longer)
       watch.stop()
     end)
   end

@@ -8,6 +8,9 @@ local measure = {}
 
 local clock = os.clock
 
+--- Measures by another clock of the processor's time, in seconds.
+function measure.use_clock(other) clock = other end
+
 -- Operations that are timed at least: enough to see microseconds of the clock as nothing.
 local LEAST = 2000000
 
@@ -15,21 +18,24 @@ local LEAST = 2000000
 measure.CAPACITY = 100 -- of the buffered channel
 measure.PER_BLOCK = 100 -- what is deferred in one frame
 
--- Seconds after which timers fire. All are inserted before the first fires.
-measure.SHORTEST_DELAY = 8
-measure.LONGEST_DELAY = 8.1
+-- Seconds for each of n timers, so that all are inserted before the first fires.
+local SECONDS_PER_TIMER = 8e-6
 
---- n delays in no order, the same each time.
----@return number[]
+--- n delays in no order, the same each time, and one that is longer than all of them.
+---@return number[] delays
+---@return number longer
 function measure.delays(n)
   local delays, state = {}, 1
-  local width = measure.LONGEST_DELAY - measure.SHORTEST_DELAY
+  local shortest = n * SECONDS_PER_TIMER
   for i = 1, n do
     state = (state * 16807) % 2147483647 -- Park and Miller's minimal standard
-    delays[i] = measure.SHORTEST_DELAY + width * state / 2147483647
+    delays[i] = shortest * (1 + 0.1 * state / 2147483647)
   end
-  return delays
+  return delays, shortest * 1.2
 end
+
+--- How often to insert and fire n timers.
+function measure.repeats_of_timers(n) return math.max(math.floor(50000 / n), 1) end
 
 --- How often to repeat what does `per_round` operations, so that there are enough of them.
 ---@param per_round integer

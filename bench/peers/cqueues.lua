@@ -218,9 +218,12 @@ function workloads.timers(n)
     run(function(controller)
       local start, half = condition.new(), condition.new()
       local never = condition.new()
+      local waiting = 0
       local function task(i)
         local event = i % 2 == 0 and half or never
+        waiting = waiting + 1
         start:wait()
+        waiting = waiting + 1
         if event:wait(delays[i]) then
           cancelled = cancelled + 1
         else
@@ -228,10 +231,10 @@ function workloads.timers(n)
         end
       end
       for i = 1, n do controller:wrap(task, i) end
-      cqueues.sleep(0)
+      while waiting < n do cqueues.sleep(0) end
       watch.start()
       start:signal()
-      cqueues.sleep(0)
+      while waiting < 2 * n do cqueues.sleep(0) end
       half:signal()
       cqueues.sleep(longer)
       watch.stop()

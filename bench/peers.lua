@@ -1,0 +1,60 @@
+-- Who takes part: how each peer is started, and how it tells its version. One whose version can not be had is missing.
+
+local LUA = os.getenv "LUA" or "lua5.4"
+local BUILD = os.getenv "BUILD" or "build"
+
+---@class peer
+---@field name string
+---@field program string  # the command; it is given the workload, the size and the variant
+---@field version string  # a command whose first line of output is the version
+---@field variant string?
+---@field programs table<string, string>?  # for single workloads
+
+local function lua(script) return ("%s bench/peers/%s.lua"):format(LUA, script) end
+
+local function variant_of(peer, name, variant)
+  return { name = name, program = peer.program, version = peer.version, variant = variant, programs = peer.programs }
+end
+
+local PAUSE = lua "pause"
+local GATEWAY = LUA .. " bench/gateway/run.lua"
+
+local coropanic = {
+  name = "coropanic",
+  program = lua "coropanic",
+  version = LUA .. [[ -e 'require "coropanic" print(_VERSION)' && git describe --always --dirty --tags]],
+  programs = { id = BUILD .. "/bench_id", gc_pause = PAUSE, gateway = GATEWAY },
+}
+
+local plain = { name = "lua", program = lua "lua", version = LUA .. " -v", programs = { gc_pause = PAUSE } }
+
+return {
+  coropanic,
+  variant_of(coropanic, "coropanic-inherited", "inherited"),
+  plain,
+  variant_of(plain, "lua-pcall", "pcall"),
+  variant_of(plain, "lua-xpcall", "xpcall"),
+  variant_of(plain, "lua-close", "close"),
+  { name = "floor", program = lua "floor", version = LUA .. [[ -e 'require "floor"' && ]] .. LUA .. " -v" },
+  {
+    name = "cqueues",
+    program = lua "cqueues",
+    version = LUA .. [[ -e 'print("cqueues " .. require("cqueues").VERSION)']],
+    programs = { gc_pause = PAUSE },
+  },
+  {
+    name = "luv",
+    program = lua "luv",
+    version = LUA .. [[ -e 'print("luv on libuv " .. require("luv").version_string())']],
+  },
+  { name = "tarantool", program = "tarantool bench/peers/tarantool.lua", version = "tarantool --version" },
+  { name = "luajit", program = "luajit bench/peers/luajit.lua", version = "luajit -v" },
+  { name = "go", program = BUILD .. "/bench_go", version = ("go version %s/bench_go"):format(BUILD) },
+  {
+    name = "lua-http",
+    program = GATEWAY,
+    programs = { gateway = GATEWAY },
+    version = [[LUA_PATH="/usr/share/lua/5.3/?.lua;;" ]] .. LUA
+      .. [[ -e 'local v = require "http.version" print(v.name .. " " .. v.version)']],
+  },
+}

@@ -83,14 +83,14 @@ $(BUILD)/memory_spec: spec/memory/memory_spec.c $(OBJECTS)
 $(BUILD)/embed_host: examples/embed/host.c $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) -llua5.4 -lm
 
-bench: setup all ## time every hot path against its peers, and write docs/performance.md; ONLY=, ROUNDS=
+# What the benchmark's programs find first.
+BENCH_ENV = LUA_PATH="$(CURDIR)/bench/?.lua;$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
+            LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
+
+bench: setup all ## time every hot path against others, and write docs/performance.md (ONLY=switch, ROUNDS=9)
 	@./scripts/setup-bench.sh
 	@$(MAKE) --no-print-directory $(BUILD)/floor.so $(BUILD)/bench_id bench-go
-	@$(RUN_BENCH) LUA=$(LUA) BUILD=$(BUILD) $(LUA) bench/run.lua
-
-# What the benchmark's programs find first.
-RUN_BENCH = LUA_PATH="$(CURDIR)/bench/?.lua;$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
-            LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
+	@$(BENCH_ENV) LUA=$(LUA) BUILD=$(BUILD) $(LUA) bench/run.lua
 
 $(BUILD)/floor.so: bench/floor.c
 	$(CC) $(FLAGS) $(CFLAGS) -fvisibility=default -shared -o $@ $<
@@ -98,10 +98,11 @@ $(BUILD)/floor.so: bench/floor.c
 $(BUILD)/bench_id: bench/id.c $(BUILD)/obj/core/random.o $(BUILD)/obj/core/clock.o
 	$(CC) $(FLAGS) $(CFLAGS) -o $@ $^
 
-# Go's part, if there is a Go to build it.
+# Go's part of the benchmark, if there is a Go to build it.
 .PHONY: bench-go
 bench-go:
-	@if command -v go >/dev/null; then cd bench/peers/go && go build -o $(CURDIR)/$(BUILD)/bench_go .; fi
+	@rm -f $(BUILD)/bench_go
+	@! command -v go >/dev/null || (cd bench/peers/go && go build -o $(CURDIR)/$(BUILD)/bench_go .)
 
 check: setup ## run the linters
 	@./scripts/check.sh

@@ -15,12 +15,14 @@ end
 
 local first_line = machine.first_line
 
+local function integer(command) return math.tointeger(tonumber(first_line(command))) end
+
 ---@return table
 function machine.describe()
   return {
     processor = first_line [[sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo]] or first_line "uname -m",
-    cores = math.tointeger(tonumber(first_line "getconf _NPROCESSORS_ONLN")),
-    memory_megabytes = math.tointeger(tonumber(first_line [[awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo]])),
+    cores = integer "getconf _NPROCESSORS_ONLN",
+    memory_megabytes = integer [[awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo]],
     kernel = first_line "uname -sr",
     system = first_line [[. /etc/os-release && echo "$PRETTY_NAME"]],
     compiler = first_line((os.getenv "CC" or "cc") .. " --version"),

@@ -1,4 +1,5 @@
--- Who takes part: how each peer is started, and how it tells its version. One whose version can not be had is missing.
+-- Who takes part: how each peer is started, and how it tells its version. One whose version can not be had is
+-- missing.
 
 local LUA = os.getenv "LUA" or "lua5.4"
 local BUILD = os.getenv "BUILD" or "build"
@@ -13,7 +14,15 @@ local BUILD = os.getenv "BUILD" or "build"
 local function lua(script) return ("%s bench/peers/%s.lua"):format(LUA, script) end
 
 local function variant_of(peer, name, variant)
-  return { name = name, program = peer.program, version = peer.version, variant = variant, programs = peer.programs }
+  local same = { name = name, variant = variant }
+  return setmetatable(same, { __index = peer })
+end
+
+-- What a module of Lua says of itself, and of which package it is, where Debian knows.
+local function version_of(module, expression)
+  local package = ("dpkg-query -W -f='${Package} ${Version}' lua-%s 2>/dev/null"):format(module)
+  return ([[%s -e 'local package = io.popen("%s"):read "a" print(%s .. " " .. package)']]):format(LUA,
+    package:gsub("'", "'\\''"), expression)
 end
 
 local PAUSE = lua "pause"
@@ -22,7 +31,7 @@ local GATEWAY = LUA .. " bench/gateway/run.lua"
 local coropanic = {
   name = "coropanic",
   program = lua "coropanic",
-  version = LUA .. [[ -e 'require "coropanic" print(_VERSION)' && git describe --always --dirty --tags]],
+  version = LUA .. [[ -e 'require "coropanic" print("this checkout, on " .. _VERSION)']],
   programs = { id = BUILD .. "/bench_id", gc_pause = PAUSE, gateway = GATEWAY },
 }
 
@@ -39,13 +48,13 @@ return {
   {
     name = "cqueues",
     program = lua "cqueues",
-    version = LUA .. [[ -e 'print("cqueues " .. require("cqueues").VERSION)']],
+    version = version_of("cqueues", [[require("cqueues").VERSION]]),
     programs = { gc_pause = PAUSE },
   },
   {
     name = "luv",
     program = lua "luv",
-    version = LUA .. [[ -e 'print("luv on libuv " .. require("luv").version_string())']],
+    version = version_of("luv", [["libuv " .. require("luv").version_string()]]),
   },
   { name = "tarantool", program = "tarantool bench/peers/tarantool.lua", version = "tarantool --version" },
   { name = "luajit", program = "luajit bench/peers/luajit.lua", version = "luajit -v" },

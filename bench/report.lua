@@ -2,14 +2,20 @@
 
 local cjson = require "cjson"
 local machine = require "machine"
+local peers = require "peers"
 local statistics = require "statistics"
 
 local report = {}
 
 local OURS = "coropanic"
+report.OURS = OURS
+
+local BUILD = os.getenv "BUILD" or "build"
+report.BUILD = BUILD
+
 local BEGIN, END = "<!-- made by `make bench`: begin -->", "<!-- made by `make bench`: end -->"
 
--- Rows ----------------------------------------------------------------------------------------------------------
+-- Rows ------------------------------------------------------------------------------------------------------
 
 local function three_digits(value)
   if value >= 100 then return ("%.0f"):format(value) end
@@ -17,7 +23,10 @@ local function three_digits(value)
   return ("%.2f"):format(value)
 end
 
-local function amount(cost, unit) return three_digits(cost * unit.per) .. " " .. unit.name end
+local function median_cost(results, workload)
+  local unit = workload.unit
+  return three_digits(statistics.costs(results).median * unit.per) .. " " .. unit.name
+end
 
 -- Small ratios need their digits to be told apart.
 local function ratio_text(ratio) return (ratio < 0.1 and "%.4f" or "%.2f"):format(ratio) end
@@ -38,7 +47,8 @@ local function verdict(met) return met and "met" or "missed" end
 ---@field ratio string
 ---@field spread string
 ---@field target string
----@field verdict string
+---@field verdict string  # whether the target is met, or why there is no ratio
+---@field not_measured boolean?  # there is a target and no ratio
 ---@field plotted spread?  # the ratio
 ---@field bound number?  # the greatest ratio that meets the target
 
@@ -72,17 +82,18 @@ function report.rows(measurements)
     local workload, size = measurement.workload, measurement.size
     local ours = measurement.results[OURS]
     by_size[size] = ours
-    local our_cost = ours and amount(statistics.costs(ours).median, workload.unit) or measurement.why[OURS]
+    local our_cost = ours and median_cost(ours, workload) or "none"
     for _, peer in ipairs(workload.peers) do
       local row = new_row(measurement, our_cost)
       local theirs = measurement.results[peer]
       row.peer = peer
-      row.theirs = theirs and amount(statistics.costs(theirs).median, workload.unit) or measurement.why[peer]
+      row.theirs = theirs and median_cost(theirs, workload) or "none"
+      row.verdict = measurement.why[peer] or measurement.why[OURS] or ""
       local target = statistics.target(workload, size, "against", peer)
       if ours and theirs then
         set_ratio(row, statistics.ratio(ours, theirs), target)
       elseif target then
-        row.target, row.verdict = target_text(target), "not measured"
+        row.target, row.not_measured = target_text(target), true
       end
       rows[#rows + 1] = row
     end
@@ -91,7 +102,7 @@ function report.rows(measurements)
     if ours and smaller then
       local row = new_row(measurement, our_cost)
       row.peer = ("%s %d"):format(OURS, target.against_size)
-      row.theirs = amount(statistics.costs(smaller).median, workload.unit)
+      row.theirs = median_cost(smaller, workload)
       set_ratio(row, statistics.ratio(ours, smaller), target)
       rows[#rows + 1] = row
     end
@@ -121,7 +132,7 @@ local function all_rows(run)
   return rows
 end
 
--- The terminal --------------------------------------------------------------------------------------------------
+-- The terminal ----------------------------------------------------------------------------------------------
 
 local LINE = "%-16s %8s %10s  %-19s %10s  %7s %-18s %-16s %s"
 
@@ -134,16 +145,19 @@ end
 ---@param measurements measurement[]  # of one workload
 function report.print(measurements)
   for _, row in ipairs(report.rows(measurements)) do
-    print_line(row.workload, row.size, row.ours, row.peer, row.theirs, row.ratio, row.spread, row.target, row.verdict)
+    print_line(row.workload, row.size, row.ours, row.peer, row.theirs, row.ratio, row.spread, row.target,
+      row.verdict)
   end
 end
 
 local function count_verdicts(rows)
   local counts = { met = 0, missed = 0, ["not measured"] = 0 }
   for _, row in ipairs(rows) do
-    if row.verdict ~= "" then counts[row.verdict] = counts[row.verdict] + 1 end
+    local which = row.not_measured and "not measured" or row.verdict
+    if counts[which] then counts[which] = counts[which] + 1 end
   end
-  return ("targets: %d met, %d missed, %d not measured"):format(counts.met, counts.missed, counts["not measured"])
+  return ("targets: %d met, %d missed, %d not measured"):format(counts.met, counts.missed,
+    counts["not measured"])
 end
 
 --- How many targets were met, and who was missing.
@@ -152,7 +166,7 @@ function report.print_targets(run)
   if run.missing[1] then print("missing: " .. table.concat(run.missing, ", ")) end
 end
 
--- Files ---------------------------------------------------------------------------------------------------------
+-- Files -----------------------------------------------------------------------------------------------------
 
 local function write(path, text)
   local directory = path:match "^(.*)/"
@@ -211,21 +225,17 @@ end
 local function circumstances(run)
   local where = run.machine
   local lines = {
-    ("Run on %s, %d rounds, commit `%s`."):format(run.date, run.rounds, (run.commit or "unknown"):sub(1, 10)),
-    ("%s, %d cores, %d MB; %s, %s; %s."):format(where.processor, where.cores, where.memory_megabytes, where.system,
-      where.kernel, where.compiler),
+    ("Run on %s, %d rounds, commit `%s`."):format(run.date, run.rounds, run.commit),
+    ("%s, %d cores, %d MB; %s, %s; %s."):format(where.processor, where.cores, where.memory_megabytes,
+      where.system, where.kernel, where.compiler),
     "",
     "| peer | version |",
     "| --- | --- |",
   }
-  local names = {}
-  for name in pairs(run.versions) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    lines[#lines + 1] = ("| %s | %s |"):format(name, run.versions[name])
-  end
-  for _, name in ipairs(run.missing) do
-    lines[#lines + 1] = ("| %s | missing |"):format(name)
+  for _, peer in ipairs(peers) do
+    if not peer.variant then
+      lines[#lines + 1] = ("| %s | %s |"):format(peer.name, run.versions[peer.name] or "missing")
+    end
   end
   return table.concat(lines, "\n")
 end
@@ -236,7 +246,7 @@ function report.write_document(run, path)
   local text = file:read "a"
   local _, first = text:find(BEGIN, 1, true)
   local last = text:find(END, 1, true)
-  if not (first and last and first < last) then error(path .. ": the markers of the part that is made are gone", 0) end
+  if not (first and last and first < last) then error(path .. ": the markers are gone", 0) end
   local rows = all_rows(run)
   local made = table.concat({
     "",
@@ -259,7 +269,7 @@ set xlabel "ratio of coropanic's cost to the other's: left of 1 coropanic is fas
 set yrange [%d.5:0.5]
 set arrow from 1, graph 0 to 1, graph 1 nohead lw 2 lc "gray40"
 set xrange [%g:%g]
-plot %q using 2:1:3:4:ytic(6) with xerrorbars pt 7 ps 0.6 lc "#1f5fa8" title "median of the rounds, least to greatest", \
+plot %q using 2:1:3:4:ytic(6) with xerrorbars pt 7 ps 0.6 lc "#1f5fa8" title "median, least to greatest", \
      "" using 5:1 with points pt 2 ps 0.8 lc "#c03020" title "target: at most"
 ]]
 
@@ -273,16 +283,16 @@ function report.write_plot(run, path)
   for _, row in ipairs(all_rows(run)) do
     local ratio = row.plotted
     if ratio then
-      lines[#lines + 1] = ('%d %g %g %g %s "%s %s / %s"'):format(#lines + 1, ratio.median, ratio.least,
-        ratio.greatest, row.bound and ("%g"):format(row.bound) or "NaN", row.workload:gsub("_", " "), row.size,
-        row.peer)
+      local label = ("%s %s / %s"):format(row.workload:gsub("_", " "), row.size, row.peer)
+      lines[#lines + 1] = ('%d %g %g %g %s "%s"'):format(#lines + 1, ratio.median, ratio.least,
+        ratio.greatest, row.bound and ("%g"):format(row.bound) or "NaN", label)
       least = math.min(least, ratio.least, row.bound or 1)
       greatest = math.max(greatest, ratio.greatest, row.bound or 1)
     end
   end
-  local data = "build/bench/ratios.txt"
+  local data = BUILD .. "/bench/ratios.txt"
   write(data, table.concat(lines, "\n") .. "\n")
-  local script = "build/bench/plot.gnuplot"
+  local script = BUILD .. "/bench/plot.gnuplot"
   write(script, PLOT:format(120 + 17 * #lines, path, #lines, least / 1.5, greatest * 1.5, data))
   assert(os.execute("gnuplot " .. script))
 end

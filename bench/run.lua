@@ -1,7 +1,8 @@
--- The benchmark: runs each workload on every peer in interleaved rounds, each run a process of its own, and writes
--- what came out. `make bench` builds what it needs and calls it, from the root of the checkout.
+-- The benchmark: runs each workload on every peer in interleaved rounds, each run a process of its own, and
+-- writes what came out. `make bench` builds what it needs and calls it, from the root of the checkout.
 --   ROUNDS=9     rounds, 5 if it is not set
---   ONLY=switch  only workloads whose name contains it; the figures then go to build/bench and replace nothing
+--   ONLY=switch  only workloads whose name contains it; the figures then go to build/bench/, and replace
+--                nothing
 
 local cjson = require "cjson"
 local machine = require "machine"
@@ -16,11 +17,11 @@ if ONLY == "" then ONLY = nil end
 -- Seconds that a run may take before it counts as failed.
 local PATIENCE = 120
 
-local OURS = "coropanic"
+local OURS = report.OURS
 
 local function progress(...) io.stderr:write(string.format(...), "\n") end
 
--- Peers ---------------------------------------------------------------------------------------------------------
+-- Peers -----------------------------------------------------------------------------------------------------
 
 ---@return table<string, peer> by_name
 ---@return table<string, string> versions
@@ -69,7 +70,7 @@ local function measure(command)
   return result
 end
 
--- Rounds --------------------------------------------------------------------------------------------------------
+-- Rounds ----------------------------------------------------------------------------------------------------
 
 --- Why a peer is not asked for a size of a workload; nil if it is.
 local function excuse(peer, versions, workload, size)
@@ -130,16 +131,16 @@ end
 local function main()
   local run = {
     date = os.date "!%Y-%m-%dT%H:%M:%SZ",
-    commit = machine.first_line "git rev-parse HEAD",
+    commit = machine.first_line "git describe --always --dirty --abbrev=10 --exclude '*'" or "unknown",
     rounds = ROUNDS,
     machine = machine.describe(),
-    ours = OURS,
     measurements = {},
   }
   local by_name
   by_name, run.versions, run.missing = find_peers()
   if not run.versions[OURS] then error("coropanic does not load: is it built?", 0) end
   local failed = false
+  report.print_head()
   for _, workload in ipairs(selected()) do
     local measurements = {}
     for _, size in ipairs(workload.sizes) do
@@ -149,13 +150,12 @@ local function main()
       run.measurements[#run.measurements + 1] = measurement
       failed = failed or measurement.failed
     end
-    if workload == selected()[1] then report.print_head() end
     report.print(measurements)
   end
   os.remove(complaints)
   report.print_targets(run)
   if ONLY then
-    report.write_raw(run, "build/bench/partial.json")
+    report.write_raw(run, report.BUILD .. "/bench/partial.json")
   else
     report.write_raw(run, "bench/results/latest.json")
     report.write_document(run, "docs/performance.md")

@@ -6,7 +6,7 @@
 --   peers              whom coropanic is compared with, see bench/peers.lua
 --   limits             { peer = { the largest size, why } }, for those that can not do all sizes
 --   targets            what is aimed at, of the ratio of our cost to theirs (the median of the rounds):
---                      { against = peer, at_most = ratio or times_faster = 1 / ratio, sizes = those that it is for }
+--                      { against = peer, at_most = ratio or times_faster = 1 / ratio, sizes = only those }
 --                      { against_size = n, at_most = ratio } of our cost to our own cost at that size
 --                      { at_most_cost = cost in the unit } of the cost itself
 -- `make bench` reads nothing else to know what to do.
@@ -197,7 +197,7 @@ return {
     name = "gateway",
     sizes = { 50 },
     size = "connections of wrk",
-    operation = "a request to a gateway that asks three suppliers at once",
+    operation = "a request to a gateway that asks its suppliers",
     unit = MICROSECONDS,
     peers = { "lua-http" },
     targets = {},

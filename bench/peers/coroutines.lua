@@ -36,9 +36,13 @@ function workloads.switch(n)
 end
 
 function workloads.spawn(n)
-  return measure.time("stopped", n, function()
-    for _ = 1, n do wrap(nothing)() end
+  local ended = 0
+  local function task() ended = ended + 1 end
+  local result = measure.time("stopped", n, function()
+    for _ = 1, n do wrap(task)() end
   end)
+  measure.expect("coroutines that ended", ended, 2 * n)
+  return result
 end
 
 local function skynet(first, size)

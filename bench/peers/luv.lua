@@ -1,5 +1,5 @@
--- luv, as programs without a scheduler of their own use it: a coroutine waits by handing its own resumption to
--- libuv as a callback, and yields.
+-- luv, as programs without a scheduler of their own use it: a coroutine waits by handing its own resumption
+-- to libuv as a callback, and yields.
 
 local measure = require "peers.measure"
 local uv = require "luv"
@@ -91,12 +91,11 @@ function workloads.timers(n)
   local fired, cancelled = 0, 0
   local delays = measure.delays(n)
   for _ = 1, repeats do
-    local timers, threads = {}, {}
+    local threads = {}
     local function task(i)
       threads[i] = running()
       yield()
       local timer = uv.new_timer()
-      timers[i] = timer
       timer:start(math.ceil(delays[i] * 1000), 0, function() resume(threads[i], true) end)
       local has_fired = yield()
       timer:close()

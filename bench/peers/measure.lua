@@ -1,7 +1,7 @@
 -- What the peers that are written in Lua share; runs in Lua 5.1 to 5.4, LuaJIT and Tarantool.
 --
--- A peer is a program, `<program> <workload> <n> [variant]`, which prints one line of JSON and ends with a status
--- other than 0 when what it computed is wrong. Time is the processor's time of the process: everything
+-- A peer is a program, `<program> <workload> <n> [variant]`, which prints one line of JSON and ends with a
+-- status other than 0 when what it computed is wrong. Time is the processor's time of the process: everything
 -- measured here runs on one thread, and what other programs do meanwhile does not count, nor does waiting.
 
 local measure = {}

@@ -10,7 +10,8 @@ local peers = require "peers"
 local report = require "report"
 local workloads = require "workloads"
 
-local ROUNDS = math.tointeger(tonumber(os.getenv "ROUNDS" or 5)) or error "ROUNDS: a whole number expected"
+local ROUNDS = math.tointeger(tonumber(os.getenv "ROUNDS" or 5))
+if not ROUNDS or ROUNDS < 1 then error("ROUNDS: a whole number from 1 on expected", 0) end
 local ONLY = os.getenv "ONLY"
 if ONLY == "" then ONLY = nil end
 

@@ -83,12 +83,26 @@ $(BUILD)/memory_spec: spec/memory/memory_spec.c $(OBJECTS)
 $(BUILD)/embed_host: examples/embed/host.c $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) -llua5.4 -lm
 
-bench: setup all ## time the hot paths against plain Lua and a bare C loop
-	@$(MAKE) --no-print-directory $(BUILD)/floor.so
-	@$(RUN_ENV) LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;" $(LUA) bench/bench.lua
+# What the benchmark's programs find first.
+BENCH_ENV = LUA_PATH="$(CURDIR)/bench/?.lua;$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
+            LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
+
+bench: setup all ## time every hot path against others, and write docs/performance.md (ONLY=switch, ROUNDS=9)
+	@./scripts/setup-bench.sh
+	@$(MAKE) --no-print-directory $(BUILD)/floor.so $(BUILD)/bench_id bench-go
+	@$(BENCH_ENV) LUA=$(LUA) BUILD=$(BUILD) $(LUA) bench/run.lua
 
 $(BUILD)/floor.so: bench/floor.c
 	$(CC) $(FLAGS) $(CFLAGS) -fvisibility=default -shared -o $@ $<
+
+$(BUILD)/bench_id: bench/id.c $(BUILD)/obj/core/random.o $(BUILD)/obj/core/clock.o
+	$(CC) $(FLAGS) $(CFLAGS) -o $@ $^
+
+# Go's part of the benchmark, if there is a Go that builds it; otherwise the benchmark goes on without.
+.PHONY: bench-go
+bench-go:
+	@rm -f $(BUILD)/bench_go
+	@-! command -v go >/dev/null || (cd bench/peers/go && go build -o $(CURDIR)/$(BUILD)/bench_go .)
 
 check: setup ## run the linters
 	@./scripts/check.sh

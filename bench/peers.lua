@@ -1,0 +1,69 @@
+-- Who takes part: how each peer is started, and how it tells its version. One whose version can not be had is
+-- missing.
+
+local LUA = os.getenv "LUA" or "lua5.4"
+local BUILD = os.getenv "BUILD" or "build"
+
+---@class peer
+---@field name string
+---@field program string  # the command; it is given the workload, the size and the variant
+---@field version string  # a command whose first line of output is the version
+---@field variant string?
+---@field programs table<string, string>?  # for single workloads
+
+local function lua(script) return ("%s bench/peers/%s.lua"):format(LUA, script) end
+
+local function variant_of(peer, name, variant)
+  local same = { name = name, variant = variant }
+  return setmetatable(same, { __index = peer })
+end
+
+-- What a module of Lua says of itself, and of which package it is, where Debian knows.
+local function version_of(module, expression)
+  local package = ("dpkg-query -W -f='${Package} ${Version}' lua-%s 2>/dev/null"):format(module)
+  return ([[%s -e 'local package = io.popen("%s"):read "a" print(%s .. " " .. package)']]):format(LUA,
+    package:gsub("'", "'\\''"), expression)
+end
+
+local PAUSE = lua "pause"
+local GATEWAY = LUA .. " bench/gateway/run.lua"
+
+local coropanic = {
+  name = "coropanic",
+  program = lua "coropanic",
+  version = LUA .. [[ -e 'require "coropanic" print("this checkout, on " .. _VERSION)']],
+  programs = { id = BUILD .. "/bench_id", gc_pause = PAUSE, gateway = GATEWAY },
+}
+
+local plain = { name = "lua", program = lua "lua", version = LUA .. " -v", programs = { gc_pause = PAUSE } }
+
+return {
+  coropanic,
+  variant_of(coropanic, "coropanic-inherited", "inherited"),
+  plain,
+  variant_of(plain, "lua-pcall", "pcall"),
+  variant_of(plain, "lua-xpcall", "xpcall"),
+  variant_of(plain, "lua-close", "close"),
+  { name = "floor", program = lua "floor", version = LUA .. [[ -e 'require "floor"' && ]] .. LUA .. " -v" },
+  {
+    name = "cqueues",
+    program = lua "cqueues",
+    version = version_of("cqueues", [[require("cqueues").VERSION]]),
+    programs = { gc_pause = PAUSE },
+  },
+  {
+    name = "luv",
+    program = lua "luv",
+    version = version_of("luv", [["libuv " .. require("luv").version_string()]]),
+  },
+  { name = "tarantool", program = "tarantool bench/peers/tarantool.lua", version = "tarantool --version" },
+  { name = "luajit", program = "luajit bench/peers/luajit.lua", version = "luajit -v" },
+  { name = "go", program = BUILD .. "/bench_go", version = ("go version %s/bench_go"):format(BUILD) },
+  {
+    name = "lua-http",
+    program = GATEWAY,
+    programs = { gateway = GATEWAY },
+    version = [[LUA_PATH="/usr/share/lua/5.3/?.lua;;" ]] .. LUA
+      .. [[ -e 'local v = require "http.version" print(v.name .. " " .. v.version)']],
+  },
+}

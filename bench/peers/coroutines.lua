@@ -1,0 +1,161 @@
+-- The workloads on bare coroutines, for Lua 5.4 and LuaJIT alike. Where a scheduler is needed it is the
+-- least that does: an array of coroutines that are resumed in turn.
+
+local measure = require "peers.measure"
+
+local create, resume, yield, wrap = coroutine.create, coroutine.resume, coroutine.yield, coroutine.wrap
+
+local workloads = {}
+
+local function nothing() end
+
+function workloads.switch(n)
+  local rounds = measure.rounds(n)
+  local count = 0
+  local ring = {}
+  for i = 1, n do
+    ring[i] = create(function()
+      yield()
+      for _ = 1, rounds do yield() end
+      count = count + 1
+    end)
+    resume(ring[i])
+  end
+  local function turn(times)
+    for _ = 1, times do
+      for i = 1, n do resume(ring[i]) end
+    end
+  end
+  local watch = measure.watch "stopped"
+  watch.start()
+  turn(rounds)
+  watch.stop()
+  turn(1)
+  measure.expect("coroutines that came through", count, n)
+  return watch.result(n * rounds)
+end
+
+function workloads.spawn(n)
+  local ended = 0
+  local function task() ended = ended + 1 end
+  local result = measure.time("stopped", n, function()
+    for _ = 1, n do wrap(task)() end
+  end)
+  measure.expect("coroutines that ended", ended, 2 * n)
+  return result
+end
+
+local function skynet(first, size)
+  if size == 1 then return first end
+  local part, children, sum = size / 10, {}, 0
+  for i = 1, 10 do children[i] = wrap(skynet) end
+  for i = 1, 10 do sum = sum + children[i](first + (i - 1) * part, part) end
+  return sum
+end
+
+function workloads.skynet(n)
+  local sum
+  local result = measure.time("running", n, function() sum = wrap(skynet)(0, n) end)
+  measure.expect("sum", sum, n * (n - 1) / 2)
+  return result
+end
+
+-- The plain language's own way to exchange values: resume and yield hand them over.
+function workloads.chan_unbuffered(n)
+  local sum = 0
+  local echo = wrap(function(value)
+    while true do value = yield(value) end
+  end)
+  local result = measure.time("running", n, function()
+    sum = 0
+    for i = 1, n do sum = sum + echo(i) end
+  end)
+  measure.expect("sum", sum, n * (n + 1) / 2)
+  return result
+end
+
+workloads["func"] = function(n)
+  return measure.time("stopped", n, function()
+    for _ = 1, n do pcall(nothing) end
+  end)
+end
+
+local function deep(frames, fail)
+  if frames <= 1 then fail "x" end
+  deep(frames - 1, fail)
+  return 1
+end
+
+-- `frames` calls of Lua functions between the protected call and the error.
+local guards = {
+  pcall = function(frames, times)
+    local message
+    for _ = 1, times do
+      local _
+      _, message = pcall(deep, frames, error)
+    end
+    return message
+  end,
+  xpcall = function(frames, times)
+    local message
+    local traceback = debug.traceback
+    local function body() return deep(frames - 1, error) end
+    for _ = 1, times do
+      local _
+      _, message = xpcall(body, traceback)
+    end
+    return message
+  end,
+}
+
+function workloads.panic(n, variant)
+  local times = measure.rounds(n + 10)
+  if variant == "xpcall" then times = math.floor(times / 20) end
+  local message
+  local result = measure.time("stopped", times, function() message = guards[variant](n, times) end)
+  local ending = variant == "xpcall" and "x\nstack traceback:\n" or "x"
+  assert(message:find(ending, 1, true), message)
+  return result
+end
+
+workloads.report = workloads.panic
+
+local function parked() yield() end
+
+local function park(n)
+  local keep = {}
+  for i = 1, n do
+    keep[i] = create(parked)
+    resume(keep[i])
+  end
+  return keep
+end
+
+-- Subtracts the array that keeps them, which is the benchmark's.
+local function size_of_array(n)
+  local before = measure.heap()
+  local keep = {}
+  for i = 1, n do keep[i] = true end
+  local size = measure.heap() - before
+  measure.expect("entries", #keep, n)
+  return size
+end
+
+function workloads.memory(n)
+  local array = size_of_array(n)
+  local before = measure.heap()
+  local keep = park(n)
+  local bytes = measure.heap() - before - array
+  measure.expect("coroutines", #keep, n)
+  return { operations = n, bytes = bytes }
+end
+
+function workloads.memory_resident(n)
+  local before = measure.resident()
+  local keep = park(n)
+  local bytes = measure.resident() - before
+  measure.expect("coroutines", #keep, n)
+  return { operations = n, bytes = bytes }
+end
+
+return workloads

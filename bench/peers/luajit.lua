@@ -1,0 +1,2 @@
+-- LuaJIT's coroutines.
+require("peers.measure").main(require "peers.coroutines")

@@ -1,0 +1,168 @@
+-- The benchmark: runs each workload on every peer in interleaved rounds, each run a process of its own, and
+-- writes what came out. `make bench` builds what it needs and calls it, from the root of the checkout.
+--   ROUNDS=9     rounds, 5 if it is not set
+--   ONLY=switch  only workloads whose name contains it; the figures then go to build/bench/, and replace
+--                nothing
+
+local cjson = require "cjson"
+local machine = require "machine"
+local peers = require "peers"
+local report = require "report"
+local workloads = require "workloads"
+
+local ROUNDS = math.tointeger(tonumber(os.getenv "ROUNDS" or 5))
+if not ROUNDS or ROUNDS < 1 then error("ROUNDS: a whole number from 1 on expected", 0) end
+local ONLY = os.getenv "ONLY"
+if ONLY == "" then ONLY = nil end
+
+-- Seconds that a run may take before it counts as failed.
+local PATIENCE = 120
+
+local OURS = report.OURS
+
+local function progress(...) io.stderr:write(string.format(...), "\n") end
+
+-- Peers -----------------------------------------------------------------------------------------------------
+
+---@return table<string, peer> by_name
+---@return table<string, string> versions
+---@return string[] missing  # names
+local function find_peers()
+  local by_name, versions, missing = {}, {}, {}
+  for _, peer in ipairs(peers) do
+    by_name[peer.name] = peer
+    versions[peer.name] = machine.first_line(peer.version)
+    if not versions[peer.name] then
+      missing[#missing + 1] = peer.name
+      progress("missing: %s", peer.name)
+    end
+  end
+  return by_name, versions, missing
+end
+
+-- Single programs are shared: they are told whom to be.
+local function command_of(peer, workload, size)
+  local program = peer.programs and peer.programs[workload.name]
+  local whom = peer.variant or program and peer.name or ""
+  return ("%s %s %d %s"):format(program or peer.program, workload.name, size, whom)
+end
+
+local function read(path)
+  local file <close> = assert(io.open(path))
+  return file:read "a"
+end
+
+local complaints = os.tmpname()
+
+--- Runs a program once.
+---@return table? result  # nil: it failed
+---@return string? why
+local function measure(command)
+  local pipe = assert(io.popen(("timeout %d %s 2>%s"):format(PATIENCE, command, complaints)))
+  local output = pipe:read "a"
+  local ok, _, status = pipe:close()
+  if not ok then
+    local why = status == 124 and ("more than %d s"):format(PATIENCE) or read(complaints):match "[^\n]+"
+    return nil, why or "status " .. status
+  end
+  local last = output:match "([^\n]+)\n*$"
+  local parsed, result = pcall(cjson.decode, last or "")
+  if not parsed then return nil, "no result in its output" end
+  return result
+end
+
+-- Rounds ----------------------------------------------------------------------------------------------------
+
+--- Why a peer is not asked for a size of a workload; nil if it is.
+local function excuse(peer, versions, workload, size)
+  if not versions[peer.name] then return "missing" end
+  local limit = workload.limits and workload.limits[peer.name]
+  if limit and size > limit[1] then return limit[2] end
+end
+
+---@class measurement
+---@field workload table
+---@field size integer
+---@field results table<string, table[]>  # by peer, a result for each round
+---@field why table<string, string>  # peers without results
+---@field failed boolean
+
+local function run_rounds(by_name, versions, workload, size)
+  local measurement = { workload = workload, size = size, results = {}, why = {}, failed = false }
+  local order = {}
+  for _, name in ipairs { OURS, table.unpack(workload.peers) } do
+    local why = excuse(by_name[name], versions, workload, size)
+    measurement.why[name] = why
+    if not why then
+      order[#order + 1] = by_name[name]
+      measurement.results[name] = {}
+    end
+  end
+  for round = 1, ROUNDS do
+    -- Back and forth, so that nobody always comes first.
+    local first, last, step = 1, #order, 1
+    if round % 2 == 0 then first, last, step = last, first, -1 end
+    for i = first, last, step do
+      local peer = order[i]
+      if not measurement.why[peer.name] then
+        local command = command_of(peer, workload, size)
+        local result, why = measure(command)
+        measurement.results[peer.name][round] = result
+        if not result then
+          progress("failed: %s: %s", command, why)
+          measurement.why[peer.name] = "failed: " .. why
+          measurement.failed = true
+        end
+      end
+    end
+  end
+  for name in pairs(measurement.why) do measurement.results[name] = nil end
+  return measurement
+end
+
+local function selected()
+  local chosen = {}
+  for _, workload in ipairs(workloads) do
+    if not ONLY or workload.name:find(ONLY, 1, true) then chosen[#chosen + 1] = workload end
+  end
+  if not chosen[1] then error(("ONLY: no workload has %q in its name"):format(ONLY), 0) end
+  return chosen
+end
+
+local function main()
+  local run = {
+    date = os.date "!%Y-%m-%dT%H:%M:%SZ",
+    commit = machine.first_line "git describe --always --dirty --abbrev=10 --exclude '*'" or "unknown",
+    rounds = ROUNDS,
+    machine = machine.describe(),
+    measurements = {},
+  }
+  local by_name
+  by_name, run.versions, run.missing = find_peers()
+  if not run.versions[OURS] then error("coropanic does not load: is it built?", 0) end
+  local failed = false
+  report.print_head()
+  for _, workload in ipairs(selected()) do
+    local measurements = {}
+    for _, size in ipairs(workload.sizes) do
+      progress("%s %d", workload.name, size)
+      local measurement = run_rounds(by_name, run.versions, workload, size)
+      measurements[#measurements + 1] = measurement
+      run.measurements[#run.measurements + 1] = measurement
+      failed = failed or measurement.failed
+    end
+    report.print(measurements)
+  end
+  os.remove(complaints)
+  report.print_targets(run)
+  if ONLY then
+    report.write_raw(run, report.BUILD .. "/bench/partial.json")
+  else
+    report.write_raw(run, "bench/results/latest.json")
+    report.write_document(run, "docs/performance.md")
+    report.write_plot(run, "docs/performance.svg")
+  end
+  return not failed
+end
+
+os.exit(main(), true)

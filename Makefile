@@ -16,7 +16,7 @@ AR       ?= ar
 OPTIMISE ?= -O2
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 CFLAGS   ?= $(OPTIMISE) -g
-FLAGS    := -std=c11 -fPIC -fvisibility=hidden -Icsrc -isystem $(LUA_INCDIR) $(WARNINGS)
+FLAGS    := -std=c11 -fPIC -fno-plt -fvisibility=hidden -Icsrc -isystem $(LUA_INCDIR) $(WARNINGS)
 
 SOURCES  := $(sort $(wildcard csrc/core/*.c csrc/runtime/*.c csrc/lua/*.c))
 OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)

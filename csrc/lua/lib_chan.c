@@ -24,41 +24,37 @@ static int chan_make(lua_State *L) {
     capacity = lua_tointeger(L, 1);
     if (capacity < 0) arg_error(L, 1, "chan", "a capacity from 0 expected, got a negative number");
   }
-  chan_new(L, capacity);
+  chan_new(runtime_of(L), L, capacity);
   return 1;
 }
 
 static int method_send(lua_State *L) {
-  check_own(L, "send");
-  lua_settop(L, 2);
-  return chan_send(runtime_of(L), L);
+  chan *c = check_own(L, "send");
+  if (lua_gettop(L) < 2) lua_settop(L, 2);
+  return chan_send(c->runtime, L, c);
 }
 
 static int method_recv(lua_State *L) {
-  check_self(L, "recv");
-  lua_settop(L, 1);
-  return chan_receive(runtime_of(L), L);
+  chan *c = check_self(L, "recv");
+  return chan_receive(c->runtime, L, c);
 }
 
 static int method_try_send(lua_State *L) {
-  check_own(L, "try_send");
-  lua_settop(L, 2);
-  lua_pushboolean(L, chan_send_now(runtime_of(L), L, 1, 2));
+  chan *c = check_own(L, "try_send");
+  if (lua_gettop(L) < 2) lua_settop(L, 2);
+  lua_pushboolean(L, chan_send_now(c->runtime, L, c, 1, 2));
   return 1;
 }
 
 static int method_try_recv(lua_State *L) {
-  runtime *rt = runtime_of(L);
   chan *c = check_self(L, "try_recv");
-  bool waits = !chan_can_receive(rt, c);
-  if (waits) {
+  bool now = chan_receive_now(c->runtime, L, c, 1);
+  if (now && lua_toboolean(L, -1)) return 2;
+  if (!now) {
     lua_pushnil(L);
     lua_pushboolean(L, 0);
-  } else {
-    chan_receive_now(rt, L, 1);
-    if (lua_toboolean(L, -1)) return 2;
   }
-  lua_pushstring(L, waits ? "empty" : "closed");
+  lua_pushstring(L, now ? "closed" : "empty");
   return 3;
 }
 
@@ -86,7 +82,8 @@ static int method_capacity(lua_State *L) {
 static int next_value(lua_State *L) {
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(2));
-  return chan_next(runtime_of(L), L);
+  chan *c = lua_touserdata(L, 1);
+  return chan_next(c->runtime, L, c);
 }
 
 static int method_iter(lua_State *L) {
@@ -115,7 +112,8 @@ static int chan_tostring(lua_State *L) {
 }
 
 static int chan_gc(lua_State *L) {
-  chan_collect(runtime_of(L), lua_touserdata(L, 1));
+  chan *c = lua_touserdata(L, 1);
+  chan_collect(c->runtime, c);
   return 0;
 }
 

@@ -144,7 +144,7 @@ static int method_done(lua_State *L) {
   }
   if (lua_getiuservalue(L, 1, CONTEXT_UV_DONE) != LUA_TNIL) return 1;
   lua_pushvalue(L, 1);
-  c->done = chan_new_owned(L);
+  c->done = chan_new_owned(runtime_of(L), L);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, CONTEXT_UV_DONE);
   if (c->state != CONTEXT_LIVE) chan_close(runtime_of(L), c->done);

@@ -11,15 +11,16 @@
 static const char chan_magic = 0;
 
 chan *chan_test(lua_State *L, int index) {
-  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) < sizeof(chan)) return NULL;
   chan *c = lua_touserdata(L, index);
+  if (c == NULL || lua_rawlen(L, index) < sizeof(chan)) return NULL; /* 0: a light userdata */
   return c->magic == &chan_magic ? c : NULL;
 }
 
-chan *chan_new(lua_State *L, lua_Integer capacity) {
+chan *chan_new(runtime *rt, lua_State *L, lua_Integer capacity) {
   chan *c = lua_newuserdatauv(L, sizeof(chan), CHAN_UV_COUNT);
   memset(c, 0, sizeof(chan));
   c->magic = &chan_magic;
+  c->runtime = rt;
   c->capacity = capacity;
   list_init(&c->senders);
   list_init(&c->receivers);
@@ -27,8 +28,8 @@ chan *chan_new(lua_State *L, lua_Integer capacity) {
   return c;
 }
 
-chan *chan_new_owned(lua_State *L) {
-  chan *c = chan_new(L, 0);
+chan *chan_new_owned(runtime *rt, lua_State *L) {
+  chan *c = chan_new(rt, L, 0);
   c->owned = true;
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, CHAN_UV_OWNER);
@@ -70,10 +71,10 @@ static void grow(lua_State *L, int index, chan *c) {
   c->head = 0;
 }
 
-/* Takes the value on top of the stack into the buffer, which has a free slot.   [-1, +0, -] */
-static void put(lua_State *L, int index, chan *c) {
+/* Takes the value at `value` into the buffer, which has a free slot.   [-0, +0, -] */
+static void put(lua_State *L, int index, chan *c, int value) {
   lua_getiuservalue(L, index, CHAN_UV_BUFFER);
-  lua_insert(L, -2);
+  lua_pushvalue(L, value);
   lua_rawseti(L, -2, slot_of(c, c->count) + 1);
   lua_pop(L, 1);
   c->count++;
@@ -85,7 +86,7 @@ static void take(lua_State *L, int index, chan *c) {
   lua_rawgeti(L, -1, c->head + 1);
   lua_pushnil(L);
   lua_rawseti(L, -3, c->head + 1);
-  lua_remove(L, -2);
+  lua_replace(L, -2);
   c->head = slot_of(c, 1);
   c->count--;
 }
@@ -132,8 +133,7 @@ int chan_raise_closed(runtime *rt, lua_State *L) {
   return panic_raise(rt, L);
 }
 
-bool chan_send_now(runtime *rt, lua_State *L, int index, int value) {
-  chan *c = chan_test(L, index);
+bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index, int value) {
   for (;;) {
     if (c->closed) chan_raise_closed(rt, L);
     waiter *receiver = chan_first(rt, &c->receivers);
@@ -144,31 +144,33 @@ bool chan_send_now(runtime *rt, lua_State *L, int index, int value) {
     }
     if (c->count == c->capacity) return false;
     if (c->count < c->slots) {
-      lua_pushvalue(L, value);
-      put(L, index, c);
+      put(L, index, c, value);
       return true;
     }
     grow(L, index, c);
   }
 }
 
-void chan_receive_now(runtime *rt, lua_State *L, int index) {
-  chan *c = chan_test(L, index);
+bool chan_receive_now(runtime *rt, lua_State *L, chan *c, int index) {
   waiter *sender = chan_first(rt, &c->senders);
   bool received = true;
   if (c->count > 0) {
     take(L, index, c);
     if (sender != NULL) {
       take_from_sender(rt, L, sender);
-      put(L, index, c);
+      put(L, index, c, lua_gettop(L));
+      lua_pop(L, 1);
     }
   } else if (sender != NULL) {
     take_from_sender(rt, L, sender);
-  } else {
+  } else if (c->closed) {
     received = false;
     lua_pushnil(L);
+  } else {
+    return false;
   }
   lua_pushboolean(L, received);
+  return true;
 }
 
 void chan_close(runtime *rt, chan *c) {
@@ -192,12 +194,12 @@ void chan_collect(runtime *rt, chan *c) {
 
 /* --- waiting --- */
 
-/* Parks the task in one of the queues of the channel at 1. */
-static int wait_in(runtime *rt, lua_State *L, list *queue, wait_kind kind, const char *name,
-                   lua_KFunction continuation) {
+/* Parks the task in one of the queues of `c`. */
+static int wait_in(runtime *rt, lua_State *L, chan *c, list *queue, wait_kind kind,
+                   const char *name, lua_KFunction continuation) {
   task *t = task_check_suspend(rt, L, name);
   list_append(queue, &t->waiter.link);
-  t->waits_on = lua_touserdata(L, 1);
+  t->waits_on = c;
   return task_park(rt, L, kind, TIME_FOREVER, (lua_KContext)rt, continuation);
 }
 
@@ -208,14 +210,13 @@ static int after_send(lua_State *L, int status, lua_KContext runtime_address) {
   if (t->wake == WAKE_READY) return 0;
   if (t->wake == WAKE_CLOSED) return chan_raise_closed(rt, L);
   task_check_wake(rt, L);
-  return chan_send(rt, L);
+  return chan_send(rt, L, lua_touserdata(L, 1));
 }
 
-int chan_send(runtime *rt, lua_State *L) {
-  chan *c = lua_touserdata(L, 1);
+int chan_send(runtime *rt, lua_State *L, chan *c) {
   task_raise_pending(rt, L);
-  if (chan_send_now(rt, L, 1, 2)) return 0;
-  return wait_in(rt, L, &c->senders, WAIT_SEND, "send", after_send);
+  if (chan_send_now(rt, L, c, 1, 2)) return 0;
+  return wait_in(rt, L, c, &c->senders, WAIT_SEND, "send", after_send);
 }
 
 static int after_receive(lua_State *L, int status, lua_KContext runtime_address) {
@@ -227,17 +228,13 @@ static int after_receive(lua_State *L, int status, lua_KContext runtime_address)
     return 2;
   }
   task_check_wake(rt, L);
-  return chan_receive(rt, L);
+  return chan_receive(rt, L, lua_touserdata(L, 1));
 }
 
-int chan_receive(runtime *rt, lua_State *L) {
-  chan *c = lua_touserdata(L, 1);
+int chan_receive(runtime *rt, lua_State *L, chan *c) {
   task_raise_pending(rt, L);
-  if (!chan_can_receive(rt, c)) {
-    return wait_in(rt, L, &c->receivers, WAIT_RECEIVE, "recv", after_receive);
-  }
-  chan_receive_now(rt, L, 1);
-  return 2;
+  if (chan_receive_now(rt, L, c, 1)) return 2;
+  return wait_in(rt, L, c, &c->receivers, WAIT_RECEIVE, "recv", after_receive);
 }
 
 /* The value on top of the stack was received, unless that was the end. */
@@ -255,16 +252,14 @@ static int after_next(lua_State *L, int status, lua_KContext runtime_address) {
   const task *t = task_check_resumed(rt, L);
   if (t->wake == WAKE_READY || t->wake == WAKE_CLOSED) return push_next(L, t->wake == WAKE_READY);
   task_check_wake(rt, L);
-  return chan_next(rt, L);
+  return chan_next(rt, L, lua_touserdata(L, 1));
 }
 
-int chan_next(runtime *rt, lua_State *L) {
-  chan *c = lua_touserdata(L, 1);
+int chan_next(runtime *rt, lua_State *L, chan *c) {
   task_raise_pending(rt, L);
-  if (!chan_can_receive(rt, c)) {
-    return wait_in(rt, L, &c->receivers, WAIT_RECEIVE, "iter", after_next);
+  if (!chan_receive_now(rt, L, c, 1)) {
+    return wait_in(rt, L, c, &c->receivers, WAIT_RECEIVE, "iter", after_next);
   }
-  chan_receive_now(rt, L, 1);
   bool received = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return push_next(L, received);

@@ -27,6 +27,7 @@ enum {
 
 typedef struct chan {
   const void *magic; /* &chan_magic: what tells a channel from any other userdata */
+  runtime *runtime;  /* kept here because it is faster to reach than through an upvalue */
   list senders;      /* waiters, the longest waiting first */
   list receivers;
   lua_Integer capacity;
@@ -38,10 +39,10 @@ typedef struct chan {
 } chan;
 
 /* Pushes a new channel.   [-0, +1, m] */
-chan *chan_new(lua_State *L, lua_Integer capacity);
+chan *chan_new(runtime *rt, lua_State *L, lua_Integer capacity);
 
 /* The same, for the owner on top of the stack, which alone closes it.   [-1, +1, m] */
-chan *chan_new_owned(lua_State *L);
+chan *chan_new_owned(runtime *rt, lua_State *L);
 
 /* The channel at `index`, or NULL when there is something else.   [-0, +0, -] */
 chan *chan_test(lua_State *L, int index);
@@ -67,26 +68,26 @@ static inline bool chan_can_send(runtime *rt, chan *c) {
 }
 
 /*
-** Sends the value at `value` through the channel at `index`; a closed one panics.   [-0, +0, e]
+** Sends the value at `value` through `c`, the channel at `index`; a closed one panics. [-0, +0, e]
 ** False: it would have to wait.
 */
-bool chan_send_now(runtime *rt, lua_State *L, int index, int value);
+bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index, int value);
 
 /*
-** Pushes what the channel at `index`, which can_receive, gives: a value and true, or nil and false
-** when it is closed and drained.   [-0, +2, -]
+** Pushes what `c`, the channel at `index`, gives: a value and true, or nil and false when it is closed
+** and drained.   [-0, +(2|0), -] False, and nothing is pushed: it would have to wait.
 */
-void chan_receive_now(runtime *rt, lua_State *L, int index);
+bool chan_receive_now(runtime *rt, lua_State *L, chan *c, int index);
 
 /* Panics as sending on a closed channel does.   [-0, +0, e] */
 int chan_raise_closed(runtime *rt, lua_State *L);
 
 /*
-** To be returned from C functions, with the channel at index 1 as the only value but for what is
-** sent, at index 2. Each is a suspension point.
+** To be returned from C functions, with the channel, `c`, at index 1 and what is sent at index 2. Each
+** is a suspension point.
 */
-int chan_send(runtime *rt, lua_State *L);    /* → nothing */
-int chan_receive(runtime *rt, lua_State *L); /* → value, true; or nil, false */
-int chan_next(runtime *rt, lua_State *L);    /* → value, or nil at the end; a nil raises */
+int chan_send(runtime *rt, lua_State *L, chan *c);    /* → nothing */
+int chan_receive(runtime *rt, lua_State *L, chan *c); /* → value, true; or nil, false */
+int chan_next(runtime *rt, lua_State *L, chan *c); /* → value, or nil at the end; a nil raises */
 
 #endif

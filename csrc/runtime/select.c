@@ -118,13 +118,12 @@ static uint32_t choose(runtime *rt, lua_State *L, uint32_t count, select_case *c
 */
 static int finish(runtime *rt, lua_State *L, uint32_t number, const select_case *chosen) {
   if (chosen->value != 0) {
-    if (!chan_send_now(rt, L, chosen->value + 1, chosen->value)) return 0;
+    if (!chan_send_now(rt, L, chosen->chan, chosen->value + 1, chosen->value)) return 0;
     lua_pushinteger(L, number);
     return 1;
   }
   lua_pushinteger(L, number);
-  chan_receive_now(rt, L, case_index(number));
-  return 3;
+  return chan_receive_now(rt, L, chosen->chan, case_index(number)) ? 3 : 0;
 }
 
 /* --- waiting --- */

@@ -1,27 +1,32 @@
 /*
 ** Timers: see timer.h. The heap keeps a hole while it moves entries, so that a step is one
-** assignment and not a swap; `place` alone writes entries, so that every timer always knows its
-** index.
+** assignment and not a swap; `place` alone writes entries, so that `places` always tells where each
+** timer stands.
 */
 #include "core/timer.h"
+
+#include <string.h>
 
 #define CHILDREN 4
 #define FIRST_CAPACITY 16
 
-/* No index may reach TIMER_IDLE, and the array's size must fit in size_t. */
-#define MOST_ENTRIES (SIZE_MAX / sizeof(timer_entry))
+/* What a timer needs in the three arrays. */
+#define TIMER_BYTES (sizeof(timer_entry) + sizeof(timer *) + sizeof(uint32_t))
+
+/* No number may reach TIMER_IDLE, and the block's size must fit in size_t. */
+#define MOST_ENTRIES (SIZE_MAX / TIMER_BYTES)
 #define MAX_CAPACITY (MOST_ENTRIES < UINT32_MAX ? (uint32_t)MOST_ENTRIES : UINT32_MAX)
 
 static bool comes_before(const timer_entry *a, const timer_entry *b) {
   if (a->deadline_ns != b->deadline_ns) return a->deadline_ns < b->deadline_ns;
-  return a->sequence < b->sequence;
+  return (int32_t)(a->order - b->order) < 0;
 }
 
 static uint32_t parent_of(uint32_t index) { return (index - 1) / CHILDREN; }
 
 static void place(timer_heap *heap, uint32_t index, timer_entry entry) {
   heap->entries[index] = entry;
-  entry.timer->index = index;
+  heap->places[entry.number] = index;
 }
 
 /* Puts `entry` where the hole at `index` ends up when later parents have moved down into it. */
@@ -59,14 +64,30 @@ static void sift_down(timer_heap *heap, uint32_t index, timer_entry entry) {
   place(heap, index, entry);
 }
 
+/* The block's arrays, for so many timers. Those of 64 bits come first, so that all are aligned. */
+static void lay_out(timer_heap *heap, void *block, uint32_t capacity) {
+  heap->entries = block;
+  heap->timers = (timer **)(heap->entries + capacity);
+  heap->places = (uint32_t *)(heap->timers + capacity);
+  heap->capacity = capacity;
+}
+
 static bool grow(timer_heap *heap) {
   if (heap->capacity > MAX_CAPACITY / 2) return false;
-  uint32_t capacity = heap->capacity == 0 ? FIRST_CAPACITY : heap->capacity * 2;
-  size_t old_size = heap->capacity * sizeof(timer_entry);
-  void *entries = mem_resize(heap->memory, heap->entries, old_size, capacity * sizeof(timer_entry));
-  if (entries == NULL) return false;
-  heap->entries = entries;
-  heap->capacity = capacity;
+  timer_heap old = *heap;
+  uint32_t capacity = old.capacity == 0 ? FIRST_CAPACITY : old.capacity * 2;
+  void *block = mem_new(heap->memory, capacity * TIMER_BYTES);
+  if (block == NULL) return false;
+  lay_out(heap, block, capacity);
+  if (old.capacity > 0) {
+    memcpy(heap->entries, old.entries, old.capacity * sizeof(*old.entries));
+    memcpy(heap->timers, old.timers, old.capacity * sizeof(*old.timers));
+    memcpy(heap->places, old.places, old.capacity * sizeof(*old.places));
+    mem_free(heap->memory, old.entries, old.capacity * TIMER_BYTES);
+  }
+  for (uint32_t number = old.capacity; number < capacity; number++) {
+    heap->places[number] = number + 1;
+  }
   return true;
 }
 
@@ -75,23 +96,29 @@ void timer_heap_init(timer_heap *heap, const allocator *memory) {
 }
 
 void timer_heap_free(timer_heap *heap) {
-  mem_free(heap->memory, heap->entries, heap->capacity * sizeof(timer_entry));
+  mem_free(heap->memory, heap->entries, heap->capacity * TIMER_BYTES);
   timer_heap_init(heap, heap->memory);
 }
 
 bool timer_heap_add(timer_heap *heap, timer *t, int64_t deadline_ns) {
-  cp_assert(t->index == TIMER_IDLE);
+  cp_assert(t->number == TIMER_IDLE);
   if (heap->count == heap->capacity && !grow(heap)) return false;
-  timer_entry entry = {deadline_ns, heap->next_sequence++, t};
+  t->number = heap->free;
+  heap->free = heap->places[t->number];
+  heap->timers[t->number] = t;
+  timer_entry entry = {deadline_ns, heap->next_order++, t->number};
   sift_up(heap, heap->count++, entry);
   return true;
 }
 
 void timer_heap_remove(timer_heap *heap, timer *t) {
-  uint32_t index = t->index;
-  if (index == TIMER_IDLE) return;
-  cp_assert(index < heap->count && heap->entries[index].timer == t);
-  t->index = TIMER_IDLE;
+  uint32_t number = t->number;
+  if (number == TIMER_IDLE) return;
+  cp_assert(number < heap->capacity && heap->timers[number] == t);
+  uint32_t index = heap->places[number];
+  heap->places[number] = heap->free;
+  heap->free = number;
+  t->number = TIMER_IDLE;
   timer_entry last = heap->entries[--heap->count];
   if (index == heap->count) return;
   /* The last entry may come from another branch, so it may belong above the hole or below it. */
@@ -104,7 +131,7 @@ void timer_heap_remove(timer_heap *heap, timer *t) {
 
 timer *timer_heap_take_due(timer_heap *heap, int64_t now_ns) {
   if (heap->count == 0 || heap->entries[0].deadline_ns > now_ns) return NULL;
-  timer *first = heap->entries[0].timer;
+  timer *first = heap->timers[heap->entries[0].number];
   timer_heap_remove(heap, first);
   return first;
 }
@@ -114,6 +141,6 @@ int64_t timer_heap_next_deadline(const timer_heap *heap) {
 }
 
 int64_t timer_heap_deadline_of(const timer_heap *heap, const timer *t) {
-  cp_assert(t->index < heap->count && heap->entries[t->index].timer == t);
-  return heap->entries[t->index].deadline_ns;
+  cp_assert(t->number < heap->capacity && heap->timers[t->number] == t);
+  return heap->entries[heap->places[t->number]].deadline_ns;
 }

@@ -1,8 +1,9 @@
 /*
-** Timers: which deadline comes next. A 4-ary heap of (deadline, sequence) pairs that knows where
-** each timer stands, so that adding, firing and cancelling cost O(log n) each, with at most four
-** comparisons per level and those in neighbouring memory; a million pending timers are one array.
-** Timers of one deadline fire in the order in which they were added.
+** Timers: which deadline comes next. A 4-ary heap of (deadline, order) pairs, so that adding, firing
+** and cancelling cost O(log n) each, with at most four comparisons per level and those in
+** neighbouring memory. Where each timer stands in the heap is kept in an array beside it, not in the
+** timers: moving an entry then touches no memory of those who wait, who are long out of the cache.
+** Timers of one deadline fire in the order in which they were added (of 2^31 that are pending).
 ** Source: Williams 1964 (heapsort); LaMarca and Ladner 1996 for the four-fold node.
 */
 #ifndef CP_CORE_TIMER_H
@@ -12,26 +13,30 @@
 
 #include "core/base.h"
 
-/* The timer's place in the heap while it is not in it. */
+/* The number of a timer that is not in the heap. */
 #define TIMER_IDLE UINT32_MAX
 
-/* Embedded in what waits. Set `index` to TIMER_IDLE before first use; then only the heap writes it. */
+/* Embedded in what waits. Set `number` to TIMER_IDLE before first use; then only the heap writes it. */
 typedef struct timer {
-  uint32_t index;
-  uint32_t owner; /* for the user of the heap: what it is embedded in */
+  uint32_t number; /* in the heap's `timers` and `places` */
+  uint32_t owner;  /* for the user of the heap: what it is embedded in */
 } timer;
 
 typedef struct timer_entry {
   int64_t deadline_ns;
-  uint64_t sequence; /* breaks ties: first in, first out */
-  timer *timer;
+  uint32_t order; /* breaks ties: first in, first out */
+  uint32_t number;
 } timer_entry;
 
+/* The three arrays are one block of memory. */
 typedef struct timer_heap {
   timer_entry *entries;
+  timer **timers;   /* by number */
+  uint32_t *places; /* by number: index in `entries`; of a free number: the next free one */
   uint32_t count;
   uint32_t capacity;
-  uint64_t next_sequence;
+  uint32_t free; /* the first free number; `capacity`: all are in use */
+  uint32_t next_order;
   const allocator *memory;
 } timer_heap;
 
@@ -52,6 +57,11 @@ void timer_heap_remove(timer_heap *heap, timer *t);
 ** due.
 */
 timer *timer_heap_take_due(timer_heap *heap, int64_t now_ns);
+
+/* The earliest timer, which a heap that is not empty has. */
+static inline const timer *timer_heap_first(const timer_heap *heap) {
+  return heap->timers[heap->entries[0].number];
+}
 
 /* The earliest deadline, or TIME_FOREVER. */
 int64_t timer_heap_next_deadline(const timer_heap *heap);

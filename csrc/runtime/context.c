@@ -15,7 +15,7 @@ ctx *context_test(lua_State *L, int index) { return (ctx *)luaL_testudata(L, ind
 static ctx *new_context(lua_State *L) {
   ctx *c = lua_newuserdatauv(L, sizeof(ctx), CONTEXT_UV_COUNT);
   memset(c, 0, sizeof(ctx));
-  c->timer.index = TIMER_IDLE;
+  c->timer.number = TIMER_IDLE;
   c->timer.owner = TIMER_OF_CONTEXT;
   c->deadline_ns = TIME_FOREVER;
   list_init(&c->sibling);

@@ -49,7 +49,7 @@ static bool has_time_out(const task *t) {
 
 /* Whether the parked task waits until what it waits for happens. */
 static bool waits_for_ever(const task *t) {
-  return t->status == TASK_WAITING && t->timer.index == TIMER_IDLE && !t->unwind &&
+  return t->status == TASK_WAITING && t->timer.number == TIMER_IDLE && !t->unwind &&
          !has_time_out(t);
 }
 

@@ -51,6 +51,7 @@ static void fire_timers(runtime *rt, lua_State *L) {
   int64_t now = runtime_now(rt);
   timer *due;
   while ((due = timer_heap_take_due(&rt->timers, now)) != NULL) {
+    if (rt->timers.count > PREFETCH_FROM) compat_prefetch(timer_heap_first(&rt->timers));
     if (due->owner == TIMER_OF_TASK) {
       task_wake(rt, container_of(due, task, timer), WAKE_TIMEOUT);
     } else {

@@ -83,7 +83,7 @@ static task *new_task(lua_State *L, const spawn_options *options) {
   memcpy(t->name, name, name_size);
   list_init(&t->waiter.link);
   list_init(&t->live.waiters);
-  t->timer.index = TIMER_IDLE;
+  t->timer.number = TIMER_IDLE;
   t->daemon = options->daemon;
   luaL_setmetatable(L, TASK_TYPE);
   return t;

@@ -13,7 +13,7 @@ static timer a, b, c;
 static void set_up(void) {
   test_memory_init(&memory);
   timer_heap_init(&heap, &memory.allocator);
-  a.index = b.index = c.index = TIMER_IDLE;
+  a.number = b.number = c.number = TIMER_IDLE;
 }
 
 static void tear_down(void) {
@@ -57,7 +57,7 @@ static void timers_of_one_deadline_fire_in_the_order_of_their_adding(void) {
   static timer timers[COUNT];
   set_up();
   for (int i = 0; i < COUNT; i++) {
-    timers[i].index = TIMER_IDLE;
+    timers[i].number = TIMER_IDLE;
     check(timer_heap_add(&heap, &timers[i], 5));
   }
   for (int i = 0; i < COUNT; i++) check_pointer(timer_heap_take_due(&heap, 5), &timers[i]);
@@ -80,9 +80,9 @@ static void a_removed_timer_is_idle_and_never_fires(void) {
   timer_heap_add(&heap, &a, 1);
   timer_heap_add(&heap, &b, 2);
   timer_heap_remove(&heap, &a);
-  check_hex(a.index, TIMER_IDLE);
+  check_hex(a.number, TIMER_IDLE);
   check_pointer(timer_heap_take_due(&heap, 10), &b);
-  check_hex(b.index, TIMER_IDLE);
+  check_hex(b.number, TIMER_IDLE);
   check_pointer(timer_heap_take_due(&heap, 10), NULL);
   tear_down();
 }
@@ -136,10 +136,10 @@ static void check_failing_allocation(int64_t succeeding) {
   int added = 0;
   set_up();
   memory.fail_after = succeeding;
-  for (int i = 0; i < COUNT; i++) timers[i].index = TIMER_IDLE;
+  for (int i = 0; i < COUNT; i++) timers[i].number = TIMER_IDLE;
   while (added < COUNT && timer_heap_add(&heap, &timers[added], COUNT - added)) added++;
   check(added < COUNT);
-  check_hex(timers[added].index, TIMER_IDLE);
+  check_hex(timers[added].number, TIMER_IDLE);
   check_int(heap.count, added);
   memory.fail_after = -1;
   check(timer_heap_add(&heap, &timers[added], COUNT - added));
@@ -199,11 +199,11 @@ static void check_against_model(void) {
   check_int(heap.count, model_count);
   check_int(timer_heap_next_deadline(&heap), model_count > 0 ? model[0].deadline_ns : TIME_FOREVER);
   for (int i = 0; i < model_count; i++) {
-    check(model[i].timer->index < heap.count);
+    check(model[i].timer->number < heap.capacity);
     check_int(timer_heap_deadline_of(&heap, model[i].timer), model[i].deadline_ns);
   }
   for (int i = 0; i < MODEL_TIMERS; i++) {
-    bool is_idle = model_timers[i].index == TIMER_IDLE;
+    bool is_idle = model_timers[i].number == TIMER_IDLE;
     check_int(is_idle, model_find(&model_timers[i]) == model_count);
   }
 }
@@ -213,7 +213,7 @@ static void take_model_step(rng *r) {
   timer *t = &model_timers[rng_below(r, MODEL_TIMERS)];
   int64_t time_ns = (int64_t)rng_below(r, 25);
   uint64_t choice = rng_below(r, 10);
-  if (choice < 6 && t->index == TIMER_IDLE) {
+  if (choice < 6 && t->number == TIMER_IDLE) {
     check(timer_heap_add(&heap, t, time_ns));
     model_add(t, time_ns);
   } else if (choice < 8) {
@@ -230,7 +230,7 @@ static void any_sequence_of_calls_does_what_a_sorted_list_does(void) {
     rng_seed(&r, seed);
     set_up();
     model_count = 0;
-    for (int i = 0; i < MODEL_TIMERS; i++) model_timers[i].index = TIMER_IDLE;
+    for (int i = 0; i < MODEL_TIMERS; i++) model_timers[i].number = TIMER_IDLE;
     for (int step = 0; step < MODEL_STEPS; step++) {
       note("seed %d, step %d", (int)seed, step);
       take_model_step(&r);
@@ -247,7 +247,7 @@ static void a_million_timers_fire_in_order(void) {
   rng_seed(&r, 1);
   set_up();
   for (int i = 0; i < COUNT; i++) {
-    timers[i].index = TIMER_IDLE;
+    timers[i].number = TIMER_IDLE;
     check(timer_heap_add(&heap, &timers[i], (int64_t)rng_below(&r, COUNT)));
   }
   for (int i = 0; i < COUNT; i += 2) timer_heap_remove(&heap, &timers[i]);

@@ -32,11 +32,13 @@ static int panic_defer(lua_State *L) {
   arg_check_function(L, 1, "defer");
   strand *s = check_frame(rt, L, "defer");
   int count = lua_gettop(L);
-  if (count > DEFER_MAX_VALUES) return luaL_error(L, "co.defer: too many arguments");
+  /* A few fit in what every C function has. */
+  if (count > LUA_MINSTACK / 2) luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments");
   deferred_handle *handle = lua_newuserdatauv(L, sizeof(deferred_handle), 0);
   handle->serial = ++rt->next_serial;
-  luaL_setmetatable(L, DEFER_TYPE);
-  lua_insert(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->defer_type_ref);
+  lua_setmetatable(L, -2);
+  for (int i = 1; i <= count; i++) lua_pushvalue(L, i);
   if (!strand_defer(s, &rt->memory, L, count, handle->serial)) {
     return luaL_error(L, "not enough memory");
   }

@@ -52,6 +52,20 @@ static void end_with_results(runtime *rt, strand *s, lua_State *L, int handler) 
   strand_unwind(s, L, STATE_PANICKING);
 }
 
+/* A frame of this driver has returned to the innermost one, below it.   [-0, +0, -] */
+static void return_to(strand *s, lua_State *L) {
+  frame_state state = strand_top(s)->state;
+  if (state == STATE_BODY) {
+    /* Its activation is gone (the thread was closed), so there is nowhere to return to. */
+    strand_push_exit(s, L);
+    strand_unwind(s, L, STATE_EXITING);
+  } else if (state == STATE_PANICKING) {
+    strand_push_record(s, L, s->depth - 1);
+    if (record_test(L, -1)->recovered) strand_recovered(s);
+    lua_pop(L, 1);
+  }
+}
+
 /*
 ** The innermost frame is done and stands on another one of this driver: passes its outcome on.
 ** [-0, +0, -]
@@ -60,22 +74,18 @@ static void merge_outcome(strand *s, lua_State *L) {
   frame_state state = strand_top(s)->state;
   if (state == STATE_RETURNING) {
     strand_drop_outcome(s);
+    strand_pop_frame(s);
+    return_to(s, L);
   } else {
     strand_take_outcome(s, L);
-  }
-  strand_pop_frame(s);
-  const frame *below = strand_top(s);
-  if (state != STATE_RETURNING) {
+    strand_pop_frame(s);
     strand_unwind(s, L, state);
-  } else if (below->state == STATE_BODY) {
-    /* Its activation is gone (the thread was closed), so there is nowhere to return to. */
-    strand_push_exit(s, L);
-    strand_unwind(s, L, STATE_EXITING);
-  } else if (below->state == STATE_PANICKING) {
-    strand_push_record(s, L, s->depth - 1);
-    if (record_test(L, -1)->recovered) strand_recovered(s);
-    lua_pop(L, 1);
   }
+}
+
+/* Whether the frame, whose body has returned, has neither results nor anything else to do. */
+static bool is_done(const strand *s, const frame *f) {
+  return f->kind == FRAME_DEFERRED && f->deferred == 0 && !strand_is_exiting(s);
 }
 
 /* Calls the innermost frame's newest deferred call in a frame of its own. Returns its status. */
@@ -86,8 +96,7 @@ static int call_deferred(runtime *rt, strand *s, lua_State *L, int handler, uint
     strand_take_deferred(s, L);
   } else {
     lua_settop(L, handler);
-    strand_take_deferred(s, s->values);
-    lua_settop(s->values, lua_gettop(s->values) - count);
+    strand_drop_deferred(s);
   }
   bool pushed = strand_push_frame(s, &rt->memory, FRAME_DEFERRED, base);
   cp_assert(pushed); /* strand_defer reserved it */
@@ -109,7 +118,11 @@ static frame_state drive(runtime *rt, strand *s, lua_State *L, int status, uint3
   for (;;) {
     frame *f = strand_top(s);
     if (f->state == STATE_BODY) {
-      if (status == LUA_OK || status == LUA_YIELD) {
+      bool returned = status == LUA_OK || status == LUA_YIELD;
+      if (returned && is_done(s, f)) {
+        strand_pop_frame(s);
+        return_to(s, L);
+      } else if (returned) {
         end_with_results(rt, s, L, handler);
       } else {
         end_with_error(rt, s, L, status);

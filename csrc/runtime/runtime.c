@@ -41,7 +41,7 @@ void runtime_set_value(runtime *rt, lua_State *L, int uv) {
 /* --- opening and closing --- */
 
 void runtime_free_strand(runtime *rt, strand *s) {
-  mem_free(&rt->memory, s->frames, s->capacity * sizeof(frame));
+  strand_free(s, &rt->memory);
   mem_free(&rt->memory, s, sizeof(strand));
 }
 
@@ -138,8 +138,9 @@ static void open_metatables(runtime *rt, lua_State *L) {
   lua_pushlightuserdata(L, rt);
   lua_pushcclosure(L, driver_close_deferred, 1);
   lua_setfield(L, -2, "__close");
+  rt->defer_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   luaL_newmetatable(L, RECORD_TYPE);
-  lua_pop(L, 3);
+  lua_pop(L, 2);
   unclaimed_open(rt, L);
   lua_pushlightuserdata(L, rt);
   lua_pushcclosure(L, driver_finish, 1);
@@ -223,10 +224,7 @@ void runtime_release_strand(runtime *rt, lua_State *L, strand *s) {
     runtime_free_strand(rt, s);
     return;
   }
-  lua_settop(s->values, 0);
-  lua_pushnil(s->values);
-  s->depth = s->exit_floor = s->exit_depth = 0;
-  s->foreign = s->leaving = s->resetting = false;
+  strand_clear(s, &rt->memory);
   s->next_free = rt->free_strands;
   rt->free_strands = s;
   rt->free_strand_count++;

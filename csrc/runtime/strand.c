@@ -4,8 +4,12 @@
 
 #define EXIT_INDEX 1 /* of the exit record in `values` */
 #define FIRST_FRAMES 4
+#define FIRST_CALLS 4
 
-/* Slots of `values` kept free once a call is deferred: a record and a nil fit without memory. */
+/* A strand that is to be used again keeps room for so many frames, or calls, at most. */
+#define MOST_KEPT 1024
+
+/* Slots of `values` kept free once a call is deferred: a record, a nil and a copy fit without memory. */
 #define RESERVED_SLOTS 4
 
 bool strand_reserve_frames(strand *s, const allocator *memory, uint32_t wanted) {
@@ -20,31 +24,57 @@ bool strand_reserve_frames(strand *s, const allocator *memory, uint32_t wanted) 
   return true;
 }
 
+static bool reserve_call(strand *s, const allocator *memory) {
+  if (s->call_count < s->call_capacity) return true;
+  uint32_t capacity = s->call_capacity == 0 ? FIRST_CALLS : s->call_capacity * 2;
+  deferred_call *calls = mem_resize(memory, s->calls, s->call_capacity * sizeof(deferred_call),
+                                    capacity * sizeof(deferred_call));
+  if (calls == NULL) return false;
+  s->calls = calls;
+  s->call_capacity = capacity;
+  return true;
+}
+
+void strand_free(strand *s, const allocator *memory) {
+  mem_free(memory, s->frames, s->capacity * sizeof(frame));
+  mem_free(memory, s->calls, s->call_capacity * sizeof(deferred_call));
+  s->frames = NULL;
+  s->calls = NULL;
+  s->capacity = s->call_capacity = 0;
+}
+
+void strand_clear(strand *s, const allocator *memory) {
+  lua_settop(s->values, 0);
+  lua_pushnil(s->values);
+  s->depth = s->call_count = s->exit_floor = s->exit_depth = 0;
+  s->foreign = s->leaving = s->resetting = false;
+  if (s->capacity > MOST_KEPT || s->call_capacity > MOST_KEPT) strand_free(s, memory);
+}
+
 bool strand_defer(strand *s, const allocator *memory, lua_State *L, int count, uint64_t serial) {
-  cp_assert(count >= 1 && count <= DEFER_MAX_VALUES);
-  if (!strand_reserve_frames(s, memory, s->depth + 1)) return false;
-  if (!lua_checkstack(s->values, count + 1 + RESERVED_SLOTS)) return false;
+  cp_assert(count >= 1);
+  if (!strand_reserve_frames(s, memory, s->depth + 1) || !reserve_call(s, memory)) return false;
+  if (!lua_checkstack(s->values, count + RESERVED_SLOTS)) return false;
+  s->calls[s->call_count++] = (deferred_call){
+      .serial = serial, .at = (uint32_t)lua_gettop(s->values) + 1, .count = (uint32_t)count};
   lua_xmove(L, s->values, count);
-  lua_pushinteger(s->values, (lua_Integer)(serial << DEFER_COUNT_BITS | (uint64_t)count));
   strand_top(s)->deferred++;
   return true;
 }
 
-/* The tag at `index` of `values`, taken apart. */
-static int tag_count(const strand *s, int index) {
-  return (int)(lua_tointeger(s->values, index) & DEFER_MAX_VALUES);
-}
-
-static uint64_t tag_serial(const strand *s, int index) {
-  return (uint64_t)lua_tointeger(s->values, index) >> DEFER_COUNT_BITS;
+/* The innermost frame's outcome is about to be pushed, of so many results. */
+static void begin_outcome(strand *s, uint32_t results) {
+  frame *f = strand_top(s);
+  f->outcome = (uint32_t)lua_gettop(s->values) + 1;
+  f->results = results;
+  f->bottom = f->deferred == 0 ? f->outcome : s->calls[s->call_count - f->deferred].at;
 }
 
 bool strand_return(strand *s, lua_State *L, int results) {
   frame *f = strand_top(s);
   cp_assert(f->state == STATE_BODY);
   if (!lua_checkstack(s->values, results + 1 + RESERVED_SLOTS)) return false;
-  f->outcome = (uint32_t)lua_gettop(s->values) + 1;
-  f->results = (uint32_t)results;
+  begin_outcome(s, (uint32_t)results);
   lua_xmove(L, s->values, results);
   lua_pushnil(s->values);
   f->state = STATE_RETURNING;
@@ -54,8 +84,7 @@ bool strand_return(strand *s, lua_State *L, int results) {
 void strand_unwind(strand *s, lua_State *L, frame_state state) {
   frame *f = strand_top(s);
   if (f->outcome == 0) {
-    f->outcome = (uint32_t)lua_gettop(s->values) + 1;
-    f->results = 0;
+    begin_outcome(s, 0);
     lua_xmove(L, s->values, 1);
   } else {
     lua_xmove(L, s->values, 1);
@@ -76,46 +105,36 @@ void strand_recovered(strand *s) {
   lua_replace(s->values, (int)(f->outcome + f->results));
 }
 
-int strand_next_deferred(const strand *s) {
-  const frame *f = strand_top(s);
-  if (f->deferred == 0) return 0;
-  return tag_count(s, f->outcome != 0 ? (int)f->outcome - 1 : -1);
-}
-
 void strand_take_deferred(strand *s, lua_State *L) {
-  frame *f = strand_top(s);
-  int count = strand_next_deferred(s);
-  int start = (int)f->outcome - 1 - count;
-  /* The outcome stands above the call: turn them round. */
-  lua_rotate(s->values, start, (int)f->results + 1);
-  lua_pop(s->values, 1);
-  lua_xmove(s->values, L, count);
-  f->outcome = (uint32_t)start;
-  f->deferred--;
+  const deferred_call *c = &s->calls[s->call_count - 1];
+  for (uint32_t i = 0; i < c->count; i++) {
+    lua_pushvalue(s->values, (int)(c->at + i));
+    lua_xmove(s->values, L, 1);
+  }
+  strand_drop_deferred(s);
 }
 
-/* Where in `values` a deferred call stands, and whose it is. */
-typedef struct place {
-  int tag;        /* index of its tag; 0: not found */
-  uint32_t frame; /* index of its frame */
-} place;
-
-static place find_serial(const strand *s, uint64_t serial) {
-  int index = lua_gettop(s->values);
-  for (uint32_t i = s->depth; i-- > 0;) {
-    const frame *f = &s->frames[i];
-    if (f->outcome != 0) index = (int)f->outcome - 1;
-    for (uint32_t n = 0; n < f->deferred; n++) {
-      if (tag_serial(s, index) == serial) return (place){.tag = index, .frame = i};
-      index -= tag_count(s, index) + 1;
-    }
+/* The index in `calls` of a pending call; call_count: there is none. */
+static uint32_t find_serial(const strand *s, uint64_t serial) {
+  for (uint32_t i = s->call_count; i-- > 0;) {
+    if (s->calls[i].serial == serial) return i;
   }
-  return (place){0};
+  return s->call_count;
 }
 
 int strand_find_deferred(const strand *s, uint64_t serial) {
-  place p = find_serial(s, serial);
-  return p.tag == 0 ? 0 : tag_count(s, p.tag);
+  uint32_t index = find_serial(s, serial);
+  return index == s->call_count ? 0 : (int)s->calls[index].count;
+}
+
+/* The index of the frame that a pending call belongs to. */
+static uint32_t frame_of_call(const strand *s, uint32_t call) {
+  uint32_t first = s->call_count;
+  uint32_t i = s->depth;
+  do {
+    first -= s->frames[--i].deferred;
+  } while (first > call);
+  return i;
 }
 
 /* Outcomes that stand above a change of `values` move with it. */
@@ -125,15 +144,25 @@ static void shift_outcomes(strand *s, uint32_t from_frame, int by) {
   }
 }
 
+/* So do the calls, and with them where the deferred calls of frames that are ending begin. */
+static void shift_calls(strand *s, uint32_t from_call, uint32_t from_frame, int by) {
+  for (uint32_t i = from_call; i < s->call_count; i++) s->calls[i].at += (uint32_t)by;
+  for (uint32_t i = from_frame; i < s->depth; i++) s->frames[i].bottom += (uint32_t)by;
+}
+
 void strand_take_found(strand *s, lua_State *L, uint64_t serial) {
-  place p = find_serial(s, serial);
-  cp_assert(p.tag != 0);
-  int count = tag_count(s, p.tag);
-  lua_rotate(s->values, p.tag - count, -(count + 1));
-  lua_pop(s->values, 1);
+  uint32_t index = find_serial(s, serial);
+  cp_assert(index < s->call_count);
+  deferred_call c = s->calls[index];
+  uint32_t owner = frame_of_call(s, index);
+  int count = (int)c.count;
+  lua_rotate(s->values, (int)c.at, -count);
   lua_xmove(s->values, L, count);
-  s->frames[p.frame].deferred--;
-  shift_outcomes(s, p.frame, -(count + 1));
+  s->frames[owner].deferred--;
+  s->call_count--;
+  memmove(&s->calls[index], &s->calls[index + 1], (s->call_count - index) * sizeof(deferred_call));
+  shift_calls(s, index, owner + 1, -count);
+  shift_outcomes(s, owner, -count);
 }
 
 int strand_outcome_size(const strand *s) {
@@ -152,7 +181,7 @@ int strand_take_outcome(strand *s, lua_State *L) {
 
 void strand_drop_outcome(strand *s) {
   frame *f = strand_top(s);
-  lua_settop(s->values, (int)f->outcome - 1);
+  lua_settop(s->values, (int)f->bottom - 1);
   f->outcome = 0;
   f->results = 0;
 }
@@ -204,6 +233,13 @@ void strand_push_results(const strand *s, lua_State *L, uint32_t index) {
   }
 }
 
+/* How many calls are pending in the frames above `index`. */
+static uint32_t deferred_above(const strand *s, uint32_t index) {
+  uint32_t count = 0;
+  for (uint32_t i = index + 1; i < s->depth; i++) count += s->frames[i].deferred;
+  return count;
+}
+
 bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count) {
   frame *f = &s->frames[index];
   if (!lua_checkstack(s->values, count + RESERVED_SLOTS)) return false;
@@ -214,6 +250,7 @@ bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count) {
   lua_rotate(s->values, first, count);
   f->results = (uint32_t)count;
   shift_outcomes(s, index + 1, count - old);
+  shift_calls(s, s->call_count - deferred_above(s, index), index + 1, count - old);
   return true;
 }
 

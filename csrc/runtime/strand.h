@@ -10,9 +10,9 @@
 **   [exit record or nil] { deferred calls of frame 0 } [outcome of frame 0] { deferred of frame 1
 **   } ...
 **
-** A deferred call is  function, arguments..., tag  with tag = serial << DEFER_COUNT_BITS | values
-** before it. A frame has an outcome only while it runs its deferred calls:  results..., record or
-** nil.
+** A deferred call is  function, arguments...  and an entry in `calls`, which says where these stand.
+** A frame has an outcome only while it runs its deferred calls:  results..., record or nil.  The
+** calls that have run stay below the outcome until the frame is left.
 */
 #ifndef CP_RUNTIME_STRAND_H
 #define CP_RUNTIME_STRAND_H
@@ -23,10 +23,6 @@
 #include "core/base.h"
 
 struct runtime;
-
-/* Values of one deferred call: below a million, as a Lua stack itself. */
-#define DEFER_COUNT_BITS 20
-#define DEFER_MAX_VALUES ((1 << DEFER_COUNT_BITS) - 1)
 
 typedef enum frame_kind {
   FRAME_ENTRY,    /* a task's first activation */
@@ -51,8 +47,15 @@ typedef enum frame_state {
   STATE_EXITING
 } frame_state;
 
+typedef struct deferred_call {
+  uint64_t serial;
+  uint32_t at;    /* index in `values` of its function */
+  uint32_t count; /* its function and arguments */
+} deferred_call;
+
 typedef struct frame {
   uint32_t deferred; /* pending deferred calls */
+  uint32_t bottom;   /* once there is an outcome: index in `values` of the first deferred call */
   uint32_t outcome;  /* index in `values` of the outcome's first value; 0 while in BODY */
   uint32_t results;  /* of the outcome's values, how many are results; the record is the next */
   uint32_t base;     /* index of the first frame of the driver that runs this one */
@@ -66,6 +69,9 @@ typedef struct strand {
   frame *frames;
   uint32_t depth; /* frames in use; the innermost is frames[depth - 1] */
   uint32_t capacity;
+  deferred_call *calls; /* pending, those of outer frames first, the newest last */
+  uint32_t call_count;
+  uint32_t call_capacity;
   /* A goexit or cancellation unwinds the frames from index exit_floor up to below exit_depth; the
      deferred calls that it runs stand above and are shielded from it. Depth 0: there is none. */
   uint32_t exit_floor;
@@ -117,6 +123,12 @@ static inline bool strand_is_exiting(const strand *s) {
 */
 bool strand_defer(strand *s, const allocator *memory, lua_State *L, int count, uint64_t serial);
 
+/* Frees what the strand owns but its thread; it is as if new. */
+void strand_free(strand *s, const allocator *memory);
+
+/* Makes it ready for another line of execution.   [-0, +0, -] */
+void strand_clear(strand *s, const allocator *memory);
+
 /*
 ** Ends the innermost frame's body normally: the top `results` values of L become its results.
 ** False when there is no room for them; L is then as it was.   [-results, +0, -]
@@ -132,12 +144,21 @@ void strand_unwind(strand *s, lua_State *L, frame_state state);
 /* The innermost frame's panic was recovered: it returns, or goes on exiting. */
 void strand_recovered(strand *s);
 
-/* How many values the innermost frame's newest deferred call has; 0: there is none.   [-0, +0, -]
- */
-int strand_next_deferred(const strand *s);
+/*
+** How many values the innermost frame's newest deferred call has; 0: there is none.   [-0, +0, -]
+*/
+static inline int strand_next_deferred(const strand *s) {
+  return strand_top(s)->deferred == 0 ? 0 : (int)s->calls[s->call_count - 1].count;
+}
 
-/* Moves that call to L, which has room.   [-0, +n, -] The frame's body has ended. */
+/* Takes that call to L, which has room.   [-0, +n, -] The frame's body has ended. */
 void strand_take_deferred(strand *s, lua_State *L);
+
+/* Forgets that call. */
+static inline void strand_drop_deferred(strand *s) {
+  strand_top(s)->deferred--;
+  s->call_count--;
+}
 
 /*
 ** The same for the deferred call of this serial, wherever it is pending; 0 when it is not any more.

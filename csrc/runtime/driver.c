@@ -153,7 +153,7 @@ static frame_state drive(runtime *rt, strand *s, lua_State *L, int status, uint3
 ** - A task's entry returns whether it returned, then the outcome: it never raises, because a thread
 **   that was closed inside a protected call keeps a stale message handler (Lua 5.4.0 to 5.4.4).
 */
-static int leave(strand *s, lua_State *L, frame_kind kind, frame_state state) {
+static inline int leave(strand *s, lua_State *L, frame_kind kind, frame_state state) {
   if (kind == FRAME_ENTRY) {
     lua_pushboolean(L, state == STATE_RETURNING);
     lua_replace(L, 1);
@@ -163,6 +163,15 @@ static int leave(strand *s, lua_State *L, frame_kind kind, frame_state state) {
   s->leaving = s->foreign;
   if (state == STATE_RETURNING) return lua_gettop(L) - handler_index(s, kind);
   return lua_error(L);
+}
+
+/* The innermost frame's call has ended, and there is more to do than to return. */
+static int finish_call(lua_State *L, int status, strand *s) {
+  uint32_t base = strand_top(s)->base;
+  frame_kind kind = s->frames[base].kind;
+  runtime *rt = runtime_of(L);
+  frame_state state = drive(rt, s, L, status, base);
+  return kind == FRAME_REGION ? region_finish(rt, L, s, state) : leave(s, L, kind, state);
 }
 
 /*
@@ -177,32 +186,27 @@ static int after_call(lua_State *L, int status, lua_KContext strand_address) {
     strand_pop_frame(s);
     return leave(s, L, FRAME_FUNC, STATE_RETURNING);
   }
-  uint32_t base = f->base;
-  frame_kind kind = s->frames[base].kind;
-  runtime *rt = runtime_of(L);
-  frame_state state = drive(rt, s, L, status, base);
-  return kind == FRAME_REGION ? region_finish(rt, L, s, state) : leave(s, L, kind, state);
+  return finish_call(L, status, s);
 }
 
 /*
 ** Opens a frame for the function and its arguments, which are the whole stack above the handler,
 ** and calls it.
 */
-static int call_in_frame(runtime *rt, strand *s, lua_State *L, frame_kind kind) {
-  int handler = handler_index(s, kind);
-  int arguments = lua_gettop(L) - handler - 1;
+static inline int call_in_frame(runtime *rt, strand *s, lua_State *L, int arguments,
+                                frame_kind kind) {
   if (s->foreign) lua_toclose(L, 1);
   if (!strand_push_frame(s, &rt->memory, kind, s->depth)) {
     s->leaving = s->foreign;
     return luaL_error(L, "not enough memory");
   }
+  int handler = handler_index(s, kind);
   lua_KContext context = (lua_KContext)s;
   return after_call(L, lua_pcallk(L, arguments, LUA_MULTRET, handler, context, after_call),
                     context);
 }
 
-/* Puts what a driver keeps at the bottom of its stack below everything else. Returns how much it
- * is. */
+/* Pushes what a driver keeps at the bottom of its stack. Returns how much it is. */
 static int push_bottom(runtime *rt, const strand *s, lua_State *L) {
   if (!s->foreign) {
     lua_pushcfunction(L, panic_handler);
@@ -217,24 +221,27 @@ static int push_bottom(runtime *rt, const strand *s, lua_State *L) {
 int driver_func(lua_State *L) {
   runtime *rt = runtime_of(L);
   strand *s = task_strand_of(rt, L);
+  int arguments = lua_gettop(L);
   int bottom = push_bottom(rt, s, L);
   lua_pushvalue(L, lua_upvalueindex(2));
-  lua_rotate(L, 1, bottom + 1);
-  return call_in_frame(rt, s, L, FRAME_FUNC);
+  if (arguments > 0) lua_rotate(L, 1, bottom + 1);
+  return call_in_frame(rt, s, L, arguments, FRAME_FUNC);
 }
 
 int driver_call(lua_State *L) {
   arg_check_function(L, 1, "call");
   runtime *rt = runtime_of(L);
   strand *s = task_strand_of(rt, L);
+  int arguments = lua_gettop(L) - 1;
   lua_rotate(L, 1, push_bottom(rt, s, L));
-  return call_in_frame(rt, s, L, FRAME_FUNC);
+  return call_in_frame(rt, s, L, arguments, FRAME_FUNC);
 }
 
 int driver_region(runtime *rt, lua_State *L) {
+  int arguments = lua_gettop(L) - 2;
   lua_pushcfunction(L, panic_handler);
   lua_insert(L, 2);
-  return call_in_frame(rt, rt->current->live.strand, L, FRAME_REGION);
+  return call_in_frame(rt, rt->current->live.strand, L, arguments, FRAME_REGION);
 }
 
 int driver_finish(lua_State *L) {

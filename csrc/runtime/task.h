@@ -144,8 +144,13 @@ const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]);
 /* The strand of the code that runs on L; see runtime_make_strand.   [-0, +0, m] */
 static inline strand *task_strand_of(runtime *rt, lua_State *L) {
   const task *t = rt->current;
-  if (t != NULL && t->live.thread == L && t->live.strand != NULL) return t->live.strand;
-  return runtime_make_strand(rt, L);
+  strand *s = NULL;
+  if (t != NULL && t->live.thread == L) {
+    s = t->live.strand;
+  } else if (L == rt->main_thread) {
+    s = rt->main_strand;
+  }
+  return s != NULL ? s : runtime_make_strand(rt, L);
 }
 
 /* "ready", "running", ... as `t:status()` gives it. */

@@ -12,7 +12,7 @@ func spawn(n int) (measurement, error) {
 	run := func() {
 		var alive sync.WaitGroup
 		task := func() {
-			ended++
+			atomic.AddInt64(&ended, 1)
 			alive.Done()
 		}
 		for i := 0; i < generations; i++ {
@@ -24,6 +24,6 @@ func spawn(n int) (measurement, error) {
 		}
 	}
 	return timed(stopped, generations*generation, run, func() error {
-		return expect("goroutines that ended", int(atomic.LoadInt64(&ended)), 2*generations*generation)
+		return expect("goroutines that ended", int(ended), 2*generations*generation)
 	})
 }

@@ -22,11 +22,13 @@ func switches(n int) (measurement, error) {
 	rounds := timesFor(n, leastOperations)
 	var phase int32
 	var begun, idle, turns int64
+	gate := make(chan struct{})
 	var ended sync.WaitGroup
 	ended.Add(n - 1)
 	for i := 1; i < n; i++ {
 		go func() {
 			defer ended.Done()
+			<-gate
 			atomic.AddInt64(&begun, 1)
 			own := 0
 			for {
@@ -45,11 +47,13 @@ func switches(n int) (measurement, error) {
 			}
 		}()
 	}
+	w := watch{collector: stopped}
+	w.collect()
+	close(gate)
 	for atomic.LoadInt64(&begun) < int64(n-1) {
 		runtime.Gosched()
 	}
-	w := watch{collector: stopped}
-	w.start()
+	w.begin()
 	atomic.StoreInt32(&phase, counting)
 	for i := 0; i < rounds; i++ {
 		runtime.Gosched()

@@ -12,8 +12,9 @@ type forest struct {
 	ended int64
 }
 
-// tree is a goroutine of a tree with size leaves. All but the leaves have a context of their own, as the others
-// have a scope, in which they begin ten more and wait for them; a leaf waits until its parent's is cancelled.
+// tree is a goroutine of a tree with size leaves. All but the leaves have a context of their own, as tasks of
+// coropanic have a scope, in which they begin more and wait for them; a leaf waits until its parent's is
+// cancelled.
 func (f *forest) tree(parent context.Context, size int) {
 	defer atomic.AddInt64(&f.ended, 1)
 	f.begun.Done()
@@ -34,9 +35,11 @@ func (f *forest) tree(parent context.Context, size int) {
 	children.Wait()
 }
 
-// cancelTree cancels the root of a tree of goroutines with n leaves, a power of ten, and waits until all of them
-// have ended.
+// cancelTree cancels the root of a tree of goroutines with n leaves, and waits until all of them have ended.
 func cancelTree(n int) (measurement, error) {
+	if err := wholeTree(n); err != nil {
+		return measurement{}, err
+	}
 	total := (n*fanOut - 1) / (fanOut - 1)
 	once := func() (*watch, error) {
 		ctx, cancel := context.WithCancel(context.Background())

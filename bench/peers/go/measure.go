@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -94,6 +95,9 @@ func (w *watch) now() time.Duration {
 
 // result is the answer of a workload that has timed so many operations.
 func (w *watch) result(operations int) (measurement, error) {
+	if operations == 0 {
+		return measurement{}, errors.New("too small to do anything")
+	}
 	seconds := w.elapsed.Seconds()
 	return measurement{Operations: operations, Seconds: &seconds}, w.err
 }

@@ -33,6 +33,9 @@ func grown(n int, size func() (int64, error)) (measurement, error) {
 	}
 	after, err := size()
 	bytes := after - before
+	if err == nil && bytes <= 0 {
+		err = fmt.Errorf("bytes: %d", bytes)
+	}
 	return measurement{Operations: n, Bytes: &bytes}, err
 }
 

@@ -1,6 +1,20 @@
 package main
 
+import "fmt"
+
 const fanOut = 10 // of trees of goroutines
+
+// wholeTree returns an error unless n leaves make a tree in which nobody has fewer children than others.
+func wholeTree(n int) error {
+	size := n
+	for size%fanOut == 0 {
+		size /= fanOut
+	}
+	if size != 1 {
+		return fmt.Errorf("leaves: %d, which is no power of %d", n, fanOut)
+	}
+	return nil
+}
 
 // grow sends parent the sum of the numbers of the leaves under it, which are size ones from first on.
 func grow(parent chan<- int, first, size int) {
@@ -20,8 +34,11 @@ func grow(parent chan<- int, first, size int) {
 	parent <- sum
 }
 
-// skynet sums the numbers of n leaves, a power of ten, of a tree of goroutines.
+// skynet sums the numbers of n leaves of a tree of goroutines.
 func skynet(n int) (measurement, error) {
+	if err := wholeTree(n); err != nil {
+		return measurement{}, err
+	}
 	var sum int
 	run := func() {
 		root := make(chan int)

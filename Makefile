@@ -102,7 +102,7 @@ $(BUILD)/bench_id: bench/id.c $(BUILD)/obj/core/random.o $(BUILD)/obj/core/clock
 .PHONY: bench-go
 bench-go:
 	@rm -f $(BUILD)/bench_go
-	@-! command -v go >/dev/null || (cd bench/peers/go && go build -o $(CURDIR)/$(BUILD)/bench_go .)
+	@-! command -v go >/dev/null || (cd bench/peers/go && go build -buildvcs=false -o $(CURDIR)/$(BUILD)/bench_go .)
 
 check: setup ## run the linters
 	@./scripts/check.sh

@@ -112,7 +112,7 @@ return {
     name = "func",
     sizes = { 1000000 },
     size = "calls",
-    operation = "a call of a `co.func` that defers nothing; of Lua: a `pcall`",
+    operation = "a call of a `co.func` that defers nothing; of Lua: a `pcall`; of Go: a deferred recover",
     unit = NANOSECONDS,
     peers = { "lua-pcall", "go" },
     targets = { { against = "lua-pcall", at_most = 1.15 } },
@@ -130,7 +130,7 @@ return {
     name = "panic",
     sizes = { 1, 10, 50 },
     size = "frames between the panic and who recovers it",
-    operation = "a panic, its record and recovery; of Lua: pcall, and xpcall with debug.traceback",
+    operation = "a panic, its record and recovery; of Lua: pcall, xpcall with debug.traceback; of Go: bare",
     unit = NANOSECONDS,
     peers = { "lua-pcall", "lua-xpcall", "go" },
     targets = {
@@ -172,7 +172,7 @@ return {
     size = "parked tasks",
     operation = "a parked task, as the system counts what the process occupies",
     unit = BYTES,
-    peers = { "lua", "cqueues", "tarantool", "luajit" },
+    peers = { "lua", "cqueues", "tarantool", "luajit", "go" },
     targets = {},
   },
   {

@@ -22,4 +22,10 @@ cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,porta
 echo "luacheck"
 luacheck --quiet lua spec examples bench || status=1
 
+if command -v gofmt >/dev/null; then
+  echo "gofmt, go vet"
+  [ -z "$(gofmt -l bench | tee /dev/stderr)" ] || status=1
+  (cd bench/peers/go && go vet .) || status=1
+fi
+
 exit $status

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// forest counts the goroutines of a tree.
+type forest struct {
+	begun sync.WaitGroup
+	ended int64
+}
+
+// tree is a goroutine of a tree with size leaves. All but the leaves have a context of their own, as tasks of
+// coropanic have a scope, in which they begin more and wait for them; a leaf waits until its parent's is
+// cancelled.
+func (f *forest) tree(parent context.Context, size int) {
+	defer atomic.AddInt64(&f.ended, 1)
+	f.begun.Done()
+	if size == 1 {
+		<-parent.Done()
+		return
+	}
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	var children sync.WaitGroup
+	children.Add(fanOut)
+	for i := 0; i < fanOut; i++ {
+		go func() {
+			defer children.Done()
+			f.tree(ctx, size/fanOut)
+		}()
+	}
+	children.Wait()
+}
+
+// cancelTree cancels the root of a tree of goroutines with n leaves, and waits until all of them have ended.
+func cancelTree(n int) (measurement, error) {
+	if err := wholeTree(n); err != nil {
+		return measurement{}, err
+	}
+	total := (n*fanOut - 1) / (fanOut - 1)
+	once := func() (*watch, error) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		var f forest
+		f.begun.Add(total)
+		var root sync.WaitGroup
+		root.Add(1)
+		go func() {
+			defer root.Done()
+			f.tree(ctx, n)
+		}()
+		f.begun.Wait()
+		w := &watch{collector: running}
+		w.start()
+		cancel()
+		root.Wait()
+		w.stop()
+		return w, expect("goroutines that ended", int(f.ended), total)
+	}
+	if _, err := once(); err != nil { // warms up
+		return measurement{}, err
+	}
+	w, err := once()
+	if err != nil {
+		return measurement{}, err
+	}
+	return w.result(total)
+}

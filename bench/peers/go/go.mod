@@ -1,0 +1,3 @@
+module coropanic/bench
+
+go 1.19

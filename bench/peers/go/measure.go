@@ -1,0 +1,124 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+)
+
+// What measure.lua is for the peers in Lua, whose numbers these are.
+const (
+	leastOperations = 2_000_000 // that are timed: enough to see microseconds of the clock as nothing
+	leastLocks      = 400_000   // the same of a mutex
+	channelCapacity = 100       // of the buffered channel
+	generation      = 100       // goroutines alive at a time while spawning is timed
+	deferredAFrame  = 100
+)
+
+// measurement is what a workload hands to the orchestrator.
+type measurement struct {
+	Operations int      `json:"operations"`
+	Seconds    *float64 `json:"seconds,omitempty"`
+	Bytes      *int64   `json:"bytes,omitempty"`
+}
+
+// timesFor returns how often to repeat what does perRound operations, so that there are at least as many as
+// wanted: twice or more.
+func timesFor(perRound, wanted int) int {
+	if times := wanted / perRound; times > 2 {
+		return times
+	}
+	return 2
+}
+
+// processorTime is what the process has computed so far, on all its threads: waiting for timers does not
+// count, nor what other programs do meanwhile. What the collector does beside the workload counts.
+func processorTime() (time.Duration, error) {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0, fmt.Errorf("getrusage: %w", err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
+}
+
+// collector says whether garbage is collected while a watch runs.
+type collector bool
+
+const (
+	running collector = true
+	stopped collector = false
+)
+
+// watch is a stop-watch, for what only a part of is to be timed. It may be started again, and adds up.
+type watch struct {
+	collector collector
+	percent   int // of the collector, as it was
+	began     time.Duration
+	elapsed   time.Duration
+	err       error // of the clock
+}
+
+// start starts from a heap without garbage.
+func (w *watch) start() {
+	w.collect()
+	w.begin()
+}
+
+// collect is the first half of start, for whom others would not let finish in time: collecting gives way often.
+func (w *watch) collect() {
+	runtime.GC()
+	if w.collector == stopped {
+		w.percent = debug.SetGCPercent(-1)
+	}
+}
+
+// begin is the second half of start.
+func (w *watch) begin() { w.began = w.now() }
+
+func (w *watch) stop() {
+	w.elapsed += w.now() - w.began
+	if w.collector == stopped {
+		debug.SetGCPercent(w.percent)
+	}
+}
+
+func (w *watch) now() time.Duration {
+	now, err := processorTime()
+	if err != nil {
+		w.err = err
+	}
+	return now
+}
+
+// result is the answer of a workload that has timed so many operations.
+func (w *watch) result(operations int) (measurement, error) {
+	if operations == 0 {
+		return measurement{}, errors.New("too small to do anything")
+	}
+	seconds := w.elapsed.Seconds()
+	return measurement{Operations: operations, Seconds: &seconds}, w.err
+}
+
+// timed times one call of run, after one that warms up, and lets check look at what both came to.
+func timed(c collector, operations int, run func(), check func() error) (measurement, error) {
+	run()
+	w := watch{collector: c}
+	w.start()
+	run()
+	w.stop()
+	if err := check(); err != nil {
+		return measurement{}, err
+	}
+	return w.result(operations)
+}
+
+// expect returns an error when a workload has come to something else than it was meant to.
+func expect(what string, got, want int) error {
+	if got != want {
+		return fmt.Errorf("%s: %d, and not %d", what, got, want)
+	}
+	return nil
+}

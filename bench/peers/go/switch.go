@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// What the goroutines that switch are told; each looks whenever it runs again.
+const (
+	warmingUp int32 = iota
+	counting
+	ending
+)
+
+// switches lets n goroutines, of which this is one, give way to each other; an operation is a Gosched that has
+// returned. Go's queue is not strictly first come, first served: a goroutine at its head now and then
+// overtakes those that a processor has already taken from it. So each counts its own turns, and the operations
+// are those that were had, of which there are about rounds for each.
+func switches(n int) (measurement, error) {
+	rounds := timesFor(n, leastOperations)
+	var phase int32
+	var begun, idle, turns int64
+	gate := make(chan struct{})
+	var ended sync.WaitGroup
+	ended.Add(n - 1)
+	for i := 1; i < n; i++ {
+		go func() {
+			defer ended.Done()
+			<-gate
+			atomic.AddInt64(&begun, 1)
+			own := 0
+			for {
+				runtime.Gosched()
+				now := atomic.LoadInt32(&phase)
+				if now == ending {
+					break
+				}
+				if now == counting {
+					own++
+				}
+			}
+			atomic.AddInt64(&turns, int64(own))
+			if own == 0 {
+				atomic.AddInt64(&idle, 1)
+			}
+		}()
+	}
+	w := watch{collector: stopped}
+	w.collect()
+	close(gate)
+	for atomic.LoadInt64(&begun) < int64(n-1) {
+		runtime.Gosched()
+	}
+	w.begin()
+	atomic.StoreInt32(&phase, counting)
+	for i := 0; i < rounds; i++ {
+		runtime.Gosched()
+	}
+	w.stop()
+	atomic.StoreInt32(&phase, ending)
+	ended.Wait()
+	if err := expect("goroutines that had no turn", int(idle), 0); err != nil {
+		return measurement{}, err
+	}
+	operations := rounds + int(turns)
+	if all := n * rounds; operations < all/2 || operations > 2*all {
+		return measurement{}, fmt.Errorf("turns: %d, and not about %d", operations, all)
+	}
+	return w.result(operations)
+}

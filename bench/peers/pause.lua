@@ -1,5 +1,5 @@
--- The longest pause by the collector while many tasks are parked, for all peers in Lua 5.4: the load is the same
--- for all of them, and they differ in how their tasks park. Usage: pause.lua gc_pause <n> <peer>
+-- The longest pause by the collector while many tasks are parked, for all peers in Lua 5.4: the load is the
+-- same for all of them, and they differ in how their tasks park. Usage: pause.lua gc_pause <n> <peer>
 
 local measure = require "peers.measure"
 

@@ -10,16 +10,21 @@ local socket = require "coropanic.socket"
 
 local answer = service.new(co.semaphore, co.yield)
 
----@return Request?  # nil: the client has left, or what it sends is no request
-local function read_request(client)
+---@return string?  # nil: the client has left, or sends more than a head
+local function read_head(client)
   local lines = {}
-  repeat
+  for i = 1, http.MAX_HEADERS + 2 do -- the request line, and the empty one
     local line = client:receive "*l"
     if not line then return nil end
-    lines[#lines + 1] = line
-  until line == "" or #lines > http.MAX_HEADERS
-  lines[#lines] = nil
-  local request = http.parse_head(table.concat(lines, "\r\n"))
+    if line == "" then return table.concat(lines, "\r\n") end
+    lines[i] = line
+  end
+end
+
+---@return Request?  # nil: the connection is to be closed
+local function read_request(client)
+  local head = read_head(client)
+  local request = head and http.parse_head(head)
   if request and request.length > 0 then
     request.body = client:receive(request.length)
     if not request.body then return nil end

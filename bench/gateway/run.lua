@@ -6,7 +6,7 @@ local service = require "gateway.service"
 
 local LUA = os.getenv "LUA" or "lua5.4"
 local WARM_UP_SECONDS = 1
-local SECONDS = 4
+local SECONDS = 3
 local WRK = "wrk --threads 1 --connections %d --duration %ds --script bench/gateway/wrk.lua %s -- %s"
 
 local SERVERS = { coropanic = true, ["lua-http"] = true }

@@ -63,7 +63,7 @@ return {
     name = "lua-http",
     program = GATEWAY,
     programs = { gateway = GATEWAY },
-    version = [[LUA_PATH="/usr/share/lua/5.3/?.lua;;" ]] .. LUA
-      .. [[ -e 'local v = require "http.version" print(v.name .. " " .. v.version)']],
+    version = LUA .. [[ -e 'require "gateway.debian" require "http.server" local v = require "http.version"]]
+      .. [[ print(v.name .. " " .. v.version)']],
   },
 }

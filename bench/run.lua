@@ -76,6 +76,8 @@ end
 --- Why a peer is not asked for a size of a workload; nil if it is.
 local function excuse(peer, versions, workload, size)
   if not versions[peer.name] then return "missing" end
+  local needs = workload.needs
+  if needs and not machine.first_line("command -v " .. needs) then return needs .. " is missing" end
   local limit = workload.limits and workload.limits[peer.name]
   if limit and size > limit[1] then return limit[2] end
 end

@@ -5,6 +5,7 @@
 --   unit               how it is shown
 --   peers              whom coropanic is compared with, see bench/peers.lua
 --   limits             { peer = { the largest size, why } }, for those that can not do all sizes
+--   needs              a program of the system without which nobody can be measured
 --   targets            what is aimed at, of the ratio of our cost to theirs (the median of the rounds):
 --                      { against = peer, at_most = ratio or times_faster = 1 / ratio, sizes = only those }
 --                      { against_size = n, at_most = ratio } of our cost to our own cost at that size
@@ -179,7 +180,7 @@ return {
     name = "gc_pause",
     sizes = { 100000, 1000000 },
     size = "parked tasks",
-    operation = "the longest pause by the collector",
+    operation = "the longest time that the collector, in incremental mode, keeps a program from going on",
     unit = MILLISECONDS,
     peers = { "lua", "cqueues" },
     targets = {},
@@ -197,8 +198,9 @@ return {
     name = "gateway",
     sizes = { 50 },
     size = "connections of wrk",
-    operation = "a request to a gateway that asks its suppliers",
+    operation = "a request over a kept connection: a task answers it while it holds one of a few slots",
     unit = MICROSECONDS,
+    needs = "wrk",
     peers = { "lua-http" },
     targets = {},
   },

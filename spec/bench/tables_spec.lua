@@ -80,6 +80,21 @@ describe("a row of the benchmark", function()
   end)
 end)
 
+describe("the benchmark's peers", function()
+  -- Which of them are installed is another question.
+  it("have the programs in Lua that they are started with", function()
+    for _, peer in ipairs(peers) do
+      local commands = { peer.program }
+      for _, command in pairs(peer.programs or {}) do commands[#commands + 1] = command end
+      for _, command in ipairs(commands) do
+        local path = command:match "bench/%S+%.lua"
+        local file = path and assert(io.open(path))
+        if file then file:close() end
+      end
+    end
+  end)
+end)
+
 describe("the benchmark's workloads", function()
   local names = {}
   for _, peer in ipairs(peers) do names[peer.name] = true end

@@ -334,7 +334,10 @@ void lib_task_open(lua_State *L, runtime *rt) {
   };
   static const luaL_Reg functions[] = {{"await", run_await}, {NULL, NULL}};
   lib_register(L, rt, functions);
-  luaL_newmetatable(L, TASK_TYPE);
+  if (luaL_newmetatable(L, TASK_TYPE)) {
+    lua_pushvalue(L, -1);
+    rt->task_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
   lib_register(L, rt, metamethods);
   lua_pushlightuserdata(L, rt);
   lua_newtable(L);

@@ -126,6 +126,7 @@ typedef struct runtime {
   /* Registry references. */
   int self_ref;       /* this userdata */
   int defer_type_ref; /* the metatable of deferred_handle */
+  int task_type_ref;  /* the metatable of tasks */
   int tasks_ref;      /* slot -> task: anchors live tasks */
   int threads_ref;    /* slot -> thread */
   int anchors_ref;    /* strands' value threads */

@@ -49,7 +49,7 @@ void task_push(runtime *rt, lua_State *L, const task *t) {
   cp_assert(!task_ended(t));
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_rawgeti(L, -1, t->slot);
-  lua_remove(L, -2);
+  lua_replace(L, -2);
 }
 
 /* --- spawning --- */
@@ -75,7 +75,7 @@ static void trim_ancestors(lua_State *L, const task *t) {
   lua_pop(L, 1);
 }
 
-static task *new_task(lua_State *L, const spawn_options *options) {
+static task *new_task(const runtime *rt, lua_State *L, const spawn_options *options) {
   const char *name = options->name == NULL ? "" : options->name;
   size_t name_size = strlen(name) + 1;
   task *t = lua_newuserdatauv(L, sizeof(task) + name_size, TASK_UV_COUNT);
@@ -85,7 +85,8 @@ static task *new_task(lua_State *L, const spawn_options *options) {
   list_init(&t->live.waiters);
   t->timer.number = TIMER_IDLE;
   t->daemon = options->daemon;
-  luaL_setmetatable(L, TASK_TYPE);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_type_ref);
+  lua_setmetatable(L, -2);
   return t;
 }
 
@@ -134,7 +135,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   if (rt->closed) luaL_error(L, "the Lua state is being closed");
   luaL_checkstack(L, 8, NULL);
   runtime_reserve_thread(rt, L);
-  task *t = new_task(L, options);
+  task *t = new_task(rt, L, options);
   const pooled_thread *next = &rt->pool[rt->pool_count - 1];
   if (!lua_checkstack(next->thread, arguments + LUA_MINSTACK)) luaL_error(L, "too many arguments");
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
@@ -432,7 +433,7 @@ static void pass_on(runtime *rt, lua_State *L, task *t, int index, region *scope
 void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values) {
   task_push(rt, L, t);
   int index = lua_gettop(L) - values;
-  lua_insert(L, index);
+  if (values > 0) lua_insert(L, index);
   if (status == TASK_DONE && !keep_results(L, t, index, values)) {
     record_wrap_safe(rt, L, L, 0, RECORD_MEMORY);
     status = TASK_PANICKED;

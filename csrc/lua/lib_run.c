@@ -146,13 +146,14 @@ static void set_attributes(runtime *rt, lua_State *L, int index) {
 int spawn_with(lua_State *L, struct region *scope) {
   static const char *const names[] = {"name",       "daemon",  "detached_trace",
                                       "attributes", "context", NULL};
+  static const trace_context no_trace = {.trace = NULL};
   runtime *rt = runtime_of(L);
   check_option_names(L, "spawn_with", names);
   arg_check_function(L, 2, "spawn_with");
   int arguments = lua_gettop(L) - 2;
   spawn_options options = {
       .daemon = boolean_option(L, "spawn_with", "daemon"),
-      .detached_trace = boolean_option(L, "spawn_with", "detached_trace"),
+      .trace = boolean_option(L, "spawn_with", "detached_trace") ? &no_trace : NULL,
       .scope = scope,
   };
   options.name = string_option(L, "spawn_with", "name");

@@ -55,8 +55,7 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
   lua_setiuservalue(L, -2, AFTER_UV_FUNCTION);
   trace_context *current = trace_current(rt);
   if (current->trace != NULL) {
-    a->trace.trace = trace_retain(current->trace);
-    a->trace.parent_span_id = trace_span_id(rt, current);
+    trace_go_on(rt, &a->trace, current);
   }
   if (c->state != CONTEXT_LIVE) {
     a->over = true;

@@ -78,8 +78,7 @@ void nested_carry_trace(runtime *rt, lua_State *L, int index) {
   carried *c = lua_newuserdatauv(L, sizeof(carried), 0);
   *c = (carried){0};
   luaL_setmetatable(L, CARRIED_TYPE);
-  c->context.trace = trace_retain(current->trace);
-  c->context.parent_span_id = trace_span_id(rt, current);
+  trace_go_on(rt, &c->context, current);
   lua_rawset(L, -3);
   lua_pop(L, 1);
 }

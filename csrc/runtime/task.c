@@ -90,25 +90,28 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   return t;
 }
 
-/* What the child has of its spawner: trace and ancestors. The child is on top of the stack. */
+/*
+** What the child has of its spawner: trace and ancestors. The child is on top of the stack. What is
+** spawned outside tasks begins a trace of its own, unless it continues somebody's.
+*/
 static void inherit(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
-  const task *parent = rt->current;
+  task *parent = rt->current;
   if (parent != NULL) {
     task_push(rt, L, parent);
     lua_setiuservalue(L, -2, TASK_UV_PARENT);
     t->generation = parent->generation + 1;
     trim_ancestors(L, t);
   }
-  /* What is spawned outside tasks begins a trace of its own, unless it continues somebody's. */
-  if (options->trace != NULL) {
-    t->context.trace = trace_retain(options->trace->trace);
-    t->context.parent_span_id = options->trace->parent_span_id;
-  } else if (options->detached_trace || (parent == NULL && rt->continued == 0)) {
+  const trace_context *given = options->trace;
+  if (given == NULL && parent != NULL) {
+    trace_go_on(rt, &t->context, &parent->context);
+  } else if (given == NULL && rt->continued > 0) {
+    trace_go_on(rt, &t->context, &rt->outside);
+  } else if (given == NULL || given->trace == NULL) {
     t->context.trace = trace_new(rt);
   } else {
-    trace_context *context = trace_current(rt);
-    t->context.trace = trace_retain(context->trace);
-    t->context.parent_span_id = trace_span_id(rt, context);
+    t->context.trace = trace_retain(given->trace);
+    t->context.parent_span_id = given->parent_span_id;
   }
 }
 

@@ -168,12 +168,12 @@ void task_push(runtime *rt, lua_State *L, const task *t);
 typedef struct spawn_options {
   const char *name; /* NULL or "": unnamed */
   bool daemon;
-  bool detached_trace;
-  bool independent;           /* of the spawner's context and scopes */
-  int context;                /* stack index; 0: the spawner's */
-  struct region *scope;       /* NULL: the innermost one of the spawner, see task_spawn */
-  const trace_context *trace; /* the place in a trace that it goes on from; NULL: the spawner's */
-  task_exit *on_end;          /* NULL, or what is to happen at its end */
+  bool independent;     /* of the spawner's context and scopes */
+  int context;          /* stack index; 0: the spawner's */
+  struct region *scope; /* NULL: the innermost one of the spawner, see task_spawn */
+  /* The place in a trace that it goes on from. NULL: the spawner's; of no trace: begins one. */
+  const trace_context *trace;
+  task_exit *on_end; /* NULL, or what is to happen at its end */
 } spawn_options;
 
 /*

@@ -35,12 +35,7 @@ trace *trace_continue(runtime *rt, const traceparent *parent, const char *state,
   return t;
 }
 
-void trace_release(runtime *rt, trace *t) {
-  if (t == NULL) return;
-  cp_assert(t->references > 0);
-  if (--t->references > 0) return;
-  mem_free(&rt->memory, t, trace_size(t->state_length));
-}
+void trace_free(runtime *rt, trace *t) { mem_free(&rt->memory, t, trace_size(t->state_length)); }
 
 trace_context *trace_current(runtime *rt) {
   return rt->current != NULL ? &rt->current->context : &rt->outside;
@@ -51,7 +46,7 @@ bool trace_ensure(runtime *rt, trace_context *context) {
   return context->trace != NULL;
 }
 
-uint64_t trace_span_id(runtime *rt, trace_context *context) {
-  if (context->span_id == 0 && rt->ids != NULL) context->span_id = id_source_next(rt->ids);
+uint64_t trace_make_span_id(runtime *rt, trace_context *context) {
+  if (rt->ids != NULL) context->span_id = id_source_next(rt->ids);
   return context->span_id;
 }

@@ -48,8 +48,15 @@ static inline trace *trace_retain(trace *t) {
   return t;
 }
 
+/* Frees a trace that nobody refers to any more. */
+void trace_free(struct runtime *rt, trace *t);
+
 /* Drops one reference; frees at none. NULL is harmless. */
-void trace_release(struct runtime *rt, trace *t);
+static inline void trace_release(struct runtime *rt, trace *t) {
+  if (t == NULL) return;
+  cp_assert(t->references > 0);
+  if (--t->references == 0) trace_free(rt, t);
+}
 
 /* The context of the code that runs now: the current task's, or the one outside tasks. */
 trace_context *trace_current(struct runtime *rt);
@@ -57,7 +64,18 @@ trace_context *trace_current(struct runtime *rt);
 /* Makes the trace if there is none yet. False: no memory. */
 bool trace_ensure(struct runtime *rt, trace_context *context);
 
+/* Makes a span id for a context that has none. 0: the universe is being closed. */
+uint64_t trace_make_span_id(struct runtime *rt, trace_context *context);
+
 /* The context's span id, made now if it was not needed before. */
-uint64_t trace_span_id(struct runtime *rt, trace_context *context);
+static inline uint64_t trace_span_id(struct runtime *rt, trace_context *context) {
+  return context->span_id != 0 ? context->span_id : trace_make_span_id(rt, context);
+}
+
+/* Makes `child`, a new task's, a place below `spawner` in the same trace. */
+static inline void trace_go_on(struct runtime *rt, trace_context *child, trace_context *spawner) {
+  child->trace = trace_retain(spawner->trace);
+  child->parent_span_id = trace_span_id(rt, spawner);
+}
 
 #endif

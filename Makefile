@@ -30,7 +30,7 @@ CORE_SOURCES := $(sort $(wildcard csrc/core/*.c))
 RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/?.lua;;" \
           LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
 
-.PHONY: all help lib setup demo test test-all bench check format asan valgrind hostile install clean
+.PHONY: all help lib setup demo test test-all bench bench-guard bench-baseline check format asan valgrind hostile install clean
 
 all: $(MODULE) ## build the module (the default)
 
@@ -92,7 +92,13 @@ bench: setup all ## time every hot path against others, and write docs/performan
 	@$(MAKE) --no-print-directory $(BUILD)/floor.so $(BUILD)/bench_id bench-go
 	@$(BENCH_ENV) LUA=$(LUA) BUILD=$(BUILD) $(LUA) bench/run.lua
 
-$(BUILD)/floor.so: bench/floor.c
+bench-guard: setup all $(BUILD)/frozen_time.so ## count the instructions of every hot path, and compare with bench/baseline.json
+	@$(BENCH_ENV) LUA=$(LUA) BUILD=$(BUILD) CFLAGS="$(CFLAGS)" $(LUA) bench/guard.lua
+
+bench-baseline: setup all $(BUILD)/frozen_time.so ## make what is counted now the baseline
+	@$(BENCH_ENV) LUA=$(LUA) BUILD=$(BUILD) CFLAGS="$(CFLAGS)" $(LUA) bench/guard.lua baseline
+
+$(BUILD)/floor.so $(BUILD)/frozen_time.so: $(BUILD)/%.so: bench/%.c
 	$(CC) $(FLAGS) $(CFLAGS) -fvisibility=default -shared -o $@ $<
 
 $(BUILD)/bench_id: bench/id.c $(BUILD)/obj/core/random.o $(BUILD)/obj/core/clock.o

@@ -1,0 +1,188 @@
+-- The hot paths whose instructions `make bench-guard` counts. Each function does its operation n times, so
+-- that the difference between two n is the operations alone. A path that is changed is another one: rename it.
+
+local co = require "coropanic"
+
+local paths = {}
+
+local function nothing() end
+
+local VIRTUAL = { clock = "virtual" }
+
+--- `tasks` tasks that yield in turn.
+local function switch(tasks, n)
+  co.run(function()
+    for _ = 1, tasks do
+      co.spawn(function()
+        for _ = 1, n // tasks do co.yield() end
+      end)
+    end
+  end)
+end
+
+paths["switch of 2"] = function(n) switch(2, n) end
+paths["switch of 100"] = function(n) switch(100, n) end
+
+paths["spawn"] = function(n)
+  co.run(function()
+    for _ = 1, n // 100 do
+      for _ = 1, 100 do co.spawn(nothing) end
+      co.yield()
+    end
+  end)
+end
+
+paths["spawn with its own trace"] = function(n)
+  local options = { detached_trace = true }
+  co.run(function()
+    for _ = 1, n // 100 do
+      for _ = 1, 100 do co.spawn_with(options, nothing) end
+      co.yield()
+    end
+  end)
+end
+
+paths["await"] = function(n)
+  co.run(function()
+    for i = 1, n do co.spawn(math.abs, i):await() end
+  end)
+end
+
+paths["unbuffered channel"] = function(n)
+  co.run(function()
+    local there, back = co.chan(), co.chan()
+    co.spawn(function()
+      for value in there:iter() do back:send(value) end
+    end)
+    for i = 1, n do
+      there:send(i)
+      back:recv()
+    end
+    there:close()
+  end)
+end
+
+paths["buffered channel"] = function(n)
+  co.run(function()
+    local values = co.chan(100)
+    co.spawn(function()
+      for i = 1, n do values:send(i) end
+      values:close()
+    end)
+    for _ in values:iter() do nothing() end
+  end)
+end
+
+paths["select of 8"] = function(n)
+  co.run_with({ seed = 1 }, function()
+    local channels = {}
+    for i = 1, 8 do channels[i] = co.chan() end
+    co.spawn(function()
+      for i = 1, n do channels[i % 8 + 1]:send(i) end
+    end)
+    for _ = 1, n do co.select(nil, table.unpack(channels)) end
+  end)
+end
+
+paths["mutex"] = function(n)
+  co.run(function()
+    local mutex = co.mutex()
+    for _ = 1, 8 do
+      co.spawn(function()
+        for _ = 1, n // 8 do
+          mutex:lock()
+          co.yield()
+          mutex:unlock()
+        end
+      end)
+    end
+  end)
+end
+
+paths["timer that fires"] = function(n)
+  co.run_with(VIRTUAL, function()
+    for t = 1, 100 do
+      co.spawn(function()
+        for i = 1, n // 100 do co.sleep((t * i) % 17 + 1) end
+      end)
+    end
+  end)
+end
+
+paths["timer that is cancelled"] = function(n)
+  co.run_with(VIRTUAL, function()
+    local event = co.event()
+    for _ = 1, 100 do
+      co.spawn(function()
+        for _ = 1, n // 100 do event:wait(60) end
+      end)
+    end
+    for _ = 1, n // 100 do
+      co.yield()
+      event:set()
+      event:clear()
+    end
+  end)
+end
+
+paths["func"] = function(n)
+  local guarded = co.func(nothing)
+  for _ = 1, n do guarded() end
+end
+
+paths["defer"] = function(n)
+  local defer = co.defer
+  local frame = co.func(function()
+    for _ = 1, 100 do defer(nothing) end
+  end)
+  for _ = 1, n // 100 do frame() end
+end
+
+local function deep(frames)
+  if frames <= 1 then co.panic "x" end
+  deep(frames - 1)
+  return 1
+end
+
+local function panics(frames, n, use)
+  local frame = co.func(function()
+    co.defer(function()
+      local _, record = co.recover()
+      use(record)
+    end)
+    deep(frames)
+  end)
+  co.run(function()
+    for _ = 1, n do frame() end
+  end)
+end
+
+paths["panic through 1"] = function(n) panics(1, n, nothing) end
+paths["panic through 10"] = function(n) panics(10, n, nothing) end
+paths["panic through 50"] = function(n) panics(50, n, nothing) end
+paths["report"] = function(n) panics(10, n, tostring) end
+
+paths["cancel"] = function(n)
+  co.run(function()
+    local root = co.spawn(function()
+      co.scope(function(scope)
+        for _ = 1, n do scope:spawn(co.sleep, math.huge) end
+      end)
+    end)
+    co.yield()
+    co.yield()
+    root:cancel()
+    root:join()
+  end)
+end
+
+paths["traceparent"] = function(n)
+  co.run(function()
+    for _ = 1, n do
+      local carrier = {}
+      co.trace.inject(carrier)
+    end
+  end)
+end
+
+return paths

@@ -209,7 +209,7 @@ static void push_frame(lua_State *L, const record_frame *f) {
 
 /* What was left out stood after frame `omitted_after`. */
 static void push_frames(lua_State *L, int index, const record *r) {
-  (void)index;
+  record_resolve(L, index);
   lua_createtable(L, r->frame_count, 0);
   for (int i = 0; i < r->frame_count; i++) {
     push_frame(L, &r->frames[i]);
@@ -221,7 +221,8 @@ static void push_frames(lua_State *L, int index, const record *r) {
   lua_setfield(L, -2, "omitted_after");
 }
 
-static void push_hash(lua_State *L, const record *r, bool with_c) {
+static void push_hash(lua_State *L, int index, const record *r, bool with_c) {
+  record_resolve(L, index);
   stack_hash hash;
   stack_hash_init(&hash);
   for (int i = 0; i < r->frame_count; i++) {
@@ -232,13 +233,11 @@ static void push_hash(lua_State *L, const record *r, bool with_c) {
 }
 
 static void push_stack_hash(lua_State *L, int index, const record *r) {
-  (void)index;
-  push_hash(L, r, false);
+  push_hash(L, index, r, false);
 }
 
 static void push_stack_hash_full(lua_State *L, int index, const record *r) {
-  (void)index;
-  push_hash(L, r, true);
+  push_hash(L, index, r, true);
 }
 
 static void push_hash_version(lua_State *L, int index, const record *r) {

@@ -41,7 +41,8 @@ bool panic_is_in_flight(const runtime *rt, lua_State *L, int index) {
 }
 
 int panic_handler(lua_State *L) {
-  runtime *rt = runtime_find(L);
+  const record *r = record_test(L, -1);
+  runtime *rt = r != NULL ? r->runtime : runtime_find(L);
   const strand *s = runtime_find_strand(rt, L);
   /* Raising once more what a frame further out is unwinding is a panic of its own, as in Go. */
   bool again = s != NULL && strand_holds_record(s, L, -1);

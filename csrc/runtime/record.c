@@ -14,8 +14,8 @@
 const char record_magic = 0;
 
 record *record_test(lua_State *L, int index) {
-  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) < sizeof(record)) return NULL;
   record *r = lua_touserdata(L, index);
+  if (r == NULL || lua_rawlen(L, index) < sizeof(record)) return NULL; /* 0: a light userdata */
   return r->magic == &record_magic ? r : NULL;
 }
 
@@ -47,34 +47,54 @@ void record_set_detail(lua_State *L, int index, record_detail detail) {
   lua_pop(L, 1);
 }
 
+/* --- the stacks of one line of execution: a coroutine's, its resumer's, ... --- */
+
+typedef struct one_stack {
+  lua_State *thread;
+  int level;        /* of the innermost activation that belongs to it */
+  int levels;       /* how many do */
+  lua_Debug *found; /* NULL, or those activations themselves, FRAMES_MAX at most */
+} one_stack;
+
 /*
-** The number of activations of `thread` from `level` outwards. Counts up to FRAMES_MAX one by one; a
-** deeper stack is bisected, since lua_getstack costs as much as the level. Of a stack deeper than
-** RECORD_DEEP_STACK (an overflow has a million) this is only a lower bound: each walk to its end takes
-** some 20 ms.
+** The number of activations of a stack. Counts up to FRAMES_MAX one by one, and keeps these if it is
+** to; a deeper stack is bisected, since lua_getstack costs as much as the level. Of a stack deeper
+** than RECORD_DEEP_STACK (an overflow has a million) this is only a lower bound: each walk to its end
+** takes some 20 ms.
 */
-static int count_levels(lua_State *thread, int level) {
-  lua_Debug ar;
-  int known = level; /* levels below `known` exist */
-  while (known - level <= FRAMES_MAX) {
-    if (!lua_getstack(thread, known, &ar)) return known - level;
+static int count_levels(const one_stack *s) {
+  lua_Debug room;
+  int known = s->level; /* levels below `known` exist */
+  while (known - s->level < FRAMES_MAX) {
+    lua_Debug *ar = s->found == NULL ? &room : &s->found[known - s->level];
+    if (!lua_getstack(s->thread, known, ar)) return known - s->level;
     known++;
   }
   int beyond = known;
-  while (lua_getstack(thread, beyond, &ar)) {
-    known = beyond;
+  while (lua_getstack(s->thread, beyond, &room)) {
+    known = beyond + 1;
     beyond *= 2;
   }
-  if (known - level > RECORD_DEEP_STACK) return known + 1 - level;
-  while (known + 1 < beyond) {
+  if (known - s->level > RECORD_DEEP_STACK) return known - s->level;
+  while (known < beyond) {
     int middle = known + (beyond - known) / 2;
-    if (lua_getstack(thread, middle, &ar)) {
-      known = middle;
+    if (lua_getstack(s->thread, middle, &room)) {
+      known = middle + 1;
     } else {
       beyond = middle;
     }
   }
-  return known + 1 - level;
+  return known - s->level;
+}
+
+/*
+** The activation at a level, NULL if there is none; `room` is for one that was not kept. Between
+** counting and this, other code may have run on top of the stack (a finalizer), but nothing below it.
+*/
+static lua_Debug *find_activation(const one_stack *s, int level, lua_Debug *room) {
+  int index = level - s->level;
+  if (s->found != NULL && index < s->levels && index < FRAMES_MAX) return &s->found[index];
+  return lua_getstack(s->thread, level, room) ? room : NULL;
 }
 
 /* Moves the function on top of `thread` to user value `uv` of the record on top of L.   [-0, +0, -]
@@ -94,46 +114,56 @@ static bool is_machinery(const runtime *rt, lua_CFunction f, bool innermost) {
 ** the frames' strings alive; a frame's name belongs to the constants of its caller, so that one
 ** more function than frames is anchored.   [-0, +0, -]
 */
-static void capture_levels(const runtime *rt, lua_State *L, lua_State *thread, record *r, int from,
+static void capture_levels(const runtime *rt, lua_State *L, const one_stack *s, record *r, int from,
                            int to, int *uv) {
-  lua_Debug ar;
-  for (int level = from; level < to && lua_getstack(thread, level, &ar); level++) {
-    lua_getinfo(thread, "Slnf", &ar);
-    lua_CFunction f = *ar.what == 'C' ? lua_tocfunction(thread, -1) : NULL;
+  lua_Debug room;
+  lua_Debug *ar;
+  for (int level = from; level < to && (ar = find_activation(s, level, &room)) != NULL; level++) {
+    lua_getinfo(s->thread, "lnf", ar);
+    lua_CFunction f = lua_tocfunction(s->thread, -1);
     if (f != NULL && is_machinery(rt, f, r->frame_count == 0)) {
-      lua_pop(thread, 1);
+      lua_pop(s->thread, 1);
       continue;
     }
-    anchor_function(L, thread, (*uv)++);
-    r->frames[r->frame_count++] = (record_frame){
-        .source = ar.source,
-        .name = ar.name,
-        .what = ar.what,
-        .line = ar.currentline,
-        .line_defined = ar.linedefined,
-    };
+    r->frames[r->frame_count++] =
+        (record_frame){.name = ar->name, .line = ar->currentline, .function = *uv};
+    anchor_function(L, s->thread, (*uv)++);
   }
-  if (lua_getstack(thread, to, &ar)) {
-    lua_getinfo(thread, "f", &ar);
-    anchor_function(L, thread, (*uv)++);
+  if ((ar = find_activation(s, to, &room)) != NULL) {
+    lua_getinfo(s->thread, "f", ar);
+    anchor_function(L, s->thread, (*uv)++);
   }
 }
 
-static void capture_stack(const runtime *rt, lua_State *L, lua_State *thread, record *r, int level,
-                          int levels, int *uv) {
-  if (levels <= FRAMES_MAX) {
-    capture_levels(rt, L, thread, r, level, level + levels, uv);
+static void capture_stack(const runtime *rt, lua_State *L, const one_stack *s, record *r, int *uv) {
+  int end = s->level + s->levels;
+  if (s->levels <= FRAMES_MAX) {
+    capture_levels(rt, L, s, r, s->level, end, uv);
     return;
   }
-  capture_levels(rt, L, thread, r, level, level + RECORD_FRAMES_INNER, uv);
+  capture_levels(rt, L, s, r, s->level, s->level + RECORD_FRAMES_INNER, uv);
   if (r->frames_omitted == 0) r->inner_count = r->frame_count;
-  if (levels > RECORD_DEEP_STACK) {
-    r->frames_omitted += (uint32_t)(levels - RECORD_FRAMES_INNER);
+  if (s->levels > RECORD_DEEP_STACK) {
+    r->frames_omitted += (uint32_t)(s->levels - RECORD_FRAMES_INNER);
     return;
   }
-  int outer = level + levels - RECORD_FRAMES_OUTER;
-  capture_levels(rt, L, thread, r, outer, level + levels, uv);
-  r->frames_omitted += (uint32_t)(levels - FRAMES_MAX);
+  capture_levels(rt, L, s, r, end - RECORD_FRAMES_OUTER, end, uv);
+  r->frames_omitted += (uint32_t)(s->levels - FRAMES_MAX);
+}
+
+void record_resolve(lua_State *L, int index) {
+  record *r = record_test(L, index);
+  for (int i = 0; i < r->frame_count; i++) {
+    record_frame *f = &r->frames[i];
+    if (f->function == 0) continue;
+    lua_Debug ar;
+    lua_getiuservalue(L, index, f->function);
+    lua_getinfo(L, ">S", &ar);
+    f->source = ar.source;
+    f->what = ar.what;
+    f->line_defined = ar.linedefined;
+    f->function = 0;
+  }
 }
 
 /* Who panicked, for which request, and when. */
@@ -205,30 +235,23 @@ static void take_value(lua_State *L) {
 static int kept_of(int levels) { return levels > FRAMES_MAX ? FRAMES_MAX : levels; }
 
 /* Pushes a record with room for so many frames, of so many stacks.   [-0, +1, m] */
-static record *new_record(lua_State *L, int frames, int stacks) {
+static record *new_record(const runtime *rt, lua_State *L, int frames, int stacks) {
   size_t size = sizeof(record) + (size_t)frames * sizeof(record_frame);
   record *r = lua_newuserdatauv(L, size, RECORD_UV_FUNCTIONS - 1 + frames + 2 * stacks);
   memset(r, 0, sizeof(record));
   r->magic = &record_magic;
-  luaL_setmetatable(L, RECORD_TYPE);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->record_type_ref);
+  lua_setmetatable(L, -2);
   return r;
 }
 
 static void renew_spare(runtime *rt, lua_State *L) {
   rt->spare_used = false;
-  new_record(L, 0, 1)->kind = RECORD_MEMORY;
+  new_record(rt, L, 0, 1)->kind = RECORD_MEMORY;
   runtime_set_value(rt, L, RUNTIME_UV_SPARE);
 }
 
 void record_open(runtime *rt, lua_State *L) { renew_spare(rt, L); }
-
-/* --- the stacks of one line of execution: a coroutine's, its resumer's, ... --- */
-
-typedef struct one_stack {
-  lua_State *thread;
-  int level;
-  int levels;
-} one_stack;
 
 /*
 ** Finds the stack of `thread` from `level` outwards and those of its resumers; returns how many, and
@@ -239,9 +262,11 @@ static int find_stacks(runtime *rt, lua_State *L, lua_State *thread, int level,
   const task *t = rt->current;
   int count = 0;
   while (thread != NULL && count < RECORD_MAX_STACKS) {
-    int levels = count_levels(thread, level);
-    stacks[count++] = (one_stack){.thread = thread, .level = level, .levels = levels};
-    *frames += kept_of(levels);
+    one_stack *s = &stacks[count++];
+    s->thread = thread;
+    s->level = level;
+    s->levels = count_levels(s);
+    *frames += kept_of(s->levels);
     if (thread == rt->main_thread || (t != NULL && thread == t->live.thread)) break;
     thread = nested_resumer(rt, L, thread);
     level = 0;
@@ -274,11 +299,13 @@ static const record *push_inner(runtime *rt, lua_State *L, lua_State *thread, in
 ** that of the coroutine whose error is being raised there, if any.   [-0, +1, m]
 */
 static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) {
-  one_stack stacks[RECORD_MAX_STACKS];
+  lua_Debug found[FRAMES_MAX]; /* of the first stack, mostly the only one */
+  one_stack stacks[RECORD_MAX_STACKS] = {{.found = found}};
   const record *inner = push_inner(rt, L, thread, level);
+  if (inner != NULL) record_resolve(L, lua_gettop(L));
   int frames = inner == NULL ? 0 : inner->frame_count;
   int count = find_stacks(rt, L, thread, level, stacks, &frames);
-  record *r = new_record(L, frames, count + 1);
+  record *r = new_record(rt, L, frames, count + 1);
   int uv = RECORD_UV_FUNCTIONS;
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, uv++); /* the inner one keeps the functions of its frames */
@@ -289,7 +316,7 @@ static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) 
     r->frames_omitted = inner->frames_omitted;
   }
   for (int i = 0; i < count; i++) {
-    capture_stack(rt, L, stacks[i].thread, r, stacks[i].level, stacks[i].levels, &uv);
+    capture_stack(rt, L, &stacks[i], r, &uv);
   }
   if (r->frames_omitted == 0) r->inner_count = r->frame_count;
   return r;

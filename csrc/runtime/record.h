@@ -48,13 +48,16 @@ typedef enum cancel_source {
 
 /*
 ** One activation. The strings belong to the functions anchored in the record's user values (or are
-** the VM's own constants), so they live as long as the record.
+** the VM's own constants), so they live as long as the record. What the function alone tells is left
+** to record_resolve, because most panics are recovered and nobody reads where they came from.
 */
 typedef struct record_frame {
+  const char *name; /* NULL when the VM can't tell */
+  int line;         /* current line; -1 for C */
+  int function;     /* the user value that it is anchored in; 0: resolved */
+  /* When resolved: */
   const char *source; /* chunk name as Lua has it: "@path", "=literal", text; "=[C]" for C */
-  const char *name;   /* NULL when the VM can't tell */
   const char *what;   /* "Lua", "C" or "main" */
-  int line;           /* current line; -1 for C */
   int line_defined;
 } record_frame;
 
@@ -125,6 +128,9 @@ void record_keep_inner(struct runtime *rt, lua_State *L, lua_State *thread);
 */
 void record_make_safe(struct runtime *rt, lua_State *L, lua_State *thread, int level,
                       record_kind kind, const char *message);
+
+/* Completes the frames of the record at `index`, before they are read.   [-0, +0, -] */
+void record_resolve(lua_State *L, int index);
 
 /* Whether it tells of a cancellation, and has a source. */
 static inline bool record_is_cancellation(const record *r) {

@@ -140,7 +140,8 @@ static void open_metatables(runtime *rt, lua_State *L) {
   lua_setfield(L, -2, "__close");
   rt->defer_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   luaL_newmetatable(L, RECORD_TYPE);
-  lua_pop(L, 2);
+  rt->record_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pop(L, 1);
   unclaimed_open(rt, L);
   lua_pushlightuserdata(L, rt);
   lua_pushcclosure(L, driver_finish, 1);

@@ -124,21 +124,22 @@ typedef struct runtime {
   size_t pool_capacity;
 
   /* Registry references. */
-  int self_ref;       /* this userdata */
-  int defer_type_ref; /* the metatable of deferred_handle */
-  int task_type_ref;  /* the metatable of tasks */
-  int tasks_ref;      /* slot -> task: anchors live tasks */
-  int threads_ref;    /* slot -> thread */
-  int anchors_ref;    /* strands' value threads */
-  int foreign_ref;    /* weak: thread -> box of its strand */
-  int attributes_ref; /* weak: task -> attributes */
-  int unclaimed_ref;  /* weak values: task's address -> the ended task whose panic is held */
-  int carried_ref;    /* weak keys: coroutine -> the place in a trace that it carries */
-  int nested_ref;     /* weak keys: coroutine -> its resumer, or false; see nested.h */
-  int askers_ref;     /* weak: task -> the task that has cancelled it */
-  int background_ref; /* the root of all contexts */
-  int pinned_ref;     /* address -> context or region that somebody depends on; task -> thread */
-  int abandoned_ref;  /* the same -> the task, once nobody else refers to it; until then false */
+  int self_ref;        /* this userdata */
+  int defer_type_ref;  /* the metatable of deferred_handle */
+  int record_type_ref; /* the metatable of records */
+  int task_type_ref;   /* the metatable of tasks */
+  int tasks_ref;       /* slot -> task: anchors live tasks */
+  int threads_ref;     /* slot -> thread */
+  int anchors_ref;     /* strands' value threads */
+  int foreign_ref;     /* weak: thread -> box of its strand */
+  int attributes_ref;  /* weak: task -> attributes */
+  int unclaimed_ref;   /* weak values: task's address -> the ended task whose panic is held */
+  int carried_ref;     /* weak keys: coroutine -> the place in a trace that it carries */
+  int nested_ref;      /* weak keys: coroutine -> its resumer, or false; see nested.h */
+  int askers_ref;      /* weak: task -> the task that has cancelled it */
+  int background_ref;  /* the root of all contexts */
+  int pinned_ref;      /* address -> context or region that somebody depends on; task -> thread */
+  int abandoned_ref;   /* the same -> the task, once nobody else refers to it; until then false */
 
   /* Functions of the base library that are in the way of nobody, or not worth a frame. */
   lua_CFunction base_error;

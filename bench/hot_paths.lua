@@ -1,5 +1,5 @@
 -- The hot paths whose instructions `make bench-guard` counts. Each function does its operation n times, so
--- that the difference between two n is the operations alone. A path that is changed is another one: rename it.
+-- that the difference between two n is the operations alone. A changed path is another one: rename it.
 
 local co = require "coropanic"
 

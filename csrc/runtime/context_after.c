@@ -54,9 +54,7 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, AFTER_UV_FUNCTION);
   trace_context *current = trace_current(rt);
-  if (current->trace != NULL) {
-    trace_go_on(rt, &a->trace, current);
-  }
+  if (current->trace != NULL) trace_go_on(rt, &a->trace, current);
   if (c->state != CONTEXT_LIVE) {
     a->over = true;
     lua_pushvalue(L, -1);

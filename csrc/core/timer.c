@@ -80,9 +80,9 @@ static bool grow(timer_heap *heap) {
   if (block == NULL) return false;
   lay_out(heap, block, capacity);
   if (old.capacity > 0) {
-    memcpy(heap->entries, old.entries, old.capacity * sizeof(*old.entries));
-    memcpy(heap->timers, old.timers, old.capacity * sizeof(*old.timers));
-    memcpy(heap->places, old.places, old.capacity * sizeof(*old.places));
+    memcpy(heap->entries, old.entries, old.capacity * sizeof(timer_entry));
+    memcpy(heap->timers, old.timers, old.capacity * sizeof(timer *));
+    memcpy(heap->places, old.places, old.capacity * sizeof(uint32_t));
     mem_free(heap->memory, old.entries, old.capacity * TIMER_BYTES);
   }
   for (uint32_t number = old.capacity; number < capacity; number++) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lua/lib.h"
+#include "lua/options.h"
 #include "lua/spawn.h"
 #include "runtime/args.h"
 #include "runtime/context.h"
@@ -11,49 +12,6 @@
 #include "runtime/scheduler.h"
 
 /* --- options --- */
-
-/* Raises if the table at 1 has a key that is not in `names`, which ends with NULL.   [-0, +0, e] */
-static void check_option_names(lua_State *L, const char *function, const char *const *names) {
-  if (!lua_istable(L, 1)) arg_type_error(L, 1, function, "table");
-  lua_pushnil(L);
-  while (lua_next(L, 1) != 0) {
-    lua_pop(L, 1);
-    const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    const char *const *name = names;
-    while (*name != NULL && (key == NULL || strcmp(*name, key) != 0)) name++;
-    if (*name == NULL) {
-      const char *shown = luaL_tolstring(L, -1, NULL);
-      arg_error(L, 1, function, lua_pushfstring(L, "unknown option '%s'", shown));
-    }
-  }
-}
-
-/* Raises that option `name`, on top of the stack, is not what it should be. */
-static int option_error(lua_State *L, const char *function, const char *name,
-                        const char *expected) {
-  const char *text =
-      lua_pushfstring(L, "option '%s': %s expected, got %s", name, expected, luaL_typename(L, -1));
-  return arg_error(L, 1, function, text);
-}
-
-/*
-** A string option, or NULL. The string stays on the stack, so that it lives as long as the call.
-** [-0, +1, e]
-*/
-static const char *string_option(lua_State *L, const char *function, const char *name) {
-  int type = lua_getfield(L, 1, name);
-  if (type == LUA_TNIL) return NULL;
-  if (type != LUA_TSTRING) option_error(L, function, name, "string");
-  return lua_tostring(L, -1);
-}
-
-static bool boolean_option(lua_State *L, const char *function, const char *name) {
-  int type = lua_getfield(L, 1, name);
-  if (type != LUA_TNIL && type != LUA_TBOOLEAN) option_error(L, function, name, "boolean");
-  bool value = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return value;
-}
 
 /* --- running --- */
 
@@ -64,7 +22,7 @@ static int run_run(lua_State *L) {
 }
 
 static void clock_option(lua_State *L, run_options *options) {
-  const char *clock = string_option(L, "run_with", "clock");
+  const char *clock = options_string(L, 1, "run_with", "clock");
   if (clock == NULL) return;
   if (strcmp(clock, "virtual") == 0) {
     options->virtual_clock = true;
@@ -75,7 +33,7 @@ static void clock_option(lua_State *L, run_options *options) {
 
 static void seed_option(lua_State *L, run_options *options) {
   if (lua_getfield(L, 1, "seed") != LUA_TNIL) {
-    if (!lua_isinteger(L, -1)) option_error(L, "run_with", "seed", "integer");
+    if (!lua_isinteger(L, -1)) options_error(L, 1, "run_with", "seed", "integer");
     options->seeded = true;
     options->seed = (uint64_t)lua_tointeger(L, -1);
   }
@@ -84,7 +42,7 @@ static void seed_option(lua_State *L, run_options *options) {
 
 static void budget_option(lua_State *L, run_options *options) {
   if (lua_getfield(L, 1, "budget") != LUA_TNIL) {
-    if (lua_type(L, -1) != LUA_TNUMBER) option_error(L, "run_with", "budget", "number");
+    if (lua_type(L, -1) != LUA_TNUMBER) options_error(L, 1, "run_with", "budget", "number");
     double seconds = lua_tonumber(L, -1);
     if (!(seconds > 0)) arg_error(L, 1, "run_with", "option 'budget': seconds above 0 expected");
     options->budget_ns = clock_deadline_ns(0, seconds);
@@ -104,13 +62,13 @@ static void unhandled_option(lua_State *L, run_options *options) {
   } else if (type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "report") != 0) {
     arg_error(L, 1, "run_with", "option 'unhandled': \"report\", \"crash\" or a function expected");
   } else if (type != LUA_TNIL && type != LUA_TSTRING) {
-    option_error(L, "run_with", "unhandled", expected);
+    options_error(L, 1, "run_with", "unhandled", expected);
   }
 }
 
 static int run_run_with(lua_State *L) {
   static const char *const names[] = {"clock", "seed", "unhandled", "budget", "name", NULL};
-  check_option_names(L, "run_with", names);
+  options_check_names(L, 1, "run_with", names);
   arg_check_function(L, 2, "run_with");
   int arguments = lua_gettop(L) - 2;
   run_options options = {.name = "main", .unhandled = UNHANDLED_REPORT};
@@ -118,7 +76,7 @@ static int run_run_with(lua_State *L) {
   budget_option(L, &options);
   clock_option(L, &options);
   unhandled_option(L, &options);
-  const char *name = string_option(L, "run_with", "name");
+  const char *name = options_string(L, 1, "run_with", "name");
   if (name != NULL) options.name = name;
   luaL_checkstack(L, arguments + 1, "too many arguments");
   for (int i = 2; i <= arguments + 2; i++) lua_pushvalue(L, i);
@@ -148,23 +106,23 @@ int spawn_with(lua_State *L, struct region *scope) {
                                       "attributes", "context", NULL};
   static const trace_context no_trace = {.trace = NULL};
   runtime *rt = runtime_of(L);
-  check_option_names(L, "spawn_with", names);
+  options_check_names(L, 1, "spawn_with", names);
   arg_check_function(L, 2, "spawn_with");
   int arguments = lua_gettop(L) - 2;
   spawn_options options = {
-      .daemon = boolean_option(L, "spawn_with", "daemon"),
-      .trace = boolean_option(L, "spawn_with", "detached_trace") ? &no_trace : NULL,
+      .daemon = options_boolean(L, 1, "spawn_with", "daemon"),
+      .trace = options_boolean(L, 1, "spawn_with", "detached_trace") ? &no_trace : NULL,
       .scope = scope,
   };
-  options.name = string_option(L, "spawn_with", "name");
+  options.name = options_string(L, 1, "spawn_with", "name");
   if (lua_getfield(L, 1, "context") != LUA_TNIL) {
-    if (context_test(L, -1) == NULL) option_error(L, "spawn_with", "context", "context");
+    if (context_test(L, -1) == NULL) options_error(L, 1, "spawn_with", "context", "context");
     options.context = lua_gettop(L);
   }
   int type = lua_getfield(L, 1, "attributes");
   int attributes = lua_gettop(L);
   if (type != LUA_TNIL && type != LUA_TTABLE) {
-    option_error(L, "spawn_with", "attributes", "table");
+    options_error(L, 1, "spawn_with", "attributes", "table");
   }
   luaL_checkstack(L, arguments + 1, "too many arguments");
   for (int i = 2; i <= arguments + 2; i++) lua_pushvalue(L, i);

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "core/hex.h"
+#include "core/tracestate_member.h"
 #include "lua/carrier.h"
+#include "lua/lib_trace_use.h"
 #include "runtime/args.h"
 #include "runtime/task.h"
 
@@ -22,10 +24,9 @@ typedef struct position {
   char state[TRACESTATE_MAX_LENGTH];
 } position;
 
-/* Raises unless ids can be had: no memory, or the universe is being closed.   [-0, +0, e] */
+/* Raises unless an id could be made.   [-0, +0, e] */
 static void check_ids(const runtime *rt, lua_State *L, bool made) {
-  if (rt->ids == NULL) luaL_error(L, "the Lua state is being closed");
-  if (!made) luaL_error(L, "not enough memory");
+  if (!made) luaL_error(L, "%s", trace_why_none(rt));
 }
 
 /* Reads the current context, making the ids that it has not got yet.   [-0, +0, e] */
@@ -84,6 +85,39 @@ static int trace_current_table(lua_State *L) {
   return 1;
 }
 
+/* --- the hybrid logical clock, which travels in our member of tracestate --- */
+
+#define OUR_KEY "coropanic"
+#define CLOCK_PREFIX "hlc:"
+#define CLOCK_DIGITS 16
+
+/* A message has come in: its clock moves ours. */
+static void receive_clock(runtime *rt, const tracestate *state) {
+  size_t length;
+  const char *value = tracestate_get(state, OUR_KEY, &length);
+  size_t prefix = strlen(CLOCK_PREFIX);
+  uint8_t bytes[CLOCK_DIGITS / 2];
+  if (value == NULL || length != prefix + CLOCK_DIGITS) return;
+  if (memcmp(value, CLOCK_PREFIX, prefix) != 0) return;
+  if (!hex_decode(bytes, value + prefix, sizeof(bytes))) return;
+  uint64_t remote = 0;
+  for (size_t i = 0; i < sizeof(bytes); i++) remote = remote << 8 | bytes[i];
+  hlc_merge(&rt->generator.hlc, &system_wall_clock, remote);
+}
+
+/* A message goes out: with what our clock shows. It goes out without, when the clock has no time. */
+static void send_clock(runtime *rt, position *p) {
+  uint64_t timestamp;
+  if (hlc_tick(&rt->generator.hlc, &system_wall_clock, &timestamp) != ID_OK) return;
+  char value[sizeof(CLOCK_PREFIX) + CLOCK_DIGITS] = CLOCK_PREFIX;
+  hex_encode_u64(value + strlen(CLOCK_PREFIX), timestamp);
+  tracestate state = {.length = p->state_length};
+  memcpy(state.text, p->state, p->state_length);
+  tracestate_put(&state, OUR_KEY, value);
+  p->state_length = state.length;
+  memcpy(p->state, state.text, state.length);
+}
+
 /* --- coming in --- */
 
 /* What headers say. */
@@ -94,7 +128,7 @@ typedef struct incoming {
 } incoming;
 
 /* Two traceparents are none (section 3.2): nobody can say which one is right.   [-0, +0, m] */
-static void read_headers(lua_State *L, int headers, incoming *in) {
+static void read_headers(runtime *rt, lua_State *L, int headers, incoming *in) {
   in->state.length = 0;
   int count = carrier_push(L, headers, "traceparent");
   size_t length;
@@ -105,15 +139,14 @@ static void read_headers(lua_State *L, int headers, incoming *in) {
   if (carrier_push(L, headers, "tracestate") > 0) {
     value = lua_tolstring(L, -1, &length);
     tracestate_parse(&in->state, value, length);
+    if (rt->generator.kind == ID_HLC) receive_clock(rt, &in->state);
   }
   lua_pop(L, 1);
 }
 
 /* A trace of our own, as trace_new makes it. */
 static void start_trace(runtime *rt, lua_State *L, incoming *in) {
-  check_ids(rt, L, true);
-  uint64_t halves[2] = {id_source_next(rt->ids), id_source_next(rt->ids)};
-  memcpy(in->parent.trace_id, halves, sizeof(in->parent.trace_id));
+  check_ids(rt, L, rt->ids != NULL && trace_make_id(rt, in->parent.trace_id));
   in->parent.span_id = 0;
   in->parent.flags = TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM;
 }
@@ -121,7 +154,7 @@ static void start_trace(runtime *rt, lua_State *L, incoming *in) {
 static int trace_extract(lua_State *L) {
   incoming in = {0};
   if (!lua_istable(L, 1)) return arg_type_error(L, 1, "extract", "table of headers");
-  read_headers(L, 1, &in);
+  read_headers(runtime_of(L), L, 1, &in);
   if (!in.valid) start_trace(runtime_of(L), L, &in);
   lua_createtable(L, 0, 7);
   set_trace_id(L, in.parent.trace_id);
@@ -137,12 +170,14 @@ static int trace_extract(lua_State *L) {
 /* --- going out --- */
 
 static int trace_inject(lua_State *L) {
+  runtime *rt = runtime_of(L);
   position p;
   char value[TRACEPARENT_LENGTH];
   if (lua_isnone(L, 1)) lua_newtable(L);
   if (!lua_istable(L, 1)) return arg_type_error(L, 1, "inject", "table of headers");
   lua_settop(L, 1);
-  read_position(runtime_of(L), L, &p);
+  read_position(rt, L, &p);
+  if (rt->generator.kind == ID_HLC) send_clock(rt, &p);
   traceparent_format(value, &p.here);
   lua_pushlstring(L, value, sizeof(value));
   carrier_set(L, 1, "traceparent");
@@ -281,7 +316,7 @@ static bool read_extracted(lua_State *L, int index, incoming *in) {
 static void read_argument(runtime *rt, lua_State *L, incoming *in) {
   if (!lua_istable(L, 1)) arg_type_error(L, 1, "continue", "table of headers");
   if (!is_extracted(L, 1)) {
-    read_headers(L, 1, in);
+    read_headers(rt, L, 1, in);
     if (!in->valid) start_trace(rt, L, in);
   } else if (!read_extracted(L, 1, in)) {
     arg_error(L, 1, "continue", "the result of extract expected, unchanged");
@@ -346,5 +381,6 @@ int lib_trace_open(lua_State *L) {
   luaL_newlibtable(L, functions);
   lua_pushvalue(L, lua_upvalueindex(1));
   luaL_setfuncs(L, functions, 1);
+  lib_trace_use_open(L);
   return 1;
 }

@@ -69,6 +69,7 @@ static int close_runtime(lua_State *L) {
   rt->pool_capacity = rt->pool_count = 0;
   poller_close(&rt->poller);
   wakeup_close(&rt->wakeup);
+  id_give_back(&rt->generator, rt->ids);
   id_source_close(rt->ids);
   rt->ids = NULL;
   return 0;

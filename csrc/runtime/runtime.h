@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "core/base.h"
 #include "core/clock.h"
+#include "core/id.h"
 #include "core/list.h"
 #include "core/poller.h"
 #include "core/random.h"
@@ -46,7 +47,8 @@ enum {
   RUNTIME_UV_SPARE,     /* the spare record for times without memory */
   RUNTIME_UV_FINISH,    /* driver_finish, as a closure */
   RUNTIME_UV_INNER,     /* the stack of a coroutine that has just died, see record_keep_inner */
-  RUNTIME_UV_COUNT = RUNTIME_UV_INNER
+  RUNTIME_UV_LEASE,     /* of the machine id in trace ids, or nil */
+  RUNTIME_UV_COUNT = RUNTIME_UV_LEASE
 };
 
 /* What a timer is embedded in. */
@@ -114,8 +116,11 @@ typedef struct runtime {
 
   /* Identity. */
   id_source *ids;
-  trace_context outside; /* the context of code outside tasks */
-  unsigned continued;    /* calls of trace.continue open outside tasks: their trace is inherited */
+  id_generator generator; /* of trace ids */
+  id_status no_id;        /* why the last trace id could not be made */
+  const void *lease;      /* the lease of the generator's machine id, RUNTIME_UV_LEASE; or NULL */
+  trace_context outside;  /* the context of code outside tasks */
+  unsigned continued;     /* calls of trace.continue open outside tasks: their trace is inherited */
   site_table sites;
 
   /* Pooled threads. */

@@ -149,7 +149,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   inherit(rt, L, t, options);
   if (t->context.trace == NULL) {
     membership_leave(rt, L, t);
-    luaL_error(L, "not enough memory");
+    luaL_error(L, "%s", trace_why_none(rt));
   }
   /* Nothing below raises. */
   pooled_thread thread = runtime_take_thread(rt);

@@ -17,14 +17,36 @@ static trace *make_trace(runtime *rt, uint8_t flags, const char *state, size_t l
   return t;
 }
 
+bool trace_make_id(runtime *rt, uint8_t trace_id[16]) {
+  id128 id;
+  rt->no_id = id_next(&rt->generator, rt->ids, &system_wall_clock, &id);
+  if (rt->no_id != ID_OK) return false;
+  id_store(trace_id, id);
+  return true;
+}
+
 trace *trace_new(runtime *rt) {
   /* The universe is being closed: there are no ids any more, and nobody would free the trace. */
   if (rt->ids == NULL) return NULL;
+  uint8_t trace_id[16];
+  if (!trace_make_id(rt, trace_id)) return NULL;
   trace *t = make_trace(rt, TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM, NULL, 0);
-  if (t == NULL) return NULL;
-  uint64_t halves[2] = {id_source_next(rt->ids), id_source_next(rt->ids)};
-  memcpy(t->trace_id, halves, sizeof(t->trace_id));
+  if (t != NULL) memcpy(t->trace_id, trace_id, sizeof(t->trace_id));
   return t;
+}
+
+const char *trace_why_none(const runtime *rt) {
+  if (rt->ids == NULL) return "the Lua state is being closed";
+  switch (rt->no_id) {
+    case ID_CLOCK_BACK:
+      return "no trace id: the clock was set back by more than the generator puts up with";
+    case ID_CLOCK_OUT:
+      return "no trace id: the clock is outside the time that the generator's ids have room for";
+    case ID_NOT_LEASED: return "no trace id: the machine id is not leased any more";
+    case ID_FORKED:
+      return "no trace id: the machine id is the parent process's; call co.trace.use here too";
+    default: return "not enough memory";
+  }
 }
 
 trace *trace_continue(runtime *rt, const traceparent *parent, const char *state, size_t length) {

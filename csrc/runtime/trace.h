@@ -32,9 +32,14 @@ typedef struct trace_context {
   uint64_t parent_span_id; /* 0: none */
 } trace_context;
 
-/* A new trace with random ids (W3C level 2: random flag set, sampled). NULL: no memory.
- * References: 1. */
+/* Makes a trace id as co.trace.use says. False: trace_why_none has the reason. */
+bool trace_make_id(struct runtime *rt, uint8_t trace_id[16]);
+
+/* A new trace, sampled and with the random flag of W3C level 2. NULL: none. References: 1. */
 trace *trace_new(struct runtime *rt);
+
+/* Why there is no trace, after trace_new or trace_ensure could not make one: a message. */
+const char *trace_why_none(const struct runtime *rt);
 
 /*
 ** A trace that came from elsewhere; its tracestate has at most TRACESTATE_MAX_LENGTH bytes. NULL:
@@ -61,7 +66,7 @@ static inline void trace_release(struct runtime *rt, trace *t) {
 /* The context of the code that runs now: the current task's, or the one outside tasks. */
 trace_context *trace_current(struct runtime *rt);
 
-/* Makes the trace if there is none yet. False: no memory. */
+/* Makes the trace if there is none yet. False: trace_why_none has the reason. */
 bool trace_ensure(struct runtime *rt, trace_context *context);
 
 /* Makes a span id for a context that has none. 0: the universe is being closed. */

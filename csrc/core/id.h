@@ -1,0 +1,161 @@
+/*
+** Generators of trace ids: 128 bits each, compared as big-endian numbers. Except for `random` they begin
+** with the time, so that ids compare as they were made on this machine, whatever its clock does; the
+** right-most 56 bits of each are fresh random ones, as W3C Trace Context level 2 wants for its random
+** flag, and tell apart what two processes make at the same moment.
+**
+**   random     128 random
+**   uuid7      48 unix ms | 4 version | 12 counter, upper | 2 variant | 6 counter, lower | 56 random
+**   snowflake  1 zero | 41 ms since the epoch | 10 machine | 12 sequence | 64 random
+**   hlc        48 unix ms | 16 logical | 64 random
+**
+** A generator belongs to one thread. None allocates memory.
+*/
+#ifndef CP_CORE_ID_H
+#define CP_CORE_ID_H
+
+#include <stdbool.h>
+
+#include "core/base.h"
+#include "core/random.h"
+
+/* Why there is no id. */
+typedef enum id_status {
+  ID_OK,
+  ID_CLOCK_BACK, /* the wall clock was set back by more than is put up with */
+  ID_CLOCK_OUT,  /* the wall clock is before the epoch, or beyond what the id has bits for */
+  ID_NOT_LEASED, /* the lease of the machine id has run out or was lost */
+  ID_FORKED      /* the machine id is the parent process's */
+} id_status;
+
+/* Where generators have the time from; tests bring their own. */
+typedef struct wall_clock {
+  int64_t (*now_ms)(void *ud);         /* since 1970-01-01T00:00:00Z; may jump */
+  void (*pause)(void *ud, int64_t ms); /* returns after about so long */
+  void *ud;
+} wall_clock;
+
+/* The system's: CLOCK_REALTIME and nanosleep. */
+extern const wall_clock system_wall_clock;
+
+/* An id as two halves: the upper 64 bits and the lower. */
+typedef struct id128 {
+  uint64_t high;
+  uint64_t low;
+} id128;
+
+/* --- uuid7 --- */
+
+/*
+** RFC 9562, section 5.7, made monotonic by section 6.2's method 1 (a counter behind the timestamp): 18
+** bits, seeded with 17 random ones at each new millisecond, so that at least 131,072 ids fit in one.
+** When it is full, or the clock was set back, ids go on from the last timestamp, and from the next
+** millisecond when the counter is full (section 6.2, rollover and clock rollback).
+*/
+typedef struct uuid7 {
+  int64_t last_ms;
+  uint32_t counter;
+} uuid7;
+
+/* Fails with ID_CLOCK_OUT alone. */
+id_status uuid7_next(uuid7 *u, id_source *source, const wall_clock *clock, id128 *id);
+
+/* --- snowflake --- */
+
+#define SNOWFLAKE_MACHINES 1024
+#define SNOWFLAKE_MAX_MS ((INT64_C(1) << 41) - 1)
+#define NO_SNOWFLAKE INT64_MIN
+
+typedef enum snowflake_policy {
+  SNOWFLAKE_WAIT,   /* until the clock has caught up, if that takes no longer than the tolerance */
+  SNOWFLAKE_BORROW, /* goes on from the last millisecond, into later ones when it is full, as long as
+                       it is ahead of the clock by no more than the tolerance */
+  SNOWFLAKE_ERROR   /* fails until the clock has caught up */
+} snowflake_policy;
+
+/*
+** Twitter's snowflake (2010), with one field of ten bits for the machine. Of one machine id no id comes
+** twice and none is smaller than one before, through whatever the clock does: what the policies can not
+** put up with fails. The sequence goes on when the clock is set back and returns.
+*/
+typedef struct snowflake {
+  int64_t epoch_ms;
+  int64_t tolerance_ms;
+  int64_t last_ms; /* since the epoch; NO_SNOWFLAKE: none was made */
+  uint32_t sequence;
+  uint16_t machine;
+  uint8_t policy; /* snowflake_policy */
+} snowflake;
+
+/* 64 bits; the upper half of the trace id. */
+id_status snowflake_next(snowflake *s, const wall_clock *clock, uint64_t *id);
+
+/*
+** Takes the machine id for this process, and makes `s` go on behind the last id that was made with it
+** here. False: it is taken. Thread-safe.
+*/
+bool snowflake_take(snowflake *s);
+
+/* Gives it back. Thread-safe. */
+void snowflake_give_back(const snowflake *s);
+
+/* --- hybrid logical clock --- */
+
+/*
+** Kulkarni, Demirbas, Madappa, Avva and Leone 2014, figure 5, in the 64 bits of its section 6.2: unix
+** milliseconds and a logical part. A logical part that is full carries into the physical one: then the
+** clock is ahead of the machine's by a millisecond more, and still in order.
+*/
+typedef struct hlc {
+  int64_t physical_ms;  /* l of the paper */
+  uint32_t logical;     /* c */
+  int64_t max_drift_ms; /* a remote clock that is further ahead of ours is not believed */
+  uint64_t rejected;    /* how often one was */
+} hlc;
+
+/* A local event, or the sending of a message: advances the clock. */
+id_status hlc_tick(hlc *h, const wall_clock *clock, uint64_t *timestamp);
+
+/*
+** The receipt of a message that carried `remote`. Returns whether it was believed; if not, the receipt
+** is a local event.
+*/
+bool hlc_merge(hlc *h, const wall_clock *clock, uint64_t remote);
+
+/* --- any of them --- */
+
+typedef enum id_kind { ID_RANDOM, ID_UUID7, ID_SNOWFLAKE, ID_HLC } id_kind;
+
+/* What a kind has made stays known while another one is used, so that it goes on in order. */
+typedef struct id_generator {
+  uuid7 uuid7;
+  snowflake snowflake;
+  hlc hlc;
+  int64_t leased_until_ns; /* of the machine, by the monotonic clock; TIME_FOREVER: not leased */
+  bool has_machine;        /* took `snowflake.machine` */
+  uint8_t kind;            /* id_kind */
+} id_generator;
+
+/* From now on, ids are of this kind. A new generator is all zeroes, and makes random ids. */
+void id_use_random(id_generator *g);
+void id_use_uuid7(id_generator *g);
+void id_use_hlc(id_generator *g, int64_t max_drift_ms);
+
+/*
+** Takes the machine id, which only one generator of the process may have; it is no longer leased. False:
+** another one has it, or it is the parent's of this forked process. Marks `source` (id_source_mark).
+** Thread-safe.
+*/
+bool id_use_snowflake(id_generator *g, id_source *source, uint16_t machine, int64_t epoch_ms,
+                      snowflake_policy policy, int64_t tolerance_ms);
+
+/* Gives the machine id back, if it has one. The next one to take it goes on where this one was. */
+void id_give_back(id_generator *g, const id_source *source);
+
+/* Makes an id. */
+id_status id_next(id_generator *g, id_source *source, const wall_clock *clock, id128 *id);
+
+/* The id as the sixteen bytes of a trace id. */
+void id_store(uint8_t bytes[16], id128 id);
+
+#endif

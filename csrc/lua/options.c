@@ -1,0 +1,102 @@
+#include "lua/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/args.h"
+
+/* Seconds beyond this are as good as for ever, and fit in any sum of milliseconds. */
+#define MAX_SECONDS 1e9
+
+void options_check_names(lua_State *L, int arg, const char *function, const char *const *names) {
+  if (!lua_istable(L, arg)) arg_type_error(L, arg, function, "table");
+  lua_pushnil(L);
+  while (lua_next(L, arg) != 0) {
+    lua_pop(L, 1);
+    const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    const char *const *name = names;
+    while (*name != NULL && (key == NULL || strcmp(*name, key) != 0)) name++;
+    if (*name == NULL) {
+      const char *shown = luaL_tolstring(L, -1, NULL);
+      arg_error(L, arg, function, lua_pushfstring(L, "unknown option '%s'", shown));
+    }
+  }
+}
+
+int options_error(lua_State *L, int arg, const char *function, const char *name,
+                  const char *expected) {
+  const char *text =
+      lua_pushfstring(L, "option '%s': %s expected, got %s", name, expected, luaL_typename(L, -1));
+  return arg_error(L, arg, function, text);
+}
+
+/* What is wrong is the value and not its type. */
+static int value_error(lua_State *L, int arg, const char *function, const char *name,
+                       const char *expected) {
+  const char *got = luaL_tolstring(L, -1, NULL);
+  const char *text = lua_pushfstring(L, "option '%s': %s expected, got %s", name, expected, got);
+  return arg_error(L, arg, function, text);
+}
+
+const char *options_string(lua_State *L, int arg, const char *function, const char *name) {
+  int type = lua_getfield(L, arg, name);
+  if (type == LUA_TNIL) return NULL;
+  if (type != LUA_TSTRING) options_error(L, arg, function, name, "string");
+  return lua_tostring(L, -1);
+}
+
+bool options_boolean(lua_State *L, int arg, const char *function, const char *name) {
+  int type = lua_getfield(L, arg, name);
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN) options_error(L, arg, function, name, "boolean");
+  bool value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+lua_Integer options_integer(lua_State *L, int arg, const char *function, const char *name,
+                            lua_Integer low, lua_Integer high, lua_Integer fallback) {
+  lua_Integer value = fallback;
+  if (lua_getfield(L, arg, name) != LUA_TNIL) {
+    char expected[64];
+    snprintf(expected, sizeof(expected), "integer from %lld to %lld", (long long)low,
+             (long long)high);
+    if (lua_type(L, -1) != LUA_TNUMBER) options_error(L, arg, function, name, expected);
+    int is_integer;
+    value = lua_tointegerx(L, -1, &is_integer);
+    if (!is_integer || value < low || value > high) value_error(L, arg, function, name, expected);
+  }
+  lua_pop(L, 1);
+  return value;
+}
+
+lua_Integer options_milliseconds(lua_State *L, int arg, const char *function, const char *name,
+                                 lua_Integer fallback_ms) {
+  lua_Integer ms = fallback_ms;
+  if (lua_getfield(L, arg, name) != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TNUMBER) options_error(L, arg, function, name, "seconds");
+    double seconds = lua_tonumber(L, -1);
+    if (!(seconds >= 0)) value_error(L, arg, function, name, "seconds from 0");
+    ms = (lua_Integer)((seconds < MAX_SECONDS ? seconds : MAX_SECONDS) * 1000);
+  }
+  lua_pop(L, 1);
+  return ms;
+}
+
+int options_word(lua_State *L, int arg, const char *function, const char *name,
+                 const char *const *words) {
+  const char *word = options_string(L, arg, function, name);
+  int place = 0;
+  while (word != NULL && words[place] != NULL && strcmp(words[place], word) != 0) place++;
+  if (word != NULL && words[place] == NULL) {
+    lua_pushfstring(L, "\"%s\"", words[0]);
+    for (int i = 1; words[i] != NULL; i++) {
+      lua_pushfstring(L, "%s%s\"%s\"", lua_tostring(L, -1), words[i + 1] == NULL ? " or " : ", ",
+                      words[i]);
+    }
+    const char *expected = lua_tostring(L, -1);
+    lua_pushstring(L, word);
+    value_error(L, arg, function, name, expected);
+  }
+  lua_pop(L, 1);
+  return place;
+}

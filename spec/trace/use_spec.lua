@@ -1,0 +1,277 @@
+-- The generators of trace ids, as scripts choose them. What a clock can do to them is tested in C
+-- (spec/core/id_spec.c), where the clock is the test's.
+
+local co = require "coropanic"
+
+local function new_id()
+  return co.run(function() return co.trace.current() end)
+end
+
+local function number(hex) return math.tointeger(tonumber(hex, 16)) end
+
+local function milliseconds(id) return number(id:sub(1, 12)) end
+
+local function now() return os.time() * 1000 end
+
+local function assert_in_order(ids)
+  for i = 2, #ids do assert.is_true(ids[i - 1] < ids[i], ids[i - 1] .. " and " .. ids[i]) end
+end
+
+local function make(n)
+  local ids = {}
+  for i = 1, n do ids[i] = new_id().trace_id end
+  return ids
+end
+
+describe("co.trace.use", function()
+  after_each(function() co.trace.use "random" end)
+
+  it("returns the name of the generator before", function()
+    assert.equal("random", co.trace.use "uuid7")
+    assert.equal("uuid7", co.trace.use("snowflake", { machine = 1 }))
+    assert.equal("snowflake", co.trace.use "hlc")
+    assert.equal("hlc", co.trace.use "random")
+  end)
+
+  it("makes ids that are valid, and random where level 2 of Trace Context says so", function()
+    for _, generator in ipairs { "random", "uuid7", "snowflake", "hlc" } do
+      co.trace.use(generator, generator == "snowflake" and { machine = 1 } or nil)
+      local here = new_id()
+      assert.matches("^" .. ("%x"):rep(32) .. "$", here.trace_id)
+      assert.is_true(here.random, generator)
+      assert.not_equal(("0"):rep(14), here.trace_id:sub(19))
+      local headers = co.run(function() return co.trace.inject {} end)
+      assert.matches("^00%-%x+%-%x+%-03$", headers.traceparent)
+      assert.is_true(co.trace.extract(headers).valid)
+    end
+  end)
+
+  it("makes ids in order", function()
+    for _, generator in ipairs { "uuid7", "snowflake", "hlc" } do
+      co.trace.use(generator, generator == "snowflake" and { machine = 1 } or nil)
+      assert_in_order(make(5000))
+    end
+  end)
+
+  it("goes on in order when a generator comes back", function()
+    local ids = {}
+    for i = 1, 20 do
+      co.trace.use "uuid7"
+      ids[i] = new_id().trace_id
+      co.trace.use "random"
+    end
+    assert_in_order(ids)
+    ids = {}
+    for i = 1, 20 do
+      co.trace.use("snowflake", { machine = 1 })
+      ids[i] = new_id().trace_id
+      co.trace.use "random"
+    end
+    assert_in_order(ids)
+  end)
+
+  it("does not touch traces that there are", function()
+    co.run(function()
+      local before = co.trace.current().trace_id
+      co.trace.use "uuid7"
+      assert.equal(before, co.trace.current().trace_id)
+      assert.equal(before, co.spawn(function() return co.trace.current().trace_id end):await())
+    end)
+  end)
+
+  it("also makes the ids that extract and detached_trace begin with", function()
+    co.trace.use("snowflake", { machine = 77 })
+    local function machine(id) return number(id:sub(1, 16)) >> 12 & 0x3ff end
+    assert.equal(77, machine(co.trace.extract({}).trace_id))
+    co.run(function()
+      local t = co.spawn_with({ detached_trace = true }, function() return co.trace.current().trace_id end)
+      assert.equal(77, machine(t:await()))
+    end)
+  end)
+
+  describe("uuid7", function()
+    it("makes UUIDs of version 7", function()
+      co.trace.use "uuid7"
+      local before = now()
+      local id = new_id().trace_id
+      assert.equal("7", id:sub(13, 13))
+      assert.matches("[89ab]", id:sub(17, 17))
+      assert.is_true(milliseconds(id) >= before and milliseconds(id) <= before + 60000)
+    end)
+  end)
+
+  describe("snowflake", function()
+    it("has milliseconds since the epoch, machine and sequence", function()
+      local epoch = 1288834974657
+      co.trace.use("snowflake", { machine = 378, epoch = epoch })
+      local before = now()
+      local id = number(new_id().trace_id:sub(1, 16))
+      assert.equal(378, id >> 12 & 0x3ff)
+      local made = (id >> 22) + epoch
+      assert.is_true(made >= before and made <= before + 60000)
+    end)
+
+    it("makes no ids before its epoch", function()
+      co.trace.use("snowflake", { machine = 9, epoch = now() + 3600000 })
+      local ok, why = pcall(co.run, function() end)
+      assert.is_false(ok)
+      assert.matches("no trace id: the clock is outside the time", tostring(why), 1, true)
+    end)
+
+    it("has one user for each machine id in a process", function()
+      co.trace.use("snowflake", { machine = 3 })
+      assert.equal("snowflake", co.trace.use("snowflake", { machine = 3, on_clock_back = "borrow" }))
+    end)
+
+    it("takes the machine id that a function leases", function()
+      local held
+      co.trace.use("snowflake", {
+        lease = function(hold)
+          held = hold
+          assert.is_true(hold(math.huge))
+          return 500
+        end,
+      })
+      assert.equal(500, number(new_id().trace_id:sub(1, 16)) >> 12 & 0x3ff)
+      assert.is_true(held(math.huge))
+      co.trace.use "random"
+      assert.is_false(held(math.huge))
+    end)
+
+    it("makes no ids when the lease is lost, and again when it is held again", function()
+      local hold
+      co.trace.use("snowflake", {
+        lease = function(h)
+          hold = h
+          h(math.huge)
+          return 501
+        end,
+      })
+      new_id()
+      hold(0)
+      local ok, why = pcall(co.run, function() end)
+      assert.is_false(ok)
+      assert.matches("no trace id: the machine id is not leased any more", tostring(why), 1, true)
+      hold(math.huge)
+      new_id()
+    end)
+
+    it("makes no ids when the lease was never held", function()
+      co.trace.use("snowflake", { lease = function() return 502 end })
+      assert.is_false((pcall(co.run, function() end)))
+    end)
+
+    it("may wait for the lease", function()
+      co.run(function()
+        co.trace.use("snowflake", {
+          lease = function(hold)
+            co.sleep(0.001)
+            hold(math.huge)
+            return 503
+          end,
+        })
+        local t = co.spawn_with({ detached_trace = true }, function() return co.trace.current().trace_id end)
+        assert.equal(503, number(t:await():sub(1, 16)) >> 12 & 0x3ff)
+      end)
+    end)
+
+    it("keeps the generator when the lease fails", function()
+      assert.has_error(function()
+        co.trace.use("snowflake", { lease = function() error("no machine id is free", 0) end })
+      end, "no machine id is free")
+      assert.equal("random", co.trace.use "random")
+    end)
+  end)
+
+  describe("hlc", function()
+    local function member(headers) return (headers.tracestate or ""):match "^coropanic=hlc:(%x+)" end
+
+    local function headers_with(timestamp, others)
+      return {
+        traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        tracestate = ("%scoropanic=hlc:%016x"):format(others or "", timestamp),
+      }
+    end
+
+    it("travels in our member of tracestate, in front", function()
+      co.trace.use "hlc"
+      co.run(function()
+        co.trace.continue(headers_with(now() << 16, "a=1,"), function()
+          local headers = co.trace.inject {}
+          assert.matches("^coropanic=hlc:%x+,a=1$", headers.tracestate)
+        end)
+      end)
+    end)
+
+    it("advances with each message that goes out", function()
+      co.trace.use "hlc"
+      co.run(function()
+        local stamps = {}
+        for i = 1, 1000 do stamps[i] = member(co.trace.inject {}) end
+        assert_in_order(stamps)
+      end)
+    end)
+
+    it("is behind no message that came in: an effect has a later id than its cause", function()
+      co.trace.use "hlc"
+      local ahead = (now() + 400) << 16 | 12
+      co.trace.extract(headers_with(ahead))
+      assert.is_true(new_id().trace_id > ("%016x"):format(ahead))
+      assert.is_true(milliseconds(new_id().trace_id) >= now() + 400)
+    end)
+
+    it("does not believe an absurd clock", function()
+      co.trace.use("hlc", { max_drift = 1 })
+      co.trace.extract(headers_with((now() + 3600000) << 16))
+      co.trace.extract(headers_with(-1))
+      assert.is_true(milliseconds(new_id().trace_id) < now() + 60000)
+    end)
+
+    it("takes no notice of a member that is no clock", function()
+      co.trace.use "hlc"
+      for _, value in ipairs { "hlc:12", "hlc:zzzzzzzzzzzzzzzz", "x", "hlc:" .. ("f"):rep(17) } do
+        local headers = headers_with(0)
+        headers.tracestate = "coropanic=" .. value
+        assert.is_true(co.trace.extract(headers).valid)
+      end
+      assert.is_true(milliseconds(new_id().trace_id) < now() + 60000)
+    end)
+
+    it("leaves headers alone when another generator is used", function()
+      co.run(function()
+        local came_in = headers_with(now() << 16)
+        co.trace.continue(came_in, function()
+          assert.equal(came_in.tracestate, co.trace.inject({}).tracestate)
+        end)
+        assert.is_nil(co.trace.inject({}).tracestate)
+      end)
+    end)
+  end)
+
+  it("says what is wrong with its arguments", function()
+    local function fails(message, ...)
+      local ok, why = pcall(co.trace.use, ...)
+      assert.is_false(ok)
+      assert.equal(message, why)
+    end
+    fails([[bad argument #1 to 'use' ("random", "uuid7", "snowflake" or "hlc" expected)]], "uuid4")
+    fails([[bad argument #1 to 'use' (string expected, got nil)]], nil)
+    fails([[bad argument #2 to 'use' (table expected, got number)]], "hlc", 5)
+    fails([[bad argument #2 to 'use' (unknown option 'machine')]], "uuid7", { machine = 5 })
+    fails([[bad argument #2 to 'use' (option 'max_drift': seconds from 0 expected, got -1)]], "hlc",
+      { max_drift = -1 })
+    fails("bad argument #2 to 'use' (for a snowflake either option 'machine' or option 'lease' expected)",
+      "snowflake")
+    fails("bad argument #2 to 'use' (for a snowflake either option 'machine' or option 'lease' expected)",
+      "snowflake", { machine = 1, lease = function() end })
+    fails("bad argument #2 to 'use' (option 'machine': integer from 0 to 1023 expected, got 1024)",
+      "snowflake", { machine = 1024 })
+    fails("bad argument #2 to 'use' (option 'on_clock_back': "
+      .. [["wait", "borrow" or "error" expected, got stop)]],
+      "snowflake", { machine = 1, on_clock_back = "stop" })
+    fails("bad argument #2 to 'use' (option 'lease': function expected, got number)",
+      "snowflake", { lease = 5 })
+    fails("co.trace.use: option 'lease': the function returned nil, not an integer from 0 to 1023",
+      "snowflake", { lease = function() end })
+  end)
+end)

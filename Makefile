@@ -30,7 +30,7 @@ CORE_SOURCES := $(sort $(wildcard csrc/core/*.c))
 RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/?.lua;;" \
           LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
 
-.PHONY: all help lib setup demo test test-all bench bench-guard bench-baseline check format asan valgrind hostile install clean
+.PHONY: all help lib setup demo test test-all bench bench-guard bench-baseline check format asan valgrind hostile soak install clean
 
 all: $(MODULE) ## build the module (the default)
 
@@ -65,7 +65,7 @@ demo: setup all ## start the example service and send it real requests
 test: setup ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) --no-print-directory test-all
 
-test-all: all lib $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/memory_spec $(BUILD)/embed_host
+test-all: all lib $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/embed_host
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
 
 $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
@@ -75,6 +75,16 @@ $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/
 # The same with what systems other than Linux use.
 $(BUILD)/core_poll_spec: $(BUILD)/core_spec
 	$(CC) $(FLAGS) $(CFLAGS) -DCP_POLLER_POLL -DCP_NO_EVENTFD $(LDFLAGS) -o $@ $(CORE_SPECS) $(CORE_SOURCES)
+
+# Ids of many threads and processes.
+ID_SOURCES := $(addprefix csrc/core/,clock.c id.c id_hlc.c id_snowflake.c id_uuid7.c random.c)
+
+$(BUILD)/ids: spec/soak/ids.c $(ID_SOURCES) $(wildcard csrc/core/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(ID_SOURCES)
+
+soak: $(BUILD)/ids ## what takes minutes: 10^8 ids of each generator by many threads and processes, no two the same
+	@$(BUILD)/ids 100000000
 
 # C programs that embed Lua: the failing allocator, and the example host against the static library.
 $(BUILD)/memory_spec: spec/memory/memory_spec.c $(OBJECTS)
@@ -114,7 +124,7 @@ check: setup ## run the linters
 	@./scripts/check.sh
 
 format: ## format the C sources
-	clang-format -i csrc/*.h csrc/*/*.[ch] spec/core/*.[ch] spec/memory/*.c examples/embed/*.c bench/*.c
+	clang-format -i csrc/*.h csrc/*/*.[ch] spec/core/*.[ch] spec/memory/*.c spec/soak/*.c examples/embed/*.c bench/*.c
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
@@ -131,10 +141,11 @@ hostile: setup ## run every test with all assertions on and a busier collector
 	@TEST_HOSTILE=1 $(MAKE) --no-print-directory test-all BUILD=build/hostile CFLAGS="-O1 -g -DCP_HOSTILE"
 
 install: all lib ## install modules, header, static library and pkg-config file
-	install -d $(DESTDIR)$(LUA_LMOD)/coropanic/test $(DESTDIR)$(LUA_CMOD)/coropanic \
-	  $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -d $(DESTDIR)$(LUA_LMOD)/coropanic/lease $(DESTDIR)$(LUA_LMOD)/coropanic/test \
+	  $(DESTDIR)$(LUA_CMOD)/coropanic $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 644 lua/coropanic/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic
 	install -m 644 lua/coropanic/test/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic/test
+	install -m 644 lua/coropanic/lease/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic/lease
 	install -m 755 $(MODULE) $(DESTDIR)$(LUA_CMOD)/coropanic
 	install -m 644 csrc/coropanic.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib

@@ -25,6 +25,7 @@ build = {
   modules = {
     ["coropanic"] = "lua/coropanic/init.lua",
     ["coropanic.socket"] = "lua/coropanic/socket.lua",
+    ["coropanic.lease.redis"] = "lua/coropanic/lease/redis.lua",
     ["coropanic.test"] = "lua/coropanic/test.lua",
     ["coropanic.test.failure"] = "lua/coropanic/test/failure.lua",
     ["coropanic.test.options"] = "lua/coropanic/test/options.lua",

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 status=0
 include=$(ls -d /usr/include/lua5.4 2>/dev/null || echo /usr/local/include)
 mapfile -t sources < <(ls csrc/*/*.c)
-mapfile -t formatted < <(ls csrc/*.h csrc/*/*.[ch] spec/core/*.[ch] spec/memory/*.c examples/embed/*.c bench/*.c)
+mapfile -t formatted < <(ls csrc/*.h csrc/*/*.[ch] spec/core/*.[ch] spec/memory/*.c spec/soak/*.c examples/embed/*.c bench/*.c)
 
 echo "clang-format"
 clang-format --dry-run --Werror "${formatted[@]}" || status=1

@@ -66,6 +66,7 @@ run_luaunit() {
 
 run core ${TEST_WRAPPER:-} "$BUILD/core_spec"
 run core ${TEST_WRAPPER:-} "$BUILD/core_poll_spec"
+run ids ${TEST_WRAPPER:-} "$BUILD/ids" 1000000
 run memory ${TEST_WRAPPER:-} "$BUILD/memory_spec"
 run_luaunit
 # It would start a second interpreter, which no wrapper sees.

@@ -18,8 +18,6 @@ enum { TRACE_ID_AT = 3, SPAN_ID_AT = 36, FLAGS_AT = 53 };
 */
 enum {
   KEY_MAX_LENGTH = 256,
-  TENANT_MAX_LENGTH = 241,
-  SYSTEM_MAX_LENGTH = 14,
   VALUE_MAX_LENGTH = 256,
   LONG_MEMBER = 128,
 };
@@ -85,42 +83,24 @@ void traceparent_format(char *out, const traceparent *parent) {
   hex_encode(out + FLAGS_AT, &flags, 1);
 }
 
-/* One "key=value" of a tracestate. */
-typedef struct member {
-  slice text;
-  size_t key_length;
-} member;
-
 /* The members that are still to be kept, in order. */
 typedef struct member_list {
-  member members[TRACESTATE_MAX_MEMBERS];
+  slice members[TRACESTATE_MAX_MEMBERS];
   int count;
 } member_list;
 
 static bool is_key_start(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 static bool is_key_char(char c) {
-  return is_key_start(c) || c == '_' || c == '-' || c == '*' || c == '/';
+  return is_key_start(c) || c == '_' || c == '-' || c == '*' || c == '/' || c == '@';
 }
 
-/* One side of "@", or a key without it. */
-static bool is_key_part(const char *part, size_t length, size_t max_length) {
-  if (length == 0 || length > max_length || !is_key_start(part[0])) return false;
+static bool is_key(const char *key, size_t length) {
+  if (length == 0 || length > KEY_MAX_LENGTH || !is_key_start(key[0])) return false;
   for (size_t i = 1; i < length; i++) {
-    if (!is_key_char(part[i])) return false;
+    if (!is_key_char(key[i])) return false;
   }
   return true;
-}
-
-/* The header says why "@" is read by level 1, which wants tenant "@" system. */
-static bool is_key(const char *key, size_t length) {
-  const char *at = memchr(key, '@', length);
-  if (at == NULL) return is_key_part(key, length, KEY_MAX_LENGTH);
-  size_t tenant_length = (size_t)(at - key);
-  size_t system_length = length - tenant_length - 1;
-  bool system_starts_with_digit = system_length > 0 && at[1] >= '0' && at[1] <= '9';
-  return is_key_part(key, tenant_length, TENANT_MAX_LENGTH) && !system_starts_with_digit &&
-         is_key_part(at + 1, system_length, SYSTEM_MAX_LENGTH);
 }
 
 /* Trimming has seen to it that the last character is no blank. */
@@ -132,31 +112,18 @@ static bool is_value(const char *value, size_t length) {
   return true;
 }
 
-static bool member_parse(member *out, slice text) {
+static bool is_member(slice text) {
   const char *equals = memchr(text.start, '=', text.length);
   if (equals == NULL) return false;
-  out->text = text;
-  out->key_length = (size_t)(equals - text.start);
-  return is_key(text.start, out->key_length) &&
-         is_value(equals + 1, text.length - out->key_length - 1);
-}
-
-static bool has_key_of(const member_list *list, const member *m) {
-  for (int i = 0; i < list->count; i++) {
-    const member *other = &list->members[i];
-    if (other->key_length != m->key_length) continue;
-    if (memcmp(other->text.start, m->text.start, m->key_length) == 0) return true;
-  }
-  return false;
+  size_t key_length = (size_t)(equals - text.start);
+  return is_key(text.start, key_length) && is_value(equals + 1, text.length - key_length - 1);
 }
 
 /* Adds what stands between two commas; false when that makes the whole list invalid. */
 static bool add_member(member_list *list, slice text) {
-  member m;
   if (text.length == 0) return true;
-  if (list->count == TRACESTATE_MAX_MEMBERS) return false;
-  if (!member_parse(&m, text) || has_key_of(list, &m)) return false;
-  list->members[list->count++] = m;
+  if (list->count == TRACESTATE_MAX_MEMBERS || !is_member(text)) return false;
+  list->members[list->count++] = text;
   return true;
 }
 
@@ -173,13 +140,13 @@ static bool split_members(member_list *list, slice text) {
 
 static size_t joined_length(const member_list *list) {
   size_t length = list->count > 0 ? (size_t)list->count - 1 : 0; /* the commas */
-  for (int i = 0; i < list->count; i++) length += list->members[i].text.length;
+  for (int i = 0; i < list->count; i++) length += list->members[i].length;
   return length;
 }
 
 static bool drop_last_longer_than(member_list *list, size_t length) {
   int i = list->count - 1;
-  while (i >= 0 && list->members[i].text.length <= length) i--;
+  while (i >= 0 && list->members[i].length <= length) i--;
   if (i < 0) return false;
   size_t after = (size_t)(list->count - i - 1);
   memmove(&list->members[i], &list->members[i + 1], after * sizeof list->members[0]);
@@ -196,7 +163,7 @@ static void drop_until_it_fits(member_list *list) {
 
 static void write_members(tracestate *state, const member_list *list) {
   for (int i = 0; i < list->count; i++) {
-    slice text = list->members[i].text;
+    slice text = list->members[i];
     if (i > 0) state->text[state->length++] = ',';
     memcpy(state->text + state->length, text.start, text.length);
     state->length += text.length;

@@ -40,18 +40,15 @@ typedef struct tracestate {
   char text[TRACESTATE_MAX_LENGTH];
   size_t length; /* of the kept text; 0 when invalid */
   int members;   /* in the header, kept or not; empty ones do not count; 0 when invalid */
-  bool invalid;  /* a member broke the grammar, a key came twice, or there were more than 32 */
+  bool invalid;  /* a member broke the grammar, or there were more than 32 */
 } tracestate;
 
 /*
 ** Reads the whole header into `state`, whatever was there before; when the header came more than
-** once, the caller joins the values with "," first, since keys are unique in all of it. An invalid
-** one leaves nothing to carry, and does not touch traceparent. Over 512 characters whole members
+** once, the caller joins the values with "," first. An invalid one leaves nothing to carry, and does not touch traceparent. Over 512 characters whole members
 ** are left out, no more than needed: first those longer than 128 characters, then any, the last one
-** first (section 3.3.1.5). Keys are those of level 2 (a digit may come first), but "@" only as in
-** level 1: one, between a tenant of at most 241 characters and a system of at most 14 that begins
-** with a letter. The W3C's test suite wants it so, and participants of level 1 would drop the rest
-** anyway.
+** first (section 3.3.1.5). Keys are those of level 2: a digit may come first, and "@" stand anywhere
+** else. A key that comes twice is kept as it is: level 2 allows to drop one, and only forbids to add it.
 */
 void tracestate_parse(tracestate *state, const char *value, size_t length);
 

@@ -2,6 +2,7 @@
 
 local cjson = require "cjson.safe"
 local co = require "coropanic"
+local relay = require "relay"
 local service = require "service"
 
 -- The panics that are the client's to mend, by error code. Any other is a fault of ours: 500.
@@ -36,6 +37,9 @@ local TABLE = {
   end },
   { "GET", "^/trace$", function() -- what we would send to a server of our own
     return 200, { headers = co.trace.inject {} }
+  end },
+  { "POST", "^/trace%-context$", function(_, request)
+    return 200, { calls = relay.forward(request.body) }
   end },
   { "GET", "^/stats$", function(gateway)
     return 200, {

@@ -179,6 +179,7 @@ describe("a tracestate", function()
     ["with a value of 256 characters"] = "foo=" .. ("v"):rep(256),
     ["with a value of all characters"] = "foo=!\"#$%&'()*+-./09:;<>?@AZ[\\]^_`az{|}~",
     ["with a blank inside a value"] = "foo=1 2",
+    ["with the same key twice"] = "foo=1,foo=2",
     ["with the order of its members"] = "zebra=1,alpha=2,middle=3",
   } do
     it(name .. " is carried unchanged", function() assert.equal(value, state_of(value)) end)
@@ -196,7 +197,6 @@ describe("a tracestate", function()
     ["with a character that is not ASCII"] = "foo=caf\u{e9}",
     ["with a control character"] = "foo=a\1b",
     ["with 33 members"] = members(33),
-    ["with the same key twice"] = "foo=1,foo=2",
   } do
     it(name .. " is dropped, and the traceparent is continued", function()
       assert.is_nil(state_of(value))

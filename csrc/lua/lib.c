@@ -5,6 +5,7 @@
 #include "coropanic.h"
 #include "lua/lib_record.h"
 #include "lua/lib_trace.h"
+#include "runtime/args.h"
 
 void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions) {
   lua_pushlightuserdata(L, rt);
@@ -21,6 +22,17 @@ void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *m
   lua_pushstring(L, strchr(type, '.') + 1);
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
+}
+
+int lib_set_hook(lua_State *L, int uv, const char *function) {
+  runtime *rt = runtime_of(L);
+  lua_settop(L, 1);
+  if (!lua_isnil(L, 1)) arg_check_function(L, 1, function);
+  rt->has_hook[uv] = !lua_isnil(L, 1);
+  runtime_push_value(rt, L, uv);
+  lua_insert(L, 1);
+  runtime_set_value(rt, L, uv);
+  return 1;
 }
 
 int luaopen_coropanic_core(lua_State *L) {

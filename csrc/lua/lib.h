@@ -38,4 +38,10 @@ void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions);
 void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *methods,
                   const luaL_Reg *metamethods);
 
+/*
+** What co.on_spawn and its like do: makes the function at 1, or nil, the hook `uv`, and returns the one
+** before. `function` is the name, for messages.
+*/
+int lib_set_hook(lua_State *L, int uv, const char *function);
+
 #endif

@@ -187,21 +187,12 @@ static int run_now(lua_State *L) {
 
 /* --- hooks --- */
 
-static int set_hook(lua_State *L, int uv, const char *function) {
-  runtime *rt = runtime_of(L);
-  lua_settop(L, 1);
-  if (!lua_isnil(L, 1)) arg_check_function(L, 1, function);
-  rt->has_hook[uv] = !lua_isnil(L, 1);
-  runtime_push_value(rt, L, uv);
-  lua_insert(L, 1);
-  runtime_set_value(rt, L, uv);
-  return 1;
+static int run_on_panic(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_PANIC, "on_panic"); }
+static int run_on_spawn(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_SPAWN, "on_spawn"); }
+static int run_on_exit(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_EXIT, "on_exit"); }
+static int run_on_suspend(lua_State *L) {
+  return lib_set_hook(L, RUNTIME_UV_ON_SUSPEND, "on_suspend");
 }
-
-static int run_on_panic(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_PANIC, "on_panic"); }
-static int run_on_spawn(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_SPAWN, "on_spawn"); }
-static int run_on_exit(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_EXIT, "on_exit"); }
-static int run_on_suspend(lua_State *L) { return set_hook(L, RUNTIME_UV_ON_SUSPEND, "on_suspend"); }
 
 void lib_run_open(lua_State *L, runtime *rt) {
   static const luaL_Reg functions[] = {

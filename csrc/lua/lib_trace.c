@@ -5,6 +5,7 @@
 #include "core/hex.h"
 #include "core/tracestate_member.h"
 #include "lua/carrier.h"
+#include "lua/lib_span.h"
 #include "lua/lib_trace_use.h"
 #include "runtime/args.h"
 #include "runtime/task.h"
@@ -148,7 +149,7 @@ static void read_headers(runtime *rt, lua_State *L, int headers, incoming *in) {
 static void start_trace(runtime *rt, lua_State *L, incoming *in) {
   check_ids(rt, L, rt->ids != NULL && trace_make_id(rt, in->parent.trace_id));
   in->parent.span_id = 0;
-  in->parent.flags = TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM;
+  in->parent.flags = trace_root_flags(rt, in->parent.trace_id);
 }
 
 static int trace_extract(lua_State *L) {
@@ -382,5 +383,6 @@ int lib_trace_open(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   luaL_setfuncs(L, functions, 1);
   lib_trace_use_open(L);
+  lib_span_open(L);
   return 1;
 }

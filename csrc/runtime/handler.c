@@ -1,4 +1,5 @@
 #include "runtime/handler.h"
+#include "runtime/task.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,5 +70,5 @@ void handler_run_hook(runtime *rt, lua_State *L, int uv, int index) {
   index = lua_absindex(L, index);
   runtime_push_value(rt, L, uv);
   lua_pushvalue(L, index);
-  if (!call_protected(rt, L, 1)) handler_report(rt, L, index);
+  if (!call_protected(rt, L, 1)) handler_report(rt, L, task_test(L, index) != NULL ? index : 0);
 }

@@ -15,6 +15,7 @@
 #include "core/list.h"
 #include "core/poller.h"
 #include "core/random.h"
+#include "core/sampling.h"
 #include "core/timer.h"
 #include "core/wakeup.h"
 #include "runtime/record.h"
@@ -43,6 +44,7 @@ enum {
   RUNTIME_UV_ON_SPAWN,
   RUNTIME_UV_ON_EXIT,
   RUNTIME_UV_ON_SUSPEND,
+  RUNTIME_UV_ON_SPAN,
   RUNTIME_UV_UNHANDLED, /* the function given to run_with */
   RUNTIME_UV_SPARE,     /* the spare record for times without memory */
   RUNTIME_UV_FINISH,    /* driver_finish, as a closure */
@@ -117,6 +119,7 @@ typedef struct runtime {
   /* Identity. */
   id_source *ids;
   id_generator generator; /* of trace ids */
+  sampler sampler;        /* of traces */
   id_status no_id;        /* why the last trace id could not be made */
   const void *lease;      /* the lease of the generator's machine id, RUNTIME_UV_LEASE; or NULL */
   trace_context outside;  /* the context of code outside tasks */
@@ -137,6 +140,8 @@ typedef struct runtime {
   int threads_ref;     /* slot -> thread */
   int anchors_ref;     /* strands' value threads */
   int foreign_ref;     /* weak: thread -> box of its strand */
+  int spans_ref;       /* weak: task, or this for code outside tasks -> its innermost open span */
+  int task_spans_ref;  /* address -> the span of a live task */
   int attributes_ref;  /* weak: task -> attributes */
   int unclaimed_ref;   /* weak values: task's address -> the ended task whose panic is held */
   int carried_ref;     /* weak keys: coroutine -> the place in a trace that it carries */

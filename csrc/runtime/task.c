@@ -10,6 +10,7 @@
 #include "runtime/panic.h"
 #include "runtime/region.h"
 #include "runtime/select.h"
+#include "runtime/span.h"
 #include "runtime/unclaimed.h"
 #include "runtime/waitlist.h"
 
@@ -164,6 +165,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   if (options->on_end != NULL) task_on_end(t, options->on_end);
   rt->stats.spawned++;
   task_enqueue(rt, t);
+  if (rt->has_hook[RUNTIME_UV_ON_SPAN]) span_begin_task(rt, L, t);
   handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1);
   return t;
 }

@@ -25,12 +25,17 @@ bool trace_make_id(runtime *rt, uint8_t trace_id[16]) {
   return true;
 }
 
+uint8_t trace_root_flags(const runtime *rt, const uint8_t trace_id[16]) {
+  bool sampled = sampling_decide_root(&rt->sampler, trace_id);
+  return TRACE_FLAG_RANDOM | (sampled ? TRACE_FLAG_SAMPLED : 0);
+}
+
 trace *trace_new(runtime *rt) {
   /* The universe is being closed: there are no ids any more, and nobody would free the trace. */
   if (rt->ids == NULL) return NULL;
   uint8_t trace_id[16];
   if (!trace_make_id(rt, trace_id)) return NULL;
-  trace *t = make_trace(rt, TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM, NULL, 0);
+  trace *t = make_trace(rt, trace_root_flags(rt, trace_id), NULL, 0);
   if (t != NULL) memcpy(t->trace_id, trace_id, sizeof(t->trace_id));
   return t;
 }
@@ -51,7 +56,10 @@ const char *trace_why_none(const runtime *rt) {
 
 trace *trace_continue(runtime *rt, const traceparent *parent, const char *state, size_t length) {
   if (rt->ids == NULL) return NULL;
-  trace *t = make_trace(rt, parent->flags, state, length);
+  bool sampled =
+      sampling_decide(&rt->sampler, parent->trace_id, (parent->flags & TRACE_FLAG_SAMPLED) != 0);
+  unsigned flags = (parent->flags & ~TRACE_FLAG_SAMPLED) | (sampled ? TRACE_FLAG_SAMPLED : 0);
+  trace *t = make_trace(rt, (uint8_t)flags, state, length);
   if (t == NULL) return NULL;
   memcpy(t->trace_id, parent->trace_id, sizeof(t->trace_id));
   return t;

@@ -35,14 +35,17 @@ typedef struct trace_context {
 /* Makes a trace id as co.trace.use says. False: trace_why_none has the reason. */
 bool trace_make_id(struct runtime *rt, uint8_t trace_id[16]);
 
-/* A new trace, sampled and with the random flag of W3C level 2. NULL: none. References: 1. */
+/* The flags of a trace that begins with this id: random (W3C level 2), and sampled as co.trace.sampler says. */
+uint8_t trace_root_flags(const struct runtime *rt, const uint8_t trace_id[16]);
+
+/* A new trace. NULL: none. References: 1. */
 trace *trace_new(struct runtime *rt);
 
 /* Why there is no trace, after trace_new or trace_ensure could not make one: a message. */
 const char *trace_why_none(const struct runtime *rt);
 
 /*
-** A trace that came from elsewhere; its tracestate has at most TRACESTATE_MAX_LENGTH bytes. NULL:
+** A trace that came from elsewhere, sampled as co.trace.sampler says; its tracestate has at most TRACESTATE_MAX_LENGTH bytes. NULL:
 ** no memory, or the universe is being closed (as for trace_new). References: 1.
 */
 trace *trace_continue(struct runtime *rt, const traceparent *parent, const char *state,

@@ -151,6 +151,22 @@ static const program programs[] = {
      " '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate = 'a=1'}\n"
      "  return co.trace.continue(h, function() return co.trace.inject({}), co.trace.current() end) "
      "end"},
+    {"makes ids",
+     "return function(co)\n"
+     "  for _, g in ipairs {'uuid7', 'hlc', 'random'} do\n"
+     "    co.trace.use(g) co.run(function() return co.trace.extract(co.trace.inject {}) end) end\n"
+     "  co.trace.use('snowflake', {machine = 900, lease = nil})\n"
+     "  co.trace.use('snowflake', {lease = function(hold) hold(9) return 901 end})\n"
+     "  co.trace.use('random') end"},
+    {"has spans",
+     "return function(co) local ended = 0\n"
+     "  co.trace.on_span(function(s) ended = ended + 1 end)\n"
+     "  co.run(function() deferred(co)\n"
+     "    co.trace.span('s', {attributes = {a = {1, 2}}}, function() deferred(co)\n"
+     "      co.trace.event('e', {b = 1}) co.trace.set {c = 'x'} co.yield() end)\n"
+     "    co.spawn(function() deferred(co) co.trace.span('p', co.panic, 'x') end):join() end)\n"
+     "  co.trace.sampler('ratio', {ratio = 0.5}) co.trace.sampler('parent')\n"
+     "  return ended, co.trace.fields() end"},
     {"calls hooks",
      "return function(co) local seen\n"
      "  for _, on in ipairs {'on_spawn', 'on_suspend', 'on_exit'} do\n"

@@ -1,0 +1,36 @@
+/*
+** Which traces are sampled: decided once, when a trace is made or comes in, and carried in its flag.
+** Source: OpenTelemetry's samplers; the ratio is consistent probability sampling by the randomness in a
+** W3C trace id, its right-most 56 bits: R >= T, where T = (1 - ratio) * 2^56. Whoever decides so by a
+** lower ratio samples a subset.
+*/
+#ifndef CP_CORE_SAMPLING_H
+#define CP_CORE_SAMPLING_H
+
+#include <stdbool.h>
+
+#include "core/base.h"
+
+typedef enum sampling_kind {
+  SAMPLING_ALWAYS,
+  SAMPLING_NEVER,
+  SAMPLING_RATIO,
+  SAMPLING_PARENT /* as who calls has decided; traces that begin here by the root's kind */
+} sampling_kind;
+
+typedef struct sampler {
+  uint64_t threshold; /* of SAMPLING_RATIO: T, 0 to 2^56 */
+  uint8_t kind;       /* sampling_kind */
+  uint8_t root;       /* of SAMPLING_PARENT: one of the other kinds */
+} sampler;
+
+/* The threshold of a ratio from 0 to 1. */
+uint64_t sampling_threshold(double ratio);
+
+/* Whether a trace that begins with this id is sampled. */
+bool sampling_decide_root(const sampler *s, const uint8_t trace_id[16]);
+
+/* Whether a trace that came in, sampled or not, is. */
+bool sampling_decide(const sampler *s, const uint8_t trace_id[16], bool was_sampled);
+
+#endif

@@ -1,0 +1,173 @@
+/* co.trace.span, event, set, on_span, sampler, fields */
+#include "lua/lib_span.h"
+
+#include <string.h>
+
+#include "core/hex.h"
+#include "lua/lib.h"
+#include "lua/options.h"
+#include "runtime/args.h"
+#include "runtime/span.h"
+
+/* --- spans --- */
+
+/* Everything from where the function stood is its result. */
+static int after_span(lua_State *L, int status, lua_KContext function) {
+  (void)status;
+  return lua_gettop(L) - (int)function + 1;
+}
+
+static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer", NULL};
+
+/* Pushes the attributes that the options at 2 have, or nil, and returns the kind.   [-0, +1, e] */
+static const char *read_options(lua_State *L) {
+  static const char *const names[] = {"attributes", "kind", NULL};
+  options_check_names(L, 2, "span", names);
+  int kind = options_word(L, 2, "span", "kind", kinds);
+  int type = lua_getfield(L, 2, "attributes");
+  if (type != LUA_TNIL && type != LUA_TTABLE) options_error(L, 2, "span", "attributes", "table");
+  return kinds[kind];
+}
+
+/*
+** (name, [options,] function, arguments...). Not a pcall: frames further out are to see the stack at the
+** point of the panic.
+*/
+static int trace_span(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  if (lua_type(L, 1) != LUA_TSTRING) return arg_type_error(L, 1, "span", "string");
+  int function = lua_istable(L, 2) ? 3 : 2;
+  arg_check_function(L, function, "span");
+  const char *kind = kinds[0];
+  if (function == 3) {
+    kind = read_options(L);
+    lua_replace(L, 2);
+  }
+  if (span_is_recorded(rt)) {
+    span_begin(rt, L, 1, kind, function == 3 && lua_istable(L, 2) ? 2 : 0);
+    lua_replace(L, 1);
+    lua_toclose(L, 1);
+  }
+  lua_callk(L, lua_gettop(L) - function, LUA_MULTRET, function, after_span);
+  return after_span(L, LUA_OK, function);
+}
+
+static int trace_event(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  if (lua_type(L, 1) != LUA_TSTRING) return arg_type_error(L, 1, "event", "string");
+  bool has_attributes = !lua_isnoneornil(L, 2);
+  if (has_attributes && !lua_istable(L, 2)) return arg_type_error(L, 2, "event", "table");
+  if (!span_is_recorded(rt) || !span_push_current(rt, L)) return 0;
+  span_add_event(L, lua_gettop(L), lua_tostring(L, 1), has_attributes ? 2 : 0, 2);
+  return 0;
+}
+
+static int trace_set(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  if (!lua_istable(L, 1)) return arg_type_error(L, 1, "set", "table");
+  if (!span_is_recorded(rt) || !span_push_current(rt, L)) return 0;
+  span_set_attributes(L, lua_gettop(L), 1, "set", 1);
+  return 0;
+}
+
+static int trace_on_span(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_SPAN, "on_span"); }
+
+/* --- sampling --- */
+
+static const char *const samplings[] = {"always", "never", "ratio", "parent", NULL};
+
+static sampling_kind check_sampling(lua_State *L) {
+  int kind = 0;
+  if (lua_type(L, 1) != LUA_TSTRING) arg_type_error(L, 1, "sampler", "string");
+  while (samplings[kind] != NULL && strcmp(samplings[kind], lua_tostring(L, 1)) != 0) kind++;
+  if (samplings[kind] == NULL) {
+    arg_error(L, 1, "sampler", "\"always\", \"never\", \"ratio\" or \"parent\" expected");
+  }
+  return (sampling_kind)kind;
+}
+
+/* The ratio that option `ratio` gives, as a threshold.   [-0, +0, e] */
+static uint64_t check_ratio(lua_State *L) {
+  int type = lua_getfield(L, 2, "ratio");
+  double ratio = lua_tonumber(L, -1);
+  if (type != LUA_TNUMBER || !(ratio >= 0 && ratio <= 1)) {
+    options_error(L, 2, "sampler", "ratio", "number from 0 to 1");
+  }
+  lua_pop(L, 1);
+  return sampling_threshold(ratio);
+}
+
+/* (kind, [options]) → the kind before. */
+static int trace_sampler(lua_State *L) {
+  static const char *const no_names[] = {NULL};
+  static const char *const ratio_names[] = {"ratio", NULL};
+  static const char *const parent_names[] = {"root", "ratio", NULL};
+  static const char *const roots[] = {"always", "never", "ratio", NULL};
+  runtime *rt = runtime_of(L);
+  sampler next = {.kind = (uint8_t)check_sampling(L)};
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2)) {
+    lua_newtable(L);
+    lua_replace(L, 2);
+  }
+  const char *const *names = no_names;
+  if (next.kind == SAMPLING_RATIO) names = ratio_names;
+  if (next.kind == SAMPLING_PARENT) names = parent_names;
+  options_check_names(L, 2, "sampler", names);
+  if (next.kind == SAMPLING_PARENT) {
+    next.root = (uint8_t)options_word(L, 2, "sampler", "root", roots);
+  }
+  if (next.kind == SAMPLING_RATIO || next.root == SAMPLING_RATIO) next.threshold = check_ratio(L);
+  lua_pushstring(L, samplings[rt->sampler.kind]);
+  rt->sampler = next;
+  return 1;
+}
+
+/* --- fields --- */
+
+static void set_hex(lua_State *L, const char *field, uint64_t id) {
+  char hex[16];
+  hex_encode_u64(hex, id);
+  lua_pushlstring(L, hex, sizeof(hex));
+  lua_setfield(L, -2, field);
+}
+
+static int trace_fields(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  const task *t = rt->current;
+  trace_context *context = trace_current(rt);
+  if (!trace_ensure(rt, context)) return luaL_error(L, "%s", trace_why_none(rt));
+  char hex[32];
+  hex_encode(hex, context->trace->trace_id, 16);
+  bool sampled = (context->trace->flags & TRACE_FLAG_SAMPLED) != 0;
+  uint64_t span_id = trace_span_id(rt, context);
+  lua_createtable(L, 0, 5);
+  lua_pushlstring(L, hex, sizeof(hex));
+  lua_setfield(L, -2, "trace_id");
+  set_hex(L, "span_id", span_id);
+  lua_pushboolean(L, sampled);
+  lua_setfield(L, -2, "sampled");
+  if (t != NULL) {
+    char buffer[TASK_NAME_SIZE];
+    lua_pushinteger(L, (lua_Integer)t->id);
+    lua_setfield(L, -2, "task_id");
+    lua_pushstring(L, task_name(t, buffer));
+    lua_setfield(L, -2, "task");
+  }
+  return 1;
+}
+
+void lib_span_open(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"span", trace_span},
+      {"event", trace_event},
+      {"set", trace_set},
+      {"on_span", trace_on_span},
+      {"sampler", trace_sampler},
+      {"fields", trace_fields},
+      {NULL, NULL},
+  };
+  span_open(runtime_of(L), L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  luaL_setfuncs(L, functions, 1);
+}

@@ -1,0 +1,52 @@
+/*
+** Spans: pieces of work within a trace, with a beginning and an end, as OpenTelemetry has them. One is made
+** only when its trace is sampled and somebody listens (co.trace.on_span); ended, it is given to the listener
+** as a plain table. A task whose trace is sampled when it is spawned is a span from then to its end.
+*/
+#ifndef CP_RUNTIME_SPAN_H
+#define CP_RUNTIME_SPAN_H
+
+#include "compat.h"
+#include "runtime/runtime.h"
+#include "runtime/task.h"
+
+/* Bounds of one span; what is left out is counted. */
+#define SPAN_MAX_ATTRIBUTES 128
+#define SPAN_MAX_EVENTS 128
+
+/* Makes the metatable of spans.   [-0, +0, m] */
+void span_open(runtime *rt, lua_State *L);
+
+/* Whether a span of the running code would be recorded. */
+bool span_is_recorded(const runtime *rt);
+
+/*
+** Begins a span of the running code, named by the string at `name`, and pushes it: a value that ends it
+** when it is closed (lua_toclose). The span is the innermost one until then, and its id is the code's.
+**   kind        "internal", "server", ...
+**   attributes  index of a table, or 0
+**   [-0, +1, e]
+*/
+void span_begin(runtime *rt, lua_State *L, int name, const char *kind, int attributes);
+
+/* Begins the span of the new task on top of the stack. Never raises.   [-0, +0, -] */
+void span_begin_task(runtime *rt, lua_State *L, task *t);
+
+/*
+** Pushes the table of the innermost span of the running code: the one that it is in, or its task's. False,
+** and nothing is pushed: there is none.   [-0, +(0|1), -]
+*/
+bool span_push_current(runtime *rt, lua_State *L);
+
+/*
+** Sets the attributes of the table at `attributes` in the span, or event, whose table is at `owner`.
+** Raises for what is no attribute.   [-0, +0, e]
+**   function, arg  for messages
+*/
+void span_set_attributes(lua_State *L, int owner, int attributes, const char *function, int arg);
+
+/* Adds an event, whose attributes are a table at `attributes` or 0, to the span's table at `data`. [-0, +0, e]
+ */
+void span_add_event(lua_State *L, int data, const char *name, int attributes, int arg);
+
+#endif

@@ -1,0 +1,428 @@
+-- Spans, sampling, and what a logger wants to know.
+
+local co = require "coropanic"
+
+local TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+local function header(flags) return { traceparent = ("00-%s-b7ad6b7169203331-%s"):format(TRACE, flags) } end
+
+--- Runs `main` as a task and returns the spans that ended meanwhile, by name and in order.
+local function spans_of(main)
+  local spans = {}
+  local before = co.trace.on_span(function(span)
+    spans[#spans + 1] = span
+    spans[span.name] = span
+  end)
+  local ok, why = pcall(co.run, main)
+  co.trace.on_span(before)
+  if not ok then error(why, 0) end
+  return spans
+end
+
+local function names_of(spans)
+  local names = {}
+  for i, span in ipairs(spans) do names[i] = span.name end
+  return names
+end
+
+describe("co.trace.span", function()
+  it("calls the function and returns what it returns", function()
+    spans_of(function()
+      local function same(...) return ... end
+      assert.same({ 1, nil, 3, n = 3 }, table.pack(co.trace.span("s", same, 1, nil, 3)))
+      assert.equal(0, select("#", co.trace.span("s", { kind = "server" }, function() end)))
+    end)
+  end)
+
+  it("gives what was done to the listener when it has ended", function()
+    local began
+    local spans = spans_of(function()
+      co.trace.span("work", { kind = "client", attributes = { a = 1 } }, function()
+        began = co.trace.current()
+        assert.equal(0, #co.tasks() - 1)
+        co.sleep(0.001)
+      end)
+    end)
+    local span = spans.work
+    assert.equal(began.trace_id, span.trace_id)
+    assert.equal(began.span_id, span.span_id)
+    assert.equal(began.parent_span_id, span.parent_span_id)
+    assert.equal("client", span.kind)
+    assert.same({ a = 1 }, span.attributes)
+    assert.same({}, span.events)
+    assert.is_nil(span.status)
+    assert.equal("integer", math.type(span.start_time))
+    assert.is_true(span.start_time <= span.end_time)
+    assert.is_true(math.abs(span.start_time // 1000000000 - os.time()) < 600)
+  end)
+
+  it("has the span or task around it as parent, and is the parent of what is inside", function()
+    local spans = spans_of(function()
+      co.trace.span("outer", function()
+        co.trace.span("inner", function() end)
+        co.spawn_with({ name = "child" }, function() co.trace.span("in child", function() end) end):join()
+      end)
+      co.trace.span("after", function() end)
+    end)
+    assert.same({ "inner", "in child", "child", "outer", "after", "main" }, names_of(spans))
+    assert.equal(spans.main.span_id, spans.outer.parent_span_id)
+    assert.equal(spans.outer.span_id, spans.inner.parent_span_id)
+    assert.equal(spans.outer.span_id, spans.child.parent_span_id)
+    assert.equal(spans.child.span_id, spans["in child"].parent_span_id)
+    assert.equal(spans.main.span_id, spans.after.parent_span_id)
+    assert.is_nil(spans.main.parent_span_id)
+    for _, span in ipairs(spans) do assert.equal(spans.main.trace_id, span.trace_id) end
+  end)
+
+  it("is what inject sends on", function()
+    spans_of(function()
+      co.trace.span("s", function()
+        local id = co.trace.current().span_id
+        assert.matches("-" .. id .. "-03", co.trace.inject({}).traceparent, 1, true)
+      end)
+    end)
+  end)
+
+  it("carries the tracestate", function()
+    local headers = header "01"
+    headers.tracestate = "a=1"
+    local spans = spans_of(function() co.trace.continue(headers, co.trace.span, "s", function() end) end)
+    assert.equal("a=1", spans.s.trace_state)
+    assert.equal(TRACE, spans.s.trace_id)
+  end)
+
+  it("leaves its task in the span before, across suspensions of several tasks", function()
+    spans_of(function()
+      local tasks = {}
+      for i = 1, 3 do
+        tasks[i] = co.spawn(function()
+          local mine = co.trace.current().span_id
+          for _ = 1, 3 do
+            co.trace.span("s" .. i, function()
+              local inside = co.trace.current()
+              assert.equal(mine, inside.parent_span_id)
+              co.yield()
+              assert.equal(inside.span_id, co.trace.current().span_id)
+            end)
+            assert.equal(mine, co.trace.current().span_id)
+          end
+        end)
+      end
+      for _, t in ipairs(tasks) do assert.is_true(t:join()) end
+    end)
+  end)
+
+  it("works outside tasks", function()
+    local spans = {}
+    co.trace.on_span(function(span) spans[#spans + 1] = span end)
+    co.trace.current() -- code outside tasks has a trace once an id was asked for
+    co.trace.span("outside", function() co.trace.event "here" end)
+    co.trace.on_span(nil)
+    assert.equal("outside", spans[1].name)
+    assert.equal("here", spans[1].events[1].name)
+    assert.is_nil(spans[1].task)
+  end)
+
+  it("ends with status error and an exception when a panic passes, which goes on unchanged", function()
+    local value = { code = "E_IO", message = "no disk" }
+    local record
+    local spans = spans_of(function()
+      local _
+      _, record = co.spawn(function()
+        co.trace.span("bad", function() co.panic(value) end)
+      end):join()
+    end)
+    assert.equal(value, record.value)
+    local span = spans.bad
+    assert.equal("error", span.status)
+    assert.equal("E_IO: no disk", span.status_message)
+    assert.equal(1, #span.events)
+    local exception = span.events[1]
+    assert.equal("exception", exception.name)
+    assert.equal("E_IO: no disk", exception.attributes["exception.message"])
+    assert.equal("E_IO", exception.attributes["coro.error_code"])
+    assert.matches("panic: E_IO: no disk", exception.attributes["exception.stacktrace"], 1, true)
+    assert.equal("error", spans[2].status, "the task's span")
+    -- The stack is that of the panic, not that of the span's end.
+    assert.matches("span_spec.lua$", record.frames[1].source)
+    assert.equal("span", record.frames[2].name)
+  end)
+
+  it("ends with an error of Lua too", function()
+    local spans = spans_of(function()
+      assert.is_false(pcall(co.trace.span, "bad", function() error({}, 0) end))
+      assert.is_false(pcall(co.trace.span, "worse", function() error "x" end))
+    end)
+    assert.equal("error", spans.bad.status)
+    assert.equal("exception", spans.worse.events[1].name)
+  end)
+
+  it("is no error when it is cancelled", function()
+    local spans = spans_of(function()
+      local t = co.spawn(function() co.trace.span("long", co.sleep, math.huge) end)
+      co.yield()
+      t:cancel()
+      t:join()
+    end)
+    assert.is_nil(spans.long.status)
+    assert.is_true(spans.long.attributes["coro.cancelled"])
+    assert.is_true(spans[2].attributes["coro.cancelled"])
+  end)
+
+  it("does nothing when nobody listens, or its trace is not sampled", function()
+    co.run(function()
+      local mine = co.trace.current().span_id
+      co.trace.span("s", function() assert.equal(mine, co.trace.current().span_id) end)
+    end)
+    local spans = spans_of(function()
+      co.trace.continue(header "00", function()
+        local mine = co.trace.current().span_id
+        co.trace.span("s", function()
+          assert.equal(mine, co.trace.current().span_id)
+          co.trace.event "e"
+          co.trace.set { a = 1 }
+          co.spawn(function() end):join()
+        end)
+      end)
+    end)
+    assert.same({ "main" }, names_of(spans))
+  end)
+
+  it("reports a listener that panics, and goes on", function()
+    local reported = 0
+    local before = co.on_panic(function() reported = reported + 1 end)
+    co.trace.on_span(function() error "listener" end)
+    co.run(function() co.trace.span("s", function() end) end)
+    co.trace.on_span(nil)
+    co.on_panic(before)
+    assert.equal(2, reported) -- the span's and the task's
+  end)
+
+  it("says what is wrong with its arguments", function()
+    local function fails(message, ...)
+      local ok, why = pcall(co.trace.span, ...)
+      assert.is_false(ok)
+      assert.equal(message, why)
+    end
+    fails("bad argument #1 to 'span' (string expected, got nil)", nil)
+    fails("bad argument #2 to 'span' (function expected, got no value)", "s")
+    fails("bad argument #3 to 'span' (function expected, got no value)", "s", {})
+    fails("bad argument #2 to 'span' (unknown option 'x')", "s", { x = 1 }, print)
+    fails("bad argument #2 to 'span' (option 'attributes': table expected, got number)", "s",
+      { attributes = 1 }, print)
+  end)
+end)
+
+describe("co.trace.event and co.trace.set", function()
+  it("belong to the innermost span, or to the task's own", function()
+    local spans = spans_of(function()
+      co.trace.event("in main", { n = 1 })
+      co.trace.set { where = "main" }
+      co.trace.span("s", function()
+        co.trace.event "in s"
+        co.trace.set { where = "s", list = { "a", "b" } }
+        co.trace.set { where = "still s" }
+      end)
+      co.trace.event "in main again"
+    end)
+    assert.same({ where = "still s", list = { "a", "b" } }, spans.s.attributes)
+    assert.equal("in s", spans.s.events[1].name)
+    assert.same({ n = 1 }, spans.main.events[1].attributes)
+    assert.equal("in main again", spans.main.events[2].name)
+    assert.same({ where = "main" }, spans.main.attributes)
+    assert.is_true(spans.main.events[1].time <= spans.main.events[2].time)
+  end)
+
+  it("keep their own copy of an array", function()
+    local list = { 1, 2 }
+    local spans = spans_of(function()
+      co.trace.set { list = list }
+      list[1] = "changed"
+    end)
+    assert.same({ 1, 2 }, spans.main.attributes.list)
+  end)
+
+  it("are bounded, and count what they leave out", function()
+    local spans = spans_of(function()
+      for i = 1, 130 do
+        co.trace.event("e" .. i)
+        co.trace.set { ["a" .. i] = i }
+      end
+      co.trace.set { a1 = "again" }
+    end)
+    assert.equal(128, #spans.main.events)
+    assert.equal(2, spans.main.dropped_events)
+    assert.equal(2, spans.main.dropped_attributes)
+    assert.equal("again", spans.main.attributes.a1)
+    assert.is_nil(spans.main.attributes.a129)
+  end)
+
+  it("say what is no attribute", function()
+    spans_of(function()
+      local function fails(message, ...)
+        local ok, why = pcall(...)
+        assert.is_false(ok)
+        assert.equal(message, why)
+      end
+      local one = "string, number, boolean or array of these expected, got function)"
+      fails("bad argument #1 to 'set' (attribute 'x': " .. one, co.trace.set, { x = print })
+      fails("bad argument #2 to 'event' (attribute 'x': " .. one, co.trace.event, "e", { x = print })
+      fails("bad argument #2 to 'span' (attribute 'x': " .. one, co.trace.span, "e",
+        { attributes = { x = print } }, print)
+      fails("bad argument #1 to 'set' (attribute 'x': "
+        .. "array of strings, numbers or booleans alone expected, got table)",
+        co.trace.set, { x = { 1, "a" } })
+      fails("bad argument #1 to 'set' (the name of an attribute is no string)", co.trace.set, { 5 })
+      fails("bad argument #1 to 'set' (table expected, got nil)", co.trace.set, nil)
+      fails("bad argument #1 to 'event' (string expected, got nil)", co.trace.event, nil)
+      fails("bad argument #2 to 'event' (table expected, got number)", co.trace.event, "e", 5)
+    end)
+  end)
+end)
+
+describe("a task", function()
+  it("is a span from when it is spawned to its end, with its attributes", function()
+    local t
+    local spans = spans_of(function()
+      t = co.spawn_with({ name = "reader", attributes = { file = "x", odd = print } }, co.sleep, 0.001)
+      t:join()
+    end)
+    local span = spans.reader
+    assert.equal(t.id, span.task)
+    assert.equal(t.span_id, span.span_id)
+    assert.equal("internal", span.kind)
+    assert.same({ file = "x" }, span.attributes)
+  end)
+
+  it("is one however it ends", function()
+    local spans = spans_of(function()
+      local value, record
+      local t = co.spawn_with({ name = "exits" }, co.goexit)
+      t:join()
+      t = co.spawn_with({ name = "unstarted" }, function() end)
+      t:cancel()
+      t:join()
+      t = co.spawn_with({ name = "panics" }, co.panic, "x")
+      value, record = t:join()
+      assert.is_false(value)
+      assert.equal("x", record.value)
+    end)
+    assert.same({ "exits", "unstarted", "panics", "main" }, names_of(spans))
+    assert.is_nil(spans.exits.status)
+    assert.is_true(spans.unstarted.attributes["coro.cancelled"])
+    assert.equal("error", spans.panics.status)
+  end)
+
+  it("that began before somebody listened is none", function()
+    local spans = {}
+    co.run(function()
+      co.trace.on_span(function(span) spans[#spans + 1] = span.name end)
+      co.trace.event "nowhere"
+      co.trace.set { nowhere = true }
+      co.trace.span("s", function() end)
+    end)
+    co.trace.on_span(nil)
+    assert.same({ "s" }, spans)
+  end)
+end)
+
+describe("co.trace.on_span", function()
+  it("returns the listener before", function()
+    local function listener() end
+    assert.is_nil(co.trace.on_span(listener))
+    assert.equal(listener, co.trace.on_span(nil))
+    assert.has_error(function() co.trace.on_span(5) end,
+      "bad argument #1 to 'on_span' (function expected, got number)")
+  end)
+end)
+
+describe("co.trace.sampler", function()
+  after_each(function() co.trace.sampler "parent" end)
+
+  local function sampled(headers)
+    return co.trace.continue(headers, function() return co.trace.current().sampled end)
+  end
+
+  local function share_of_new(n)
+    local count = 0
+    for _ = 1, n do
+      if co.run(function() return co.trace.current().sampled end) then count = count + 1 end
+    end
+    return count / n
+  end
+
+  it("follows who calls, and samples what begins here, if nobody says otherwise", function()
+    assert.equal("parent", co.trace.sampler "parent")
+    assert.is_true(sampled(header "01"))
+    assert.is_false(sampled(header "00"))
+    assert.equal(1, share_of_new(10))
+  end)
+
+  it("samples always, or never", function()
+    co.trace.sampler "never"
+    assert.is_false(sampled(header "01"))
+    assert.equal(0, share_of_new(10))
+    assert.matches("%-02$", co.run(function() return co.trace.inject({}).traceparent end))
+    assert.equal("never", co.trace.sampler "always")
+    assert.is_true(sampled(header "00"))
+    assert.equal(1, share_of_new(10))
+  end)
+
+  it("samples by the trace id", function()
+    co.trace.sampler("ratio", { ratio = 0.25 })
+    local share = share_of_new(4000)
+    assert.is_true(share > 0.18 and share < 0.32, share) -- ten standard deviations
+    -- The right-most 56 bits of this id, 8448eb211c80319c without its first byte, are 0x48.../2^56 = 0.28.
+    co.trace.sampler("ratio", { ratio = 0.7 })
+    assert.is_false(sampled(header "01"))
+    co.trace.sampler("ratio", { ratio = 0.73 })
+    assert.is_true(sampled(header "00"))
+  end)
+
+  it("takes another one for the traces that begin here", function()
+    co.trace.sampler("parent", { root = "never" })
+    assert.is_true(sampled(header "01"))
+    assert.equal(0, share_of_new(10))
+    co.trace.sampler("parent", { root = "ratio", ratio = 1 })
+    assert.equal(1, share_of_new(10))
+    assert.is_false(co.trace.continue(header "00", function()
+      return co.spawn(function() return co.trace.current().sampled end) and co.trace.current().sampled
+    end))
+  end)
+
+  it("says what is wrong with its arguments", function()
+    local function fails(message, ...)
+      local ok, why = pcall(co.trace.sampler, ...)
+      assert.is_false(ok)
+      assert.equal(message, why)
+    end
+    fails([[bad argument #1 to 'sampler' ("always", "never", "ratio" or "parent" expected)]], "sometimes")
+    fails([[bad argument #2 to 'sampler' (option 'ratio': number from 0 to 1 expected, got nil)]], "ratio")
+    fails([[bad argument #2 to 'sampler' (option 'ratio': number from 0 to 1 expected, got number)]], "ratio",
+      { ratio = 2 })
+    fails([[bad argument #2 to 'sampler' (unknown option 'ratio')]], "always", { ratio = 1 })
+    fails([[bad argument #2 to 'sampler' (option 'root': "always", "never" or "ratio" expected, got x)]],
+      "parent", { root = "x" })
+  end)
+end)
+
+describe("co.trace.fields", function()
+  it("has what a line of a log wants", function()
+    co.run(function()
+      local here = co.trace.current()
+      assert.same({
+        trace_id = here.trace_id,
+        span_id = here.span_id,
+        sampled = true,
+        task_id = co.current().id,
+        task = "main",
+      }, co.trace.fields())
+    end)
+  end)
+
+  it("has no task outside tasks", function()
+    local fields = co.trace.fields()
+    assert.is_nil(fields.task_id)
+    assert.equal(co.trace.current().trace_id, fields.trace_id)
+  end)
+end)

@@ -25,6 +25,7 @@ LIBRARY  := $(BUILD)/libcoropanic.a
 
 CORE_SPECS   := $(sort $(wildcard spec/core/*.c))
 CORE_SOURCES := $(sort $(wildcard csrc/core/*.c))
+ID_SOURCES   := $(addprefix csrc/core/,clock.c id.c id_hlc.c id_snowflake.c id_uuid7.c random.c)
 
 # Scripts find the checkout's modules first.
 RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/?.lua;;" \
@@ -77,7 +78,6 @@ $(BUILD)/core_poll_spec: $(BUILD)/core_spec
 	$(CC) $(FLAGS) $(CFLAGS) -DCP_POLLER_POLL -DCP_NO_EVENTFD $(LDFLAGS) -o $@ $(CORE_SPECS) $(CORE_SOURCES)
 
 # Ids of many threads and processes.
-ID_SOURCES := $(addprefix csrc/core/,clock.c id.c id_hlc.c id_snowflake.c id_uuid7.c random.c)
 
 $(BUILD)/ids: spec/soak/ids.c $(ID_SOURCES) $(wildcard csrc/core/*.h)
 	@mkdir -p $(@D)
@@ -111,7 +111,7 @@ bench-baseline: setup all $(BUILD)/frozen_time.so ## make what is counted now th
 $(BUILD)/floor.so $(BUILD)/frozen_time.so: $(BUILD)/%.so: bench/%.c
 	$(CC) $(FLAGS) $(CFLAGS) -fvisibility=default -shared -o $@ $<
 
-$(BUILD)/bench_id: bench/id.c $(BUILD)/obj/core/random.o $(BUILD)/obj/core/clock.o
+$(BUILD)/bench_id: bench/id.c $(ID_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 	$(CC) $(FLAGS) $(CFLAGS) -o $@ $^
 
 # Go's part of the benchmark, if there is a Go that builds it; otherwise the benchmark goes on without.

@@ -25,6 +25,7 @@ local function version_of(module, expression)
     package:gsub("'", "'\\''"), expression)
 end
 
+local IDS = BUILD .. "/bench_id"
 local PAUSE = lua "pause"
 local GATEWAY = LUA .. " bench/gateway/run.lua"
 
@@ -32,7 +33,15 @@ local coropanic = {
   name = "coropanic",
   program = lua "coropanic",
   version = LUA .. [[ -e 'require "coropanic" print("this checkout, on " .. _VERSION)']],
-  programs = { id = BUILD .. "/bench_id", gc_pause = PAUSE, gateway = GATEWAY },
+  programs = {
+    id = IDS,
+    id_random = IDS,
+    id_uuid7 = IDS,
+    id_snowflake = IDS,
+    id_hlc = IDS,
+    gc_pause = PAUSE,
+    gateway = GATEWAY,
+  },
 }
 
 local plain = { name = "lua", program = lua "lua", version = LUA .. " -v", programs = { gc_pause = PAUSE } }

@@ -33,6 +33,7 @@ build = {
     ["coropanic.uv"] = "lua/coropanic/uv.lua",
     ["coropanic.core"] = {
       sources = {
+        "csrc/core/baggage.c",
         "csrc/core/clock.c",
         "csrc/core/hex.c",
         "csrc/core/id.c",
@@ -50,6 +51,7 @@ build = {
         "csrc/lua/carrier.c",
         "csrc/lua/host.c",
         "csrc/lua/lib.c",
+        "csrc/lua/lib_baggage.c",
         "csrc/lua/lib_chan.c",
         "csrc/lua/lib_context.c",
         "csrc/lua/lib_coroutine.c",

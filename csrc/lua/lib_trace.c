@@ -2,9 +2,11 @@
 
 #include <string.h>
 
+#include "core/baggage.h"
 #include "core/hex.h"
 #include "core/tracestate_member.h"
 #include "lua/carrier.h"
+#include "lua/lib_baggage.h"
 #include "lua/lib_span.h"
 #include "lua/lib_trace_use.h"
 #include "runtime/args.h"
@@ -22,7 +24,9 @@ typedef struct position {
   traceparent here; /* its span_id is the context's own */
   uint64_t parent_span_id;
   size_t state_length;
+  size_t baggage_length;
   char state[TRACESTATE_MAX_LENGTH];
+  char baggage[BAGGAGE_MAX_LENGTH];
 } position;
 
 /* Raises unless an id could be made.   [-0, +0, e] */
@@ -39,8 +43,11 @@ static void read_position(runtime *rt, lua_State *L, position *p) {
   p->here.span_id = trace_span_id(rt, context);
   p->here.flags = t->flags;
   p->parent_span_id = context->parent_span_id;
-  p->state_length = t->state_length;
-  memcpy(p->state, t->state, t->state_length);
+  trace_luggage luggage = trace_luggage_of(t);
+  p->state_length = luggage.state_length;
+  memcpy(p->state, luggage.state, luggage.state_length);
+  p->baggage_length = luggage.baggage_length;
+  memcpy(p->baggage, luggage.baggage, luggage.baggage_length);
 }
 
 /* --- tables --- */
@@ -68,10 +75,11 @@ static void set_flags(lua_State *L, uint8_t flags) {
   lua_setfield(L, -2, "random");
 }
 
-static void set_state(lua_State *L, const char *state, size_t length) {
+/* Sets nothing for an empty text.   [-0, +0, m] */
+static void set_text(lua_State *L, const char *field, const char *text, size_t length) {
   if (length == 0) return;
-  lua_pushlstring(L, state, length);
-  lua_setfield(L, -2, "state");
+  lua_pushlstring(L, text, length);
+  lua_setfield(L, -2, field);
 }
 
 static int trace_current_table(lua_State *L) {
@@ -82,7 +90,7 @@ static int trace_current_table(lua_State *L) {
   set_span_id(L, "span_id", p.here.span_id);
   set_span_id(L, "parent_span_id", p.parent_span_id);
   set_flags(L, p.here.flags);
-  set_state(L, p.state, p.state_length);
+  set_text(L, "state", p.state, p.state_length);
   return 1;
 }
 
@@ -126,11 +134,23 @@ typedef struct incoming {
   traceparent parent; /* span_id 0: a new trace */
   bool valid;
   tracestate state;
+  size_t baggage_length;
+  char baggage[BAGGAGE_MAX_LENGTH];
 } incoming;
+
+/* Baggage is valid by itself, whatever the traceparent is.   [-0, +0, m] */
+static void read_baggage(lua_State *L, int headers, incoming *in) {
+  size_t length;
+  carrier_push(L, headers, "baggage");
+  const char *value = lua_tolstring(L, -1, &length);
+  in->baggage_length = baggage_clean(in->baggage, value, length);
+  lua_pop(L, 1);
+}
 
 /* Two traceparents are none (section 3.2): nobody can say which one is right.   [-0, +0, m] */
 static void read_headers(runtime *rt, lua_State *L, int headers, incoming *in) {
   in->state.length = 0;
+  read_baggage(L, headers, in);
   int count = carrier_push(L, headers, "traceparent");
   size_t length;
   const char *value = lua_tolstring(L, -1, &length);
@@ -153,22 +173,34 @@ static void start_trace(runtime *rt, lua_State *L, incoming *in) {
 }
 
 static int trace_extract(lua_State *L) {
-  incoming in = {0};
+  incoming in;
+  memset(&in, 0, offsetof(incoming, baggage));
   if (!lua_istable(L, 1)) return arg_type_error(L, 1, "extract", "table of headers");
   read_headers(runtime_of(L), L, 1, &in);
   if (!in.valid) start_trace(runtime_of(L), L, &in);
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   set_trace_id(L, in.parent.trace_id);
   set_span_id(L, "span_id", in.parent.span_id);
   set_span_id(L, "parent_span_id", in.parent.span_id);
   set_flags(L, in.parent.flags);
-  set_state(L, in.state.text, in.state.length);
+  set_text(L, "state", in.state.text, in.state.length);
+  set_text(L, "baggage", in.baggage, in.baggage_length);
   lua_pushboolean(L, in.valid);
   lua_setfield(L, -2, "valid");
   return 1;
 }
 
 /* --- going out --- */
+
+/* Sets a header of the carrier at 1, or removes it if there is no text.   [-0, +0, m] */
+static void set_header(lua_State *L, const char *name, const char *text, size_t length) {
+  if (length > 0) {
+    lua_pushlstring(L, text, length);
+  } else {
+    lua_pushnil(L);
+  }
+  carrier_set(L, 1, name);
+}
 
 static int trace_inject(lua_State *L) {
   runtime *rt = runtime_of(L);
@@ -182,12 +214,8 @@ static int trace_inject(lua_State *L) {
   traceparent_format(value, &p.here);
   lua_pushlstring(L, value, sizeof(value));
   carrier_set(L, 1, "traceparent");
-  if (p.state_length > 0) {
-    lua_pushlstring(L, p.state, p.state_length);
-  } else {
-    lua_pushnil(L);
-  }
-  carrier_set(L, 1, "tracestate");
+  set_header(L, "tracestate", p.state, p.state_length);
+  set_header(L, "baggage", p.baggage, p.baggage_length);
   return 1;
 }
 
@@ -311,6 +339,13 @@ static bool read_extracted(lua_State *L, int index, incoming *in) {
     tracestate_parse(&in->state, state, length);
   }
   lua_pop(L, 1);
+  in->baggage_length = 0;
+  if (lua_getfield(L, index, "baggage") == LUA_TSTRING) {
+    size_t length;
+    const char *text = lua_tolstring(L, -1, &length);
+    in->baggage_length = baggage_clean(in->baggage, text, length);
+  }
+  lua_pop(L, 1);
   return true;
 }
 
@@ -338,13 +373,15 @@ static int after_continue(lua_State *L, int status, lua_KContext context) {
 */
 static int trace_continue_call(lua_State *L) {
   runtime *rt = runtime_of(L);
-  incoming in = {0};
+  incoming in;
+  memset(&in, 0, offsetof(incoming, baggage));
   read_argument(rt, L, &in);
   arg_check_function(L, 2, "continue");
   trace_guard *guard = new_guard(rt, L);
   lua_replace(L, 1);
   lua_toclose(L, 1);
-  trace *t = trace_continue(rt, &in.parent, in.state.text, in.state.length);
+  trace_luggage luggage = {in.state.text, in.state.length, in.baggage, in.baggage_length};
+  trace *t = trace_continue(rt, &in.parent, &luggage);
   if (t == NULL) return luaL_error(L, "not enough memory");
   /* Nothing raises between here and the call. */
   trace_context *context = trace_current(rt);
@@ -384,5 +421,6 @@ int lib_trace_open(lua_State *L) {
   luaL_setfuncs(L, functions, 1);
   lib_trace_use_open(L);
   lib_span_open(L);
+  lib_baggage_open(L);
   return 1;
 }

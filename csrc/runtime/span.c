@@ -57,7 +57,7 @@ static void push_data(lua_State *L, const trace_context *context, const char *na
   set_id(L, "span_id", context->span_id);
   set_id(L, "parent_span_id", context->parent_span_id);
   if (context->trace->state_length > 0) {
-    lua_pushlstring(L, context->trace->state, context->trace->state_length);
+    lua_pushlstring(L, context->trace->text, context->trace->state_length);
     lua_setfield(L, -2, "trace_state");
   }
   lua_pushstring(L, name);
@@ -330,7 +330,8 @@ static trace_context *context_of(runtime *rt, lua_State *L, int index) {
 static void leave(runtime *rt, lua_State *L, span *s, int index) {
   s->is_open = false;
   trace_context *context = context_of(rt, L, index);
-  if (context != NULL && context->trace == s->saved.trace) {
+  /* It may have other baggage by now. */
+  if (context != NULL && trace_is_same(context->trace, s->saved.trace)) {
     context->span_id = s->saved.span_id;
     context->parent_span_id = s->saved.parent_span_id;
   }

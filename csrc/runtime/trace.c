@@ -2,18 +2,26 @@
 
 #include <string.h>
 
+#include "core/baggage.h"
 #include "runtime/task.h"
 
-static size_t trace_size(size_t state_length) { return sizeof(trace) + state_length; }
+static size_t size_of(const trace_luggage *luggage) {
+  return sizeof(trace) + luggage->state_length + luggage->baggage_length;
+}
 
-static trace *make_trace(runtime *rt, uint8_t flags, const char *state, size_t length) {
-  cp_assert(length <= TRACESTATE_MAX_LENGTH);
-  trace *t = mem_new(&rt->memory, trace_size(length));
+static trace *make_trace(runtime *rt, uint8_t flags, const trace_luggage *luggage) {
+  cp_assert(luggage->state_length <= TRACESTATE_MAX_LENGTH);
+  cp_assert(luggage->baggage_length <= BAGGAGE_MAX_LENGTH);
+  trace *t = mem_new(&rt->memory, size_of(luggage));
   if (t == NULL) return NULL;
   t->references = 1;
   t->flags = flags;
-  t->state_length = (uint16_t)length;
-  if (length > 0) memcpy(t->state, state, length);
+  t->state_length = (uint16_t)luggage->state_length;
+  t->baggage_length = (uint16_t)luggage->baggage_length;
+  if (luggage->state_length > 0) memcpy(t->text, luggage->state, luggage->state_length);
+  if (luggage->baggage_length > 0) {
+    memcpy(t->text + luggage->state_length, luggage->baggage, luggage->baggage_length);
+  }
   return t;
 }
 
@@ -31,11 +39,12 @@ uint8_t trace_root_flags(const runtime *rt, const uint8_t trace_id[16]) {
 }
 
 trace *trace_new(runtime *rt) {
+  static const trace_luggage none = {NULL, 0, NULL, 0};
   /* The universe is being closed: there are no ids any more, and nobody would free the trace. */
   if (rt->ids == NULL) return NULL;
   uint8_t trace_id[16];
   if (!trace_make_id(rt, trace_id)) return NULL;
-  trace *t = make_trace(rt, trace_root_flags(rt, trace_id), NULL, 0);
+  trace *t = make_trace(rt, trace_root_flags(rt, trace_id), &none);
   if (t != NULL) memcpy(t->trace_id, trace_id, sizeof(t->trace_id));
   return t;
 }
@@ -54,18 +63,27 @@ const char *trace_why_none(const runtime *rt) {
   }
 }
 
-trace *trace_continue(runtime *rt, const traceparent *parent, const char *state, size_t length) {
+trace *trace_continue(runtime *rt, const traceparent *parent, const trace_luggage *luggage) {
   if (rt->ids == NULL) return NULL;
   bool sampled =
       sampling_decide(&rt->sampler, parent->trace_id, (parent->flags & TRACE_FLAG_SAMPLED) != 0);
   unsigned flags = (parent->flags & ~TRACE_FLAG_SAMPLED) | (sampled ? TRACE_FLAG_SAMPLED : 0);
-  trace *t = make_trace(rt, (uint8_t)flags, state, length);
+  trace *t = make_trace(rt, (uint8_t)flags, luggage);
   if (t == NULL) return NULL;
   memcpy(t->trace_id, parent->trace_id, sizeof(t->trace_id));
   return t;
 }
 
-void trace_free(runtime *rt, trace *t) { mem_free(&rt->memory, t, trace_size(t->state_length)); }
+trace *trace_repack(runtime *rt, const trace *t, const trace_luggage *luggage) {
+  trace *other = make_trace(rt, t->flags, luggage);
+  if (other != NULL) memcpy(other->trace_id, t->trace_id, sizeof(t->trace_id));
+  return other;
+}
+
+void trace_free(runtime *rt, trace *t) {
+  trace_luggage luggage = trace_luggage_of(t);
+  mem_free(&rt->memory, t, size_of(&luggage));
+}
 
 trace_context *trace_current(runtime *rt) {
   return rt->current != NULL ? &rt->current->context : &rt->outside;

@@ -7,6 +7,7 @@
 #define CP_RUNTIME_TRACE_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "core/base.h"
 #include "core/traceparent.h"
@@ -17,9 +18,22 @@ typedef struct trace {
   uint32_t references;
   uint8_t flags; /* TRACE_FLAG_SAMPLED, TRACE_FLAG_RANDOM */
   uint16_t state_length;
+  uint16_t baggage_length;
   uint8_t trace_id[16];
-  char state[]; /* tracestate, carried unchanged; state_length bytes */
+  char text[]; /* the tracestate, carried unchanged, and the baggage behind it */
 } trace;
+
+/* What travels with a trace: parts of headers, cleaned. */
+typedef struct trace_luggage {
+  const char *state;
+  size_t state_length;
+  const char *baggage;
+  size_t baggage_length;
+} trace_luggage;
+
+static inline trace_luggage trace_luggage_of(const trace *t) {
+  return (trace_luggage){t->text, t->state_length, t->text + t->state_length, t->baggage_length};
+}
 
 /*
 ** A place in a trace: what a task (or the code outside tasks) is working for. The fields are
@@ -45,11 +59,19 @@ trace *trace_new(struct runtime *rt);
 const char *trace_why_none(const struct runtime *rt);
 
 /*
-** A trace that came from elsewhere, sampled as co.trace.sampler says; its tracestate has at most TRACESTATE_MAX_LENGTH bytes. NULL:
+** A trace that came from elsewhere, sampled as co.trace.sampler says; its luggage is within the limits of
+** traceparent.h and baggage.h. NULL:
 ** no memory, or the universe is being closed (as for trace_new). References: 1.
 */
-trace *trace_continue(struct runtime *rt, const traceparent *parent, const char *state,
-                      size_t length);
+trace *trace_continue(struct runtime *rt, const traceparent *parent, const trace_luggage *luggage);
+
+/* Whether two are of one trace, whatever travels with them; neither is NULL. */
+static inline bool trace_is_same(const trace *a, const trace *b) {
+  return a == b || memcmp(a->trace_id, b->trace_id, sizeof(a->trace_id)) == 0;
+}
+
+/* A trace like this one with other luggage, for who goes on in it alone. NULL: no memory. References: 1. */
+trace *trace_repack(struct runtime *rt, const trace *t, const trace_luggage *luggage);
 
 static inline trace *trace_retain(trace *t) {
   t->references++;

@@ -158,6 +158,10 @@ static const program programs[] = {
      "  co.trace.use('snowflake', {machine = 900, lease = nil})\n"
      "  co.trace.use('snowflake', {lease = function(hold) hold(9) return 901 end})\n"
      "  co.trace.use('random') end"},
+    {"carries baggage",
+     "return function(co) return co.trace.continue({baggage = 'a=1,b=%20;p'}, function()\n"
+     "  co.trace.set_baggage('c', 'x y', 'q') co.trace.set_baggage('a', nil)\n"
+     "  return co.trace.baggage(), co.trace.baggage('b'), co.trace.inject {} end) end"},
     {"has spans",
      "return function(co) local ended = 0\n"
      "  co.trace.on_span(function(s) ended = ended + 1 end)\n"

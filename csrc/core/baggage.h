@@ -1,0 +1,57 @@
+/*
+** W3C Baggage: the header as text, and its members. No memory is allocated.
+** Source: https://www.w3.org/TR/baggage/ section 3 (format, limits).
+*/
+#ifndef CP_CORE_BAGGAGE_H
+#define CP_CORE_BAGGAGE_H
+
+#include <stdbool.h>
+
+#include "core/base.h"
+
+/* What we carry. At least 64 members and 8192 bytes have to be (section 3.3). */
+#define BAGGAGE_MAX_MEMBERS 180
+#define BAGGAGE_MAX_LENGTH 8192
+
+/* A part of a header's text. */
+typedef struct baggage_text {
+  const char *start;
+  size_t length;
+} baggage_text;
+
+typedef struct baggage_member {
+  baggage_text whole; /* without the blanks around it */
+  baggage_text name;
+  baggage_text value; /* percent-encoded */
+  baggage_text
+      properties; /* what follows the first ";", without blanks around it; length 0: none */
+} baggage_member;
+
+/*
+** The next valid member of a header's text, from `*at` on, which moves on. False: there is none. What is no
+** member by the grammar is passed over.
+*/
+bool baggage_next(const char *text, size_t length, size_t *at, baggage_member *m);
+
+/*
+** Copies the valid members of a header's text to `out`, of BAGGAGE_MAX_LENGTH bytes, in order and separated
+** by "," alone, as many as fit: never a part of one. Returns the length.
+*/
+size_t baggage_clean(char *out, const char *text, size_t length);
+
+/*
+** Decodes a value to `out`, which has room for three bytes for each of its own. What is no UTF-8 becomes
+** U+FFFD (section 3.3.1.4), and so does a "%" that no two hex digits follow. Returns the length.
+*/
+size_t baggage_decode(char *out, baggage_text value);
+
+/* Encodes a value to `out`, which has room for three bytes for each of its own. Returns the length. */
+size_t baggage_encode(char *out, const char *value, size_t length);
+
+/* Whether it may be the name of a member: a token of RFC 9110. */
+bool baggage_is_name(const char *name, size_t length);
+
+/* Whether they may be the properties of a member: ";"-separated, each a token, or one with "=" and a value. */
+bool baggage_are_properties(const char *text, size_t length);
+
+#endif

@@ -46,6 +46,39 @@ describe("co.trace.use", function()
     end
   end)
 
+  it("makes ids that survive every form of headers", function()
+    local function upper(headers)
+      local other = {}
+      for name, value in pairs(headers) do other[name:upper()] = value end
+      return other
+    end
+    local function arrays(headers)
+      local other = {}
+      for name, value in pairs(headers) do other[name] = { value } end
+      return other
+    end
+    local function pairs_of(headers)
+      local other = {}
+      for name, value in pairs(headers) do other[#other + 1] = { name, value } end
+      return other
+    end
+    for _, generator in ipairs { "random", "uuid7", "snowflake", "hlc" } do
+      co.trace.use(generator, generator == "snowflake" and { machine = 1 } or nil)
+      for _, form in ipairs { upper, arrays, pairs_of } do
+        co.run(function()
+          local here = co.trace.current()
+          local there = co.trace.extract(form(co.trace.inject {}))
+          assert.is_true(there.valid)
+          assert.equal(here.trace_id, there.trace_id)
+          assert.equal(here.span_id, there.parent_span_id)
+          assert.equal(here.random, there.random)
+          local function id() return co.trace.current().trace_id end
+          assert.equal(here.trace_id, co.trace.continue(there, id))
+        end)
+      end
+    end
+  end)
+
   it("makes ids in order", function()
     for _, generator in ipairs { "uuid7", "snowflake", "hlc" } do
       co.trace.use(generator, generator == "snowflake" and { machine = 1 } or nil)

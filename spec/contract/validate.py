@@ -1,0 +1,59 @@
+# Holds JSON documents against the schema: each argument is a file, and must be valid.
+# With --mutate, each is changed in every way below instead, and none of these may be valid.
+import copy
+import json
+import sys
+
+import jsonschema
+
+MUTATIONS = {
+    "no contract": lambda r: r.pop("contract"),
+    "another contract": lambda r: r.update(contract="coropanic/2"),
+    "no kind": lambda r: r.pop("kind"),
+    "an unknown kind": lambda r: r.update(kind="oops"),
+    "a trace id in capitals": lambda r: r.update(trace_id="A" * 32),
+    "a short span id": lambda r: r.update(span_id="0"),
+    "a time that is a number": lambda r: r.update(time=5),
+    "a sequence that is text": lambda r: r.update(seq="5"),
+    "no error code": lambda r: r.pop("error_code"),
+    "an empty error code": lambda r: r.update(error_code=""),
+    "a hash of another length": lambda r: r.update(stack_hash="0" * 15),
+    "an unknown hash version": lambda r: r.update(hash_version=2),
+    "frames that are no list": lambda r: r.update(frames={}),
+    "a frame without a source": lambda r: r.update(frames=[{"what": "Lua"}]),
+    "a line that is text": lambda r: r.update(frames=[{"what": "Lua", "source": "x", "line": "1"}]),
+    "an empty chain": lambda r: r.update(chain=[]),
+    "a chain of texts": lambda r: r.update(chain=["x"]),
+    "a task without an id": lambda r: r.update(task={"name": "x", "spawned_at": "x:1", "status": "done"}),
+    "an unknown status": lambda r: r.update(
+        task={"id": 1, "name": "x", "spawned_at": "x:1", "status": "gone"}),
+    "an unknown source": lambda r: r.update(source="weather"),
+    "a cause that is text": lambda r: r.update(cause="x"),
+    "a value that is null": lambda r: r.update(value=None),
+}
+
+
+def main():
+    schema = json.load(open("docs/coropanic-1.schema.json", encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    arguments = sys.argv[1:]
+    mutate = arguments[:1] == ["--mutate"]
+    failures = 0
+    for path in arguments[1:] if mutate else arguments:
+        record = json.load(open(path, encoding="utf-8"))
+        if not mutate:
+            for error in validator.iter_errors(record):
+                print("%s: %s: %s" % (path, "/".join(map(str, error.path)), error.message[:200]))
+                failures += 1
+            continue
+        for name, change in MUTATIONS.items():
+            changed = copy.deepcopy(record)
+            change(changed)
+            if validator.is_valid(changed):
+                print("%s: valid with %s" % (path, name))
+                failures += 1
+    sys.exit(1 if failures else 0)
+
+
+main()

@@ -22,6 +22,7 @@ SOURCES  := $(sort $(wildcard csrc/core/*.c csrc/runtime/*.c csrc/lua/*.c))
 OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MODULE   := $(BUILD)/coropanic/core.so
 LIBRARY  := $(BUILD)/libcoropanic.a
+LUA_DIRS := $(notdir $(patsubst %/,%,$(wildcard lua/coropanic/*/)))
 
 CORE_SPECS   := $(sort $(wildcard spec/core/*.c))
 CORE_SOURCES := $(sort $(wildcard csrc/core/*.c))
@@ -141,11 +142,11 @@ hostile: setup ## run every test with all assertions on and a busier collector
 	@TEST_HOSTILE=1 $(MAKE) --no-print-directory test-all BUILD=build/hostile CFLAGS="-O1 -g -DCP_HOSTILE"
 
 install: all lib ## install modules, header, static library and pkg-config file
-	install -d $(DESTDIR)$(LUA_LMOD)/coropanic/lease $(DESTDIR)$(LUA_LMOD)/coropanic/test \
+	install -d $(addprefix $(DESTDIR)$(LUA_LMOD)/coropanic/,$(LUA_DIRS)) \
 	  $(DESTDIR)$(LUA_CMOD)/coropanic $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 644 lua/coropanic/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic
-	install -m 644 lua/coropanic/test/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic/test
-	install -m 644 lua/coropanic/lease/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic/lease
+	for dir in $(LUA_DIRS); do \
+	  install -m 644 lua/coropanic/$$dir/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic/$$dir || exit 1; done
 	install -m 755 $(MODULE) $(DESTDIR)$(LUA_CMOD)/coropanic
 	install -m 644 csrc/coropanic.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib

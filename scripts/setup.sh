@@ -6,7 +6,7 @@ packages="
   make gcc libc6-dev binutils
   lua5.4 liblua5.4-dev
   lua-busted lua-unit lua-luv lua-cjson lua-check luarocks
-  lua-socket lua-redis redis-server lua-cqueues
+  lua-socket lua-redis lua-logging redis-server lua-cqueues
   python3-jsonschema
   curl valgrind libc6-dbg clang clang-format clang-tidy cppcheck
 "

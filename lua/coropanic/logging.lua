@@ -1,0 +1,47 @@
+--- Adds the trace and the task to what a logger of LuaLogging writes. Needs nothing of LuaLogging but the
+--- logger that it is given. https://lunarmodules.github.io/lualogging/
+
+local co = require "coropanic"
+
+local logging = {}
+
+--- A value as logfmt has it: quoted if need be.
+local function quote(text)
+  if text ~= "" and not text:find "[%s\"=%c]" then return text end
+  return '"' .. text:gsub('[%c"\\]', function(c)
+    return (c == '"' or c == "\\") and "\\" .. c or ("\\x%02X"):format(c:byte())
+  end) .. '"'
+end
+
+--- What is put behind each message, if nobody says otherwise.
+---@param message string
+---@param fields table  # of co.trace.fields()
+---@return string
+function logging.format(message, fields)
+  local text = ("%s trace_id=%s span_id=%s"):format(message, fields.trace_id, fields.span_id)
+  if fields.task_id then
+    text = ("%s task_id=%d task=%s"):format(text, fields.task_id, quote(fields.task))
+  end
+  return text
+end
+
+--- Makes the logger write each message through `format`, with the fields of the code that logs. Returns it.
+---@param logger table  # of LuaLogging
+---@param format (fun(message: string, fields: table): string)?
+---@return table logger
+function logging.wrap(logger, format)
+  if type(logger) ~= "table" or type(logger.append) ~= "function" then
+    error(("bad argument #1 to 'wrap' (logger of LuaLogging expected, got %s)"):format(type(logger)), 2)
+  end
+  if format ~= nil and type(format) ~= "function" then
+    error(("bad argument #2 to 'wrap' (function expected, got %s)"):format(type(format)), 2)
+  end
+  format = format or logging.format
+  local append = logger.append
+  function logger.append(self, level, message)
+    return append(self, level, format(tostring(message), co.trace.fields()))
+  end
+  return logger
+end
+
+return logging

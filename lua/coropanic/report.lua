@@ -1,0 +1,179 @@
+--- What a process is doing and what went wrong in it lately: its tasks and its last panics, as a table, as
+--- text or as JSON, and as a drawing of how an error travelled.
+
+local co = require "coropanic"
+local mermaid = require "coropanic.report.mermaid"
+local topology = require "coropanic.report.topology"
+
+local report = {}
+
+-- The version of the form of dump's table.
+report.CONTRACT = "coropanic-report/1"
+
+local KEEP = 16 -- panics, if nobody says otherwise
+local MAX_TASKS = 1000
+
+local kept = {} ---@type table[]  # the last panics, the oldest first, as to_table() has them
+local forgotten = 0
+local keep = KEEP
+
+local function remember(record)
+  kept[#kept + 1] = record:to_table()
+  while #kept > keep do
+    table.remove(kept, 1)
+    forgotten = forgotten + 1
+  end
+end
+
+--- Remembers the last panics that reach the panic handler, from now on. What heard of them before still does,
+--- be that a function or the report on stderr.
+---@param options { keep: integer? }?
+---@return fun() uninstall
+function report.install(options)
+  options = options or {}
+  if type(options) ~= "table" then
+    error(("bad argument #1 to 'install' (table expected, got %s)"):format(type(options)), 2)
+  end
+  for name in pairs(options) do
+    if name ~= "keep" then
+      error(("bad argument #1 to 'install' (unknown option '%s')"):format(tostring(name)), 2)
+    end
+  end
+  local count = options.keep or KEEP
+  if math.type(count) ~= "integer" or count < 1 then
+    local message = "bad argument #1 to 'install' (option 'keep': integer from 1 expected, got %s)"
+    error(message:format(tostring(count)), 2)
+  end
+  keep = count
+  local before
+  local function hook(record, task)
+    remember(record)
+    if before then return before(record, task) end
+    io.stderr:write(tostring(record), "\n")
+  end
+  before = co.on_panic(hook)
+  return function()
+    local current = co.on_panic(before)
+    -- Somebody has put a function of theirs over ours since: it stays, and goes on calling ours.
+    if current ~= hook then co.on_panic(current) end
+  end
+end
+
+local function is_task(value) return getmetatable(value) == "task" end
+
+--- What a task waits on, as text.
+local function text_of(waiting_on)
+  if type(waiting_on) == "table" then return ("a select of %d channels"):format(#waiting_on) end
+  if is_task(waiting_on) then return ('task %d "%s"'):format(waiting_on.id, waiting_on.name) end
+  return tostring(waiting_on)
+end
+
+local function describe(task)
+  local waiting_on = task.waiting_on
+  return {
+    id = task.id,
+    name = task.name,
+    status = task:status(),
+    daemon = task.daemon,
+    trace_id = task.trace_id,
+    span_id = task.span_id,
+    parent = task.parent and task.parent.id or nil,
+    spawned_at = task.spawned_at,
+    where = task.where,
+    waiting_on = waiting_on ~= nil and text_of(waiting_on) or nil,
+    waits_for = is_task(waiting_on) and waiting_on.id or nil,
+  }
+end
+
+local function take()
+  local live = co.tasks()
+  local dump = { contract = report.CONTRACT, time = os.time(), tasks = {}, panics = {}, stats = co.stats() }
+  for i, task in ipairs(live) do
+    if i > MAX_TASKS then
+      dump.tasks_omitted = #live - MAX_TASKS
+      break
+    end
+    dump.tasks[i] = describe(task)
+  end
+  for i, panic in ipairs(kept) do dump.panics[i] = panic end
+  if forgotten > 0 then dump.panics_omitted = forgotten end
+  return dump
+end
+
+--- Bytes of others on one line: what they have sent does not steer a terminal.
+local function clean(text) return (text:gsub("%c", function(c) return ("\\x%02X"):format(c:byte()) end)) end
+
+--- The tasks as an outline: each below who spawned it.
+local function add_outline(lines, tasks)
+  local children, known = {}, {}
+  for _, task in ipairs(tasks) do known[task.id] = true end
+  for _, task in ipairs(tasks) do
+    local parent = known[task.parent] and task.parent or 0
+    children[parent] = children[parent] or {}
+    table.insert(children[parent], task)
+  end
+  local function add(parent, depth)
+    for _, task in ipairs(children[parent] or {}) do
+      local doing = task.waiting_on and "waiting on " .. task.waiting_on or task.status
+      lines[#lines + 1] = ("%stask %d \"%s\"%s %s at %s, trace %s"):format(("  "):rep(depth), task.id,
+        clean(task.name), task.daemon and " (daemon)" or "", clean(doing), clean(task.where), task.trace_id)
+      add(task.id, depth + 1)
+    end
+  end
+  add(0, 0)
+end
+
+local function add_omitted(lines, count, what)
+  if count then lines[#lines + 1] = ("... %d %s left out ..."):format(count, what) end
+end
+
+local function as_text(dump)
+  local lines = { ("%d tasks"):format(#dump.tasks + (dump.tasks_omitted or 0)) }
+  add_outline(lines, dump.tasks)
+  add_omitted(lines, dump.tasks_omitted, "tasks")
+  lines[#lines + 1] = ("%d panics"):format(#dump.panics + (dump.panics_omitted or 0))
+  add_omitted(lines, dump.panics_omitted, "panics")
+  for _, panic in ipairs(dump.panics) do
+    local task = panic.task
+    local who = task and ('task %d "%s"'):format(task.id, clean(task.name)) or "outside tasks"
+    lines[#lines + 1] = ("%s: %s, %s, trace %s"):format(panic.kind, clean(panic.message), who, panic.trace_id)
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function as_json(dump)
+  local ok, cjson = pcall(require, "cjson")
+  if not ok then error("coropanic.report: dump as \"json\" needs lua-cjson: " .. cjson, 3) end
+  -- An empty table does not say whether it was a list.
+  for _, name in ipairs { "tasks", "panics" } do
+    if #dump[name] == 0 then dump[name] = nil end
+  end
+  return cjson.encode(dump)
+end
+
+--- The tasks of this Lua state and its last panics (since install).
+---@param format "table" | "text" | "json" | nil  # "table" if nil
+function report.dump(format)
+  local dump = take()
+  if format == nil or format == "table" then return dump end
+  if format == "text" then return as_text(dump) end
+  if format == "json" then return as_json(dump) end
+  error([[bad argument #1 to 'dump' ("table", "text" or "json" expected)]], 2)
+end
+
+--- A Mermaid flowchart: of how a panic travelled, or of all tasks with the last panics.
+---@param record userdata | table | nil  # a record, or what to_table() has made of one; nil: everything
+---@return string
+function report.topology(record)
+  if record == nil then
+    local dump = take()
+    return mermaid.flowchart(topology.of_tasks(dump.tasks, dump.panics))
+  end
+  if getmetatable(record) == "coropanic.record" then record = record:to_table() end
+  if type(record) ~= "table" or record.contract ~= "coropanic/1" then
+    error("bad argument #1 to 'topology' (record, or what its to_table returns, expected)", 2)
+  end
+  return mermaid.flowchart(topology.of_record(record))
+end
+
+return report

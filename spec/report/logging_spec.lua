@@ -1,0 +1,60 @@
+-- coropanic.logging, with LuaLogging itself.
+
+local co = require "coropanic"
+local adapter = require "coropanic.logging"
+
+-- Debian's LuaLogging has no directory for Lua 5.4.
+package.path = package.path .. ";/usr/share/lua/5.2/?.lua"
+local logging = require "logging"
+
+--- A logger that writes to a table.
+local function new_logger(lines)
+  return logging.new(function(_, level, message)
+    lines[#lines + 1] = level .. " " .. message
+    return true
+  end)
+end
+
+describe("coropanic.logging", function()
+  it("adds trace and task to each line", function()
+    local lines = {}
+    local logger = adapter.wrap(new_logger(lines))
+    co.run(function()
+      local here = co.trace.fields()
+      assert.is_true(logger:info("%d prices", 5))
+      assert.equal(("INFO 5 prices trace_id=%s span_id=%s task_id=%d task=main"):format(here.trace_id,
+        here.span_id, here.task_id), lines[1])
+      co.spawn_with({ name = 'the "second"\n' }, function() logger:error { code = 1 } end):join()
+      assert.matches("^ERROR {code = 1} trace_id=%x+ span_id=%x+ task_id=%d+ ", lines[2])
+      assert.matches([[ task="the \"second\"\x0A"$]], lines[2])
+    end)
+    logger:warn "outside"
+    assert.matches("^WARN outside trace_id=%x+ span_id=%x+$", lines[3])
+  end)
+
+  it("writes only the levels that the logger writes", function()
+    local lines = {}
+    local logger = adapter.wrap(new_logger(lines))
+    logger:setLevel(logging.ERROR)
+    logger:info "no"
+    logger:fatal "yes"
+    assert.matches("^FATAL yes", lines[#lines])
+    for _, line in ipairs(lines) do assert.not_matches("^INFO", line) end
+  end)
+
+  it("takes a form of one's own", function()
+    local lines = {}
+    local logger = adapter.wrap(new_logger(lines), function(message, fields)
+      return fields.trace_id:sub(1, 4) .. " " .. message
+    end)
+    logger:info "x"
+    assert.matches("^INFO %x%x%x%x x$", lines[1])
+  end)
+
+  it("says what is wrong with its arguments", function()
+    assert.has_error(function() adapter.wrap(5) end,
+      "bad argument #1 to 'wrap' (logger of LuaLogging expected, got number)")
+    assert.has_error(function() adapter.wrap(new_logger {}, 5) end,
+      "bad argument #2 to 'wrap' (function expected, got number)")
+  end)
+end)

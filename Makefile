@@ -22,7 +22,7 @@ SOURCES  := $(sort $(wildcard csrc/core/*.c csrc/runtime/*.c csrc/lua/*.c))
 OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MODULE   := $(BUILD)/coropanic/core.so
 LIBRARY  := $(BUILD)/libcoropanic.a
-LUA_DIRS := $(notdir $(patsubst %/,%,$(wildcard lua/coropanic/*/)))
+LUA_DIRS := $(patsubst lua/coropanic/%/,%,$(sort $(wildcard lua/coropanic/*/ lua/coropanic/*/*/)))
 
 CORE_SPECS   := $(sort $(wildcard spec/core/*.c))
 CORE_SOURCES := $(sort $(wildcard csrc/core/*.c))

@@ -11,6 +11,10 @@ LUA_CMOD   ?= $(PREFIX)/lib/lua/5.4
 BUILD      ?= build
 VERSION    := scm
 
+# Where libprotobuf-c is, for `make protobuf`.
+PROTOBUF_CFLAGS = $(shell pkg-config --cflags libprotobuf-c 2>/dev/null)
+PROTOBUF_LIBS   = $(shell pkg-config --libs libprotobuf-c 2>/dev/null || echo -lprotobuf-c)
+
 CC       ?= cc
 AR       ?= ar
 OPTIMISE ?= -O2
@@ -22,6 +26,8 @@ SOURCES  := $(sort $(wildcard csrc/core/*.c csrc/runtime/*.c csrc/lua/*.c))
 OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MODULE   := $(BUILD)/coropanic/core.so
 LIBRARY  := $(BUILD)/libcoropanic.a
+PROTOBUF := $(BUILD)/coropanic/export/otlp/protobuf.so
+PROTOBUF_OBJECTS := $(BUILD)/otlp/protobuf.o $(BUILD)/otlp/otlp.pb-c.o
 LUA_DIRS := $(patsubst lua/coropanic/%/,%,$(sort $(wildcard lua/coropanic/*/ lua/coropanic/*/*/)))
 
 CORE_SPECS   := $(sort $(wildcard spec/core/*.c))
@@ -32,7 +38,7 @@ ID_SOURCES   := $(addprefix csrc/core/,clock.c id.c id_hlc.c id_snowflake.c id_u
 RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/?.lua;;" \
           LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
 
-.PHONY: all help lib setup demo test test-all bench bench-guard bench-baseline check format asan valgrind hostile soak install clean
+.PHONY: all help lib protobuf setup demo test test-all bench bench-guard bench-baseline check format asan valgrind hostile soak install install-protobuf clean
 
 all: $(MODULE) ## build the module (the default)
 
@@ -58,6 +64,26 @@ $(LIBRARY): $(OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $(BUILD)/coropanic.o
 
+# The one module that needs a library, and is built by itself: OTLP's messages in protobuf.
+protobuf: $(PROTOBUF) ## build coropanic.export.otlp.protobuf, which needs libprotobuf-c and protoc-c
+
+$(BUILD)/otlp/otlp.pb-c.c: csrc/otlp/otlp.proto
+	@mkdir -p $(@D)
+	protoc-c --proto_path=$(<D) --c_out=$(@D) $<
+
+# What protoc-c writes is not held against our warnings.
+$(BUILD)/otlp/otlp.pb-c.o: $(BUILD)/otlp/otlp.pb-c.c
+	$(CC) -std=c11 -fPIC -fvisibility=hidden $(PROTOBUF_CFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/otlp/protobuf.o: csrc/otlp/protobuf.c $(BUILD)/otlp/otlp.pb-c.c
+	$(CC) $(FLAGS) -isystem $(BUILD)/otlp $(PROTOBUF_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(BUILD)/otlp/protobuf.d
+
+$(PROTOBUF): $(PROTOBUF_OBJECTS) $(BUILD)/obj/core/hex.o
+	@mkdir -p $(@D)
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PROTOBUF_LIBS)
+
 setup: ## install what tests, linters and the demo need (Debian)
 	@./scripts/setup.sh
 
@@ -67,7 +93,7 @@ demo: setup all ## start the example service and send it real requests
 test: setup ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) --no-print-directory test-all
 
-test-all: all lib $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/embed_host
+test-all: all lib protobuf $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/embed_host
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
 
 $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
@@ -88,8 +114,8 @@ soak: $(BUILD)/ids ## what takes minutes: 10^8 ids of each generator by many thr
 	@$(BUILD)/ids 100000000
 
 # C programs that embed Lua: the failing allocator, and the example host against the static library.
-$(BUILD)/memory_spec: spec/memory/memory_spec.c $(OBJECTS)
-	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(OBJECTS) -llua5.4 -lm
+$(BUILD)/memory_spec: spec/memory/memory_spec.c $(OBJECTS) $(PROTOBUF_OBJECTS)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(OBJECTS) $(PROTOBUF_OBJECTS) $(PROTOBUF_LIBS) -llua5.4 -lm
 
 $(BUILD)/embed_host: examples/embed/host.c $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) -llua5.4 -lm
@@ -152,6 +178,10 @@ install: all lib ## install modules, header, static library and pkg-config file
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' csrc/coropanic.pc.in \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/coropanic.pc
+
+install-protobuf: protobuf ## install coropanic.export.otlp.protobuf
+	install -d $(DESTDIR)$(LUA_CMOD)/coropanic/export/otlp
+	install -m 755 $(PROTOBUF) $(DESTDIR)$(LUA_CMOD)/coropanic/export/otlp
 
 clean: ## remove everything that was built
 	rm -rf build

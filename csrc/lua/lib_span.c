@@ -141,9 +141,12 @@ static int trace_fields(lua_State *L) {
   hex_encode(hex, context->trace->trace_id, 16);
   bool sampled = (context->trace->flags & TRACE_FLAG_SAMPLED) != 0;
   uint64_t span_id = trace_span_id(rt, context);
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   lua_pushlstring(L, hex, sizeof(hex));
   lua_setfield(L, -2, "trace_id");
+  hex_encode(hex, &context->trace->flags, 1);
+  lua_pushlstring(L, hex, 2);
+  lua_setfield(L, -2, "trace_flags");
   set_hex(L, "span_id", span_id);
   lua_pushboolean(L, sampled);
   lua_setfield(L, -2, "sampled");

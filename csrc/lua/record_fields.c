@@ -93,6 +93,13 @@ static void push_trace_id(lua_State *L, int index, const record *r) {
   lua_pushlstring(L, hex, sizeof(hex));
 }
 
+static void push_trace_flags(lua_State *L, int index, const record *r) {
+  char hex[2];
+  (void)index;
+  hex_encode(hex, &r->trace_flags, 1);
+  lua_pushlstring(L, hex, sizeof(hex));
+}
+
 static void push_span(lua_State *L, uint64_t span_id) {
   if (span_id == 0) {
     lua_pushnil(L);
@@ -345,6 +352,7 @@ static const field fields[] = {
     {"reason", push_reason, false},
     {"cancellation", push_cancellation, true},
     {"trace_id", push_trace_id, true},
+    {"trace_flags", push_trace_flags, false},
     {"span_id", push_span_id, true},
     {"parent_span_id", push_parent_span_id, true},
     {"time", push_time, false},

@@ -127,7 +127,7 @@ static void set_cancelled_by(lua_State *L, int index) {
 static void push_record(lua_State *L, int index, int depth) {
   static const char *const names[] = {
       "kind",         "type",      "message",        "value", "error_code", "source",
-      "reason",       "trace_id",  "span_id",        "seq",   "stack_hash", "stack_hash_full",
+      "reason",       "trace_id",  "trace_flags", "span_id",        "seq",   "stack_hash", "stack_hash_full",
       "hash_version", "recovered", "parent_span_id", NULL};
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_createtable(L, 0, 20);

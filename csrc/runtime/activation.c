@@ -47,7 +47,8 @@ static void reset_thread(runtime *rt, lua_State *L, task *t) {
   if (t->live.strand != NULL) t->live.strand->resetting = false;
   if (status != LUA_OK) {
     lua_xmove(thread, L, 1);
-    if (lua_rawequal(L, -1, -3)) {
+    /* What it died of was given to them, unless that was a shortage: the VM has a value for these. */
+    if (lua_rawequal(L, -1, -2) || lua_rawequal(L, -1, -3)) {
       lua_pop(L, 1);
     } else {
       replace_by_close_error(rt, L);
@@ -66,6 +67,10 @@ static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
   if (!panic_is_in_flight(rt, L, -1)) {
     record_wrap_safe(rt, L, thread, 0, status == LUA_ERRMEM ? RECORD_MEMORY : RECORD_ERROR);
   }
+  /* The variables to be closed are given the record, as in a frame. */
+  lua_pop(thread, 1);
+  lua_pushvalue(L, -1);
+  lua_xmove(L, thread, 1);
   reset_thread(rt, L, t);
 }
 
@@ -228,6 +233,6 @@ int activation_start(runtime *rt, lua_State *L, task *t) {
 
 void activation_run_suspend_hook(runtime *rt, lua_State *L, task *t) {
   task_push(rt, L, t);
-  handler_run_hook(rt, L, RUNTIME_UV_ON_SUSPEND, -1);
+  handler_run_hook(rt, L, RUNTIME_UV_ON_SUSPEND, -1, 0);
   lua_pop(L, 1);
 }

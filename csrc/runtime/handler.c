@@ -65,10 +65,11 @@ void handler_report(runtime *rt, lua_State *L, int index) {
   lua_settop(L, given - 1);
 }
 
-void handler_run_hook(runtime *rt, lua_State *L, int uv, int index) {
+void handler_run_hook(runtime *rt, lua_State *L, int uv, int index, int second) {
   if (!rt->has_hook[uv] || !lua_checkstack(L, LUA_MINSTACK)) return;
   index = lua_absindex(L, index);
   runtime_push_value(rt, L, uv);
   lua_pushvalue(L, index);
-  if (!call_protected(rt, L, 1)) handler_report(rt, L, task_test(L, index) != NULL ? index : 0);
+  if (second != 0) lua_pushvalue(L, second);
+  if (!call_protected(rt, L, second != 0 ? 2 : 1)) handler_report(rt, L, task_test(L, index) != NULL ? index : 0);
 }

@@ -15,7 +15,10 @@
 */
 void handler_report(runtime *rt, lua_State *L, int index);
 
-/* Calls hook `uv` with the value at `index`, mostly a task; a panic of it is reported.   [-0, +0, -] */
-void handler_run_hook(runtime *rt, lua_State *L, int uv, int index);
+/*
+** Calls hook `uv` with the value at `index`, mostly a task, and the one at the absolute index `second`, 0:
+** none; a panic of it is reported.   [-0, +0, -]
+*/
+void handler_run_hook(runtime *rt, lua_State *L, int uv, int index, int second);
 
 #endif

@@ -174,6 +174,7 @@ static void identify(runtime *rt, lua_State *L, record *r) {
   trace_context *context = trace_current(rt);
   if (trace_ensure(rt, context)) {
     memcpy(r->trace_id, context->trace->trace_id, sizeof(r->trace_id));
+    r->trace_flags = context->trace->flags;
     r->span_id = trace_span_id(rt, context);
     r->parent_span_id = context->parent_span_id;
   }

@@ -85,6 +85,7 @@ typedef struct record {
   uint32_t frames_omitted; /* between the inner and the outer ones */
   uint16_t frame_count;
   uint16_t inner_count; /* frames before the omitted ones; frame_count when none are */
+  uint8_t trace_flags;  /* TRACE_FLAG_SAMPLED, TRACE_FLAG_RANDOM */
   uint8_t kind;         /* record_kind */
   uint8_t task_status;  /* task_status when the record was made or the task ended by it */
   uint8_t cancel_source;

@@ -38,6 +38,13 @@ static void set_time(lua_State *L, const char *field) {
   lua_setfield(L, -2, field);
 }
 
+static void set_hex(lua_State *L, const char *field, const uint8_t *bytes, size_t size) {
+  char hex[32];
+  hex_encode(hex, bytes, size);
+  lua_pushlstring(L, hex, 2 * size);
+  lua_setfield(L, -2, field);
+}
+
 static void set_id(lua_State *L, const char *field, uint64_t id) {
   char hex[16];
   if (id == 0) return;
@@ -49,11 +56,9 @@ static void set_id(lua_State *L, const char *field, uint64_t id) {
 /* Pushes the table of a span that begins in this context.   [-0, +1, m] */
 static void push_data(lua_State *L, const trace_context *context, const char *name,
                       const char *kind, const task *t) {
-  char hex[32];
   lua_createtable(L, 0, 12);
-  hex_encode(hex, context->trace->trace_id, 16);
-  lua_pushlstring(L, hex, sizeof(hex));
-  lua_setfield(L, -2, "trace_id");
+  set_hex(L, "trace_id", context->trace->trace_id, sizeof(context->trace->trace_id));
+  set_hex(L, "trace_flags", &context->trace->flags, 1);
   set_id(L, "span_id", context->span_id);
   set_id(L, "parent_span_id", context->parent_span_id);
   if (context->trace->state_length > 0) {
@@ -233,12 +238,10 @@ static void add_exception(lua_State *L, int data, int r) {
   bool is_record = record_test(L, r) != NULL;
   lua_newtable(L);
   if (is_record) {
-    lua_getfield(L, r, "type");
+    lua_getfield(L, r, "error_code");
     lua_setfield(L, -2, "exception.type");
     lua_getfield(L, r, "message");
     lua_setfield(L, -2, "exception.message");
-    lua_getfield(L, r, "error_code");
-    lua_setfield(L, -2, "coro.error_code");
     set_text(L, "exception.stacktrace", r);
   } else {
     lua_pushstring(L, luaL_typename(L, r));
@@ -254,18 +257,21 @@ static void add_exception(lua_State *L, int data, int r) {
   lua_settop(L, attributes - 1);
 }
 
-/* How the piece of work ended, with the value at `raised` or nil.   [-0, +0, e] */
-static void set_outcome(lua_State *L, int data, int raised) {
+/* How the piece of work ended, with the value at `raised` or nil. Whether by a panic.   [-0, +0, e] */
+static bool set_outcome(lua_State *L, int data, int raised) {
   const record *r = record_test(L, raised);
-  if (lua_isnil(L, raised)) return;
+  if (lua_isnil(L, raised)) return false;
   if (r == NULL || !r->exits) {
     add_exception(L, data, raised);
-  } else if (record_is_cancellation(r)) {
+    return r != NULL;
+  }
+  if (record_is_cancellation(r)) {
     lua_getfield(L, data, "attributes");
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "coro.cancelled");
     lua_pop(L, 1);
   }
+  return false;
 }
 
 /* What the task was spawned with, as far as it can be an attribute of a span.   [-0, +0, e] */
@@ -297,10 +303,10 @@ static int finish(lua_State *L) {
   lua_getiuservalue(L, 2, SPAN_UV_DATA);
   lua_getiuservalue(L, 2, SPAN_UV_TASK);
   if (s->exit.run != NULL) add_task_attributes(rt, L, 4, 5);
-  set_outcome(L, 4, 3);
+  bool has_panicked = set_outcome(L, 4, 3);
   lua_pushvalue(L, 4);
   set_time(L, "end_time");
-  handler_run_hook(rt, L, RUNTIME_UV_ON_SPAN, 4);
+  handler_run_hook(rt, L, RUNTIME_UV_ON_SPAN, 4, has_panicked ? 3 : 0);
   return 0;
 }
 

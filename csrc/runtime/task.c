@@ -166,7 +166,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   rt->stats.spawned++;
   task_enqueue(rt, t);
   if (rt->has_hook[RUNTIME_UV_ON_SPAN]) span_begin_task(rt, L, t);
-  handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1);
+  handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1, 0);
   return t;
 }
 
@@ -457,7 +457,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
   if (scope != NULL) region_member_ended(rt, scope);
   if (status == TASK_CANCELLED) rt->stats.cancelled++;
   if (t == rt->main_task || rt->live_count == rt->daemon_count) rt->batch = 0;
-  handler_run_hook(rt, L, RUNTIME_UV_ON_EXIT, index);
+  handler_run_hook(rt, L, RUNTIME_UV_ON_EXIT, index, 0);
   lua_settop(L, index - 1);
 }
 

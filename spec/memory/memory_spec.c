@@ -77,6 +77,13 @@ static const program programs[] = {
      "return function(co) return pcall(co.call, function() deferred(co)\n"
      "  co.defer(function() co.panic('C') end) co.defer(function() co.panic('B') end)\n"
      "  error('A') end) end"},
+    {"encodes and decodes protobuf",
+     "return function() local protobuf = require 'protobuf'\n"
+     "  local log = {traceId = ('ab'):rep(16), body = {stringValue = ('x'):rep(20000)},\n"
+     "    attributes = {{key = 'a', value = {arrayValue = {values = {{intValue = '7'}}}}}}}\n"
+     "  local request = {resourceLogs = {{scopeLogs = {{logRecords = {log, log}}}}}}\n"
+     "  assert(#protobuf.encode('logs', request) > 40000)\n"
+     "  assert(protobuf.decode('logs', '\\x0a\\x06\\x08\\x03\\x12\\x02hi').partialSuccess) end"},
     {"cancels, sleeps and exits",
      "return function(co) co.run(function()\n"
      "  local a = co.spawn(function() deferred(co) co.sleep(100) end)\n"
@@ -235,9 +242,12 @@ static const char aftermath[] =
 /* A pipe: never readable, always writable. */
 static int ends[2];
 
+int luaopen_coropanic_export_otlp_protobuf(lua_State *L);
+
 static int open_libraries(lua_State *L) {
   luaL_openlibs(L);
   luaL_requiref(L, "coropanic.core", luaopen_coropanic_core, 0);
+  luaL_requiref(L, "protobuf", luaopen_coropanic_export_otlp_protobuf, 0);
   return 0;
 }
 

@@ -213,6 +213,29 @@ describe("a panic record", function()
   end)
 
   describe("tells for which request:", function()
+    it("is what the variables to be closed are given, in a task without frames as in a frame", function()
+      local given = {}
+      local function fail(key)
+        local _ <close> = setmetatable({}, { __close = function(_, why) given[key] = why end })
+        error "boom"
+      end
+      co.run(function()
+        local _, of_frame = co.pcall(fail, "frame")
+        local _, of_task = co.spawn(fail, "task"):join()
+        assert.equal(of_frame, given.frame)
+        assert.equal(of_task, given.task)
+      end)
+    end)
+
+    it("trace_flags are those of its trace", function()
+      for flags, sampled in pairs { ["00"] = "00", ["01"] = "01", ["03"] = "03" } do
+        local headers = { traceparent = ("00-%032x-%016x-%s"):format(5, 6, flags) }
+        local _, record = co.trace.continue(headers, co.pcall, co.panic, "x")
+        assert.equal(sampled, record.trace_flags)
+        assert.equal(sampled, record:to_table().trace_flags)
+      end
+    end)
+
     it("trace_id, span_id and parent_span_id are those of the task that panicked", function()
       local task, record
       helpers.run(function()

@@ -112,6 +112,24 @@ describe("co.trace.span", function()
     end)
   end)
 
+  it("gives the listener the record of the panic that ended it", function()
+    local records = {}
+    local before = co.trace.on_span(function(span, record) records[span.name] = record or "none" end)
+    co.run(function()
+      local task = co.spawn_with({ name = "task" }, function()
+        co.trace.span("outer", co.trace.span, "inner", function() error "boom" end)
+      end)
+      local _, record = task:join()
+      for _, name in ipairs { "inner", "outer", "task" } do assert.equal(record, records[name]) end
+      pcall(co.trace.span, "stopped by pcall", error, "boom")
+      co.with_timeout(0.001, co.trace.span, "cancelled", co.sleep, 10)
+    end)
+    co.trace.on_span(before)
+    assert.equal("none", records["stopped by pcall"])
+    assert.equal("none", records.cancelled)
+    assert.equal("none", records.main)
+  end)
+
   it("works outside tasks", function()
     local spans = {}
     co.trace.on_span(function(span) spans[#spans + 1] = span end)
@@ -140,7 +158,7 @@ describe("co.trace.span", function()
     local exception = span.events[1]
     assert.equal("exception", exception.name)
     assert.equal("E_IO: no disk", exception.attributes["exception.message"])
-    assert.equal("E_IO", exception.attributes["coro.error_code"])
+    assert.equal("E_IO", exception.attributes["exception.type"])
     assert.matches("panic: E_IO: no disk", exception.attributes["exception.stacktrace"], 1, true)
     assert.equal("error", spans[2].status, "the task's span")
     -- The stack is that of the panic, not that of the span's end.
@@ -414,6 +432,7 @@ describe("co.trace.fields", function()
         trace_id = here.trace_id,
         span_id = here.span_id,
         sampled = true,
+        trace_flags = "03",
         task_id = co.current().id,
         task = "main",
       }, co.trace.fields())

@@ -1,4 +1,4 @@
---- What the runtime tells, as the messages of OTLP, in the names of its JSON form: ids in hex, enums as
+--- What the runtime tells, as the messages of OTLP, in the form that they have in JSON: ids in hex, enums as
 --- integers, integers of 64 bits as strings of digits. https://opentelemetry.io/docs/specs/otlp/
 
 local model = {}
@@ -6,8 +6,6 @@ local model = {}
 local KIND = { internal = 1, server = 2, client = 3, producer = 4, consumer = 5 }
 
 local STATUS_ERROR = 2
-
-local FLAG_SAMPLED = 1
 
 -- By the kind of a record: OpenTelemetry's severity number and text.
 local SEVERITY = {
@@ -20,17 +18,41 @@ local SEVERITY = {
   goexit = { 9, "INFO" },
 }
 
+local INFO = SEVERITY.goexit
+
 local function digits(integer) return ("%d"):format(integer) end
 
-local NOT_FINITE = { [1 / 0] = "Infinity", [-1 / 0] = "-Infinity" }
+--- Text as protobuf and JSON take it: what is not UTF-8 becomes U+FFFD, a byte at a time.
+local function text(value)
+  value = tostring(value)
+  if utf8.len(value) then return value end
+  local pieces, at = {}, 1
+  while at <= #value do
+    local _, bad = utf8.len(value, at)
+    pieces[#pieces + 1] = value:sub(at, (bad or #value + 1) - 1)
+    if not bad then break end
+    pieces[#pieces + 1] = "\u{FFFD}"
+    at = bad + 1
+  end
+  return table.concat(pieces)
+end
+
+--- A double. Those that JSON has no numbers for, and those that lua-cjson would round, are strings, as
+--- protobuf's JSON has it.
+local function double(value)
+  if value ~= value then return "NaN" end
+  if value == math.huge then return "Infinity" end
+  if value == -math.huge then return "-Infinity" end
+  return tonumber(("%.14g"):format(value)) == value and value or ("%.17g"):format(value)
+end
 
 --- An AnyValue.
 local function any(value)
   local kind = math.type(value)
   if kind == "integer" then return { intValue = digits(value) } end
-  if kind == "float" then return { doubleValue = value ~= value and "NaN" or NOT_FINITE[value] or value } end
+  if kind == "float" then return { doubleValue = double(value) } end
   if type(value) == "boolean" then return { boolValue = value } end
-  if type(value) ~= "table" then return { stringValue = tostring(value) } end
+  if type(value) ~= "table" then return { stringValue = text(value) } end
   local values = {}
   for i, item in ipairs(value) do values[i] = any(item) end
   return { arrayValue = { values = #values > 0 and values or nil } }
@@ -39,9 +61,10 @@ end
 --- KeyValues in the order of their keys; nil if there are none, since an empty table is no list in JSON.
 local function attributes(table_of)
   local keys, list = {}, {}
-  for key in pairs(table_of) do keys[#keys + 1] = key end
+  -- The empty name is not allowed.
+  for key in pairs(table_of) do keys[#keys + 1] = key ~= "" and key or nil end
   table.sort(keys)
-  for i, key in ipairs(keys) do list[i] = { key = key, value = any(table_of[key]) } end
+  for i, key in ipairs(keys) do list[i] = { key = text(key), value = any(table_of[key]) } end
   return #list > 0 and list or nil
 end
 
@@ -54,21 +77,24 @@ function model.span(span, with_events)
     spanId = span.span_id,
     parentSpanId = span.parent_span_id,
     traceState = span.trace_state,
-    flags = FLAG_SAMPLED,
-    name = span.name,
+    flags = tonumber(span.trace_flags, 16),
+    name = span.name ~= "" and text(span.name) or "?",
     kind = KIND[span.kind],
     startTimeUnixNano = digits(span.start_time),
-    endTimeUnixNano = digits(span.end_time),
+    -- The machine's clock may have been set back.
+    endTimeUnixNano = digits(math.max(span.start_time, span.end_time)),
     attributes = attributes(span.attributes),
     droppedAttributesCount = span.dropped_attributes,
   }
-  if span.status == "error" then message.status = { code = STATUS_ERROR, message = span.status_message } end
+  if span.status == "error" then
+    message.status = { code = STATUS_ERROR, message = text(span.status_message) }
+  end
   if with_events and #span.events > 0 then
     message.events = {}
     for i, event in ipairs(span.events) do
       message.events[i] = {
         timeUnixNano = digits(event.time),
-        name = event.name,
+        name = text(event.name),
         attributes = attributes(event.attributes),
         droppedAttributesCount = event.dropped_attributes,
       }
@@ -78,31 +104,45 @@ function model.span(span, with_events)
   return message
 end
 
---- An event of a span as a LogRecord.
-function model.event(span, event, observed)
+local function log_record(fields)
   return {
-    timeUnixNano = digits(event.time),
-    observedTimeUnixNano = digits(observed),
-    severityNumber = SEVERITY.goexit[1],
-    severityText = SEVERITY.goexit[2],
-    eventName = event.name,
-    flags = FLAG_SAMPLED,
-    traceId = span.trace_id,
-    spanId = span.span_id,
-    attributes = attributes(event.attributes),
+    timeUnixNano = digits(fields.time),
+    observedTimeUnixNano = digits(math.max(fields.time, fields.observed)),
+    severityNumber = fields.severity[1],
+    severityText = fields.severity[2],
+    eventName = text(fields.name),
+    body = fields.body and { stringValue = text(fields.body) },
+    flags = fields.flags,
+    traceId = fields.of.trace_id,
+    spanId = fields.of.span_id,
+    attributes = attributes(fields.attributes),
+    droppedAttributesCount = fields.dropped_attributes,
+  }
+end
+
+--- An event of a span as a LogRecord.
+---@param span table
+---@param event table
+---@param observed integer  # nanoseconds since 1970
+function model.event(span, event, observed)
+  local is_exception = event.name == "exception"
+  return log_record {
+    name = event.name, time = event.time, observed = observed, of = span, flags = tonumber(span.trace_flags, 16),
+    severity = is_exception and SEVERITY.error or INFO,
+    attributes = event.attributes, dropped_attributes = event.dropped_attributes,
   }
 end
 
 --- A panic's record as a LogRecord, by the semantic conventions for exceptions in logs.
 ---@param record table  # as record:to_table() makes it
----@param text string  # the report
+---@param report string
 ---@param observed integer  # nanoseconds since 1970
-function model.record(record, text, observed)
+function model.record(record, report, observed)
   local task = record.task
   local values = {
     ["exception.type"] = record.error_code,
     ["exception.message"] = record.message,
-    ["exception.stacktrace"] = text,
+    ["exception.stacktrace"] = report,
     ["coro.kind"] = record.kind,
     ["coro.stack_hash"] = record.stack_hash,
   }
@@ -113,18 +153,11 @@ function model.record(record, text, observed)
     values["coro.task.name"] = task.name
     values["coro.task.ancestors"] = ancestors
   end
-  local severity = SEVERITY[record.kind] or SEVERITY.error
-  return {
-    timeUnixNano = record.time,
-    observedTimeUnixNano = digits(observed),
-    severityNumber = severity[1],
-    severityText = severity[2],
-    eventName = "exception",
-    body = { stringValue = record.message },
-    flags = FLAG_SAMPLED,
-    traceId = record.trace_id,
-    spanId = record.span_id,
-    attributes = attributes(values),
+  return log_record {
+    name = "exception", observed = observed, of = record,
+    time = math.tointeger(tonumber(record.time)),
+    flags = tonumber(record.trace_flags, 16), severity = SEVERITY[record.kind] or SEVERITY.error,
+    body = record.message, attributes = values,
   }
 end
 

@@ -2,6 +2,7 @@
 --- answer, as long as Retry-After says, or else with exponential back-off and full jitter.
 
 local co = require "coropanic"
+local core = require "socket"
 local http = require "socket.http"
 local ltn12 = require "ltn12"
 local socket = require "coropanic.socket"
@@ -37,12 +38,51 @@ function sender.retry_after(value)
   return at and math.max(at - os.time(), 0) or nil
 end
 
-local function post(options, path, body)
+--- The addresses of a host, as they stand in a URL; none: they are not known.
+local function look_up(host)
+  local addresses = {}
+  for i, found in ipairs(core.dns.getaddrinfo(host) or {}) do
+    addresses[i] = found.family == "inet6" and ("[%s]"):format(found.addr) or found.addr
+  end
+  return addresses
+end
+
+--- Where requests go. The look-up of the host's name blocks, so it is made here, and again only while the
+--- name is not known.
+---@param options table  # endpoint, codec, headers, timeout, max_elapsed
+---@return table
+function sender.target(options)
+  local authority, prefix = options.endpoint:match "^http://([^/]+)(.*)$"
+  local host, port = authority:match "^%[?(.-)%]?:?(%d*)$"
+  local headers = { ["content-type"] = options.codec.content_type, host = authority }
+  for name, value in pairs(options.headers) do headers[name:lower()] = tostring(value) end
+  return {
+    host = host,
+    port = port ~= "" and port or "80",
+    prefix = prefix,
+    headers = headers,
+    addresses = look_up(host),
+    timeout = options.timeout,
+    max_elapsed = options.max_elapsed,
+  }
+end
+
+--- A connection whose time is that of the attempt alone, not luasocket's for a whole program.
+local function connect()
+  local connection, err = socket.tcp()
+  if connection then
+    function connection.settimeout() return 1 end
+  end
+  return connection, err
+end
+
+--- Posts to one address: the status, the answer and its headers; or nil and why not.
+local function post_to(target, address, path, body)
   local answer, size = {}, 0
-  local headers = { ["content-type"] = options.content_type, ["content-length"] = #body }
-  for name, value in pairs(options.headers) do headers[name] = value end
+  local headers = { ["content-length"] = #body }
+  for name, value in pairs(target.headers) do headers[name] = value end
   local ok, status, answer_headers = http.request {
-    url = options.endpoint .. path,
+    url = ("http://%s:%s%s%s"):format(address, target.port, target.prefix, path),
     method = "POST",
     headers = headers,
     source = ltn12.source.string(body),
@@ -51,17 +91,35 @@ local function post(options, path, body)
       if chunk and size <= MAX_ANSWER then answer[#answer + 1] = chunk end
       return 1
     end,
-    create = socket.tcp,
+    create = function()
+      local connection, err = connect()
+      target.connection = connection
+      return connection, err
+    end,
   }
   if not ok then return nil, tostring(status) end
   return status, table.concat(answer), answer_headers
 end
 
+--- Posts to the first of the host's addresses that answers.
+local function post(target, path, body)
+  if #target.addresses == 0 then target.addresses = look_up(target.host) end
+  local status, answer, headers = nil, "host not found", nil
+  for _, address in ipairs(target.addresses) do
+    status, answer, headers = post_to(target, address, path, body)
+    if status then break end
+  end
+  return status, answer, headers
+end
+
 --- One attempt: "sent" and the answer; "refused" and why; or "failed", why, and the seconds to wait if said.
-local function attempt(options, path, body)
+local function attempt(target, path, body)
   -- In time: true and what post returns; else false and the record of the time-out.
-  local in_time, status, answer, headers = co.with_timeout(options.timeout, post, options, path, body)
-  if not in_time then return "failed", "time-out" end
+  local in_time, status, answer, headers = co.with_timeout(target.timeout, post, target, path, body)
+  if not in_time then
+    if target.connection then target.connection:close() end
+    return "failed", "time-out"
+  end
   if not status then return "failed", answer end
   if status >= 200 and status < 300 then return "sent", answer end
   local why = "HTTP " .. status
@@ -69,20 +127,20 @@ local function attempt(options, path, body)
   return "refused", why
 end
 
---- Sends a body until it was taken or refused, or `options.max_elapsed` seconds have passed.
----@param options table  # endpoint, content_type, headers, timeout, max_elapsed
+--- Sends a body until it was taken or refused, or `max_elapsed` seconds have passed.
+---@param target table  # of sender.target
 ---@param path string
 ---@param body string
 ---@param on_retry fun(why: string)
 ---@return "sent" | "refused" | "failed" outcome
 ---@return string answer  # or why not
-function sender.send(options, path, body, on_retry)
+function sender.send(target, path, body, on_retry)
   local began, backoff = co.now(), FIRST_BACKOFF
   while true do
-    local outcome, answer, wait = attempt(options, path, body)
+    local outcome, answer, wait = attempt(target, path, body)
     if outcome ~= "failed" then return outcome, answer end
     wait = wait or math.random() * backoff
-    if co.now() - began + wait > options.max_elapsed then return "failed", answer end
+    if co.now() - began + wait > target.max_elapsed then return "failed", answer end
     on_retry(answer)
     co.sleep(wait)
     backoff = math.min(backoff * 2, MAX_BACKOFF)

@@ -1,0 +1,249 @@
+--- The exporter: two queues that the hooks fill, and a daemon task that empties them.
+
+local co = require "coropanic"
+local model = require "coropanic.export.otlp.model"
+local sender = require "coropanic.export.otlp.sender"
+local socket = require "socket"
+
+local exporter = {}
+
+local PATHS = { traces = "/v1/traces", logs = "/v1/logs" }
+
+---@class coropanic.export.otlp.exporter
+local Exporter = {}
+Exporter.__index = Exporter
+
+--- Nanoseconds since 1970, exact to a microsecond.
+local function now_ns() return math.floor(socket.gettime() * 1e6) * 1000 end
+
+function Exporter:count_dropped(why, count) self.dropped[why] = (self.dropped[why] or 0) + count end
+
+--- Queues an item, or counts it as dropped.
+function Exporter:put(signal, item)
+  local queue = self.queues[signal]
+  if self.stopped or #queue >= self.options.max_queue then
+    self:count_dropped(self.stopped and "stopped" or "queue full", 1)
+    return
+  end
+  queue[#queue + 1] = item
+  self.accepted[signal] = self.accepted[signal] + 1
+  if #queue >= self.options.max_batch then self.wake:set() end
+end
+
+--- Queues a span as co.trace.on_span gives it, with the record of the panic that passed it, if one did.
+---@param span table
+---@param record userdata?
+function Exporter:span(span, record)
+  if type(span) ~= "table" then
+    error(("bad argument #1 to 'span' (span expected, got %s)"):format(type(span)), 2)
+  end
+  local with_events = self.options.span_events
+  self:put("traces", model.span(span, with_events))
+  if with_events then
+    if record then self.told[record] = true end
+    return
+  end
+  local last = #span.events
+  for i, event in ipairs(span.events) do
+    -- The record tells more than the exception that was made of it.
+    local is_of_record = record and i == last and event.name == "exception"
+    if not is_of_record then self:put("logs", model.event(span, event, now_ns())) end
+  end
+  if record then self:tell(record) end
+end
+
+--- Queues a panic's record, whether it was queued before or not.
+---@param record userdata
+function Exporter:record(record)
+  if getmetatable(record) ~= "coropanic.record" then
+    error(("bad argument #1 to 'record' (coropanic.record expected, got %s)"):format(type(record)), 2)
+  end
+  self.told[record] = true
+  self:put("logs", model.record(record:to_table(), tostring(record), now_ns()))
+end
+
+--- The same, but once: a panic passes several spans, and may reach the panic handler in the end.
+function Exporter:tell(record)
+  if not self.told[record] then self:record(record) end
+end
+
+--- How many items of the request the collector has not taken, although it took the request.
+local function rejected_of(response)
+  local partial = response and response.partialSuccess
+  if type(partial) ~= "table" then return 0 end
+  return math.tointeger(tonumber(partial.rejectedSpans or partial.rejectedLogRecords)) or 0
+end
+
+--- Takes a batch out of a queue.
+local function take(self, signal)
+  local queue = self.queues[signal]
+  local count = math.min(#queue, self.options.max_batch)
+  local batch = table.move(queue, 1, count, 1, {})
+  self.queues[signal] = table.move(queue, count + 1, #queue, 1, {})
+  return batch, count
+end
+
+--- Sends a batch; how many of it the collector has taken, and why not the others.
+local function deliver(self, signal, batch, count)
+  local options = self.options
+  local codec = options.codec
+  local encoded, body = pcall(codec.encode, signal,
+    model.request(signal, batch, options.resource, options.scope))
+  if not encoded then return 0, "not encoded" end
+  local outcome, answer = sender.send(self.target, PATHS[signal], body, function()
+    self.retries = self.retries + 1
+  end)
+  if outcome ~= "sent" then return 0, answer end
+  local rejected = math.max(0, math.min(rejected_of(codec.decode(signal, answer)), count))
+  return count - rejected, "rejected"
+end
+
+--- Sends one batch of a signal. False: there was nothing.
+local function send_batch(self, signal)
+  local batch, count = take(self, signal)
+  if count == 0 then return false end
+  -- What is on its way is neither queued nor lost yet.
+  self.on_the_way = self.on_the_way + count
+  co.call(function()
+    local sent, why = 0, "given up"
+    co.defer(function()
+      self.on_the_way = self.on_the_way - count
+      self.finished[signal] = self.finished[signal] + count
+      self.sent = self.sent + sent
+      if sent < count then self:count_dropped(why, count - sent) end
+      self.progress:set()
+    end)
+    sent, why = deliver(self, signal, batch, count)
+  end)
+  return true
+end
+
+--- Sends all that is queued.
+local function drain(self)
+  local more
+  repeat
+    more = false
+    for signal in pairs(PATHS) do more = send_batch(self, signal) or more end
+  until not more
+end
+
+--- What the daemon does until the run ends; then what is left is sent, within the time of one attempt.
+local function run(self)
+  co.defer(function()
+    self.stopped = true
+    self.restore()
+    co.with_timeout(self.options.timeout, drain, self)
+    for _, queue in pairs(self.queues) do
+      if #queue > 0 then self:count_dropped("given up", #queue) end
+    end
+    self.queues = { traces = {}, logs = {} }
+    self.finished = self.accepted
+    self.progress:set()
+  end)
+  while true do
+    self.wake:wait(self.options.schedule_delay)
+    self.wake:clear()
+    drain(self)
+  end
+end
+
+--- Sends what is queued now; what comes meanwhile may stay. In a task.
+---@param timeout number?  # seconds, for ever if nil
+---@return boolean  # false: the time was up before all was sent or given up
+function Exporter:flush(timeout)
+  local deadline = timeout and co.now() + timeout
+  local traces, logs = self.accepted.traces, self.accepted.logs
+  local function is_done() return self.finished.traces >= traces and self.finished.logs >= logs end
+  while not is_done() do
+    self.progress:clear()
+    self.wake:set()
+    local left = deadline and math.max(deadline - co.now(), 0)
+    if not self.progress:wait(left) then return is_done() end
+  end
+  return true
+end
+
+--- Flushes, and ends the exporter: what comes later is dropped, and counted. In a task.
+---@param timeout number?
+---@return boolean
+function Exporter:shutdown(timeout)
+  local flushed = self:flush(timeout)
+  self.task:cancel "shutdown"
+  self.task:join()
+  return flushed
+end
+
+---@return { queued: integer, sent: integer, retries: integer, dropped: table<string, integer> }
+function Exporter:stats()
+  local dropped = {}
+  for why, count in pairs(self.dropped) do dropped[why] = count end
+  local queued = #self.queues.traces + #self.queues.logs + self.on_the_way
+  return { queued = queued, sent = self.sent, retries = self.retries, dropped = dropped }
+end
+
+--- Puts `hook` in with `set`; returns a function that puts back what was there, unless somebody has put
+--- another one over it since: that one stays, and goes on calling ours.
+local function hook_in(set, make)
+  local hook
+  local before
+  hook = make(function(...)
+    if before then return before(...) end
+    return false
+  end)
+  before = set(hook)
+  return function()
+    local current = set(before)
+    if current ~= hook then set(current) end
+  end
+end
+
+local function listen(self)
+  local leave_spans = hook_in(co.trace.on_span, function(pass_on)
+    return function(span, record)
+      self:span(span, record)
+      pass_on(span, record)
+    end
+  end)
+  local leave_panics = hook_in(co.on_panic, function(pass_on)
+    return function(record, task)
+      self:tell(record)
+      -- Nobody else listens: the report is written as without us.
+      if pass_on(record, task) == false then io.stderr:write(tostring(record), "\n") end
+    end
+  end)
+  function self.restore()
+    leave_spans()
+    leave_panics()
+  end
+end
+
+--- Begins to export, in a task.
+---@param options table  # checked
+---@return coropanic.export.otlp.exporter
+function exporter.start(options)
+  local self = setmetatable({
+    options = options,
+    target = sender.target(options),
+    queues = { traces = {}, logs = {} },
+    told = setmetatable({}, { __mode = "k" }), -- records that were exported
+    on_the_way = 0,
+    sent = 0,
+    retries = 0,
+    dropped = {},
+    wake = co.event(),
+    progress = co.event(), -- some items are not queued any more
+    accepted = { traces = 0, logs = 0 }, -- how many were ever queued
+    finished = { traces = 0, logs = 0 }, -- how many of them were sent, or dropped
+  }, Exporter)
+  listen(self)
+  -- Its own trace, not sampled: what the exporter does is not exported.
+  self.task = co.trace.continue({ traceparent = ("00-%032x-%016x-00"):format(1, 1) }, co.spawn_with, {
+    name = "otlp exporter",
+    daemon = true,
+    context = co.context.background(),
+  }, run, self)
+  co.yield() -- it begins: a task that has not is ended with the run without a word
+  return self
+end
+
+return exporter

@@ -1,0 +1,20 @@
+--- OTLP's messages as JSON.
+
+local cjson = require "cjson.safe"
+
+local json = { content_type = "application/json" }
+
+---@param _ "traces" | "logs"
+---@param request table  # as coropanic.export.otlp.model makes it
+---@return string
+function json.encode(_, request) return assert(cjson.encode(request)) end
+
+---@param _ "traces" | "logs"
+---@param answer string
+---@return table?  # nil: it is no message
+function json.decode(_, answer)
+  local response = cjson.decode(answer)
+  return type(response) == "table" and response or nil
+end
+
+return json

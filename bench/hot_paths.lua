@@ -185,4 +185,25 @@ paths["traceparent"] = function(n)
   end)
 end
 
+--- Under it nothing is recorded, although somebody listens.
+local function unsampled(fn)
+  local before = co.trace.on_span(nothing)
+  co.trace.continue({ traceparent = ("00-%032x-%016x-00"):format(1, 1) }, fn)
+  co.trace.on_span(before)
+end
+
+paths["span that is not sampled"] = function(n)
+  local span, options = co.trace.span, { kind = "client", attributes = { a = 1 } }
+  unsampled(function()
+    for _ = 1, n do span("s", options, nothing) end
+  end)
+end
+
+paths["event that is not sampled"] = function(n)
+  local event, attributes = co.trace.event, { a = 1 }
+  unsampled(function()
+    for _ = 1, n do event("e", attributes) end
+  end)
+end
+
 return paths

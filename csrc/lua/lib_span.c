@@ -31,19 +31,19 @@ static const char *read_options(lua_State *L) {
 
 /*
 ** (name, [options,] function, arguments...). Not a pcall: frames further out are to see the stack at the
-** point of the panic.
+** point of the panic. Without a listener or a sampled trace, the options are not looked at.
 */
 static int trace_span(lua_State *L) {
   runtime *rt = runtime_of(L);
   if (lua_type(L, 1) != LUA_TSTRING) return arg_type_error(L, 1, "span", "string");
   int function = lua_istable(L, 2) ? 3 : 2;
   arg_check_function(L, function, "span");
-  const char *kind = kinds[0];
-  if (function == 3) {
-    kind = read_options(L);
-    lua_replace(L, 2);
-  }
   if (span_is_recorded(rt)) {
+    const char *kind = kinds[0];
+    if (function == 3) {
+      kind = read_options(L);
+      lua_replace(L, 2);
+    }
     span_begin(rt, L, 1, kind, function == 3 && lua_istable(L, 2) ? 2 : 0);
     lua_replace(L, 1);
     lua_toclose(L, 1);

@@ -107,6 +107,7 @@ typedef struct runtime {
   int nudges;   /* steps spent on that since the last panic was held */
   unhandled_mode unhandled;
   unsigned hooks;                      /* handlers and hooks that are running */
+  bool hears_span;                     /* the hook on_span is running */
   bool has_hook[RUNTIME_UV_COUNT + 1]; /* by user value: a hook is set */
 
   /* Frames. */

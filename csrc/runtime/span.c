@@ -25,10 +25,15 @@ typedef struct span {
   bool is_open;
 } span;
 
-bool span_is_recorded(const runtime *rt) {
-  if (!rt->has_hook[RUNTIME_UV_ON_SPAN]) return false;
-  const trace_context *context = rt->current != NULL ? &rt->current->context : &rt->outside;
-  return context->trace != NULL && (context->trace->flags & TRACE_FLAG_SAMPLED) != 0;
+/* What the listener does is no span: to tell of it would be another one, for ever. */
+static bool is_heard(const runtime *rt) {
+  return rt->has_hook[RUNTIME_UV_ON_SPAN] && !rt->hears_span;
+}
+
+bool span_is_recorded(runtime *rt) {
+  if (!is_heard(rt)) return false;
+  trace_context *context = trace_current(rt);
+  return trace_ensure(rt, context) && (context->trace->flags & TRACE_FLAG_SAMPLED) != 0;
 }
 
 /* --- the table --- */
@@ -306,7 +311,10 @@ static int finish(lua_State *L) {
   bool has_panicked = set_outcome(L, 4, 3);
   lua_pushvalue(L, 4);
   set_time(L, "end_time");
+  bool hears_already = rt->hears_span;
+  rt->hears_span = true;
   handler_run_hook(rt, L, RUNTIME_UV_ON_SPAN, 4, has_panicked ? 3 : 0);
+  rt->hears_span = hears_already;
   return 0;
 }
 
@@ -457,7 +465,7 @@ static int begin_task(lua_State *L) {
 }
 
 void span_begin_task(runtime *rt, lua_State *L, task *t) {
-  if ((t->context.trace->flags & TRACE_FLAG_SAMPLED) == 0) return;
+  if (!is_heard(rt) || (t->context.trace->flags & TRACE_FLAG_SAMPLED) == 0) return;
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
   lua_pushcfunction(L, begin_task);
   lua_pushlightuserdata(L, rt);

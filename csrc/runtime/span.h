@@ -17,8 +17,8 @@
 /* Makes the metatable of spans.   [-0, +0, m] */
 void span_open(runtime *rt, lua_State *L);
 
-/* Whether a span of the running code would be recorded. */
-bool span_is_recorded(const runtime *rt);
+/* Whether a span of the running code would be recorded; begins its trace if there is a listener.  [-0, +0, -] */
+bool span_is_recorded(runtime *rt);
 
 /*
 ** Begins a span of the running code, named by the string at `name`, and pushes it: a value that ends it

@@ -99,7 +99,8 @@ describe("protobuf.encode", function()
     value.arrayValue = { values = { value } }
     local ok, why = pcall(protobuf.encode, "logs", log { body = value })
     assert.is_false(ok)
-    assert.equal("bad argument #2 to 'encode' (field 'arrayValue': less deep nesting expected, got table)", why)
+    assert.equal("bad argument #2 to 'encode' (field 'arrayValue': less deep nesting expected, got table)",
+      why)
   end)
 end)
 

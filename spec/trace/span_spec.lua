@@ -130,10 +130,32 @@ describe("co.trace.span", function()
     assert.equal("none", records.main)
   end)
 
+  it("begins the trace of code outside tasks", function()
+    -- A state of its own, in which nobody has asked for an id.
+    local program = [[
+      local co = require 'coropanic'
+      co.trace.on_span(function(span) io.write(span.name, ' ', #span.trace_id) end)
+      co.trace.span('first', function() end)]]
+    local pipe = assert(io.popen(('lua5.4 -e "%s"'):format(program)))
+    assert.equal("first 32", pipe:read "a")
+    pipe:close()
+  end)
+
+  it("is not made of what the listener does", function()
+    local heard = {}
+    local before = co.trace.on_span(function(span)
+      heard[#heard + 1] = span.name
+      co.trace.span("of the listener", function() co.trace.event "x" end)
+      co.spawn_with({ name = "task of the listener" }, function() end)
+    end)
+    co.run(function() co.trace.span("s", function() end) end)
+    co.trace.on_span(before)
+    assert.same({ "s", "main" }, heard)
+  end)
+
   it("works outside tasks", function()
     local spans = {}
     co.trace.on_span(function(span) spans[#spans + 1] = span end)
-    co.trace.current() -- code outside tasks has a trace once an id was asked for
     co.trace.span("outside", function() co.trace.event "here" end)
     co.trace.on_span(nil)
     assert.equal("outside", spans[1].name)
@@ -225,9 +247,11 @@ describe("co.trace.span", function()
     fails("bad argument #1 to 'span' (string expected, got nil)", nil)
     fails("bad argument #2 to 'span' (function expected, got no value)", "s")
     fails("bad argument #3 to 'span' (function expected, got no value)", "s", {})
-    fails("bad argument #2 to 'span' (unknown option 'x')", "s", { x = 1 }, print)
-    fails("bad argument #2 to 'span' (option 'attributes': table expected, got number)", "s",
-      { attributes = 1 }, print)
+    spans_of(function()
+      fails("bad argument #2 to 'span' (unknown option 'x')", "s", { x = 1 }, print)
+      fails("bad argument #2 to 'span' (option 'attributes': table expected, got number)", "s",
+        { attributes = 1 }, print)
+    end)
   end)
 end)
 

@@ -127,7 +127,8 @@ end
 function model.event(span, event, observed)
   local is_exception = event.name == "exception"
   return log_record {
-    name = event.name, time = event.time, observed = observed, of = span, flags = tonumber(span.trace_flags, 16),
+    name = event.name, time = event.time, observed = observed, of = span,
+    flags = tonumber(span.trace_flags, 16),
     severity = is_exception and SEVERITY.error or INFO,
     attributes = event.attributes, dropped_attributes = event.dropped_attributes,
   }

@@ -44,39 +44,52 @@ return redis.call('del', KEYS[1])]]
 ---@field last integer?
 ---@field on_lost fun(machine: integer, why: string)?  # the lease is lost: no ids are made any more
 
-local TYPES = {
-  host = "string",
-  port = "number",
-  password = "string",
-  db = "number",
-  prefix = "string",
-  ttl = "number",
-  timeout = "number",
-  first = "number",
-  last = "number",
-  on_lost = "function",
+-- Option -> what it has to be, and how that is said.
+local function is_a(kind)
+  return function(value) return type(value) == kind end, kind
+end
+
+local function integer_in(low, high)
+  return function(value)
+    return math.type(value) == "integer" and value >= low and value <= high
+  end, ("integer from %d to %d"):format(low, high)
+end
+
+local function is_time(value) return type(value) == "number" and value > 0 and value < math.huge end
+
+local CHECKS = {
+  host = { is_a "string" },
+  port = { integer_in(1, 65535) },
+  password = { is_a "string" },
+  db = { integer_in(0, 1 << 31) },
+  prefix = { is_a "string" },
+  ttl = { is_time, "seconds above 0" },
+  timeout = { is_time, "seconds above 0" },
+  first = { integer_in(0, 1023) },
+  last = { integer_in(0, 1023) },
+  on_lost = { is_a "function" },
 }
 
+local function refuse(message, ...) error("bad argument #1 to 'lease' (" .. message:format(...) .. ")", 4) end
+
 local function check_options(options)
-  if type(options) ~= "table" then
-    error(("bad argument #1 to 'lease' (table expected, got %s)"):format(type(options)), 3)
-  end
+  if type(options) ~= "table" then refuse("table expected, got %s", type(options)) end
   for name, value in pairs(options) do
-    if not TYPES[name] then
-      error(("bad argument #1 to 'lease' (unknown option '%s')"):format(tostring(name)), 3)
-    elseif type(value) ~= TYPES[name] then
-      local message = "bad argument #1 to 'lease' (option '%s': %s expected, got %s)"
-      error(message:format(name, TYPES[name], type(value)), 3)
+    local check = CHECKS[name]
+    if not check then refuse("unknown option '%s'", tostring(name)) end
+    local is_right, expected = table.unpack(check)
+    if not is_right(value) then
+      local got = type(value) == "number" and tostring(value) or type(value)
+      refuse("option '%s': %s expected, got %s", name, expected, got)
     end
   end
   local checked = {}
-  for name in pairs(TYPES) do
+  for name in pairs(CHECKS) do
     checked[name] = options[name]
     if checked[name] == nil then checked[name] = DEFAULTS[name] end
   end
-  if checked.ttl <= 0 or checked.ttl ~= checked.ttl then
-    local message = "bad argument #1 to 'lease' (option 'ttl': seconds above 0 expected, got %s)"
-    error(message:format(checked.ttl), 3)
+  if checked.first > checked.last then
+    refuse("option 'last': integer from %d on expected, got %d", checked.first, checked.last)
   end
   return checked
 end

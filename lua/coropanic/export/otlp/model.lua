@@ -85,6 +85,7 @@ function model.span(span, with_events)
     endTimeUnixNano = digits(math.max(span.start_time, span.end_time)),
     attributes = attributes(span.attributes),
     droppedAttributesCount = span.dropped_attributes,
+    droppedEventsCount = span.dropped_events,
   }
   if span.status == "error" then
     message.status = { code = STATUS_ERROR, message = text(span.status_message) }
@@ -99,7 +100,6 @@ function model.span(span, with_events)
         droppedAttributesCount = event.dropped_attributes,
       }
     end
-    message.droppedEventsCount = span.dropped_events
   end
   return message
 end

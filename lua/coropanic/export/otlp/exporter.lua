@@ -27,7 +27,7 @@ function Exporter:put(signal, item)
   end
   queue[#queue + 1] = item
   self.accepted[signal] = self.accepted[signal] + 1
-  if #queue >= self.options.max_batch then self.wake:set() end
+  if #queue >= math.min(self.options.max_batch, self.options.max_queue) then self.wake:set() end
 end
 
 --- Queues a span as co.trace.on_span gives it, with the record of the panic that passed it, if one did.

@@ -52,11 +52,10 @@ static void push_kind(lua_State *L, int index, const record *r) {
 /* A table's own code, or one made of the kind.   [-0, +1, m] */
 static void push_error_code(lua_State *L, int index, const record *r) {
   lua_getiuservalue(L, index, RECORD_UV_VALUE);
-  if (lua_type(L, -1) == LUA_TTABLE) {
-    lua_pushliteral(L, "code");
-    lua_rawget(L, -2);
+  if (lua_istable(L, -1) && value_text_push_field(L, lua_gettop(L), "code")) {
     lua_remove(L, -2);
-    if (lua_tostring(L, -1) != NULL) return;
+    lua_tostring(L, -1); /* a number becomes text */
+    return;
   }
   lua_pop(L, 1);
   lua_pushfstring(L, "coropanic.%s", record_kind_name(r));

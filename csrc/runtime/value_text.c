@@ -59,20 +59,20 @@ const char *value_text_type(lua_State *L, int index) {
   return name;
 }
 
-/* Pushes field `name` of the table at `index` if it is a string, or a number.   [-0, +(0|1), m] */
-static bool push_field(lua_State *L, int index, const char *name) {
+bool value_text_push_field(lua_State *L, int index, const char *name) {
   lua_pushstring(L, name);
-  lua_rawget(L, index);
-  if (lua_isstring(L, -1)) return true;
+  int type = lua_rawget(L, index);
+  if (type == LUA_TNUMBER || (type == LUA_TSTRING && lua_rawlen(L, -1) > 0)) return true;
   lua_pop(L, 1);
   return false;
 }
 
 /* Pushes what the table at `index` says of itself: "code: message".   [-0, +1, m] */
 static void push_table(lua_State *L, int index) {
-  bool has_code = push_field(L, index, "code");
+  bool has_code = value_text_push_field(L, index, "code");
   if (has_code) lua_pushliteral(L, ": ");
-  bool has_message = push_field(L, index, "message") || push_field(L, index, "msg");
+  bool has_message = value_text_push_field(L, index, "message") ||
+                     value_text_push_field(L, index, "msg");
   if (has_code && has_message) {
     lua_concat(L, 3);
   } else if (has_code) {

@@ -54,6 +54,7 @@ describe("the stack hash", function()
 
   local function module_of(source)
     if source == "[C]" then return "[c]" end
+    if source:find('[string "', 1, true) == 1 then return "[string]" end
     return (source:match "[^/\\]*$":gsub("%u", string.lower))
   end
 
@@ -77,6 +78,14 @@ describe("the stack hash", function()
         assert.equal(hash(record.frames, true), record.stack_hash_full, name)
       end
     end
+  end)
+
+  it("is that of its page for code that came from a string", function()
+    local _, record = require "coropanic".pcall(load "local function f() error 'x' end f() return 1")
+    local frames = record:to_table().frames
+    assert.equal("f", frames[1].name)
+    assert.equal(hash(frames, false), record.stack_hash)
+    assert.equal(hash(frames, true), record.stack_hash_full)
   end)
 
   it("has the vectors of its page", function()

@@ -79,6 +79,8 @@ describe("a panic record", function()
 
     it("error_code is made of the kind else", function()
       assert.equal("coropanic.panic", record_of(co.panic, "x").error_code)
+      assert.equal("coropanic.panic", record_of(co.panic, { code = "" }).error_code)
+      assert.equal("table", record_of(co.panic, { code = "" }).message)
       assert.equal("coropanic.error", record_of(error, "x").error_code)
     end)
   end)

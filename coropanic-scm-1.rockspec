@@ -39,6 +39,7 @@ build = {
     ["coropanic.test.failure"] = "lua/coropanic/test/failure.lua",
     ["coropanic.test.options"] = "lua/coropanic/test/options.lua",
     ["coropanic.test.trial"] = "lua/coropanic/test/trial.lua",
+    ["coropanic.text"] = "lua/coropanic/text.lua",
     ["coropanic.uv"] = "lua/coropanic/uv.lua",
     ["coropanic.core"] = {
       sources = {

@@ -162,6 +162,11 @@ static void field_waiting_on(runtime *rt, lua_State *L, task *t) {
   parked_push_waiting_on(rt, L, t);
 }
 
+static void field_operation(runtime *rt, lua_State *L, task *t) {
+  (void)rt;
+  lua_pushstring(L, t->status == TASK_WAITING ? task_wait_name(t->wait) : NULL);
+}
+
 static void field_where(runtime *rt, lua_State *L, task *t) {
   (void)rt;
   if (task_ended(t)) {
@@ -194,6 +199,7 @@ static const struct {
     {"span_id", field_span_id},
     {"spawned_at", field_spawned_at},
     {"waiting_on", field_waiting_on},
+    {"operation", field_operation},
     {"where", field_where},
     {"daemon", field_daemon},
     {"attributes", field_attributes},

@@ -67,34 +67,52 @@ static void set_time(lua_State *L, const record *r) {
   lua_setfield(L, -2, "time");
 }
 
-/* The task of the record at `index`, into the table on top of the stack.   [-0, +0, m] */
-static void set_task(lua_State *L, int index) {
-  static const char *const names[] = {"id", "name", "status", "spawned_at", "attributes"};
+/* Sets, in the table on top, the id of who spawned the task whose table is below it.   [-0, +0, m] */
+static void set_parent(lua_State *L) {
+  lua_getfield(L, -2, "ancestors");
+  if (lua_rawgeti(L, -1, 1) == LUA_TTABLE) {
+    lua_getfield(L, -1, "id");
+    lua_setfield(L, -4, "parent");
+  }
+  lua_pop(L, 2);
+}
+
+/*
+** The task of the record at `index`, with these fields of it and either its ancestors or its parent, into
+** the table on top of the stack.   [-0, +0, m]
+*/
+static void set_task(lua_State *L, int index, const char *const *names, bool with_ancestors) {
   record_fields_push_fresh(L, index, "task");
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     return;
   }
   lua_newtable(L);
-  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-    lua_getfield(L, -2, names[i]);
+  for (; *names != NULL; names++) {
+    lua_getfield(L, -2, *names);
     lua_insert(L, -2);
-    set_plain(L, -2, names[i]);
+    set_plain(L, -2, *names);
     lua_remove(L, -2);
   }
-  lua_getfield(L, -2, "ancestors");
-  set_list(L, "ancestors", plain_push);
+  if (with_ancestors) {
+    lua_getfield(L, -2, "ancestors");
+    set_list(L, "ancestors", plain_push);
+  } else {
+    set_parent(L);
+  }
   lua_setfield(L, -3, "task");
   lua_pop(L, 1);
 }
 
-/* A replaced panic: what it was, not where it was.   [-0, +1, m] */
+/* A panic that was replaced, or came second: what it was and whose, not where.   [-0, +1, m] */
 static void push_link(lua_State *L, int index) {
+  static const char *const of_task[] = {"id", "name", "spawned_at", NULL};
   static const char *const names[] = {"kind",       "type",      "message", "value",
                                       "error_code", "recovered", "seq",     NULL};
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 9);
   set_fields(L, index, names);
   set_time(L, record_test(L, index));
+  set_task(L, index, of_task, false);
 }
 
 static void push_record(lua_State *L, int index, int depth);
@@ -125,17 +143,31 @@ static void set_cancelled_by(lua_State *L, int index) {
 }
 
 static void push_record(lua_State *L, int index, int depth) {
-  static const char *const names[] = {
-      "kind",         "type",      "message",        "value", "error_code", "source",
-      "reason",       "trace_id",  "trace_flags", "span_id",        "seq",   "stack_hash", "stack_hash_full",
-      "hash_version", "recovered", "parent_span_id", NULL};
+  static const char *const names[] = {"kind",
+                                      "type",
+                                      "message",
+                                      "value",
+                                      "error_code",
+                                      "source",
+                                      "reason",
+                                      "trace_id",
+                                      "trace_flags",
+                                      "span_id",
+                                      "seq",
+                                      "stack_hash",
+                                      "stack_hash_full",
+                                      "hash_version",
+                                      "recovered",
+                                      "parent_span_id",
+                                      NULL};
+  static const char *const of_task[] = {"id", "name", "status", "spawned_at", "attributes", NULL};
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_createtable(L, 0, 20);
   lua_pushliteral(L, RECORD_CONTRACT);
   lua_setfield(L, -2, "contract");
   set_fields(L, index, names);
   set_time(L, record_test(L, index));
-  set_task(L, index);
+  set_task(L, index, of_task, true);
   record_fields_push_fresh(L, index, "frames");
   set_list(L, "frames", plain_push);
   record_fields_push_fresh(L, index, "chain");

@@ -148,11 +148,13 @@ void parked_push_wait_text(lua_State *L, const task *t) {
 
 void parked_push_task(lua_State *L, const task *t) {
   char buffer[TASK_NAME_SIZE];
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   lua_pushinteger(L, (lua_Integer)t->id);
   lua_setfield(L, -2, "id");
   lua_pushstring(L, task_name(t, buffer));
   lua_setfield(L, -2, "name");
+  lua_pushstring(L, task_wait_name(t->wait));
+  lua_setfield(L, -2, "operation");
   parked_push_wait_text(L, t);
   lua_setfield(L, -2, "waiting_on");
   parked_push_where(L, t);

@@ -9,8 +9,6 @@ static void append_point(lua_State *L, const task *t, const char *relation) {
   lua_setfield(L, -2, "task");
   lua_pushstring(L, relation);
   lua_setfield(L, -2, "relation");
-  lua_pushstring(L, task_wait_name(t->wait));
-  lua_setfield(L, -2, "operation");
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 }
 

@@ -4,6 +4,7 @@
 local co = require "coropanic"
 local mermaid = require "coropanic.report.mermaid"
 local topology = require "coropanic.report.topology"
+local valid = require("coropanic.text").valid
 
 local report = {}
 
@@ -13,12 +14,16 @@ report.CONTRACT = "coropanic-report/1"
 local KEEP = 16 -- panics, if nobody says otherwise
 local MAX_TASKS = 1000
 
-local kept = {} ---@type table[]  # the last panics, the oldest first, as to_table() has them
+-- The last panics, the oldest first: as to_table() has them, and the report that people read.
+local kept = {} ---@type { panic: table, report: string }[]
 local forgotten = 0
 local keep = KEEP
 
+--- Once, also if it is installed twice.
 local function remember(record)
-  kept[#kept + 1] = record:to_table()
+  local last = kept[#kept]
+  if last and last.panic.seq == record.seq then return end
+  kept[#kept + 1] = { panic = record:to_table(), report = tostring(record) }
   while #kept > keep do
     table.remove(kept, 1)
     forgotten = forgotten + 1
@@ -72,15 +77,16 @@ local function describe(task)
   local waiting_on = task.waiting_on
   return {
     id = task.id,
-    name = task.name,
+    name = valid(task.name),
     status = task:status(),
     daemon = task.daemon,
     trace_id = task.trace_id,
     span_id = task.span_id,
     parent = task.parent and task.parent.id or nil,
-    spawned_at = task.spawned_at,
-    where = task.where,
-    waiting_on = waiting_on ~= nil and text_of(waiting_on) or nil,
+    spawned_at = valid(task.spawned_at),
+    where = valid(task.where),
+    operation = task.operation,
+    waiting_on = waiting_on ~= nil and valid(text_of(waiting_on)) or nil,
     waits_for = is_task(waiting_on) and waiting_on.id or nil,
   }
 end
@@ -95,8 +101,9 @@ local function take()
     end
     dump.tasks[i] = describe(task)
   end
-  for i, panic in ipairs(kept) do dump.panics[i] = panic end
+  for i, one in ipairs(kept) do dump.panics[i] = one.panic end
   if forgotten > 0 then dump.panics_omitted = forgotten end
+  dump.topology = mermaid.flowchart(topology.of_tasks(dump.tasks, dump.panics))
   return dump
 end
 
@@ -114,7 +121,8 @@ local function add_outline(lines, tasks)
   end
   local function add(parent, depth)
     for _, task in ipairs(children[parent] or {}) do
-      local doing = task.waiting_on and "waiting on " .. task.waiting_on or task.status
+      local doing = task.status
+      if task.operation then doing = ("waiting (%s) on %s"):format(task.operation, task.waiting_on) end
       lines[#lines + 1] = ("%stask %d \"%s\"%s %s at %s, trace %s"):format(("  "):rep(depth), task.id,
         clean(task.name), task.daemon and " (daemon)" or "", clean(doing), clean(task.where), task.trace_id)
       add(task.id, depth + 1)
@@ -127,17 +135,17 @@ local function add_omitted(lines, count, what)
   if count then lines[#lines + 1] = ("... %d %s left out ..."):format(count, what) end
 end
 
+local function count_of(n, what) return ("%d %s%s"):format(n, what, n == 1 and "" or "s") end
+
 local function as_text(dump)
-  local lines = { ("%d tasks"):format(#dump.tasks + (dump.tasks_omitted or 0)) }
+  local lines = { count_of(#dump.tasks + (dump.tasks_omitted or 0), "task") }
   add_outline(lines, dump.tasks)
   add_omitted(lines, dump.tasks_omitted, "tasks")
-  lines[#lines + 1] = ("%d panics"):format(#dump.panics + (dump.panics_omitted or 0))
+  lines[#lines + 1] = "\n" .. count_of(#dump.panics + (dump.panics_omitted or 0), "panic")
   add_omitted(lines, dump.panics_omitted, "panics")
-  for _, panic in ipairs(dump.panics) do
-    local task = panic.task
-    local who = task and ('task %d "%s"'):format(task.id, clean(task.name)) or "outside tasks"
-    lines[#lines + 1] = ("%s: %s, %s, trace %s"):format(panic.kind, clean(panic.message), who, panic.trace_id)
-  end
+  for _, one in ipairs(kept) do lines[#lines + 1] = "\n" .. one.report end
+  -- Where it is pasted into a page of Markdown, it is drawn.
+  lines[#lines + 1] = "\n```mermaid\n" .. dump.topology .. "```"
   return table.concat(lines, "\n") .. "\n"
 end
 
@@ -166,8 +174,7 @@ end
 ---@return string
 function report.topology(record)
   if record == nil then
-    local dump = take()
-    return mermaid.flowchart(topology.of_tasks(dump.tasks, dump.panics))
+    return take().topology
   end
   if getmetatable(record) == "coropanic.record" then record = record:to_table() end
   if type(record) ~= "table" or record.contract ~= "coropanic/1" then

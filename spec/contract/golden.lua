@@ -18,6 +18,7 @@ local RULES = {
   time = function() return function() return "0" end end,
   seq = function(state) return state.rank("seq") end,
   id = function(state) return state.rank("task") end,
+  parent = function(state) return state.rank("task") end,
 }
 
 local function new_state()

@@ -57,7 +57,6 @@ flowchart TD
   t2["task 2 #quot;child#quot;<br/>panic: below"]:::panicked
   t1 --> t2
   t2 ==>|"await"| t1
-  t2 ==>|"raised again"| t1
 ]], drawn(report.topology(panics["awaited"]())))
   end)
 
@@ -66,7 +65,9 @@ flowchart TD
     assert.matches('  t1_replaced1 ==>|"replaced"| t1\n', chain, 1, true)
     assert.matches('t1_replaced2["panic: second"]:::panicked', chain, 1, true)
     local siblings = drawn(report.topology(panics["siblings in a scope"]()))
-    assert.matches('suppressed1["panic: while it was cancelled"]:::panicked', siblings, 1, true)
+    assert.matches('  t3["task 3<br/>panic: while it was cancelled"]:::panicked\n', siblings, 1, true)
+    assert.matches('  t1 --> t3\n', siblings, 1, true)
+    assert.matches('  t3 ==>|"suppressed"| t1\n', siblings, 1, true)
     local cycle = drawn(report.topology(panics["a cycle of tasks"]()))
     assert.matches('  t1 -.->|"waits for"| t2\n', cycle, 1, true)
     assert.matches('  t2 -.->|"waits for"| t1\n', cycle, 1, true)
@@ -96,15 +97,19 @@ flowchart TD
     co.run(function()
       local reader = co.spawn_with({ name = "reader", daemon = true }, co.sleep, math.huge)
       co.spawn_with({ name = "waiter", daemon = true }, reader.join, reader)
+      co.spawn_with({ name = "awaiter", daemon = true }, reader.await, reader)
       co.yield()
       assert.equal([[
 flowchart TD
   t1["task 1 #quot;main#quot;<br/>running"]
   t2["task 2 #quot;reader#quot;<br/>waiting on sleep"]:::waiting
   t3["task 3 #quot;waiter#quot;<br/>waiting on task 2 #quot;reader#quot;"]:::waiting
+  t4["task 4 #quot;awaiter#quot;<br/>waiting on task 2 #quot;reader#quot;"]:::waiting
   t1 --> t2
   t1 --> t3
   t3 -.->|"join"| t2
+  t1 --> t4
+  t4 -.->|"await"| t2
 ]], drawn(report.topology()))
     end)
   end)
@@ -151,13 +156,27 @@ describe("report.install", function()
     for i = 1, 3 do panic("no " .. i) end
     uninstall()
     panic "unseen"
-    local dump = report.dump()
+    local dump, text = report.dump(), report.dump "text"
     assert.same({ "no 1", "no 2", "no 3", "unseen" }, heard)
     assert.equal("no 2", dump.panics[1].message)
     assert.equal("no 3", dump.panics[2].message)
     assert.equal("coropanic/1", dump.panics[2].contract)
     assert.equal(2, #dump.panics)
     assert.is_true(dump.panics_omitted >= 1)
+    -- As people read them, and as they are drawn.
+    assert.matches("\npanic: no 2\n\ntask %d+ panicked, trace %x+, span %x+\n", text)
+    assert.matches("%[\"task %d+<br/>panic: no 2\"%]:::panicked\n", dump.topology)
+    assert.matches("\n```mermaid\n" .. dump.topology .. "```\n", text, 1, true)
+  end)
+
+  it("keeps a panic once, also where it is installed twice", function()
+    local uninstall, uninstall_too = report.install { keep = 3 }, report.install { keep = 3 }
+    for i = 1, 2 do panic("twice " .. i) end
+    uninstall_too()
+    uninstall()
+    local dump = report.dump()
+    assert.equal("twice 1", dump.panics[2].message)
+    assert.equal("twice 2", dump.panics[3].message)
   end)
 
   it("says what is wrong with its options", function()
@@ -193,6 +212,9 @@ describe("report.dump", function()
       assert.equal("running", main.status)
       assert.is_nil(main.waiting_on)
       assert.equal("channel (unbuffered)", reader.waiting_on)
+      assert.equal("receive", reader.operation)
+      assert.equal("join", waiter.operation)
+      assert.is_nil(main.operation)
       assert.equal(main.id, reader.parent)
       assert.is_true(reader.daemon)
       assert.equal(reader.id, waiter.waits_for)
@@ -207,8 +229,10 @@ describe("report.dump", function()
     with_tasks(function()
       local text = report.dump "text"
       assert.matches("^4 tasks\ntask %d+ \"main\" running at ", text)
-      assert.matches('\n  task %d+ "reader" %(daemon%) waiting on channel %(unbuffered%) at ', text)
-      assert.matches('\n    task %d+ "below" %(daemon%) waiting on a select of 2 channels at ', text)
+      local reader = '\n  task %d+ "reader" %(daemon%) waiting %(receive%) on channel %(unbuffered%) at '
+      local below = '\n    task %d+ "below" %(daemon%) waiting %(select%) on a select of 2 channels at '
+      assert.matches(reader, text)
+      assert.matches(below, text)
     end)
   end)
 
@@ -227,6 +251,18 @@ describe("report.dump", function()
       assert.equal(4, dump.stats.live)
     end)
     assert.is_nil(cjson.decode(report.dump "json").tasks)
+  end)
+
+  it("is UTF-8 in JSON, whatever tasks are called", function()
+    co.run(function()
+      co.spawn_with({ name = "a\xffb", daemon = true }, co.sleep, math.huge)
+      co.yield()
+      local json = report.dump "json"
+      assert.truthy(utf8.len(json))
+      local dump = cjson.decode(json)
+      assert.equal("a\u{FFFD}b", dump.tasks[2].name)
+      assert.equal(dump.topology, report.topology())
+    end)
   end)
 
   it("knows three forms", function()

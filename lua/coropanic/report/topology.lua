@@ -27,15 +27,19 @@ function Graph:task(task, class, ...)
   return id
 end
 
---- An edge, once.
+--- An edge, once: what is said first of the way from one to the other stands.
 function Graph:edge(from, kind, to, label)
-  local key = table.concat({ from, kind, to, label or "" }, "\0")
+  local key = table.concat({ from, kind, to }, "\0")
   if self.drawn[key] then return end
   self.drawn[key] = true
   self.edges[#self.edges + 1] = { from = from, to = to, kind = kind, label = label }
 end
 
-local function panic_line(record) return ("%s: %s"):format(record.kind, record.message or record.type) end
+local function panic_line(record)
+  local message = record.message or record.type
+  local is_said = message:sub(1, #record.kind + 1) == record.kind .. ":"
+  return is_said and message or ("%s: %s"):format(record.kind, message)
+end
 
 --- Who spawned the task of a record, up to the root.
 local function add_ancestors(graph, task)
@@ -47,11 +51,17 @@ local function add_ancestors(graph, task)
   end
 end
 
---- Panics that have no task of their own to stand at.
+--- Panics that this one replaced, or that came second: at their task, if that is another one.
 local function add_links(graph, at, links, label)
   for i, link in ipairs(links or {}) do
-    local id = ("%s_%s%d"):format(at, label, i)
-    graph.nodes[#graph.nodes + 1] = { id = id, lines = { panic_line(link) }, class = "panicked" }
+    local id
+    if link.task and id_of(link.task) ~= at then
+      id = graph:task(link.task, "panicked", panic_line(link))
+      if link.task.parent then graph:edge(graph:task { id = link.task.parent }, "spawned", id) end
+    else
+      id = ("%s_%s%d"):format(at, label, i)
+      graph.nodes[#graph.nodes + 1] = { id = id, lines = { panic_line(link) }, class = "panicked" }
+    end
     graph:edge(id, "panic", at, label)
   end
 end
@@ -119,7 +129,9 @@ function topology.of_tasks(tasks, panics)
   end
   for _, task in ipairs(tasks) do
     if task.parent then graph:edge(graph:task { id = task.parent }, "spawned", id_of(task)) end
-    if task.waits_for then graph:edge(id_of(task), "waits", graph:task { id = task.waits_for }, "join") end
+    if task.waits_for then
+      graph:edge(id_of(task), "waits", graph:task { id = task.waits_for }, task.operation)
+    end
   end
   for _, record in ipairs(panics) do add_record(graph, record) end
   return graph

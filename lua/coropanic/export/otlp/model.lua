@@ -1,6 +1,8 @@
 --- What the runtime tells, as the messages of OTLP, in the form that they have in JSON: ids in hex, enums as
 --- integers, integers of 64 bits as strings of digits. https://opentelemetry.io/docs/specs/otlp/
 
+local valid = require("coropanic.text").valid
+
 local model = {}
 
 local KIND = { internal = 1, server = 2, client = 3, producer = 4, consumer = 5 }
@@ -22,20 +24,7 @@ local INFO = SEVERITY.goexit
 
 local function digits(integer) return ("%d"):format(integer) end
 
---- Text as protobuf and JSON take it: what is not UTF-8 becomes U+FFFD, a byte at a time.
-local function text(value)
-  value = tostring(value)
-  if utf8.len(value) then return value end
-  local pieces, at = {}, 1
-  while at <= #value do
-    local _, bad = utf8.len(value, at)
-    pieces[#pieces + 1] = value:sub(at, (bad or #value + 1) - 1)
-    if not bad then break end
-    pieces[#pieces + 1] = "\u{FFFD}"
-    at = bad + 1
-  end
-  return table.concat(pieces)
-end
+local function text(value) return valid(tostring(value)) end
 
 --- A double. Those that JSON has no numbers for, and those that lua-cjson would round, are strings, as
 --- protobuf's JSON has it.

@@ -13,19 +13,21 @@ local function quote(text)
   end) .. '"'
 end
 
---- What is put behind each message, if nobody says otherwise.
+--- A message with the fields behind each of its lines, as it is if nobody says otherwise.
 ---@param message string
 ---@param fields table  # of co.trace.fields()
 ---@return string
 function logging.format(message, fields)
-  local text = ("%s trace_id=%s span_id=%s"):format(message, fields.trace_id, fields.span_id)
+  local ids = (" trace_id=%s span_id=%s"):format(fields.trace_id, fields.span_id)
   if fields.task_id then
-    text = ("%s task_id=%d task=%s"):format(text, fields.task_id, quote(fields.task))
+    ids = ("%s task_id=%d task=%s"):format(ids, fields.task_id, quote(fields.task))
   end
-  return text
+  local lines, ending = message:match "^(.-)(\n*)$"
+  return lines:gsub("\n", function() return ids .. "\n" end) .. ids .. ending
 end
 
 --- Makes the logger write each message through `format`, with the fields of the code that logs. Returns it.
+--- Where there are none, since no trace id can be made, the message is written as it is.
 ---@param logger table  # of LuaLogging
 ---@param format (fun(message: string, fields: table): string)?
 ---@return table logger
@@ -39,7 +41,9 @@ function logging.wrap(logger, format)
   format = format or logging.format
   local append = logger.append
   function logger.append(self, level, message)
-    return append(self, level, format(tostring(message), co.trace.fields()))
+    message = tostring(message)
+    local ok, fields = pcall(co.trace.fields)
+    return append(self, level, ok and format(message, fields) or message)
   end
   return logger
 end

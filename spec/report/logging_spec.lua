@@ -32,6 +32,28 @@ describe("coropanic.logging", function()
     assert.matches("^WARN outside trace_id=%x+ span_id=%x+$", lines[3])
   end)
 
+  it("adds them to each line of a message of several", function()
+    local lines = {}
+    local logger = adapter.wrap(new_logger(lines))
+    co.run(function() logger:info "100%\nof\n\n" end)
+    local ids = " trace_id=%x+ span_id=%x+ task_id=%d+ task=main"
+    assert.matches("^INFO 100%%" .. ids .. "\nof" .. ids .. "\n\n$", lines[1])
+  end)
+
+  it("writes what is logged where no trace id can be made", function()
+    -- A state of its own, in which there is no trace yet.
+    local program = [[
+      package.path = package.path .. ';/usr/share/lua/5.2/?.lua'
+      local trace, logging = require('coropanic').trace, require 'logging'
+      local logger = logging.new(function(_, level, message) return io.write(level, ' ', message) end)
+      require('coropanic.logging').wrap(logger)
+      trace.use('snowflake', { lease = function(hold) return hold(0) and 900 end })
+      logger:info 'kept']]
+    local pipe = assert(io.popen(('lua5.4 -e "%s"'):format(program)))
+    assert.equal("INFO kept", pipe:read "a")
+    pipe:close()
+  end)
+
   it("writes only the levels that the logger writes", function()
     local lines = {}
     local logger = adapter.wrap(new_logger(lines))

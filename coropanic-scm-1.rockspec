@@ -32,6 +32,7 @@ build = {
     ["coropanic.export.otlp.sender"] = "lua/coropanic/export/otlp/sender.lua",
     ["coropanic.lease.redis"] = "lua/coropanic/lease/redis.lua",
     ["coropanic.logging"] = "lua/coropanic/logging.lua",
+    ["coropanic.redact"] = "lua/coropanic/redact.lua",
     ["coropanic.report"] = "lua/coropanic/report.lua",
     ["coropanic.report.mermaid"] = "lua/coropanic/report/mermaid.lua",
     ["coropanic.report.topology"] = "lua/coropanic/report/topology.lua",

@@ -71,5 +71,6 @@ void handler_run_hook(runtime *rt, lua_State *L, int uv, int index, int second) 
   runtime_push_value(rt, L, uv);
   lua_pushvalue(L, index);
   if (second != 0) lua_pushvalue(L, second);
-  if (!call_protected(rt, L, second != 0 ? 2 : 1)) handler_report(rt, L, task_test(L, index) != NULL ? index : 0);
+  if (!call_protected(rt, L, second != 0 ? 2 : 1))
+    handler_report(rt, L, task_test(L, index) != NULL ? index : 0);
 }

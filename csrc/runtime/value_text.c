@@ -71,8 +71,8 @@ bool value_text_push_field(lua_State *L, int index, const char *name) {
 static void push_table(lua_State *L, int index) {
   bool has_code = value_text_push_field(L, index, "code");
   if (has_code) lua_pushliteral(L, ": ");
-  bool has_message = value_text_push_field(L, index, "message") ||
-                     value_text_push_field(L, index, "msg");
+  bool has_message =
+      value_text_push_field(L, index, "message") || value_text_push_field(L, index, "msg");
   if (has_code && has_message) {
     lua_concat(L, 3);
   } else if (has_code) {

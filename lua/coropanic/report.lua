@@ -3,6 +3,7 @@
 
 local co = require "coropanic"
 local mermaid = require "coropanic.report.mermaid"
+local redact = require "coropanic.redact"
 local topology = require "coropanic.report.topology"
 local valid = require("coropanic.text").valid
 
@@ -23,7 +24,9 @@ local keep = KEEP
 local function remember(record)
   local last = kept[#kept]
   if last and last.panic.seq == record.seq then return end
-  kept[#kept + 1] = { panic = record:to_table(), report = tostring(record) }
+  local panic, text = redact.account(record)
+  if not panic then return end
+  kept[#kept + 1] = { panic = panic, report = text }
   while #kept > keep do
     table.remove(kept, 1)
     forgotten = forgotten + 1

@@ -2,6 +2,7 @@
 
 local co = require "coropanic"
 local model = require "coropanic.export.otlp.model"
+local redact = require "coropanic.redact"
 local sender = require "coropanic.export.otlp.sender"
 local socket = require "socket"
 
@@ -38,6 +39,7 @@ function Exporter:span(span, record)
     error(("bad argument #1 to 'span' (span expected, got %s)"):format(type(span)), 2)
   end
   local with_events = self.options.span_events
+  span = redact.span(span, record)
   self:put("traces", model.span(span, with_events))
   if with_events then
     if record then self.told[record] = true end
@@ -59,7 +61,8 @@ function Exporter:record(record)
     error(("bad argument #1 to 'record' (coropanic.record expected, got %s)"):format(type(record)), 2)
   end
   self.told[record] = true
-  self:put("logs", model.record(record:to_table(), tostring(record), now_ns()))
+  local panic, report = redact.account(record)
+  if panic then self:put("logs", model.record(panic, report, now_ns())) end
 end
 
 --- The same, but once: a panic passes several spans, and may reach the panic handler in the end.

@@ -353,14 +353,28 @@ describe("the exporter", function()
   end)
 
   it("finds a host by its name, whichever of its addresses answers", function()
+    local dns = require("socket").dns
+    local look_up, asked = dns.getaddrinfo, 0
+    -- The collector listens at the second one alone.
+    function dns.getaddrinfo(host)
+      if host ~= "collector.example" then return look_up(host) end
+      asked = asked + 1
+      return { { family = "inet", addr = "127.0.0.2" }, { family = "inet", addr = "127.0.0.1" } }
+    end
+    finally(function() dns.getaddrinfo = look_up end)
     silently(function()
       local collector = receiver.open { {} }
-      collector.endpoint = collector.endpoint:gsub("127%.0%.0%.1", "localhost")
+      collector.endpoint = collector.endpoint:gsub("127%.0%.0%.1", "collector.example")
       local exporter = start(collector)
-      co.trace.span("s", function() end)
-      assert.is_true(exporter:flush(10))
-      assert.equal(1, exporter:stats().sent)
+      for _ = 1, 2 do
+        co.trace.span("s", function() end)
+        assert.is_true(exporter:flush(10))
+      end
+      assert.equal(2, exporter:stats().sent)
+      assert.matches("^collector.example:%d+$", receiver.requests(collector)[1].headers.host)
+      exporter:shutdown(10)
     end)
+    assert.equal(1, asked) -- later ones would block the loop
   end)
 
   it("counts what goes to a host that nobody knows, and looks it up again", function()

@@ -55,6 +55,7 @@ for _, protocol in ipairs(PROTOCOLS) do
         local request = receiver.requests(collector)[1]
         assert.equal(TRACES, request.path)
         assert.equal("secret", request.headers["x-api-key"])
+        assert.equal("coropanic-otlp-exporter", request.headers["user-agent"])
         assert.equal(collector.endpoint:match "//([^/]+)", request.headers.host)
         local of_resource = request.message.resourceSpans[1]
         assert.same({

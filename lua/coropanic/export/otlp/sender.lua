@@ -54,7 +54,11 @@ end
 function sender.target(options)
   local authority, prefix = options.endpoint:match "^http://([^/]+)(.*)$"
   local host, port = authority:match "^%[?(.-)%]?:?(%d*)$"
-  local headers = { ["content-type"] = options.codec.content_type, host = authority }
+  local headers = {
+    ["content-type"] = options.codec.content_type,
+    ["user-agent"] = "coropanic-otlp-exporter",
+    host = authority,
+  }
   for name, value in pairs(options.headers) do headers[name:lower()] = tostring(value) end
   return {
     host = host,

@@ -30,6 +30,7 @@ build = {
     ["coropanic.export.otlp.json"] = "lua/coropanic/export/otlp/json.lua",
     ["coropanic.export.otlp.model"] = "lua/coropanic/export/otlp/model.lua",
     ["coropanic.export.otlp.sender"] = "lua/coropanic/export/otlp/sender.lua",
+    ["coropanic.hook"] = "lua/coropanic/hook.lua",
     ["coropanic.lease.redis"] = "lua/coropanic/lease/redis.lua",
     ["coropanic.logging"] = "lua/coropanic/logging.lua",
     ["coropanic.redact"] = "lua/coropanic/redact.lua",

@@ -22,20 +22,39 @@ function redact.set(fn)
   return before
 end
 
-local function redact_list(list)
+-- What an account is found and ordered by, and says nothing of anybody: it is there whatever the hook does.
+local IDENTITY = {
+  "contract", "kind", "type", "error_code", "seq", "time", "trace_id", "trace_flags", "span_id",
+}
+
+--- What the hook leaves of one panic; nil: nothing.
+local function ask(panic)
+  local identity = {}
+  for _, name in ipairs(IDENTITY) do identity[name] = panic[name] end
+  local left = hook(panic)
+  if left == false then return nil end
+  if left == nil then left = panic end
+  if type(left) ~= "table" then
+    error(("the hook returned a %s, and not a table, nil or false"):format(type(left)), 0)
+  end
+  for name, value in pairs(identity) do
+    if left[name] == nil then left[name] = value end
+  end
+  if type(left.message) ~= "string" then left.message = "redacted" end
+  return left
+end
+
+local function ask_each(list)
   for i, link in ipairs(list or {}) do
-    local left = hook(link)
-    if left == false then left = { kind = link.kind, type = link.type, message = "redacted" } end
-    list[i] = left or link
+    list[i] = ask(link) or { kind = link.kind, type = link.type, message = "redacted" }
   end
 end
 
 local function redacted(panic)
-  local left = hook(panic)
-  if left == false then return nil end
-  panic = left or panic
-  redact_list(panic.chain)
-  redact_list(panic.suppressed)
+  panic = ask(panic)
+  if not panic then return nil end
+  ask_each(panic.chain)
+  ask_each(panic.suppressed)
   if type(panic.cause) == "table" then panic.cause = redacted(panic.cause) end
   return panic
 end
@@ -61,10 +80,10 @@ local function add_text(lines, panic, indent)
   end
   add(("%s: %s"):format(panic.kind, panic.message))
   local task = panic.task
-  local who = task and ('task %d "%s"'):format(task.id, task.name) or "outside tasks"
+  local who = task and ('task %s "%s"'):format(task.id, task.name) or "outside tasks"
   add(("%s, trace %s, span %s"):format(who, panic.trace_id, panic.span_id))
   for _, frame in ipairs(panic.frames or {}) do add(place(frame)) end
-  if task then add("spawned at " .. task.spawned_at) end
+  if task then add("spawned at " .. tostring(task.spawned_at)) end
   for _, ancestor in ipairs(task and task.ancestors or {}) do
     add("spawned at " .. ancestor.spawned_at)
   end

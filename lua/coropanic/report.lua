@@ -2,6 +2,7 @@
 --- text or as JSON, and as a drawing of how an error travelled.
 
 local co = require "coropanic"
+local hook = require "coropanic.hook"
 local mermaid = require "coropanic.report.mermaid"
 local redact = require "coropanic.redact"
 local topology = require "coropanic.report.topology"
@@ -53,18 +54,13 @@ function report.install(options)
     error(message:format(tostring(count)), 2)
   end
   keep = count
-  local before
-  local function hook(record, task)
-    remember(record)
-    if before then return before(record, task) end
-    io.stderr:write(tostring(record), "\n")
-  end
-  before = co.on_panic(hook)
-  return function()
-    local current = co.on_panic(before)
-    -- Somebody has put a function of theirs over ours since: it stays, and goes on calling ours.
-    if current ~= hook then co.on_panic(current) end
-  end
+  return hook.put(co.on_panic, function(before)
+    return function(record, task)
+      remember(record)
+      if before then return before(record, task) end
+      io.stderr:write(tostring(record), "\n")
+    end
+  end)
 end
 
 local function is_task(value) return getmetatable(value) == "task" end

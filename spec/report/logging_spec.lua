@@ -1,6 +1,7 @@
 -- coropanic.logging, with LuaLogging itself.
 
 local co = require "coropanic"
+local helpers = require "spec.helpers"
 local adapter = require "coropanic.logging"
 
 -- Debian's LuaLogging has no directory for Lua 5.4.
@@ -42,16 +43,14 @@ describe("coropanic.logging", function()
 
   it("writes what is logged where no trace id can be made", function()
     -- A state of its own, in which there is no trace yet.
-    local program = [[
-      package.path = package.path .. ';/usr/share/lua/5.2/?.lua'
-      local trace, logging = require('coropanic').trace, require 'logging'
-      local logger = logging.new(function(_, level, message) return io.write(level, ' ', message) end)
-      require('coropanic.logging').wrap(logger)
-      trace.use('snowflake', { lease = function(hold) return hold(0) and 900 end })
-      logger:info 'kept']]
-    local pipe = assert(io.popen(('lua5.4 -e "%s"'):format(program)))
-    assert.equal("INFO kept", pipe:read "a")
-    pipe:close()
+    local result = helpers.run_script [[
+      package.path = package.path .. ";/usr/share/lua/5.2/?.lua"
+      local trace, logging = require("coropanic").trace, require "logging"
+      local logger = logging.new(function(_, level, message) return io.write(level, " ", message) end)
+      require("coropanic.logging").wrap(logger)
+      trace.use("snowflake", { lease = function(hold) return hold(0) and 900 end })
+      logger:info "kept"]]
+    assert.equal("INFO kept", result.stdout)
   end)
 
   it("writes only the levels that the logger writes", function()

@@ -1,6 +1,7 @@
 -- Spans, sampling, and what a logger wants to know.
 
 local co = require "coropanic"
+local helpers = require "spec.helpers"
 
 local TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -132,13 +133,11 @@ describe("co.trace.span", function()
 
   it("begins the trace of code outside tasks", function()
     -- A state of its own, in which nobody has asked for an id.
-    local program = [[
-      local co = require 'coropanic'
-      co.trace.on_span(function(span) io.write(span.name, ' ', #span.trace_id) end)
-      co.trace.span('first', function() end)]]
-    local pipe = assert(io.popen(('lua5.4 -e "%s"'):format(program)))
-    assert.equal("first 32", pipe:read "a")
-    pipe:close()
+    local result = helpers.run_script [[
+      local co = require "coropanic"
+      co.trace.on_span(function(span) io.write(span.name, " ", #span.trace_id) end)
+      co.trace.span("first", function() end)]]
+    assert.equal("first 32", result.stdout)
   end)
 
   it("is not made of what the listener does", function()

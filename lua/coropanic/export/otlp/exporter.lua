@@ -1,6 +1,7 @@
 --- The exporter: two queues that the hooks fill, and a daemon task that empties them.
 
 local co = require "coropanic"
+local hook = require "coropanic.hook"
 local model = require "coropanic.export.otlp.model"
 local redact = require "coropanic.redact"
 local sender = require "coropanic.export.otlp.sender"
@@ -184,34 +185,18 @@ function Exporter:stats()
   return { queued = queued, sent = self.sent, retries = self.retries, dropped = dropped }
 end
 
---- Puts `hook` in with `set`; returns a function that puts back what was there, unless somebody has put
---- another one over it since: that one stays, and goes on calling ours.
-local function hook_in(set, make)
-  local hook
-  local before
-  hook = make(function(...)
-    if before then return before(...) end
-    return false
-  end)
-  before = set(hook)
-  return function()
-    local current = set(before)
-    if current ~= hook then set(current) end
-  end
-end
-
 local function listen(self)
-  local leave_spans = hook_in(co.trace.on_span, function(pass_on)
+  local leave_spans = hook.put(co.trace.on_span, function(before)
     return function(span, record)
       self:span(span, record)
-      pass_on(span, record)
+      if before then before(span, record) end
     end
   end)
-  local leave_panics = hook_in(co.on_panic, function(pass_on)
+  local leave_panics = hook.put(co.on_panic, function(before)
     return function(record, task)
       self:tell(record)
-      -- Nobody else listens: the report is written as without us.
-      if pass_on(record, task) == false then io.stderr:write(tostring(record), "\n") end
+      if before then return before(record, task) end
+      io.stderr:write(tostring(record), "\n") -- nobody else listens: as without us
     end
   end)
   function self.restore()

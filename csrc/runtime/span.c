@@ -222,13 +222,18 @@ bool span_push_current(runtime *rt, lua_State *L) {
   push_owner(rt, L);
   push_innermost(rt, L, -1);
   lua_replace(L, -2);
-  if (lua_isnil(L, -1)) {
+  /* One that has ended is the listener's, and may be the innermost still: not all end in order. */
+  while (lua_type(L, -1) == LUA_TUSERDATA) {
+    if (lua_getiuservalue(L, -1, SPAN_UV_DATA) == LUA_TTABLE) {
+      lua_replace(L, -2);
+      return true;
+    }
     lua_pop(L, 1);
-    return false;
+    lua_getiuservalue(L, -1, SPAN_UV_OUTER);
+    lua_replace(L, -2);
   }
-  lua_getiuservalue(L, -1, SPAN_UV_DATA);
-  lua_replace(L, -2);
-  return true;
+  lua_pop(L, 1);
+  return false;
 }
 
 /* --- the end --- */
@@ -311,6 +316,8 @@ static int finish(lua_State *L) {
   bool has_panicked = set_outcome(L, 4, 3);
   lua_pushvalue(L, 4);
   set_time(L, "end_time");
+  lua_pushnil(L);
+  lua_setiuservalue(L, 2, SPAN_UV_DATA);
   bool hears_already = rt->hears_span;
   rt->hears_span = true;
   handler_run_hook(rt, L, RUNTIME_UV_ON_SPAN, 4, has_panicked ? 3 : 0);

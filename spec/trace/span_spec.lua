@@ -152,6 +152,28 @@ describe("co.trace.span", function()
     assert.same({ "s", "main" }, heard)
   end)
 
+  it("is not written to any more when it has ended, also out of order", function()
+    local ended, main = {}, nil
+    local before = co.trace.on_span(function(span)
+      ended[#ended + 1] = span.name
+      if span.name == "main" then main = span.attributes.late end
+      span.attributes, span.events = nil, nil
+    end)
+    co.run(function()
+      local generator
+      co.trace.span("outer", function()
+        generator = coroutine.wrap(function() co.trace.span("inner", coroutine.yield) end)
+        generator()
+      end)
+      generator()
+      co.trace.set { late = true }
+      co.trace.event "late"
+    end)
+    co.trace.on_span(before)
+    assert.same({ "outer", "inner", "main" }, ended)
+    assert.is_true(main)
+  end)
+
   it("works outside tasks", function()
     local spans = {}
     co.trace.on_span(function(span) spans[#spans + 1] = span end)

@@ -406,12 +406,20 @@ static span *new_span(runtime *rt, lua_State *L) {
   return s;
 }
 
+/*
+** A place whose id nobody has asked for, as in co.trace.continue, is no span that somebody is told of: the
+** parent is who called.
+*/
+static uint64_t parent_of(const trace_context *context) {
+  return context->span_id != 0 ? context->span_id : context->parent_span_id;
+}
+
 void span_begin(runtime *rt, lua_State *L, int name, const char *kind, int attributes) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   trace_context *context = trace_current(rt);
   trace_context inner = {.trace = context->trace,
                          .span_id = id_source_next(rt->ids),
-                         .parent_span_id = trace_span_id(rt, context)};
+                         .parent_span_id = parent_of(context)};
   push_owner(rt, L);
   span *s = new_span(rt, L);
   push_data(L, &inner, lua_tostring(L, name), kind, rt->current);

@@ -152,6 +152,13 @@ describe("co.trace.span", function()
     assert.same({ "s", "main" }, heard)
   end)
 
+  it("is the child of who called, in co.trace.continue", function()
+    local spans = spans_of(function()
+      co.trace.continue(header "01", co.trace.span, "served", function() end)
+    end)
+    assert.equal("b7ad6b7169203331", spans.served.parent_span_id)
+  end)
+
   it("is not written to any more when it has ended, also out of order", function()
     local ended, main = {}, nil
     local before = co.trace.on_span(function(span)

@@ -101,6 +101,7 @@ static uint64_t check_ratio(lua_State *L) {
 static int trace_sampler(lua_State *L) {
   static const char *const no_names[] = {NULL};
   static const char *const ratio_names[] = {"ratio", NULL};
+  static const char *const root_names[] = {"root", NULL};
   static const char *const parent_names[] = {"root", "ratio", NULL};
   static const char *const roots[] = {"always", "never", "ratio", NULL};
   runtime *rt = runtime_of(L);
@@ -117,7 +118,11 @@ static int trace_sampler(lua_State *L) {
   if (next.kind == SAMPLING_PARENT) {
     next.root = (uint8_t)options_word(L, 2, "sampler", "root", roots);
   }
-  if (next.kind == SAMPLING_RATIO || next.root == SAMPLING_RATIO) next.threshold = check_ratio(L);
+  if (next.kind == SAMPLING_RATIO || next.root == SAMPLING_RATIO) {
+    next.threshold = check_ratio(L);
+  } else {
+    options_check_names(L, 2, "sampler", next.kind == SAMPLING_PARENT ? root_names : no_names);
+  }
   lua_pushstring(L, samplings[rt->sampler.kind]);
   rt->sampler = next;
   return 1;

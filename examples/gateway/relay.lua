@@ -23,7 +23,7 @@ end
 local function is_list_of_calls(list)
   if type(list) ~= "table" or #list > MAX_CALLS then return false end
   for _, item in ipairs(list) do
-    local fits = type(item) == "table" and type(item.url) == "string" and item.url:find "^http://"
+    local fits = type(item) == "table" and type(item.url) == "string" and item.url:find "^http://[!-~]+$"
     if not fits or not is_list_of_calls(item.arguments) then return false end
   end
   return true

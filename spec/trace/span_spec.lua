@@ -471,6 +471,7 @@ describe("co.trace.sampler", function()
     fails([[bad argument #2 to 'sampler' (option 'ratio': number from 0 to 1 expected, got number)]], "ratio",
       { ratio = 2 })
     fails([[bad argument #2 to 'sampler' (unknown option 'ratio')]], "always", { ratio = 1 })
+    fails([[bad argument #2 to 'sampler' (unknown option 'ratio')]], "parent", { ratio = 0 })
     fails([[bad argument #2 to 'sampler' (option 'root': "always", "never" or "ratio" expected, got x)]],
       "parent", { root = "x" })
   end)

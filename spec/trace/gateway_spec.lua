@@ -231,7 +231,9 @@ describe("the gateway, as a participant of Trace Context,", function()
 
   it("refuses what is no list of calls", function()
     co.run(function()
-      for _, body in ipairs { "", "5", '[{"url":"ftp://x","arguments":[]}]', '[{"arguments":[]}]', "[5]" } do
+      local forging = [=[[{"url":"http://x/ HTTP/1.1\r\nx: y","arguments":[]}]]=]
+      local ftp = '[{"url":"ftp://x","arguments":[]}]'
+      for _, body in ipairs { "", "5", ftp, forging, '[{"arguments":[]}]', "[5]" } do
         local status, answer = post(gateway, "/trace-context", {}, body)
         assert.equal(400, status, body)
         assert.equal("BODY_INVALID", cjson.decode(answer).error_code)

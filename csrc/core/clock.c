@@ -18,6 +18,14 @@ int64_t clock_now_ns(const task_clock *clock) {
   return clock->is_virtual ? clock->virtual_now_ns : read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t clock_boot_ns(void) {
+#if defined(CLOCK_BOOTTIME)
+  return read_clock(CLOCK_BOOTTIME);
+#else
+  return read_clock(CLOCK_MONOTONIC);
+#endif
+}
+
 int64_t clock_wall_ns(void) { return read_clock(CLOCK_REALTIME); }
 
 /*

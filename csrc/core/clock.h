@@ -17,6 +17,12 @@ typedef struct task_clock {
 /* Nanoseconds since an arbitrary start; never goes back (CLOCK_MONOTONIC, or the virtual time). */
 int64_t clock_now_ns(const task_clock *clock);
 
+/*
+** The same of the system's clock, but it also goes on while the machine is suspended (CLOCK_BOOTTIME;
+** the monotonic clock where there is none): for what is promised to other machines.
+*/
+int64_t clock_boot_ns(void);
+
 /* Nanoseconds since 1970-01-01T00:00:00Z by the system's wall clock; it may jump. */
 int64_t clock_wall_ns(void);
 

@@ -3,6 +3,7 @@
 
 #include "core/id.h"
 
+#include <errno.h>
 #include <time.h>
 
 #include "core/clock.h"
@@ -14,12 +15,10 @@ static int64_t system_now_ms(void *ud) {
   return clock_wall_ns() / NS_PER_MS;
 }
 
-/* Less than asked for, when a signal comes: the caller looks at the clock anyway. */
 static void system_pause(void *ud, int64_t ms) {
   (void)ud;
-  struct timespec duration = {.tv_sec = (time_t)(ms / 1000),
-                              .tv_nsec = (long)(ms % 1000 * NS_PER_MS)};
-  nanosleep(&duration, NULL);
+  struct timespec left = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000 * NS_PER_MS)};
+  while (nanosleep(&left, &left) != 0 && errno == EINTR) continue;
 }
 
 const wall_clock system_wall_clock = {.now_ms = system_now_ms, .pause = system_pause};
@@ -35,45 +34,70 @@ void id_use_hlc(id_generator *g, int64_t max_drift_ms) {
 
 /* A machine id that the parent process has taken stays taken in a forked child. */
 void id_give_back(id_generator *g, const id_source *source) {
-  if (g->has_machine && id_source_is_marked(source)) snowflake_give_back(&g->snowflake);
+  if (g->has_machine && id_source_marked(source) != 0) snowflake_give_back(&g->snowflake);
   g->has_machine = false;
 }
 
-bool id_use_snowflake(id_generator *g, id_source *source, uint16_t machine, int64_t epoch_ms,
-                      snowflake_policy policy, int64_t tolerance_ms) {
+machine_status id_use_snowflake(id_generator *g, id_source *source, uint16_t machine,
+                                int64_t epoch_ms, snowflake_policy policy, int64_t tolerance_ms) {
   cp_assert(machine < SNOWFLAKE_MACHINES);
   snowflake next = {.epoch_ms = epoch_ms,
                     .tolerance_ms = tolerance_ms,
+                    .last_ms = NO_SNOWFLAKE,
                     .machine = machine,
                     .policy = (uint8_t)policy};
-  bool has_it = g->has_machine && g->snowflake.machine == machine && id_source_is_marked(source);
-  if (has_it) id_give_back(g, source);
-  if (!snowflake_take(&next)) return false;
-  id_give_back(g, source);
+  if (g->has_machine && g->snowflake.machine == machine && id_source_marked(source) != 0) {
+    /* It stays taken: whoever asks for it meanwhile must not get it. */
+    bool made_some = g->snowflake.last_ms != NO_SNOWFLAKE;
+    if (made_some && g->snowflake.epoch_ms != epoch_ms) return MACHINE_OTHER_EPOCH;
+    next.last_ms = g->snowflake.last_ms;
+    next.sequence = g->snowflake.sequence;
+  } else {
+    machine_status status = snowflake_take(&next);
+    if (status != MACHINE_OK) return status;
+    id_give_back(g, source);
+  }
   id_source_mark(source);
   g->snowflake = next;
   g->has_machine = true;
   g->leased_until_ns = TIME_FOREVER;
+  g->leased_to_ms = TIME_FOREVER;
   g->kind = ID_SNOWFLAKE;
-  return true;
+  return MACHINE_OK;
+}
+
+int64_t id_last_unix_ms(const id_generator *g) {
+  const snowflake *s = &g->snowflake;
+  return s->last_ms == NO_SNOWFLAKE ? NO_SNOWFLAKE : s->last_ms + s->epoch_ms;
 }
 
 /* A machine id is only used by the process that has it, and while it is leased. */
 static id_status check_machine(const id_generator *g, const id_source *source) {
-  static const task_clock monotonic = {.is_virtual = false};
-  if (!id_source_is_marked(source)) return ID_FORKED;
+  if (id_source_marked(source) == 0) return ID_FORKED;
+  if (!g->has_machine) return ID_NOT_LEASED;
   if (g->leased_until_ns == TIME_FOREVER) return ID_OK;
-  return clock_now_ns(&monotonic) < g->leased_until_ns ? ID_OK : ID_NOT_LEASED;
+  return clock_boot_ns() < g->leased_until_ns ? ID_OK : ID_NOT_LEASED;
+}
+
+static id_status next_snowflake(id_generator *g, const id_source *source, const wall_clock *clock,
+                                uint64_t *id) {
+  id_status status = check_machine(g, source);
+  if (status != ID_OK) return status;
+  snowflake next = g->snowflake;
+  status = snowflake_next(&next, clock, id);
+  if (status != ID_OK) return status;
+  if (next.last_ms + next.epoch_ms > g->leased_to_ms) return ID_AHEAD_OF_LEASE;
+  /* It may have waited for the clock, and the lease has ended meanwhile. */
+  status = check_machine(g, source);
+  if (status == ID_OK) g->snowflake = next;
+  return status;
 }
 
 id_status id_next(id_generator *g, id_source *source, const wall_clock *clock, id128 *id) {
   id_status status = ID_OK;
   switch (g->kind) {
     case ID_UUID7: return uuid7_next(&g->uuid7, source, clock, id);
-    case ID_SNOWFLAKE:
-      status = check_machine(g, source);
-      if (status == ID_OK) status = snowflake_next(&g->snowflake, clock, &id->high);
-      break;
+    case ID_SNOWFLAKE: status = next_snowflake(g, source, clock, &id->high); break;
     case ID_HLC: status = hlc_tick(&g->hlc, clock, &id->high); break;
     default: id->high = id_source_next(source);
   }

@@ -22,16 +22,17 @@
 /* Why there is no id. */
 typedef enum id_status {
   ID_OK,
-  ID_CLOCK_BACK, /* the wall clock was set back by more than is put up with */
-  ID_CLOCK_OUT,  /* the wall clock is before the epoch, or beyond what the id has bits for */
-  ID_NOT_LEASED, /* the lease of the machine id has run out or was lost */
-  ID_FORKED      /* the machine id is the parent process's */
+  ID_CLOCK_BACK,     /* the wall clock was set back by more than is put up with */
+  ID_CLOCK_OUT,      /* the wall clock is before the epoch, or beyond what the id has bits for */
+  ID_NOT_LEASED,     /* the lease of the machine id has run out or was lost */
+  ID_AHEAD_OF_LEASE, /* the id would have a time that the lease does not reach to */
+  ID_FORKED          /* the machine id is the parent process's */
 } id_status;
 
 /* Where generators have the time from; tests bring their own. */
 typedef struct wall_clock {
   int64_t (*now_ms)(void *ud);         /* since 1970-01-01T00:00:00Z; may jump */
-  void (*pause)(void *ud, int64_t ms); /* returns after about so long */
+  void (*pause)(void *ud, int64_t ms); /* returns when so much time has passed, signals or not */
   void *ud;
 } wall_clock;
 
@@ -90,11 +91,21 @@ typedef struct snowflake {
 /* 64 bits; the upper half of the trace id. */
 id_status snowflake_next(snowflake *s, const wall_clock *clock, uint64_t *id);
 
+/* Whether a machine id can be used. */
+typedef enum machine_status {
+  MACHINE_OK,
+  MACHINE_TAKEN,      /* another generator of this process, or its parent process, has it */
+  MACHINE_OTHER_EPOCH /* it has made ids since another epoch here: these would not be in order */
+} machine_status;
+
 /*
 ** Takes the machine id for this process, and makes `s` go on behind the last id that was made with it
-** here. False: it is taken. Thread-safe.
+** here. Thread-safe.
 */
-bool snowflake_take(snowflake *s);
+machine_status snowflake_take(snowflake *s);
+
+/* Of what has been used up elsewhere: ids are later than this millisecond from now on. */
+void snowflake_start_behind(snowflake *s, int64_t unix_ms);
 
 /* Gives it back. Thread-safe. */
 void snowflake_give_back(const snowflake *s);
@@ -131,9 +142,16 @@ typedef struct id_generator {
   uuid7 uuid7;
   snowflake snowflake;
   hlc hlc;
-  int64_t leased_until_ns; /* of the machine, by the monotonic clock; TIME_FOREVER: not leased */
-  bool has_machine;        /* took `snowflake.machine` */
-  uint8_t kind;            /* id_kind */
+
+  /*
+  ** The lease of the machine. It ends by our clock, and it reaches to a time by the wall clock: ids have
+  ** no later one, whatever that clock does, so that who has the machine next can start behind it.
+  */
+  int64_t leased_until_ns; /* clock_boot_ns; TIME_FOREVER: not leased */
+  int64_t leased_to_ms;    /* unix; TIME_FOREVER: to any */
+
+  bool has_machine; /* took `snowflake.machine` */
+  uint8_t kind;     /* id_kind */
 } id_generator;
 
 /* From now on, ids are of this kind. A new generator is all zeroes, and makes random ids. */
@@ -142,12 +160,14 @@ void id_use_uuid7(id_generator *g);
 void id_use_hlc(id_generator *g, int64_t max_drift_ms);
 
 /*
-** Takes the machine id, which only one generator of the process may have; it is no longer leased. False:
-** another one has it, or it is the parent's of this forked process. Marks `source` (id_source_mark).
-** Thread-safe.
+** Takes the machine id, which only one generator of the process may have; it is no longer leased. Unless
+** that is MACHINE_OK the generator stays as it is. Marks `source` (id_source_mark). Thread-safe.
 */
-bool id_use_snowflake(id_generator *g, id_source *source, uint16_t machine, int64_t epoch_ms,
-                      snowflake_policy policy, int64_t tolerance_ms);
+machine_status id_use_snowflake(id_generator *g, id_source *source, uint16_t machine,
+                                int64_t epoch_ms, snowflake_policy policy, int64_t tolerance_ms);
+
+/* The last millisecond in which its machine id has made an id, or NO_SNOWFLAKE. */
+int64_t id_last_unix_ms(const id_generator *g);
 
 /* Gives the machine id back, if it has one. The next one to take it goes on where this one was. */
 void id_give_back(id_generator *g, const id_source *source);

@@ -73,25 +73,39 @@ id_status snowflake_next(snowflake *s, const wall_clock *clock, uint64_t *id) {
 ** if two of them had one machine id, there would be duplicates. Only who has taken one writes the rest.
 */
 static struct machine {
-  int64_t last_unix_ms;
+  int64_t epoch_ms; /* of the ids that were made; else meaningless, as the next two */
+  int64_t last_ms;  /* since the epoch */
   uint32_t sequence;
   atomic_bool taken;
   bool used;
 } machines[SNOWFLAKE_MACHINES];
 
-bool snowflake_take(snowflake *s) {
+machine_status snowflake_take(snowflake *s) {
   struct machine *m = &machines[s->machine];
-  if (atomic_exchange(&m->taken, true)) return false;
-  s->last_ms = m->used ? m->last_unix_ms - s->epoch_ms : NO_SNOWFLAKE;
+  if (atomic_exchange(&m->taken, true)) return MACHINE_TAKEN;
+  if (m->used && m->epoch_ms != s->epoch_ms) {
+    atomic_store(&m->taken, false);
+    return MACHINE_OTHER_EPOCH;
+  }
+  s->last_ms = m->used ? m->last_ms : NO_SNOWFLAKE;
   s->sequence = m->sequence;
-  return true;
+  return MACHINE_OK;
+}
+
+/* Of that millisecond all may have been used up, as nobody keeps the sequence. */
+void snowflake_start_behind(snowflake *s, int64_t unix_ms) {
+  int64_t used_ms = unix_ms - s->epoch_ms;
+  if (used_ms < 0 || used_ms < s->last_ms) return;
+  s->last_ms = used_ms;
+  s->sequence = LAST_SEQUENCE;
 }
 
 void snowflake_give_back(const snowflake *s) {
   struct machine *m = &machines[s->machine];
   if (s->last_ms != NO_SNOWFLAKE) {
     m->used = true;
-    m->last_unix_ms = s->last_ms + s->epoch_ms;
+    m->epoch_ms = s->epoch_ms;
+    m->last_ms = s->last_ms;
     m->sequence = s->sequence;
   }
   atomic_store(&m->taken, false);

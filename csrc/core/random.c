@@ -53,7 +53,7 @@ uint64_t rng_below(rng *r, uint64_t n) {
 struct id_source {
   rng generator;
   pid_t owner; /* who seeded it; 0 where the kernel wipes the page and nobody needs to ask */
-  bool marked;
+  uint64_t mark; /* 0: none */
 };
 
 static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
@@ -127,7 +127,7 @@ static void reseed(id_source *source) {
   bool filled = fill_from_kernel(r, sizeof *r) || fill_from_device(r, sizeof *r);
   if (!filled || !is_seeded(source)) seed_from_circumstances(source);
   source->owner = wipe_on_fork(source) ? 0 : getpid();
-  source->marked = false;
+  source->mark = 0;
   errno = saved_errno;
 }
 
@@ -136,12 +136,7 @@ static bool is_ours(const id_source *source) {
   return is_seeded(source) && (source->owner == 0 || source->owner == getpid());
 }
 
-void id_source_mark(id_source *source) {
-  if (!is_ours(source)) reseed(source);
-  source->marked = true;
-}
-
-bool id_source_is_marked(const id_source *source) { return source->marked && is_ours(source); }
+uint64_t id_source_marked(const id_source *source) { return is_ours(source) ? source->mark : 0; }
 
 uint64_t id_source_next(id_source *source) {
   if (!is_ours(source)) reseed(source);
@@ -149,4 +144,9 @@ uint64_t id_source_next(id_source *source) {
   do id = rng_next(&source->generator);
   while (id == 0);
   return id;
+}
+
+uint64_t id_source_mark(id_source *source) {
+  if (id_source_marked(source) == 0) source->mark = id_source_next(source);
+  return source->mark;
 }

@@ -44,9 +44,14 @@ typedef struct id_source id_source;
 id_source *id_source_open(void);
 void id_source_close(id_source *source);
 
-/* Marks the source as this process's, until a fork: whether the mark is there tells parent from child. */
-void id_source_mark(id_source *source);
-bool id_source_is_marked(const id_source *source);
+/*
+** Marks the source as this process's, until a fork: whether the mark is there tells parent from child.
+** Returns the mark, which is not zero, and another one in each process.
+*/
+uint64_t id_source_mark(id_source *source);
+
+/* The mark that is there, or 0. */
+uint64_t id_source_marked(const id_source *source);
 
 /* 64 random bits, never zero (an all-zero span id is invalid in W3C Trace Context). */
 uint64_t id_source_next(id_source *source);

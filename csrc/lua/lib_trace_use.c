@@ -18,100 +18,208 @@
 
 static const char *const kind_names[] = {"random", "uuid7", "snowflake", "hlc", NULL};
 
-/* The lease of a machine id: what the function that keeps it has said last. */
+/* What the options of a snowflake say. */
+typedef struct snowflake_options {
+  int64_t epoch_ms;
+  int64_t tolerance_ms;
+  snowflake_policy policy;
+} snowflake_options;
+
+/* A call of co.trace.use that leases its machine id, and what the function that keeps it has said last. */
 typedef struct lease {
+  snowflake_options options;
+  uint64_t use;     /* which call */
+  uint64_t mark;    /* of the process that has it */
+  int64_t asked_ns; /* when the lease was last asked for; NOT_ASKED: now, whenever that is */
   int64_t until_ns;
-  bool over; /* another generator, or another lease, is used */
+  int64_t to_ms;
+  int64_t last_ms; /* unix, of the last id; NO_SNOWFLAKE: none */
+  bool over;       /* the call has failed, or another generator or lease is used */
 } lease;
+
+#define LEASE_TYPE "coropanic.lease"
+#define NOT_ASKED INT64_MIN
+
+/* Wall clocks that show more are as good as broken, and sums of such times do not overflow. */
+#define LATEST_MS (INT64_C(1) << 52)
 
 /* --- leases --- */
 
+/* The generator's ids are as the lease allows. */
+static void apply(runtime *rt, const lease *l) {
+  rt->generator.leased_until_ns = l->until_ns;
+  rt->generator.leased_to_ms = l->to_ms;
+}
+
 /*
-** hold(seconds): the machine id is leased for so long from now on, 0: not any more. Whether it is still
-** wanted.
+** hold([seconds, [to]]): the machine id is leased for so long since hold() was called without arguments,
+** or from now on; 0: not any more; and no id has a later unix millisecond than `to`. Whether it is still
+** wanted, and the unix millisecond of the last id; nil in a forked child, whose lease it is not.
 */
 static int hold(lua_State *L) {
   runtime *rt = runtime_of(L);
   lease *l = lua_touserdata(L, lua_upvalueindex(2));
-  double seconds = arg_check_seconds(L, 1, 1, "hold");
-  static const task_clock monotonic = {.is_virtual = false};
-  l->until_ns = clock_deadline_ns(clock_now_ns(&monotonic), seconds);
-  if (rt->lease == l) rt->generator.leased_until_ns = l->until_ns;
+  if (rt->ids == NULL || id_source_marked(rt->ids) != l->mark) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "the lease is not this process's");
+    return 2;
+  }
+  if (lua_isnoneornil(L, 1)) {
+    l->asked_ns = clock_boot_ns();
+  } else {
+    double seconds = arg_check_seconds(L, 1, 1, "hold");
+    l->to_ms = lua_isnoneornil(L, 2) ? TIME_FOREVER
+                                     : arg_check_integer(L, 2, 2, "hold", "to", 0, LATEST_MS);
+    int64_t since_ns = l->asked_ns == NOT_ASKED ? clock_boot_ns() : l->asked_ns;
+    l->until_ns = seconds > 0 ? clock_deadline_ns(since_ns, seconds) : 0;
+    l->asked_ns = NOT_ASKED;
+  }
+  if (rt->lease == l) {
+    apply(rt, l);
+    l->last_ms = id_last_unix_ms(&rt->generator);
+  }
   lua_pushboolean(L, !l->over && !rt->closed);
-  return 1;
+  if (l->last_ms == NO_SNOWFLAKE) return 1;
+  lua_pushinteger(L, l->last_ms);
+  return 2;
 }
 
-/* The generator goes on with this lease, on top of the stack, or nil: with none.   [-1, +0, -] */
-static void set_lease(runtime *rt, lua_State *L) {
-  runtime_push_value(rt, L, RUNTIME_UV_LEASE);
-  lease *before = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  lease *l = lua_touserdata(L, -1);
-  if (before != NULL && before != l) before->over = true;
-  rt->lease = l;
-  if (l != NULL) rt->generator.leased_until_ns = l->until_ns;
-  runtime_set_value(rt, L, RUNTIME_UV_LEASE);
+/*
+** __close of a lease, when the call of co.trace.use that began it has ended: nobody wants it if that has
+** failed.
+*/
+static int end_call(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  lease *l = lua_touserdata(L, 1);
+  if (rt->lease != l) l->over = true;
+  return 0;
 }
 
 /* --- the generators --- */
 
-static int finish(runtime *rt, lua_State *L, id_kind before) {
-  set_lease(rt, L);
-  lua_pushstring(L, kind_names[before]);
-  return 1;
+/* The name of the generator, which a call returns that is going to choose another.   [-0, +1, m] */
+static void push_kind(const runtime *rt, lua_State *L) {
+  lua_pushstring(L, kind_names[rt->generator.kind]);
 }
 
-/* The options of a snowflake, with the machine id and then its lease or nil on top.   [-2, +1, e] */
-static int use_snowflake(runtime *rt, lua_State *L) {
-  static const char *const policies[] = {"wait", "borrow", "error", NULL};
-  snowflake_policy policy = (snowflake_policy)options_word(L, 2, "use", "on_clock_back", policies);
-  lua_Integer tolerance = options_milliseconds(
-      L, 2, "use", "tolerance", policy == SNOWFLAKE_BORROW ? DEFAULT_BORROW_MS : DEFAULT_WAIT_MS);
-  lua_Integer epoch = options_integer(L, 2, "use", "epoch", 0, LATEST_EPOCH_MS, DEFAULT_EPOCH_MS);
-  lua_Integer machine = lua_tointeger(L, -2);
-  id_kind before = (id_kind)rt->generator.kind;
-  if (!id_use_snowflake(&rt->generator, rt->ids, (uint16_t)machine, epoch, policy, tolerance)) {
-    return luaL_error(
-        L,
-        "co.trace.use: machine id %d is used by another Lua state of this process, or "
-        "by the process that it was forked from",
-        (int)machine);
+/*
+** Another generator, or another machine id or lease, is used from now on. `last_ms` is what
+** id_last_unix_ms was before that.   [-0, +0, -]
+*/
+static void end_lease(runtime *rt, lua_State *L, int64_t last_ms) {
+  runtime_push_value(rt, L, RUNTIME_UV_LEASE);
+  lease *l = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (l == NULL) return;
+  l->last_ms = last_ms;
+  l->over = true;
+  rt->lease = NULL;
+  lua_pushnil(L);
+  runtime_set_value(rt, L, RUNTIME_UV_LEASE);
+}
+
+/* The generator has the machine id, and no lease; or raises, and it is as before.   [-0, +0, e] */
+static void use_machine(runtime *rt, lua_State *L, lua_Integer machine,
+                        const snowflake_options *o) {
+  int64_t last_ms = id_last_unix_ms(&rt->generator);
+  switch (id_use_snowflake(&rt->generator, rt->ids, (uint16_t)machine, o->epoch_ms, o->policy,
+                           o->tolerance_ms)) {
+    case MACHINE_OK: end_lease(rt, L, last_ms); return;
+    case MACHINE_TAKEN:
+      luaL_error(L,
+                 "co.trace.use: machine id %d is used by another Lua state of this process, or "
+                 "by the process that it was forked from",
+                 (int)machine);
+      return;
+    case MACHINE_OTHER_EPOCH:
+      luaL_error(L,
+                 "co.trace.use: option 'epoch': machine id %d has made ids since another epoch in "
+                 "this process; with %I they would not be in order",
+                 (int)machine, (LUAI_UACINT)o->epoch_ms);
   }
-  return finish(rt, L, before);
+}
+/* The machine id that the function at `index` has returned.   [-0, +0, e] */
+static lua_Integer check_machine(lua_State *L, int index) {
+  int is_integer = 0;
+  bool is_number = lua_type(L, index) == LUA_TNUMBER;
+  lua_Integer machine = is_number ? lua_tointegerx(L, index, &is_integer) : -1;
+  if (!is_integer || machine < 0 || machine >= SNOWFLAKE_MACHINES) {
+    luaL_error(
+        L, "co.trace.use: option 'lease': the function returned %s, not an integer from 0 to %d",
+        is_number ? luaL_tolstring(L, index, NULL) : luaL_typename(L, index),
+        SNOWFLAKE_MACHINES - 1);
+  }
+  return machine;
 }
 
-/* The function that leases a machine id has returned: (name, options, lease, results...). */
+/* The unix millisecond of the last id that others have made with it; NO_SNOWFLAKE: none.   [-0, +0, e] */
+static int64_t check_last(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index)) return NO_SNOWFLAKE;
+  int is_integer = 0;
+  bool is_number = lua_type(L, index) == LUA_TNUMBER;
+  lua_Integer last_ms = is_number ? lua_tointegerx(L, index, &is_integer) : -1;
+  if (!is_integer || last_ms < 0 || last_ms > LATEST_MS) {
+    luaL_error(
+        L,
+        "co.trace.use: option 'lease': the function returned %s as the unix millisecond of the "
+        "last id, not an integer from 0",
+        is_number ? luaL_tolstring(L, index, NULL) : luaL_typename(L, index));
+  }
+  return last_ms;
+}
+
+/* The function that leases a machine id has returned: (name, options, lease, machine, last). */
 static int after_lease(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   runtime *rt = runtime_of(L);
-  lua_settop(L, 4);
-  int is_integer;
-  lua_Integer machine = lua_tointegerx(L, 4, &is_integer);
-  if (!is_integer || machine < 0 || machine >= SNOWFLAKE_MACHINES) {
+  lease *l = lua_touserdata(L, 3);
+  if (rt->ids == NULL) return luaL_error(L, "the Lua state is being closed");
+  lua_Integer machine = check_machine(L, 4);
+  int64_t last_ms = check_last(L, 5);
+  if (id_source_marked(rt->ids) != l->mark) {
     return luaL_error(
-        L, "co.trace.use: option 'lease': the function returned %s, not an integer from 0 to %d",
-        luaL_tolstring(L, 4, NULL), SNOWFLAKE_MACHINES - 1);
+        L, "co.trace.use: the lease is that of the process that this one was forked from");
   }
-  lua_insert(L, 3);
-  return use_snowflake(rt, L);
+  if (rt->in_use > l->use) {
+    return luaL_error(
+        L,
+        "co.trace.use: another call has chosen the generator while this one waited for its lease");
+  }
+  push_kind(rt, L);
+  use_machine(rt, L, machine, &l->options);
+  if (last_ms != NO_SNOWFLAKE) snowflake_start_behind(&rt->generator.snowflake, last_ms);
+  rt->lease = l;
+  apply(rt, l);
+  lua_pushvalue(L, 3);
+  runtime_set_value(rt, L, RUNTIME_UV_LEASE);
+  rt->in_use = l->use;
+  return 1;
 }
 
-static int begin_lease(runtime *rt, lua_State *L) {
+static int begin_lease(runtime *rt, lua_State *L, const snowflake_options *o) {
   lua_settop(L, 2);
   lease *l = lua_newuserdatauv(L, sizeof(lease), 0);
-  *l = (lease){0};
+  *l = (lease){.options = *o,
+               .use = ++rt->uses,
+               .mark = id_source_mark(rt->ids),
+               .asked_ns = NOT_ASKED,
+               .to_ms = TIME_FOREVER,
+               .last_ms = NO_SNOWFLAKE};
+  luaL_setmetatable(L, LEASE_TYPE);
+  lua_toclose(L, 3);
   lua_getfield(L, 2, "lease");
   lua_pushlightuserdata(L, rt);
   lua_pushvalue(L, 3);
   lua_pushcclosure(L, hold, 2);
-  lua_callk(L, 1, 1, 0, after_lease);
+  lua_callk(L, 1, 2, 0, after_lease);
   return after_lease(L, LUA_OK, 0);
 }
 
-static int begin_snowflake(runtime *rt, lua_State *L) {
+static int use_snowflake(runtime *rt, lua_State *L) {
   static const char *const names[] = {"machine",       "lease",     "epoch",
                                       "on_clock_back", "tolerance", NULL};
+  static const char *const policies[] = {"wait", "borrow", "error", NULL};
   options_check_names(L, 2, "use", names);
   int type = lua_getfield(L, 2, "lease");
   if (type != LUA_TNIL && type != LUA_TFUNCTION) options_error(L, 2, "use", "lease", "function");
@@ -121,21 +229,36 @@ static int begin_snowflake(runtime *rt, lua_State *L) {
     return arg_error(L, 2, "use",
                      "for a snowflake either option 'machine' or option 'lease' expected");
   }
-  if (machine < 0) return begin_lease(rt, L);
-  lua_settop(L, 2);
-  lua_pushinteger(L, machine);
-  lua_pushnil(L);
-  return use_snowflake(rt, L);
+  snowflake_options o;
+  o.policy = (snowflake_policy)options_word(L, 2, "use", "on_clock_back", policies);
+  o.tolerance_ms = options_milliseconds(
+      L, 2, "use", "tolerance", o.policy == SNOWFLAKE_BORROW ? DEFAULT_BORROW_MS : DEFAULT_WAIT_MS);
+  o.epoch_ms = options_integer(L, 2, "use", "epoch", 0, LATEST_EPOCH_MS, DEFAULT_EPOCH_MS);
+  if (machine < 0) return begin_lease(rt, L, &o);
+  push_kind(rt, L);
+  use_machine(rt, L, machine, &o);
+  rt->in_use = ++rt->uses;
+  return 1;
+}
+
+/* The generator that argument 1 names, or -1. */
+static int find_kind(lua_State *L) {
+  size_t length;
+  const char *name = lua_tolstring(L, 1, &length);
+  for (int kind = 0; kind_names[kind] != NULL; kind++) {
+    const char *known = kind_names[kind];
+    if (length == strlen(known) && memcmp(name, known, length) == 0) return kind;
+  }
+  return -1;
 }
 
 static int trace_use(lua_State *L) {
   static const char *const none[] = {NULL};
   static const char *const hlc_names[] = {"max_drift", NULL};
   runtime *rt = runtime_of(L);
-  int kind = 0;
   if (lua_type(L, 1) != LUA_TSTRING) return arg_type_error(L, 1, "use", "string");
-  while (kind_names[kind] != NULL && strcmp(kind_names[kind], lua_tostring(L, 1)) != 0) kind++;
-  if (kind_names[kind] == NULL) {
+  int kind = find_kind(L);
+  if (kind < 0) {
     return arg_error(L, 1, "use", "\"random\", \"uuid7\", \"snowflake\" or \"hlc\" expected");
   }
   if (rt->ids == NULL) return luaL_error(L, "the Lua state is being closed");
@@ -144,22 +267,29 @@ static int trace_use(lua_State *L) {
     lua_newtable(L);
     lua_replace(L, 2);
   }
-  if (kind == ID_SNOWFLAKE) return begin_snowflake(rt, L);
+  if (kind == ID_SNOWFLAKE) return use_snowflake(rt, L);
   options_check_names(L, 2, "use", kind == ID_HLC ? hlc_names : none);
-  id_kind before = (id_kind)rt->generator.kind;
+  lua_Integer max_drift = options_milliseconds(L, 2, "use", "max_drift", DEFAULT_DRIFT_MS);
+  push_kind(rt, L);
   if (kind == ID_HLC) {
-    id_use_hlc(&rt->generator, options_milliseconds(L, 2, "use", "max_drift", DEFAULT_DRIFT_MS));
+    id_use_hlc(&rt->generator, max_drift);
   } else if (kind == ID_UUID7) {
     id_use_uuid7(&rt->generator);
   } else {
     id_use_random(&rt->generator);
   }
+  end_lease(rt, L, id_last_unix_ms(&rt->generator));
   id_give_back(&rt->generator, rt->ids);
-  lua_pushnil(L);
-  return finish(rt, L, before);
+  rt->in_use = ++rt->uses;
+  return 1;
 }
 
 void lib_trace_use_open(lua_State *L) {
+  luaL_newmetatable(L, LEASE_TYPE);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcclosure(L, end_call, 1);
+  lua_setfield(L, -2, "__close");
+  lua_pop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushcclosure(L, trace_use, 1);
   lua_setfield(L, -2, "use");

@@ -123,6 +123,8 @@ typedef struct runtime {
   sampler sampler;        /* of traces */
   id_status no_id;        /* why the last trace id could not be made */
   const void *lease;      /* the lease of the generator's machine id, RUNTIME_UV_LEASE; or NULL */
+  uint64_t uses;          /* calls of trace.use so far */
+  uint64_t in_use;        /* which of them the generator is from */
   trace_context outside;  /* the context of code outside tasks */
   unsigned continued;     /* calls of trace.continue open outside tasks: their trace is inherited */
   site_table sites;

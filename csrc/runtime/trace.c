@@ -56,7 +56,11 @@ const char *trace_why_none(const runtime *rt) {
       return "no trace id: the clock was set back by more than the generator puts up with";
     case ID_CLOCK_OUT:
       return "no trace id: the clock is outside the time that the generator's ids have room for";
-    case ID_NOT_LEASED: return "no trace id: the machine id is not leased any more";
+    case ID_NOT_LEASED:
+      return "no trace id: the machine id is not leased any more; call co.trace.use again, with "
+             "another generator or, in a task, with a new lease";
+    case ID_AHEAD_OF_LEASE:
+      return "no trace id: the clock is ahead of what the machine id is leased for";
     case ID_FORKED:
       return "no trace id: the machine id is the parent process's; call co.trace.use here too";
     default: return "not enough memory";

@@ -2,9 +2,14 @@
 
 #include "core/id.h"
 
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "harness.h"
 
 /* --- a clock that a test moves --- */
@@ -110,7 +115,7 @@ static void snowflake_ids_are_in_order_whatever_the_clock_does(void) {
     id_generator g = {0};
     note("policy %d", i);
     set_up(NOW);
-    check(id_use_snowflake(&g, source, (uint16_t)(10 + i), 0, policies[i], 5000));
+    check_int(id_use_snowflake(&g, source, (uint16_t)(10 + i), 0, policies[i], 5000), MACHINE_OK);
     check_order(&g, 50);
     give_back_and_tear_down(&g);
   }
@@ -142,7 +147,9 @@ static void the_lower_half_is_random(void) {
     set_up(NOW);
     if (kind == 1) id_use_uuid7(&g);
     if (kind == 2) id_use_hlc(&g, 500);
-    if (kind == 3) check(id_use_snowflake(&g, source, 20, 0, SNOWFLAKE_BORROW, 5000));
+    if (kind == 3) {
+      check_int(id_use_snowflake(&g, source, 20, 0, SNOWFLAKE_BORROW, 5000), MACHINE_OK);
+    }
     int ones[56] = {0};
     for (int i = 0; i < 4096; i++) {
       id128 id;
@@ -337,6 +344,32 @@ static void a_clock_set_back_is_ridden_out_as_the_policy_says(void) {
   }
 }
 
+static volatile sig_atomic_t signals;
+
+static void count_signal(int number) {
+  (void)number;
+  signals++;
+}
+
+/* Otherwise signals would use up the patience, which counts what was paused for. */
+static void a_pause_lasts_through_signals(void) {
+  static const struct itimerval often = {.it_interval.tv_usec = 1000, .it_value.tv_usec = 1000};
+  static const struct itimerval never = {.it_value.tv_usec = 0};
+  static const task_clock monotonic = {.is_virtual = false};
+  struct sigaction before;
+  struct sigaction counting = {.sa_handler = count_signal};
+  signals = 0;
+  sigaction(SIGALRM, &counting, &before);
+  setitimer(ITIMER_REAL, &often, NULL);
+  int64_t begin_ns = clock_now_ns(&monotonic);
+  system_wall_clock.pause(NULL, 50);
+  int64_t end_ns = clock_now_ns(&monotonic);
+  setitimer(ITIMER_REAL, &never, NULL);
+  sigaction(SIGALRM, &before, NULL);
+  check(signals > 0);
+  check(end_ns - begin_ns >= 50000000);
+}
+
 static void a_snowflake_has_69_years(void) {
   snowflake s = make_snowflake(0, SNOWFLAKE_WAIT, 0);
   set_up(TWITTER_EPOCH - 1);
@@ -352,7 +385,7 @@ static void a_lease_that_has_run_out_makes_no_ids(void) {
   id_generator g = {0};
   id128 id;
   set_up(NOW);
-  check(id_use_snowflake(&g, source, 5, 0, SNOWFLAKE_WAIT, 100));
+  check_int(id_use_snowflake(&g, source, 5, 0, SNOWFLAKE_WAIT, 100), MACHINE_OK);
   g.leased_until_ns = 0; /* the monotonic clock has passed that */
   check_int(id_next(&g, source, &fake_clock, &id), ID_NOT_LEASED);
   g.leased_until_ns = INT64_MAX - 1;
@@ -361,8 +394,52 @@ static void a_lease_that_has_run_out_makes_no_ids(void) {
   give_back_and_tear_down(&g);
 }
 
+static id_generator *ends_in_pause;
+
+static void pause_beyond_the_lease(void *ud, int64_t ms) {
+  test_pause(ud, ms);
+  ends_in_pause->leased_until_ns = 0;
+}
+
+static void a_lease_that_ends_while_the_clock_is_waited_for_makes_no_id(void) {
+  static const wall_clock slow_clock = {
+      .now_ms = test_now_ms, .pause = pause_beyond_the_lease, .ud = &machine_clock};
+  id_generator g = {0};
+  id128 id;
+  set_up(NOW);
+  check_int(id_use_snowflake(&g, source, 6, 0, SNOWFLAKE_WAIT, 100), MACHINE_OK);
+  g.leased_until_ns = INT64_MAX - 1;
+  check_int(id_next(&g, source, &slow_clock, &id), ID_OK);
+  machine_clock.now_ms -= 10;
+  ends_in_pause = &g;
+  check_int(id_next(&g, source, &slow_clock, &id), ID_NOT_LEASED);
+  check_int(machine_clock.paused_ms, 10);
+  give_back_and_tear_down(&g);
+}
+
+static void no_id_is_later_than_its_lease_reaches(void) {
+  static const snowflake_policy policies[] = {SNOWFLAKE_WAIT, SNOWFLAKE_BORROW, SNOWFLAKE_ERROR};
+  for (int i = 0; i < 3; i++) {
+    id_generator g = {0};
+    id128 id;
+    note("policy %d", i);
+    set_up(NOW);
+    check_int(id_use_snowflake(&g, source, (uint16_t)(40 + i), 1000, policies[i], 100), MACHINE_OK);
+    g.leased_to_ms = NOW;
+    for (int n = 0; n < 4096; n++) check_int(id_next(&g, source, &fake_clock, &id), ID_OK);
+    check_int(id_next(&g, source, &fake_clock, &id), ID_AHEAD_OF_LEASE);
+    machine_clock.now_ms = NOW + HOUR;
+    check_int(id_next(&g, source, &fake_clock, &id), ID_AHEAD_OF_LEASE);
+    check_int(id_last_unix_ms(&g), NOW);
+    g.leased_to_ms = NOW + HOUR;
+    check_int(id_next(&g, source, &fake_clock, &id), ID_OK);
+    check_hex(id.high >> 22, NOW + HOUR - 1000);
+    give_back_and_tear_down(&g);
+  }
+}
+
 static bool take_machine(id_generator *g, uint16_t machine) {
-  return id_use_snowflake(g, source, machine, 0, SNOWFLAKE_WAIT, 100);
+  return id_use_snowflake(g, source, machine, 0, SNOWFLAKE_WAIT, 100) == MACHINE_OK;
 }
 
 static void a_machine_id_has_one_user(void) {
@@ -396,6 +473,103 @@ static void a_machine_id_that_changes_hands_goes_on(void) {
   check_int(id_next(&second, source, &fake_clock, &id), ID_OK);
   check_hex(id.high, (uint64_t)NOW << 22 | 32 << 12 | 1);
   give_back_and_tear_down(&second);
+}
+
+static void a_machine_id_that_was_used_elsewhere_goes_on_behind_that(void) {
+  id_generator g = {0};
+  id128 id;
+  set_up(NOW);
+  check_int(id_use_snowflake(&g, source, 35, 1000, SNOWFLAKE_BORROW, 100), MACHINE_OK);
+  check_int(id_last_unix_ms(&g), NO_SNOWFLAKE);
+  snowflake_start_behind(&g.snowflake, NOW + 5);
+  check_int(id_next(&g, source, &fake_clock, &id), ID_OK);
+  check_hex(id.high, (uint64_t)(NOW + 6 - 1000) << 22 | 35 << 12);
+  snowflake_start_behind(&g.snowflake, NOW + 5); /* it is by now */
+  check_int(id_next(&g, source, &fake_clock, &id), ID_OK);
+  check_hex(id.high, (uint64_t)(NOW + 6 - 1000) << 22 | 35 << 12 | 1);
+  snowflake_start_behind(&g.snowflake, NOW + 6);
+  check_int(id_next(&g, source, &fake_clock, &id), ID_OK);
+  check_hex(id.high, (uint64_t)(NOW + 7 - 1000) << 22 | 35 << 12);
+  give_back_and_tear_down(&g);
+}
+
+static void what_was_used_before_the_epoch_is_behind_anyway(void) {
+  id_generator g = {0};
+  id128 id;
+  set_up(NOW);
+  check_int(id_use_snowflake(&g, source, 36, NOW, SNOWFLAKE_BORROW, 100), MACHINE_OK);
+  snowflake_start_behind(&g.snowflake, NOW - 1);
+  check_int(id_next(&g, source, &fake_clock, &id), ID_OK);
+  check_hex(id.high, 36 << 12);
+  give_back_and_tear_down(&g);
+}
+
+static machine_status take_since(id_generator *g, uint16_t machine, int64_t epoch_ms) {
+  return id_use_snowflake(g, source, machine, epoch_ms, SNOWFLAKE_WAIT, 100);
+}
+
+/* Ids since a later epoch would be smaller than those before. */
+static void a_machine_id_keeps_the_epoch_of_its_ids(void) {
+  id_generator first = {0};
+  id_generator second = {0};
+  id128 id;
+  set_up(NOW);
+  check_int(take_since(&first, 37, 0), MACHINE_OK);
+  check_int(take_since(&first, 37, HOUR), MACHINE_OK); /* there are none yet */
+  check_int(id_next(&first, source, &fake_clock, &id), ID_OK);
+  check_int(take_since(&first, 37, 0), MACHINE_OTHER_EPOCH);
+  check_int(id_next(&first, source, &fake_clock, &id), ID_OK);
+  check_hex(id.high, (uint64_t)(NOW - HOUR) << 22 | 37 << 12 | 1);
+  id_give_back(&first, source);
+  check_int(take_since(&second, 37, NOW + HOUR), MACHINE_OTHER_EPOCH);
+  check_int(second.kind, ID_RANDOM);
+  check_int(take_since(&second, 37, HOUR), MACHINE_OK);
+  check_int(id_next(&second, source, &fake_clock, &id), ID_OK);
+  check_hex(id.high, (uint64_t)(NOW - HOUR) << 22 | 37 << 12 | 2);
+  give_back_and_tear_down(&second);
+}
+
+static void a_machine_id_that_was_given_back_makes_no_ids(void) {
+  id_generator g = {0};
+  id128 id;
+  set_up(NOW);
+  check(take_machine(&g, 38));
+  id_give_back(&g, source);
+  check_int(id_next(&g, source, &fake_clock, &id), ID_NOT_LEASED);
+  tear_down();
+}
+
+static atomic_bool thief_has_begun;
+static atomic_bool thief_may_end;
+
+/* Takes what it can get; returns whether it got it. */
+static void *steal_machine(void *ud) {
+  id_generator g = {0};
+  bool *stolen = ud;
+  id_source *own = id_source_open();
+  do {
+    *stolen = id_use_snowflake(&g, own, 39, 0, SNOWFLAKE_WAIT, 100) == MACHINE_OK;
+    atomic_store(&thief_has_begun, true);
+  } while (!*stolen && !atomic_load(&thief_may_end));
+  id_give_back(&g, own);
+  id_source_close(own);
+  return NULL;
+}
+
+static void a_machine_id_that_is_used_again_is_not_free_meanwhile(void) {
+  enum { TIMES = 300000 };
+  id_generator g = {0};
+  pthread_t thief;
+  bool stolen = false;
+  set_up(NOW);
+  check(take_machine(&g, 39));
+  check_int(pthread_create(&thief, NULL, steal_machine, &stolen), 0);
+  while (!atomic_load(&thief_has_begun)) continue;
+  for (int i = 0; i < TIMES; i++) take_machine(&g, 39);
+  atomic_store(&thief_may_end, true);
+  pthread_join(thief, NULL);
+  check(!stolen);
+  give_back_and_tear_down(&g);
 }
 
 /* What a forked child finds: bit 0: it makes no ids; 1: nor can it take the parent's; 2: another it can. */
@@ -568,9 +742,17 @@ static const test tests[] = {
     TEST(a_clock_that_stands_still_is_not_waited_for_for_ever),
     TEST(a_clock_set_back_is_ridden_out_as_the_policy_says),
     TEST(a_snowflake_has_69_years),
+    TEST(a_pause_lasts_through_signals),
     TEST(a_lease_that_has_run_out_makes_no_ids),
+    TEST(a_lease_that_ends_while_the_clock_is_waited_for_makes_no_id),
+    TEST(no_id_is_later_than_its_lease_reaches),
     TEST(a_machine_id_has_one_user),
     TEST(a_machine_id_that_changes_hands_goes_on),
+    TEST(a_machine_id_that_was_used_elsewhere_goes_on_behind_that),
+    TEST(what_was_used_before_the_epoch_is_behind_anyway),
+    TEST(a_machine_id_keeps_the_epoch_of_its_ids),
+    TEST(a_machine_id_that_was_given_back_makes_no_ids),
+    TEST(a_machine_id_that_is_used_again_is_not_free_meanwhile),
     TEST(a_forked_child_does_not_have_its_parents_machine_id),
     TEST(a_generator_that_is_used_again_goes_on),
     TEST(an_hlc_does_what_the_paper_says),

@@ -184,6 +184,28 @@ static void a_child_that_made_ids_differs_from_its_own_child(void) {
   check_int(status, 0);
 }
 
+static void a_mark_is_the_processs_own(void) {
+  id_source *source = id_source_open();
+  check(source != NULL);
+  check_hex(id_source_marked(source), 0);
+  uint64_t mark = id_source_mark(source);
+  check(mark != 0);
+  check_hex(id_source_mark(source), mark);
+  check_hex(id_source_marked(source), mark);
+  pid_t child = fork();
+  if (child == 0) {
+    bool had_none = id_source_marked(source) == 0;
+    uint64_t own = id_source_mark(source);
+    _exit(had_none && own != 0 && own != mark && id_source_marked(source) == own ? 0 : 1);
+  }
+  int status = -1;
+  check(child > 0);
+  check_int(waitpid(child, &status, 0), child);
+  check_hex(id_source_marked(source), mark);
+  id_source_close(source);
+  check_int(status, 0);
+}
+
 static const test tests[] = {
     TEST(the_generator_is_xoshiro256starstar),
     TEST(a_seed_is_expanded_with_splitmix64),
@@ -198,6 +220,7 @@ static const test tests[] = {
     TEST(a_forked_child_makes_other_ids_than_its_parent),
     TEST(a_child_of_an_unused_source_makes_other_ids_too),
     TEST(a_child_that_made_ids_differs_from_its_own_child),
+    TEST(a_mark_is_the_processs_own),
 };
 
 SUITE(random);

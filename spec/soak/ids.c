@@ -36,7 +36,7 @@ static bool begin(id_generator *g, id_source *source, const maker *m) {
   if (m->kind == ID_UUID7) id_use_uuid7(g);
   if (m->kind == ID_HLC) id_use_hlc(g, 500);
   if (m->kind != ID_SNOWFLAKE) return true;
-  return id_use_snowflake(g, source, m->machine, 0, SNOWFLAKE_WAIT, 1000);
+  return id_use_snowflake(g, source, m->machine, 0, SNOWFLAKE_WAIT, 1000) == MACHINE_OK;
 }
 
 static void *make(void *argument) {

@@ -102,7 +102,7 @@ $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/
 
 # The same with what systems other than Linux use.
 $(BUILD)/core_poll_spec: $(BUILD)/core_spec
-	$(CC) $(FLAGS) $(CFLAGS) -DCP_POLLER_POLL -DCP_NO_EVENTFD $(LDFLAGS) -o $@ $(CORE_SPECS) $(CORE_SOURCES)
+	$(CC) $(FLAGS) $(CFLAGS) -DCP_POLLER_POLL -DCP_NO_EVENTFD -DCP_NO_WIPEONFORK $(LDFLAGS) -o $@ $(CORE_SPECS) $(CORE_SOURCES)
 
 # Ids of many threads and processes.
 

@@ -1,23 +1,12 @@
-#define _DEFAULT_SOURCE 1 /* clock_gettime, syscall */
+#define _DEFAULT_SOURCE 1 /* clock_gettime */
 
 #include "core/clock.h"
 
 #include <math.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "harness.h"
-
-/* For how long the machine has been suspended, as it seems to this program. */
-static time_t suspended_seconds;
-
-/* In the place of libc's, for the whole program: nobody can suspend the machine for a test. */
-int clock_gettime(clockid_t id, struct timespec *now) {
-  int result = (int)syscall(SYS_clock_gettime, id, now);
-  if (id == CLOCK_BOOTTIME) now->tv_sec += suspended_seconds;
-  return result;
-}
+#include "suspend.h"
 
 static int64_t system_monotonic_ns(void) {
   struct timespec now;
@@ -55,7 +44,7 @@ static void what_is_promised_to_others_is_timed_through_suspensions(void) {
   task_clock clock = {.is_virtual = false};
   int64_t before = clock_boot_ns();
   int64_t monotonic_before = clock_now_ns(&clock);
-  suspended_seconds += 3600;
+  suspend_machine(3600);
   check(clock_boot_ns() - before >= 3600 * NS_PER_SECOND);
   check(clock_now_ns(&clock) - monotonic_before < 3600 * NS_PER_SECOND);
 }

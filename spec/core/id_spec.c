@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "harness.h"
+#include "suspend.h"
 
 /* --- a clock that a test moves --- */
 
@@ -394,6 +395,18 @@ static void a_lease_that_has_run_out_makes_no_ids(void) {
   give_back_and_tear_down(&g);
 }
 
+static void a_lease_runs_out_while_the_machine_is_suspended(void) {
+  id_generator g = {0};
+  id128 id;
+  set_up(NOW);
+  check_int(id_use_snowflake(&g, source, 7, 0, SNOWFLAKE_WAIT, 100), MACHINE_OK);
+  g.leased_until_ns = clock_boot_ns() + 1000 * NS_PER_SECOND;
+  check_int(id_next(&g, source, &fake_clock, &id), ID_OK);
+  suspend_machine(1000);
+  check_int(id_next(&g, source, &fake_clock, &id), ID_NOT_LEASED);
+  give_back_and_tear_down(&g);
+}
+
 static id_generator *ends_in_pause;
 
 static void pause_beyond_the_lease(void *ud, int64_t ms) {
@@ -493,12 +506,14 @@ static void a_machine_id_that_was_used_elsewhere_goes_on_behind_that(void) {
   give_back_and_tear_down(&g);
 }
 
-static void what_was_used_before_the_epoch_is_behind_anyway(void) {
+static void what_was_used_before_the_epoch_does_not_count(void) {
   id_generator g = {0};
   id128 id;
-  set_up(NOW);
+  set_up(NOW - 1);
   check_int(id_use_snowflake(&g, source, 36, NOW, SNOWFLAKE_BORROW, 100), MACHINE_OK);
   snowflake_start_behind(&g.snowflake, NOW - 1);
+  check_int(id_next(&g, source, &fake_clock, &id), ID_CLOCK_OUT);
+  machine_clock.now_ms++;
   check_int(id_next(&g, source, &fake_clock, &id), ID_OK);
   check_hex(id.high, 36 << 12);
   give_back_and_tear_down(&g);
@@ -744,12 +759,13 @@ static const test tests[] = {
     TEST(a_snowflake_has_69_years),
     TEST(a_pause_lasts_through_signals),
     TEST(a_lease_that_has_run_out_makes_no_ids),
+    TEST(a_lease_runs_out_while_the_machine_is_suspended),
     TEST(a_lease_that_ends_while_the_clock_is_waited_for_makes_no_id),
     TEST(no_id_is_later_than_its_lease_reaches),
     TEST(a_machine_id_has_one_user),
     TEST(a_machine_id_that_changes_hands_goes_on),
     TEST(a_machine_id_that_was_used_elsewhere_goes_on_behind_that),
-    TEST(what_was_used_before_the_epoch_is_behind_anyway),
+    TEST(what_was_used_before_the_epoch_does_not_count),
     TEST(a_machine_id_keeps_the_epoch_of_its_ids),
     TEST(a_machine_id_that_was_given_back_makes_no_ids),
     TEST(a_machine_id_that_is_used_again_is_not_free_meanwhile),

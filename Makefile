@@ -93,7 +93,7 @@ demo: setup all ## start the example service and send it real requests
 test: setup ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) --no-print-directory test-all
 
-test-all: all lib protobuf $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/embed_host
+test-all: all lib protobuf $(BUILD)/spec_fork.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/embed_host
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
 
 $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
@@ -112,6 +112,11 @@ $(BUILD)/ids: spec/soak/ids.c $(ID_SOURCES) $(wildcard csrc/core/*.h)
 
 soak: $(BUILD)/ids ## what takes minutes: 10^8 ids of each generator by many threads and processes, no two the same
 	@$(BUILD)/ids 100000000
+
+# What the specs of forked processes need.
+$(BUILD)/spec_fork.so: spec/fork.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
 
 # C programs that embed Lua: the failing allocator, and the example host against the static library.
 $(BUILD)/memory_spec: spec/memory/memory_spec.c $(OBJECTS) $(PROTOBUF_OBJECTS)
@@ -151,7 +156,7 @@ check: setup ## run the linters
 	@./scripts/check.sh
 
 format: ## format the C sources
-	clang-format -i csrc/*.h csrc/*/*.[ch] spec/core/*.[ch] spec/memory/*.c spec/soak/*.c examples/embed/*.c bench/*.c
+	clang-format -i csrc/*.h csrc/*/*.[ch] spec/*.c spec/core/*.[ch] spec/memory/*.c spec/soak/*.c examples/embed/*.c bench/*.c
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)

@@ -1,6 +1,7 @@
 -- Machine ids leased from a Redis server.
 
 local co = require "coropanic"
+local helpers = require "spec.helpers"
 local redis_server = require "spec.io.redis_server"
 local socket = require "coropanic.socket"
 
@@ -9,14 +10,18 @@ package.path = package.path .. ";/usr/share/lua/5.3/?.lua"
 local lease = require "coropanic.lease.redis"
 local redis = require "redis"
 
---- What co.trace.use passes as `hold`, with an event for each call.
+--- What co.trace.use passes as `hold`, with an event for each call that says something, and how far the lease
+--- reaches by each.
 local function recorder()
-  local calls = { wanted = true }
+  local calls = { wanted = true, last = nil, to = {} }
   calls.event = co.event()
-  function calls.hold(seconds)
-    calls[#calls + 1] = seconds
-    calls.event:set()
-    return calls.wanted
+  function calls.hold(seconds, to)
+    if seconds then
+      calls[#calls + 1] = seconds
+      calls.to[#calls] = to
+      calls.event:set()
+    end
+    return calls.wanted, calls.last
   end
   --- Waits until `hold` was called n times.
   function calls.wait(n)
@@ -28,10 +33,19 @@ local function recorder()
   return calls
 end
 
---- A server in daemon tasks that answers each command with `answer(name)`, nil: by hanging up.
+--- What a script of the lease does, by the command that only it has.
+local function purpose(words)
+  local script = words[2]
+  return script:find "'NX'" and "take" or script:find "'pexpire'" and "renew" or "give back"
+end
+
+--- A server in daemon tasks that answers what scripts are for with `answer(purpose, words)`, nil: by hanging
+--- up. Its port, and a function that tells how many connections are open.
 local function fake_server(answer)
   local listener = assert(socket.bind("127.0.0.1", 0))
+  local open = 0
   local function serve(connection)
+    open = open + 1
     while true do
       local count = connection:receive "*l"
       if not count then break end
@@ -40,22 +54,54 @@ local function fake_server(answer)
         local length = tonumber(connection:receive("*l"):sub(2))
         words[i] = connection:receive(length + 2):sub(1, length)
       end
-      local said = answer(words[1])
+      local said = answer(purpose(words), words)
       if not said then break end
       connection:send(said)
     end
     connection:close()
+    open = open - 1
   end
-  co.spawn_with({ daemon = true }, function()
+  co.spawn_with({ daemon = true, context = co.context.background() }, function()
     while true do
       local connection = listener:accept()
-      if connection then co.spawn_with({ daemon = true }, serve, connection) end
+      if connection then
+        co.spawn_with({ daemon = true, context = co.context.background() }, serve, connection)
+      end
     end
   end)
-  return math.tointeger(tonumber((select(2, listener:getsockname()))))
+  return math.tointeger(tonumber((select(2, listener:getsockname())))), function() return open end
 end
 
+--- Of a lease that reaches far.
+local TAKEN = ("*2\r\n:0\r\n:%d\r\n"):format(1 << 50)
+
 local function number(hex) return math.tointeger(tonumber(hex, 16)) end
+
+local function now() return math.floor(socket.gettime() * 1000) end
+
+local function fails(message, fn, ...)
+  local ok, why = co.pcall(fn, ...)
+  assert.is_false(ok)
+  helpers.assert_contains(message, why.message)
+end
+
+--- Waits until `check()`, whose value it returns.
+local function eventually(check)
+  for _ = 1, 1000 do
+    local value = check()
+    if value then return value end
+    co.sleep(0.01)
+  end
+  error("it has not come about", 2)
+end
+
+local function new_id()
+  return co.spawn_with({ detached_trace = true }, function() return co.trace.current().trace_id end):await()
+end
+
+local function milliseconds_of(id) return (number(id:sub(1, 16)) >> 22) + 1704067200000 end
+
+local function machine_of(id) return number(id:sub(1, 16)) >> 12 & 0x3ff end
 
 describe("coropanic.lease.redis", function()
   local port, stop, client
@@ -89,8 +135,7 @@ describe("coropanic.lease.redis", function()
     co.run(function()
       co.trace.use("snowflake", { lease = lease { port = port, first = 42, last = 42, prefix = "m:" } })
       assert.is_true(client:exists "m:42")
-      local t = co.spawn_with({ detached_trace = true }, function() return co.trace.current().trace_id end)
-      assert.equal(42, number(t:await():sub(1, 16)) >> 12 & 0x3ff)
+      assert.equal(42, machine_of(new_id()))
     end)
     assert.is_false(client:exists "m:42")
     local ok, why = pcall(co.run, function() end)
@@ -113,9 +158,70 @@ describe("coropanic.lease.redis", function()
       local calls = recorder()
       local machine = lease { port = port, ttl = 0.1 }(calls.hold)
       calls.wanted = false
-      calls.wait(3)
-      assert.equal(0, calls[3])
-      while client:exists("coropanic:machine:" .. machine) do co.sleep(0.01) end
+      calls.wait(2)
+      assert.equal(0, calls[2])
+      eventually(function() return not client:exists("coropanic:machine:" .. machine) end)
+    end)
+  end)
+
+  it("gives it back when the run ends at once", function()
+    local machine
+    co.run(function() machine = lease { port = port }(recorder().hold) end)
+    assert.is_false(client:exists("coropanic:machine:" .. machine))
+  end)
+
+  it("gives it back when what it was for has failed", function()
+    co.run(function()
+      local options = { lease = lease { port = port, ttl = 0.3, first = 43, last = 43 } }
+      co.trace.use("snowflake", options)
+      new_id()
+      co.trace.use "random"
+      eventually(function() return not client:exists "coropanic:machine:43" end)
+      options.epoch = 1
+      fails("option 'epoch': machine id 43 has made ids", co.trace.use, "snowflake", options)
+      assert.is_true(client:exists "coropanic:machine:43")
+      eventually(function() return not client:exists "coropanic:machine:43" end)
+    end)
+  end)
+
+  it("outlives the scope in which it was asked for", function()
+    co.run(function()
+      local calls = recorder()
+      local context, cancel = co.context.with_cancel(co.ctx())
+      local machine = co.with(context, lease { port = port, ttl = 0.3 }, calls.hold)
+      cancel()
+      calls.wait(4)
+      assert.is_true(calls[4] > 0)
+      assert.is_true(client:exists("coropanic:machine:" .. machine))
+    end)
+  end)
+
+  it("may be given up waiting for, and is given back then", function()
+    co.run(function()
+      local said = {}
+      local fake_port = fake_server(function(what)
+        said[#said + 1] = what
+        co.sleep(0.05)
+        return what == "take" and TAKEN or ":1\r\n"
+      end)
+      local in_time, record = co.with_timeout(0.01, co.trace.use, "snowflake", {
+        lease = lease { port = fake_port, ttl = 1000 },
+      })
+      assert.is_false(in_time)
+      assert.equal("timeout", record.kind)
+      eventually(function() return said[2] end)
+      assert.same({ "take", "give back" }, said)
+    end)
+  end)
+
+  it("lasts from the moment of asking", function()
+    co.run(function()
+      local fake_port = fake_server(function(what)
+        co.sleep(0.05)
+        return what == "take" and TAKEN or ":1\r\n"
+      end)
+      co.trace.use("snowflake", { lease = lease { port = fake_port, ttl = 0.05, first = 44, last = 44 } })
+      fails("the machine id is not leased any more", new_id)
     end)
   end)
 
@@ -127,27 +233,266 @@ describe("coropanic.lease.redis", function()
         ttl = 0.3,
         on_lost = function(...) lost = { ... } end,
       }(calls.hold)
-      client:set("coropanic:machine:" .. machine, "somebody")
-      while not lost do co.sleep(0.01) end
+      local key = "coropanic:machine:" .. machine
+      client:set(key, "somebody")
+      client:set(key .. ":last", "123")
+      eventually(function() return lost end)
       assert.same({ machine, "its key has expired, or was taken away" }, lost)
       assert.equal(0, calls[#calls])
-      assert.equal("somebody", client:get("coropanic:machine:" .. machine))
+      assert.equal("somebody", client:get(key))
+      assert.equal("123", client:get(key .. ":last"))
     end)
   end)
 
-  it("is not held any longer while the server does not answer, and held again if it is still ours", function()
+  it("makes no ids when it is lost, until another one is leased", function()
+    co.run(function()
+      local refused
+      local options = { port = port, ttl = 0.3, first = 45, last = 45 }
+      function options.on_lost(machine)
+        assert.equal(45, machine)
+        refused = { co.pcall(new_id) }
+        co.trace.use("snowflake", { lease = lease { port = port, first = 46, last = 46 } })
+      end
+      co.trace.use("snowflake", { lease = lease(options) })
+      assert.equal(45, machine_of(new_id()))
+      client:del "coropanic:machine:45"
+      eventually(function() return refused and client:exists "coropanic:machine:46" end)
+      assert.is_false(refused[1])
+      helpers.assert_contains("the machine id is not leased any more", refused[2].message)
+      eventually(function() return machine_of(new_id()) == 46 end)
+    end)
+  end)
+
+  it("is renewed by a later attempt if one fails", function()
     co.run(function()
       local calls = recorder()
       local held_when_asked = {} -- how often it was held, at each attempt to renew it
-      local fake_port = fake_server(function(command)
-        if command == "SET" then return "+OK\r\n" end
+      local fake_port = fake_server(function(what)
+        if what == "take" then return TAKEN end
         held_when_asked[#held_when_asked + 1] = #calls
         return #held_when_asked > 3 and ":1\r\n" or nil
       end)
-      lease { port = fake_port, ttl = 0.1, timeout = 0.2 }(calls.hold)
+      lease { port = fake_port, ttl = 2 }(calls.hold)
       calls.wait(2)
       assert.same({ 1, 1, 1, 1 }, table.move(held_when_asked, 1, 4, 1, {}))
-      calls.wanted = false
+      assert.is_true(calls[2] > 0)
+    end)
+  end)
+
+  it("is lost when no attempt has succeeded while it lasted", function()
+    for reason, said in pairs {
+      ["connection error: closed"] = false,
+      ["redis error: NOPERM no scripts for you"] = "-NOPERM no scripts for you\r\n",
+    } do
+      co.run(function()
+        local calls, lost = recorder(), {}
+        local fake_port = fake_server(function(what) return what == "take" and TAKEN or said end)
+        local machine = lease {
+          port = fake_port,
+          ttl = 0.2,
+          on_lost = function(...) lost[#lost + 1] = { ... } end,
+        }(calls.hold)
+        eventually(function() return lost[1] end)
+        assert.same({ { machine, reason } }, lost)
+        assert.equal(0, calls[2])
+      end)
+    end
+  end)
+
+  it("is lost when the server says nothing", function()
+    co.run(function()
+      local why
+      local fake_port = fake_server(function(what)
+        if what ~= "take" then co.sleep(1000) end
+        return TAKEN
+      end)
+      lease {
+        port = fake_port,
+        ttl = 0.2,
+        timeout = 100,
+        on_lost = function(_, reason) why = reason end,
+      }(recorder().hold)
+      assert.matches("^no answer within 0%.%d+ seconds$", eventually(function() return why end))
+    end)
+  end)
+
+  it("leaves no connection open, however an exchange ends", function()
+    co.run(function()
+      local renewals, lost = 0, false
+      local fake_port, open = fake_server(function(what)
+        if what == "take" then return TAKEN end
+        renewals = renewals + 1
+        return "" -- nothing, and waits for more
+      end)
+      collectgarbage "stop" -- which would close them some day
+      co.defer(collectgarbage, "restart")
+      lease { port = fake_port, ttl = 0.3, on_lost = function() lost = true end }(recorder().hold)
+      eventually(function() return renewals == 1 and open() == 1 end)
+      eventually(function() return lost and open() == 0 end)
+    end)
+  end)
+
+  it("does not keep a run from ending when the server says nothing", function()
+    local before = socket.gettime()
+    co.run(function()
+      local fake_port = fake_server(function(what)
+        if what ~= "take" then co.sleep(1000) end
+        return TAKEN
+      end)
+      lease { port = fake_port, timeout = 30 }(recorder().hold)
+    end)
+    assert.is_true(socket.gettime() - before < 20)
+  end)
+
+  describe("keeps how far the ids have come:", function()
+    local function last_of(machine) return math.tointeger(client:get(("m:%d:last"):format(machine))) end
+
+    it("the last one, once it was given back", function()
+      local id
+      co.run(function()
+        co.trace.use("snowflake", { lease = lease { port = port, first = 50, last = 50, prefix = "m:" } })
+        id = new_id()
+      end)
+      assert.equal(milliseconds_of(id), last_of(50))
+    end)
+
+    it("nothing, when there were none", function()
+      co.run(function() lease { port = port, first = 51, last = 51, prefix = "m:" }(recorder().hold) end)
+      assert.equal(0, last_of(51))
+      client:set("m:51:last", "12345")
+      co.run(function() lease { port = port, first = 51, last = 51, prefix = "m:" }(recorder().hold) end)
+      assert.equal(12345, last_of(51))
+    end)
+
+    it("nothing that it does not know, when the answer got lost", function()
+      co.run(function()
+        local given_back
+        local fake_port = fake_server(function(what, words)
+          if what == "take" then return nil end
+          given_back = words
+          return ":1\r\n"
+        end)
+        fails("no machine id could be leased: connection error: closed",
+          lease { port = fake_port, first = 57, last = 57, prefix = "m:" }, recorder().hold)
+        eventually(function() return given_back end)
+        assert.same({ "2", "m:57", "m:57:last" }, table.move(given_back, 3, 5, 1, {}))
+        assert.equal("", given_back[7])
+      end)
+    end)
+
+    it("what the lease reaches to, while there is one", function()
+      co.run(function()
+        local calls, before = recorder(), now()
+        lease { port = port, first = 52, last = 52, prefix = "m:", ttl = 0.3 }(calls.hold)
+        assert.is_true(calls.to[1] >= before + 300 and calls.to[1] <= now() + 300)
+        assert.equal(calls.to[1], last_of(52))
+        calls.wait(3)
+        assert.is_true(calls.to[3] >= calls.to[1])
+        assert.is_true(last_of(52) >= calls.to[3])
+        assert.is_true(calls.to[3] <= now() + 300)
+      end)
+    end)
+
+    it("further than the last one, when that is ahead of the clock", function()
+      co.run(function()
+        local calls = recorder()
+        local ahead = now() + 1000000
+        client:set("m:53:last", tostring(ahead))
+        local _, last = lease { port = port, first = 53, last = 53, prefix = "m:", ttl = 0.3 }(calls.hold)
+        assert.equal(ahead, last)
+        assert.equal(ahead + 300, calls.to[1])
+        calls.last = ahead + 200
+        calls.wait(2)
+        assert.equal(ahead + 500, calls.to[2])
+        assert.equal(ahead + 500, last_of(53))
+        calls.last = nil -- as of a message that was delayed
+        calls.wait(3)
+        assert.is_true(calls.to[3] < ahead)
+        assert.equal(ahead + 500, last_of(53))
+      end)
+    end)
+
+    it("so that the next one is behind, though its clock is", function()
+      co.run(function()
+        local ahead = now() + 5000
+        client:set("m:54:last", tostring(ahead))
+        co.trace.use("snowflake", {
+          lease = lease { port = port, first = 54, last = 54, prefix = "m:" },
+          on_clock_back = "borrow",
+        })
+        assert.equal(ahead + 1, milliseconds_of(new_id()))
+      end)
+    end)
+
+    it("so that the next one is behind, though its holder was killed and had a clock ahead", function()
+      client:set("m:55:last", tostring(now() + 5000))
+      local result = helpers.run_script(([[
+        package.path = package.path .. ";/usr/share/lua/5.3/?.lua"
+        local co = require "coropanic"
+        local lease = require "coropanic.lease.redis"
+        co.run(function()
+          co.trace.use("snowflake", {
+            lease = lease { port = %d, first = 55, last = 55, prefix = "m:", ttl = 0.5 },
+            on_clock_back = "borrow",
+          })
+          for _ = 1, 20000 do co.trace.extract {} end
+          print(co.trace.extract({}).trace_id)
+          os.exit(9, false)
+        end)
+      ]]):format(port))
+      assert.equal(9, result.status, result.stderr)
+      local before = result.stdout:match "^(%x+)\n$"
+      co.run(function()
+        eventually(function()
+          return co.pcall(co.trace.use, "snowflake", {
+            lease = lease { port = port, first = 55, last = 55, prefix = "m:" },
+            on_clock_back = "borrow",
+          })
+        end)
+        assert.is_true(new_id() > before)
+        assert.is_true(milliseconds_of(before) > now())
+      end)
+    end)
+  end)
+
+  describe("in a forked child", function()
+    local script = [[
+      package.path = package.path .. ";/usr/share/lua/5.3/?.lua"
+      local co = require "coropanic"
+      local lease = require "coropanic.lease.redis"
+      local process = require "spec_fork"
+      local client = require("redis").connect("127.0.0.1", %d)
+      local child
+      co.run(function()
+        co.trace.use("snowflake", { lease = lease { port = %d, first = 56, last = 56, ttl = %g } })
+        co.yield()
+        child = process.fork()
+        %s
+      end)
+      if child == 0 then os.exit(0, true) end
+    ]]
+
+    local function run(ttl, rest)
+      local result = helpers.run_script(script:format(port, port, ttl, rest))
+      assert.equal(0, result.status, result.stderr)
+      return result.stdout
+    end
+
+    it("is not given back when the child's run ends", function()
+      assert.equal("0\ntrue\n32\n", run(30, [[
+        if child > 0 then
+          print(process.wait(child))
+          print(client:exists "coropanic:machine:56")
+          print(#co.trace.extract({}).trace_id)
+        end]]))
+      assert.is_false(client:exists "coropanic:machine:56")
+    end)
+
+    it("is not renewed by the child", function()
+      assert.equal("false\n", run(0.2, [[
+        if child > 0 then os.exit(0, false) end
+        co.sleep(1)
+        print(client:exists "coropanic:machine:56")]]))
     end)
   end)
 
@@ -165,20 +510,20 @@ describe("coropanic.lease.redis", function()
   end)
 
   it("says what is wrong with its options", function()
-    local function fails(message, options)
-      local ok, why = pcall(lease, options)
-      assert.is_false(ok)
-      assert.matches(message, why, 1, true)
-    end
-    fails("bad argument #1 to 'lease' (table expected, got number)", 5)
-    fails("bad argument #1 to 'lease' (unknown option 'hots')", { hots = "x" })
-    fails("(option 'host': string expected, got 5)", { host = 5 })
-    fails("(option 'port': integer from 1 to 65535 expected, got string)", { port = "x" })
-    fails("(option 'ttl': seconds above 0 expected, got 0)", { ttl = 0 })
-    fails("(option 'timeout': seconds above 0 expected, got inf)", { timeout = math.huge })
-    fails("(option 'first': integer from 0 to 1023 expected, got 1.5)", { first = 1.5 })
-    fails("(option 'last': integer from 0 to 1023 expected, got 1024)", { last = 1024 })
-    fails("(option 'last': integer from 9 on expected, got 8)", { first = 9, last = 8 })
-    fails("(option 'on_lost': function expected, got boolean)", { on_lost = true })
+    local function refuses(message, options) fails(message, lease, options) end
+    refuses("bad argument #1 to 'lease' (table expected, got number)", 5)
+    refuses("bad argument #1 to 'lease' (unknown option 'hots')", { hots = "x" })
+    refuses("(option 'host': string expected, got 5)", { host = 5 })
+    refuses("(option 'port': integer from 1 to 65535 expected, got string)", { port = "x" })
+    refuses("(option 'ttl': seconds above 0 and at most 86400 expected, got 0)", { ttl = 0 })
+    refuses("(option 'ttl': seconds above 0 and at most 86400 expected, got 1e+16)", { ttl = 1e16 })
+    refuses("(option 'ttl': seconds above 0 and at most 86400 expected, got", { ttl = 0 / 0 })
+    refuses("(option 'timeout': seconds above 0 and at most 86400 expected, got 1e+300)", { timeout = 1e300 })
+    refuses("(option 'timeout': seconds above 0 and at most 86400 expected, got inf)",
+      { timeout = math.huge })
+    refuses("(option 'first': integer from 0 to 1023 expected, got 1.5)", { first = 1.5 })
+    refuses("(option 'last': integer from 0 to 1023 expected, got 1024)", { last = 1024 })
+    refuses("(option 'last': integer from 9 on expected, got 8)", { first = 9, last = 8 })
+    refuses("(option 'on_lost': function expected, got boolean)", { on_lost = true })
   end)
 end)

@@ -2,6 +2,7 @@
 -- (spec/core/id_spec.c), where the clock is the test's.
 
 local co = require "coropanic"
+local uv = require "luv"
 
 local function new_id()
   return co.run(function() return co.trace.current() end)
@@ -156,37 +157,53 @@ describe("co.trace.use", function()
       assert.equal("snowflake", co.trace.use("snowflake", { machine = 3, on_clock_back = "borrow" }))
     end)
 
-    it("takes the machine id that a function leases", function()
-      local held
-      co.trace.use("snowflake", {
-        lease = function(hold)
-          held = hold
-          assert.is_true(hold(math.huge))
-          return 500
-        end,
-      })
-      assert.equal(500, number(new_id().trace_id:sub(1, 16)) >> 12 & 0x3ff)
-      assert.is_true(held(math.huge))
-      co.trace.use "random"
-      assert.is_false(held(math.huge))
+    it("goes on in order with another state of the process, once that is closed", function()
+      local first_id = os.tmpname()
+      -- A thread of luv's has a Lua state of its own, which ends with it.
+      uv.new_thread(function(path, cpath, name)
+        package.path, package.cpath = path, cpath
+        local other = require "coropanic"
+        other.trace.use("snowflake", { machine = 380, on_clock_back = "borrow" })
+        local file = assert(io.open(name, "w"))
+        for _ = 1, 5000 do other.trace.extract {} end -- ahead of the clock
+        file:write(other.trace.extract({}).trace_id)
+        file:close()
+      end, package.path, package.cpath, first_id):join()
+      local file = assert(io.open(first_id))
+      local before = file:read "a"
+      file:close()
+      os.remove(first_id)
+      assert.equal(32, #before)
+      co.trace.use("snowflake", { machine = 380, on_clock_back = "borrow" })
+      assert_in_order { before, new_id().trace_id }
     end)
 
-    it("makes no ids when the lease is lost, and again when it is held again", function()
-      local hold
-      co.trace.use("snowflake", {
-        lease = function(h)
-          hold = h
-          h(math.huge)
-          return 501
-        end,
-      })
+    it("has one user for each machine id in a process, whatever its states", function()
+      local result = os.tmpname()
+      co.trace.use("snowflake", { machine = 381 })
+      uv.new_thread(function(path, cpath, name)
+        package.path, package.cpath = path, cpath
+        local other = require "coropanic"
+        local file = assert(io.open(name, "w"))
+        file:write(tostring(select(2, pcall(other.trace.use, "snowflake", { machine = 381 }))))
+        file:close()
+      end, package.path, package.cpath, result):join()
+      local file = assert(io.open(result))
+      assert.equal("co.trace.use: machine id 381 is used by another Lua state of this process, or by the "
+        .. "process that it was forked from", file:read "a")
+      file:close()
+      os.remove(result)
       new_id()
-      hold(0)
-      local ok, why = pcall(co.run, function() end)
-      assert.is_false(ok)
-      assert.matches("no trace id: the machine id is not leased any more", tostring(why), 1, true)
-      hold(math.huge)
-      new_id()
+    end)
+
+    it("keeps the epoch of a machine id", function()
+      co.trace.use("snowflake", { machine = 382, epoch = 1 })
+      co.trace.use("snowflake", { machine = 382, epoch = 2 }) -- there are no ids yet
+      local before = new_id().trace_id
+      assert.has_error(function() co.trace.use("snowflake", { machine = 382, epoch = 3 }) end,
+        "co.trace.use: option 'epoch': machine id 382 has made ids since another epoch in this process; "
+        .. "with 3 they would not be in order")
+      assert_in_order { before, new_id().trace_id }
     end)
 
     it("makes no ids when the lease was never held", function()
@@ -288,6 +305,9 @@ describe("co.trace.use", function()
       assert.equal(message, why)
     end
     fails([[bad argument #1 to 'use' ("random", "uuid7", "snowflake" or "hlc" expected)]], "uuid4")
+    for _, name in ipairs { "uuid7\0x", "uuid7\0", "", "uuid" } do
+      fails([[bad argument #1 to 'use' ("random", "uuid7", "snowflake" or "hlc" expected)]], name)
+    end
     fails([[bad argument #1 to 'use' (string expected, got nil)]], nil)
     fails([[bad argument #2 to 'use' (table expected, got number)]], "hlc", 5)
     fails([[bad argument #2 to 'use' (unknown option 'machine')]], "uuid7", { machine = 5 })

@@ -2,7 +2,8 @@
 --- For co.trace.use("snowflake", { lease = lease { ... } }), in a task.
 ---
 --- Taking is SET with NX and PX; renewing and giving back compare the key's value, so that nobody touches
---- what is somebody else's by now (https://redis.io/docs/latest/commands/set/, "patterns").
+--- what is somebody else's by now (https://redis.io/docs/latest/commands/set/, "patterns"). How far the ids
+--- of a machine id have come is kept beside it: the next holder's clock may be behind.
 
 local co = require "coropanic"
 local redis = require "redis"
@@ -24,12 +25,32 @@ local SAFETY = 0.9
 -- Of the time that a lease has, what passes between two renewals, or attempts after one has failed.
 local RENEWALS, ATTEMPTS = 3, 10
 
+-- A run that ends waits no longer for its machine id to be given back; the key then expires by itself.
+local GIVE_BACK_SECONDS = 1
+
+-- Longer times are mistakes: a machine id that its holder has not given back is lost for as long.
+local MAX_SECONDS = 86400
+
+-- The keys of a machine id: KEYS[1] is the lease, whose value is its holder's token; KEYS[2] the last unix
+-- millisecond that ids of it may have by now, and outlives all leases. While it is leased that is what the
+-- lease reaches to, so that it is right even if the holder says nothing any more.
+
+local TAKE = [[
+local last = tonumber(redis.call('get', KEYS[2]) or 0)
+if not redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
+local to = math.max(last, tonumber(ARGV[3])) + tonumber(ARGV[2])
+redis.call('set', KEYS[2], string.format('%.0f', to))
+return {last, to}]]
+
+-- What was delayed by the network must not take anything back.
 local RENEW = [[
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+if tonumber(redis.call('get', KEYS[2]) or 0) < tonumber(ARGV[3]) then redis.call('set', KEYS[2], ARGV[3]) end
 return redis.call('pexpire', KEYS[1], ARGV[2])]]
 
 local GIVE_BACK = [[
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] ~= '' then redis.call('set', KEYS[2], ARGV[2]) end
 return redis.call('del', KEYS[1])]]
 
 ---@class coropanic.lease.redis.options
@@ -42,7 +63,7 @@ return redis.call('del', KEYS[1])]]
 ---@field timeout number?  # seconds for one exchange with the server
 ---@field first integer?  # the machine ids to choose from
 ---@field last integer?
----@field on_lost fun(machine: integer, why: string)?  # the lease is lost: no ids are made any more
+---@field on_lost fun(machine: integer, why: string)?  # the lease is lost: it makes no ids any more
 
 -- Option -> what it has to be, and how that is said.
 local function is_a(kind)
@@ -55,7 +76,9 @@ local function integer_in(low, high)
   end, ("integer from %d to %d"):format(low, high)
 end
 
-local function is_time(value) return type(value) == "number" and value > 0 and value < math.huge end
+local function is_time(value) return type(value) == "number" and value > 0 and value <= MAX_SECONDS end
+
+local TIME = ("seconds above 0 and at most %d"):format(MAX_SECONDS)
 
 local CHECKS = {
   host = { is_a "string" },
@@ -63,8 +86,8 @@ local CHECKS = {
   password = { is_a "string" },
   db = { integer_in(0, 1 << 31) },
   prefix = { is_a "string" },
-  ttl = { is_time, "seconds above 0" },
-  timeout = { is_time, "seconds above 0" },
+  ttl = { is_time, TIME },
+  timeout = { is_time, TIME },
   first = { integer_in(0, 1023) },
   last = { integer_in(0, 1023) },
   on_lost = { is_a "function" },
@@ -100,104 +123,154 @@ local function new_token()
   return (file:read(16):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
+local function raise(message) error(message, 0) end
+
 --- Runs `use(client)` with a connection of its own: after an error nobody knows what a connection is at.
 --- Returns what it returns, or nil and why not.
 local function with_client(options, use)
-  local connection = socket.tcp()
-  connection:settimeout(options.timeout, "t")
-  local ok, result = pcall(function()
+  local ok, result = co.pcall(co.call, function()
+    local connection = socket.tcp()
+    co.defer(connection.close, connection)
+    connection:settimeout(options.timeout, "t")
     local connected, why = connection:connect(options.host, options.port)
     if not connected then
-      error(("could not connect to %s:%d [%s]"):format(options.host, options.port, why), 0)
+      raise(("could not connect to %s:%d [%s]"):format(options.host, options.port, why))
     end
     local client = redis.connect { socket = connection }
+    client.error = raise -- without the library's own position
     if options.password then client:auth(options.password) end
     if options.db then client:select(options.db) end
     return use(client)
   end)
-  connection:close()
   if ok then return result end
-  return nil, tostring(result)
+  return nil, result.message
 end
 
-local function milliseconds(seconds) return ("%d"):format(math.ceil(seconds * 1000)) end
+local function milliseconds(seconds) return math.ceil(seconds * 1000) end
+
+local function wall_ms() return math.floor(socket.gettime() * 1000) end
+
+-- The life of a lease -------------------------------------------------------------------------------------
+
+---@class coropanic.lease.redis.lease
+---@field options coropanic.lease.redis.options
+---@field hold fun(seconds: number?, to: integer?): boolean?, integer?  # what co.trace.use gave us
+---@field token string  # the value of its key
+---@field keys string[]?  # what may be ours: the machine id's two keys
+---@field machine integer?  # once it is taken
+---@field last integer?  # the unix millisecond behind which it begins
+---@field ends number?  # when it does, by co.now, unless it is renewed
+---@field decided coropanic.event  # it is taken, or can not be had
+---@field why string?  # it can not be had
+
+--- Runs a script on the lease's keys. Returns what it returns, or nil and why not.
+local function evaluate(l, seconds, script, argument)
+  local in_time, result, why = co.with_timeout(seconds, with_client, l.options, function(client)
+    return client:eval(script, 2, l.keys[1], l.keys[2], l.token, table.unpack(argument))
+  end)
+  if in_time then return result, why end
+  return nil, ("no answer within %g seconds"):format(seconds)
+end
+
+--- Asks for one machine id. The lease lasts from the moment of asking.
+local function try(l, client, machine)
+  local options = l.options
+  local key = options.prefix .. machine
+  l.keys = { key, key .. ":last" }
+  l.hold()
+  local asked = co.now()
+  local reply = client:eval(TAKE, 2, l.keys[1], l.keys[2], l.token, milliseconds(options.ttl), wall_ms())
+  if not reply then
+    l.keys = nil
+    return false
+  end
+  l.last, l.ends = reply[1], asked + options.ttl * SAFETY
+  l.hold(options.ttl * SAFETY, reply[2])
+  l.machine = machine
+  return true
+end
 
 --- Takes a machine id that nobody has, beginning anywhere: many who start together want different ones.
-local function take(options, token)
-  local count = options.last - options.first + 1
+local function take(l)
+  local first, count = l.options.first, l.options.last - l.options.first + 1
   local start = math.random(0, count - 1)
-  return with_client(options, function(client)
+  local taken, why = with_client(l.options, function(client)
     for i = 0, count - 1 do
-      local machine = options.first + (start + i) % count
-      local key = options.prefix .. machine
-      local asked = co.now()
-      if client:set(key, token, "NX", "PX", milliseconds(options.ttl)) then
-        return { key = key, machine = machine, asked = asked }
-      end
+      if try(l, client, first + (start + i) % count) then return true end
     end
     return false
   end)
+  if taken == false then why = ("all from %d to %d are taken"):format(first, l.options.last) end
+  l.why = why
 end
 
---- Our machine id until the lease is over by our clock, since the moment at which it was asked for.
-local function hold_since(asked, options, hold)
-  return hold(math.max(options.ttl * SAFETY - (co.now() - asked), 0))
-end
-
-local function evaluate(options, script, taken, token)
-  return with_client(options, function(client)
-    return client:eval(script, 1, taken.key, token, milliseconds(options.ttl))
-  end)
-end
-
---- Renews the lease until it is not wanted any more, or lost.
-local function renew(options, taken, token, hold)
-  -- First nobody makes ids, then somebody else may.
-  co.defer(function()
-    hold(0)
-    evaluate(options, GIVE_BACK, taken, token)
-  end)
-  local pause = options.ttl / RENEWALS
+--- Renews the lease until it is not wanted any more. Returns why it is lost; nil: it is not.
+local function renew(l)
+  local ttl, why = l.options.ttl, nil
+  local pause = ttl / RENEWALS
   while true do
-    co.sleep(pause)
+    co.sleep(math.max(math.min(pause, l.ends - co.now()), 0))
+    local wanted, last = l.hold()
+    if not wanted then return nil end
     local asked = co.now()
-    local renewed = evaluate(options, RENEW, taken, token)
+    local seconds = l.options.timeout
+    if asked < l.ends then
+      seconds = math.min(seconds, l.ends - asked)
+    elseif why then
+      return why
+    end -- else nobody has asked in time: something has blocked the loop, or the first answer was late
+    local to = math.max(wall_ms(), last or 0) + milliseconds(ttl)
+    local renewed, why_not = evaluate(l, seconds, RENEW, { milliseconds(ttl), to })
     if renewed == 1 then
-      if not hold_since(asked, options, hold) then return end
-      pause = options.ttl / RENEWALS
+      l.ends = asked + ttl * SAFETY
+      l.hold(ttl * SAFETY, to)
+      pause = ttl / RENEWALS
     elseif renewed == 0 then
-      hold(0)
-      if options.on_lost then options.on_lost(taken.machine, "its key has expired, or was taken away") end
-      return
+      l.keys = nil
+      return "its key has expired, or was taken away"
     else
-      -- The server can't be reached. The lease ends by itself, or is still ours when it can be.
-      pause = options.ttl / ATTEMPTS
+      -- The lease ends by itself, unless one of the next attempts succeeds.
+      why, pause = why_not, ttl / ATTEMPTS
     end
   end
 end
 
+--- First nobody makes ids, then somebody else may, behind the last of ours. A forked child leaves everything
+--- to its parent.
+local function give_back(l)
+  local wanted, last = l.hold(0)
+  if wanted == nil or not l.keys then return end
+  evaluate(l, math.min(GIVE_BACK_SECONDS, l.options.timeout), GIVE_BACK, { last or l.last or "" })
+end
+
+--- All of it, in a task of its own.
+local function keep(l)
+  co.defer(give_back, l)
+  take(l)
+  l.decided:set()
+  local why = l.machine and l.hold() and renew(l)
+  if not why then return end
+  l.hold(0)
+  if l.options.on_lost then l.options.on_lost(l.machine, why) end
+end
+
 --- A function for the option `lease` of co.trace.use.
 ---@param options coropanic.lease.redis.options?
----@return fun(hold: fun(seconds: number): boolean): integer
+---@return fun(hold: function): integer, integer
 return function(options)
   options = check_options(options or {})
   return function(hold)
     if not co.current() then
-      error("a lease from Redis outside a task: a task renews it, so call co.trace.use in one", 0)
+      raise "a lease from Redis outside a task: a task renews it, so call co.trace.use in one"
     end
-    local token = new_token()
-    local taken, why = take(options, token)
-    if taken == nil then error("no machine id could be leased: " .. why, 0) end
-    if not taken then
-      local message = "no machine id could be leased: all from %d to %d are taken"
-      error(message:format(options.first, options.last), 0)
-    end
-    hold_since(taken.asked, options, hold)
+    local l = { options = options, hold = hold, token = new_token(), decided = co.event() }
     co.spawn_with({
-      name = "lease of machine id " .. taken.machine,
+      name = "lease of a machine id",
       daemon = true,
       context = co.context.background(), -- whatever scope this is called in
-    }, renew, options, taken, token, hold)
-    return taken.machine
+    }, keep, l)
+    l.decided:wait()
+    if not l.machine then raise("no machine id could be leased: " .. l.why) end
+    return l.machine, l.last
   end
 end

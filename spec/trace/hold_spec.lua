@@ -59,7 +59,10 @@ describe("a lease for co.trace.use", function()
     socket.sleep(0.02)
     hold(0.02)
     fails("the machine id is not leased any more", new_id)
-    hold(1000) -- asked for anew
+    hold()
+    hold(1000)
+    socket.sleep(1)
+    hold(0.95) -- from now on
     new_id()
     hold()
     hold()
@@ -81,11 +84,21 @@ describe("a lease for co.trace.use", function()
     assert.is_nil((select(2, hold())))
     local made = fields(new_id())
     assert.same({ true, made }, { hold() })
-    co.trace.use "random"
-    assert.same({ false, made }, { hold() })
-    lease(605)
-    new_id()
-    assert.same({ false, made }, { hold() })
+    for _, use_another in ipairs {
+      function() co.trace.use "random" end,
+      function() co.trace.use("snowflake", { machine = 605 }) end,
+      function() lease(605) end,
+      function() co.trace.use("snowflake", { machine = 604 }) end,
+    } do
+      hold = lease(604)
+      made = fields(new_id())
+      use_another()
+      socket.sleep(0.002)
+      new_id()
+      assert.same({ false, made }, { hold() })
+      new_id()
+      co.trace.use "random"
+    end
   end)
 
   it("begins behind the last id that others have made", function()

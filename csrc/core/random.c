@@ -52,7 +52,7 @@ uint64_t rng_below(rng *r, uint64_t n) {
 */
 struct id_source {
   rng generator;
-  pid_t owner; /* who seeded it; 0 where the kernel wipes the page and nobody needs to ask */
+  pid_t owner;   /* who seeded it; 0 where the kernel wipes the page and nobody needs to ask */
   uint64_t mark; /* 0: none */
 };
 

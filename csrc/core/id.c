@@ -32,10 +32,14 @@ void id_use_hlc(id_generator *g, int64_t max_drift_ms) {
   g->hlc.max_drift_ms = max_drift_ms;
 }
 
+static bool has_machine(const id_generator *g, const id_source *source) {
+  return g->mark != 0 && g->mark == id_source_marked(source);
+}
+
 /* A machine id that the parent process has taken stays taken in a forked child. */
 void id_give_back(id_generator *g, const id_source *source) {
-  if (g->has_machine && id_source_marked(source) != 0) snowflake_give_back(&g->snowflake);
-  g->has_machine = false;
+  if (has_machine(g, source)) snowflake_give_back(&g->snowflake);
+  g->mark = 0;
 }
 
 machine_status id_use_snowflake(id_generator *g, id_source *source, uint16_t machine,
@@ -46,7 +50,7 @@ machine_status id_use_snowflake(id_generator *g, id_source *source, uint16_t mac
                     .last_ms = NO_SNOWFLAKE,
                     .machine = machine,
                     .policy = (uint8_t)policy};
-  if (g->has_machine && g->snowflake.machine == machine && id_source_marked(source) != 0) {
+  if (has_machine(g, source) && g->snowflake.machine == machine) {
     /* It stays taken: whoever asks for it meanwhile must not get it. */
     bool made_some = g->snowflake.last_ms != NO_SNOWFLAKE;
     if (made_some && g->snowflake.epoch_ms != epoch_ms) return MACHINE_OTHER_EPOCH;
@@ -57,9 +61,8 @@ machine_status id_use_snowflake(id_generator *g, id_source *source, uint16_t mac
     if (status != MACHINE_OK) return status;
     id_give_back(g, source);
   }
-  id_source_mark(source);
   g->snowflake = next;
-  g->has_machine = true;
+  g->mark = id_source_mark(source);
   g->leased_until_ns = TIME_FOREVER;
   g->leased_to_ms = TIME_FOREVER;
   g->kind = ID_SNOWFLAKE;
@@ -73,8 +76,8 @@ int64_t id_last_unix_ms(const id_generator *g) {
 
 /* A machine id is only used by the process that has it, and while it is leased. */
 static id_status check_machine(const id_generator *g, const id_source *source) {
-  if (id_source_marked(source) == 0) return ID_FORKED;
-  if (!g->has_machine) return ID_NOT_LEASED;
+  if (g->mark == 0) return ID_NOT_LEASED;
+  if (!has_machine(g, source)) return ID_FORKED;
   if (g->leased_until_ns == TIME_FOREVER) return ID_OK;
   return clock_boot_ns() < g->leased_until_ns ? ID_OK : ID_NOT_LEASED;
 }

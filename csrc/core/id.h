@@ -150,8 +150,8 @@ typedef struct id_generator {
   int64_t leased_until_ns; /* clock_boot_ns; TIME_FOREVER: not leased */
   int64_t leased_to_ms;    /* unix; TIME_FOREVER: to any */
 
-  bool has_machine; /* took `snowflake.machine` */
-  uint8_t kind;     /* id_kind */
+  uint64_t mark; /* of the process that has taken `snowflake.machine` for it; 0: none has */
+  uint8_t kind;  /* id_kind */
 } id_generator;
 
 /* From now on, ids are of this kind. A new generator is all zeroes, and makes random ids. */

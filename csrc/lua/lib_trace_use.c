@@ -138,34 +138,15 @@ static void use_machine(runtime *rt, lua_State *L, lua_Integer machine,
                  (int)machine, (LUAI_UACINT)o->epoch_ms);
   }
 }
-/* The machine id that the function at `index` has returned.   [-0, +0, e] */
-static lua_Integer check_machine(lua_State *L, int index) {
-  int is_integer = 0;
+/* What the function that leases has returned at `index`, an integer from 0; else raises.   [-0, +0, e] */
+static lua_Integer check_returned(lua_State *L, int index, lua_Integer high, const char *expected) {
   bool is_number = lua_type(L, index) == LUA_TNUMBER;
-  lua_Integer machine = is_number ? lua_tointegerx(L, index, &is_integer) : -1;
-  if (!is_integer || machine < 0 || machine >= SNOWFLAKE_MACHINES) {
-    luaL_error(
-        L, "co.trace.use: option 'lease': the function returned %s, not an integer from 0 to %d",
-        is_number ? luaL_tolstring(L, index, NULL) : luaL_typename(L, index),
-        SNOWFLAKE_MACHINES - 1);
-  }
-  return machine;
-}
-
-/* The unix millisecond of the last id that others have made with it; NO_SNOWFLAKE: none.   [-0, +0, e] */
-static int64_t check_last(lua_State *L, int index) {
-  if (lua_isnoneornil(L, index)) return NO_SNOWFLAKE;
   int is_integer = 0;
-  bool is_number = lua_type(L, index) == LUA_TNUMBER;
-  lua_Integer last_ms = is_number ? lua_tointegerx(L, index, &is_integer) : -1;
-  if (!is_integer || last_ms < 0 || last_ms > LATEST_MS) {
-    luaL_error(
-        L,
-        "co.trace.use: option 'lease': the function returned %s as the unix millisecond of the "
-        "last id, not an integer from 0",
-        is_number ? luaL_tolstring(L, index, NULL) : luaL_typename(L, index));
-  }
-  return last_ms;
+  lua_Integer value = is_number ? lua_tointegerx(L, index, &is_integer) : 0;
+  if (is_integer && value >= 0 && value <= high) return value;
+  const char *got = is_number ? luaL_tolstring(L, index, NULL) : luaL_typename(L, index);
+  luaL_error(L, "co.trace.use: option 'lease': the function returned %s, not %s", got, expected);
+  return 0;
 }
 
 /* The function that leases a machine id has returned: (name, options, lease, machine, last). */
@@ -175,8 +156,11 @@ static int after_lease(lua_State *L, int status, lua_KContext context) {
   runtime *rt = runtime_of(L);
   lease *l = lua_touserdata(L, 3);
   if (rt->ids == NULL) return luaL_error(L, "the Lua state is being closed");
-  lua_Integer machine = check_machine(L, 4);
-  int64_t last_ms = check_last(L, 5);
+  lua_Integer machine =
+      check_returned(L, 4, SNOWFLAKE_MACHINES - 1, "a machine id, an integer from 0 to 1023");
+  bool has_last = !lua_isnil(L, 5);
+  lua_Integer last_ms =
+      has_last ? check_returned(L, 5, LATEST_MS, "the unix millisecond of the last id") : 0;
   if (id_source_marked(rt->ids) != l->mark) {
     return luaL_error(
         L, "co.trace.use: the lease is that of the process that this one was forked from");
@@ -188,7 +172,7 @@ static int after_lease(lua_State *L, int status, lua_KContext context) {
   }
   push_kind(rt, L);
   use_machine(rt, L, machine, &l->options);
-  if (last_ms != NO_SNOWFLAKE) snowflake_start_behind(&rt->generator.snowflake, last_ms);
+  if (has_last) snowflake_start_behind(&rt->generator.snowflake, last_ms);
   rt->lease = l;
   apply(rt, l);
   lua_pushvalue(L, 3);

@@ -137,13 +137,14 @@ describe("a lease for co.trace.use", function()
       local results = table.pack(...)
       return co.trace.use, "snowflake", { lease = function() return table.unpack(results, 1, results.n) end }
     end
-    local expected = "co.trace.use: option 'lease': the function returned %s, not an integer from 0 to 1023"
+    local expected = "co.trace.use: option 'lease': the function returned %s, not a machine id, an "
+      .. "integer from 0 to 1023"
     fails(expected:format "nil", returns())
     fails(expected:format "string", returns "7")
     fails(expected:format "1.5", returns(1.5))
     fails(expected:format "-1", returns(-1))
     fails(expected:format "1024", returns(1024))
-    expected = "the function returned %s as the unix millisecond of the last id, not an integer from 0"
+    expected = "the function returned %s, not the unix millisecond of the last id"
     fails(expected:format "string", returns(609, "7"))
     fails(expected:format "-1", returns(609, -1))
     fails(expected:format "0.5", returns(609, 0.5))
@@ -207,7 +208,7 @@ describe("a lease for co.trace.use", function()
     end)
 
     it("is given up when what it returns is wrong", function()
-      refuse("not an integer", { lease = function() return "x" end })
+      refuse("not a machine id", { lease = function() return "x" end })
       assert.is_false(held(1))
     end)
 
@@ -353,6 +354,24 @@ describe("a lease for co.trace.use", function()
       "0",
       "true",
     }, helpers.lines_of(result.stdout))
+  end)
+
+  it("that a forked child asks for in vain does not give it its parent's machine id", function()
+    local result = helpers.run_script [[
+      local co = require "coropanic"
+      local process = require "spec_fork"
+      local function extract() print((select(2, pcall(co.trace.extract, {})))) end
+      co.trace.use("snowflake", { machine = 643 })
+      local child = process.fork()
+      if child == 0 then
+        print((pcall(co.trace.use, "snowflake", { lease = function() extract() error "none" end })))
+        extract()
+        os.exit(true, true)
+      end
+      print(process.wait(child))
+    ]]
+    local refused = "no trace id: the machine id is the parent process's; call co.trace.use here too"
+    assert.same({ refused, "false", refused, "0" }, helpers.lines_of(result.stdout))
   end)
 
   it("that the parent has asked for does not become a forked child's", function()

@@ -280,23 +280,44 @@ describe("coropanic.lease.redis", function()
   end)
 
   it("is lost when no attempt has succeeded while it lasted", function()
-    for reason, said in pairs {
-      ["connection error: closed"] = false,
-      ["redis error: NOPERM no scripts for you"] = "-NOPERM no scripts for you\r\n",
-    } do
-      co.run(function()
-        local calls, lost = recorder(), {}
-        local fake_port = fake_server(function(what) return what == "take" and TAKEN or said end)
-        local machine = lease {
-          port = fake_port,
-          ttl = 0.2,
-          on_lost = function(...) lost[#lost + 1] = { ... } end,
-        }(calls.hold)
-        eventually(function() return lost[1] end)
-        assert.same({ { machine, reason } }, lost)
-        assert.equal(0, calls[2])
+    co.run(function()
+      co.scope(function(scope)
+        for reason, said in pairs {
+          ["connection error: closed"] = false,
+          ["redis error: NOPERM no scripts for you"] = "-NOPERM no scripts for you\r\n",
+        } do
+          scope:spawn(function()
+            local calls, lost = recorder(), {}
+            local fake_port = fake_server(function(what) return what == "take" and TAKEN or said end)
+            local machine = lease {
+              port = fake_port,
+              ttl = 1,
+              on_lost = function(...) lost[#lost + 1] = { ... } end,
+            }(calls.hold)
+            eventually(function() return lost[1] end)
+            assert.same({ { machine, reason } }, lost)
+            assert.equal(0, calls[2])
+          end)
+        end
       end)
-    end
+    end)
+  end)
+
+  it("is renewed, if it can be, after something has blocked the loop for longer than it lasts", function()
+    co.run(function()
+      local calls, renewals, lost = recorder(), 0, false
+      local fake_port = fake_server(function(what)
+        if what == "take" then return TAKEN end
+        renewals = renewals + 1
+        return renewals > 1 and ":1\r\n" or nil -- one has failed, long ago
+      end)
+      lease { port = fake_port, ttl = 0.5, on_lost = function() lost = true end }(calls.hold)
+      calls.wait(2)
+      require("socket").sleep(1)
+      calls.wait(3)
+      assert.is_true(calls[3] > 0)
+      assert.is_false(lost)
+    end)
   end)
 
   it("is lost when the server says nothing", function()

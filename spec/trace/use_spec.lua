@@ -324,7 +324,8 @@ describe("co.trace.use", function()
       "snowflake", { machine = 1, on_clock_back = "stop" })
     fails("bad argument #2 to 'use' (option 'lease': function expected, got number)",
       "snowflake", { lease = 5 })
-    fails("co.trace.use: option 'lease': the function returned nil, not an integer from 0 to 1023",
+    fails("co.trace.use: option 'lease': the function returned nil, not a machine id, an integer from "
+      .. "0 to 1023",
       "snowflake", { lease = function() end })
   end)
 end)

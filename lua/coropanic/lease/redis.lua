@@ -204,12 +204,19 @@ local function take(l)
   l.why = why
 end
 
+--- Sleeps until it is time to renew the lease; `why` it could not be last time. An attempt for which there is
+--- too little time left is not made: it would hide the reason.
+local function pause(l, why)
+  local seconds, left = l.options.ttl / (why and ATTEMPTS or RENEWALS), l.ends - co.now()
+  if why and left < 2 * seconds then seconds = left end
+  co.sleep(math.max(math.min(seconds, left), 0))
+end
+
 --- Renews the lease until it is not wanted any more. Returns why it is lost; nil: it is not.
 local function renew(l)
   local ttl, why = l.options.ttl, nil
-  local pause = ttl / RENEWALS
   while true do
-    co.sleep(math.max(math.min(pause, l.ends - co.now()), 0))
+    pause(l, why)
     local wanted, last = l.hold()
     if not wanted then return nil end
     local asked = co.now()
@@ -222,15 +229,13 @@ local function renew(l)
     local to = math.max(wall_ms(), last or 0) + milliseconds(ttl)
     local renewed, why_not = evaluate(l, seconds, RENEW, { milliseconds(ttl), to })
     if renewed == 1 then
-      l.ends = asked + ttl * SAFETY
+      why, l.ends = nil, asked + ttl * SAFETY
       l.hold(ttl * SAFETY, to)
-      pause = ttl / RENEWALS
     elseif renewed == 0 then
       l.keys = nil
       return "its key has expired, or was taken away"
     else
-      -- The lease ends by itself, unless one of the next attempts succeeds.
-      why, pause = why_not, ttl / ATTEMPTS
+      why = why_not -- The lease ends by itself, unless one of the next attempts succeeds.
     end
   end
 end

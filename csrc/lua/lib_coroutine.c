@@ -84,7 +84,7 @@ static int coroutine_resume(lua_State *L) {
 */
 static int fail_wrapped(runtime *rt, lua_State *L, lua_State *thread, int status) {
   record_keep_inner(rt, L, thread);
-  if (compat_close_thread(thread, L) != LUA_OK) {
+  if (nested_close(rt, L, thread) != LUA_OK) {
     lua_xmove(thread, L, 1);
     lua_replace(L, -2);
   }
@@ -163,7 +163,7 @@ static int coroutine_close(lua_State *L) {
     return luaL_error(L, "cannot close a %s coroutine",
                       nested_is_parked(rt, L, thread) ? "waiting" : status);
   }
-  if (compat_close_thread(thread, L) == LUA_OK) {
+  if (nested_close(rt, L, thread) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }

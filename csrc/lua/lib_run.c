@@ -91,16 +91,6 @@ static int run_spawn(lua_State *L) {
   return 1;
 }
 
-/* Keeps the attributes at `index`, if any, for the task on top of the stack.   [-0, +0, m] */
-static void set_attributes(runtime *rt, lua_State *L, int index) {
-  if (lua_isnil(L, index)) return;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
-  lua_pushvalue(L, -2);
-  lua_pushvalue(L, index);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
-}
-
 int spawn_with(lua_State *L, struct region *scope) {
   static const char *const names[] = {"name",       "daemon",  "detached_trace",
                                       "attributes", "context", NULL};
@@ -120,14 +110,13 @@ int spawn_with(lua_State *L, struct region *scope) {
     options.context = lua_gettop(L);
   }
   int type = lua_getfield(L, 1, "attributes");
-  int attributes = lua_gettop(L);
   if (type != LUA_TNIL && type != LUA_TTABLE) {
     options_error(L, 1, "spawn_with", "attributes", "table");
   }
+  if (type == LUA_TTABLE) options.attributes = lua_gettop(L);
   luaL_checkstack(L, arguments + 1, "too many arguments");
   for (int i = 2; i <= arguments + 2; i++) lua_pushvalue(L, i);
   task_spawn(rt, L, arguments, &options);
-  set_attributes(rt, L, attributes);
   return 1;
 }
 

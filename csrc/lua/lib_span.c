@@ -8,6 +8,7 @@
 #include "lua/options.h"
 #include "runtime/args.h"
 #include "runtime/span.h"
+#include "runtime/span_data.h"
 
 /* --- spans --- */
 
@@ -58,7 +59,7 @@ static int trace_event(lua_State *L) {
   bool has_attributes = !lua_isnoneornil(L, 2);
   if (has_attributes && !lua_istable(L, 2)) return arg_type_error(L, 2, "event", "table");
   if (!span_is_recorded(rt) || !span_push_current(rt, L)) return 0;
-  span_add_event(L, lua_gettop(L), lua_tostring(L, 1), has_attributes ? 2 : 0, 2);
+  span_data_add_event(L, lua_gettop(L), 1, has_attributes ? 2 : 0);
   return 0;
 }
 
@@ -66,7 +67,7 @@ static int trace_set(lua_State *L) {
   runtime *rt = runtime_of(L);
   if (!lua_istable(L, 1)) return arg_type_error(L, 1, "set", "table");
   if (!span_is_recorded(rt) || !span_push_current(rt, L)) return 0;
-  span_set_attributes(L, lua_gettop(L), 1, "set", 1);
+  span_data_set(L, lua_gettop(L), 1);
   return 0;
 }
 

@@ -10,9 +10,8 @@
 #include "lua/lib_span.h"
 #include "lua/lib_trace_use.h"
 #include "runtime/args.h"
+#include "runtime/span.h"
 #include "runtime/task.h"
-
-#define GUARD_TYPE "coropanic.trace_guard"
 
 /* --- where we are --- */
 
@@ -221,72 +220,6 @@ static int trace_inject(lua_State *L) {
 
 /* --- running under another trace --- */
 
-/*
-** Stands in the frame of co.trace.continue as a to-be-closed value, so that the context comes back
-** however the function ends. User value: the task whose context it is, nil outside tasks.
-*/
-typedef struct trace_guard {
-  trace_context saved; /* owns its reference */
-  trace *installed;    /* one more reference, so that nothing else gets its address */
-  bool active;
-} trace_guard;
-
-/* The guarded context, or NULL when its owner has ended and given its trace up.   [-0, +0, -] */
-static trace_context *guarded_context(runtime *rt, lua_State *L, int guard) {
-  lua_getiuservalue(L, guard, 1);
-  bool outside = lua_isnil(L, -1);
-  task *t = task_test(L, -1);
-  lua_pop(L, 1);
-  if (rt->closed) return NULL;
-  if (outside) return &rt->outside;
-  return t == NULL || task_ended(t) ? NULL : &t->context;
-}
-
-/*
-** Puts the saved context back.   [-0, +0, -]
-**   always  else only if the context is still the one that this guard installed
-*/
-static void leave_trace(runtime *rt, lua_State *L, int index, bool always) {
-  trace_guard *guard = luaL_checkudata(L, index, GUARD_TYPE);
-  if (!guard->active) return;
-  guard->active = false;
-  trace_context *context = guarded_context(rt, L, index);
-  if (context == &rt->outside) rt->continued--;
-  trace *dropped = guard->saved.trace;
-  if (context != NULL && (always || context->trace == guard->installed)) {
-    dropped = context->trace;
-    *context = guard->saved;
-  }
-  trace_release(rt, dropped);
-  trace_release(rt, guard->installed);
-}
-
-static int guard_close(lua_State *L) {
-  leave_trace(runtime_of(L), L, 1, true);
-  return 0;
-}
-
-/*
-** The coroutine was dropped while suspended, and its task (a generator's) may have gone on to
-** another trace since.
-*/
-static int guard_collect(lua_State *L) {
-  leave_trace(runtime_of(L), L, 1, false);
-  return 0;
-}
-
-/* Pushes a guard that has nothing to put back yet.   [-0, +1, m] */
-static trace_guard *new_guard(runtime *rt, lua_State *L) {
-  trace_guard *guard = lua_newuserdatauv(L, sizeof(trace_guard), 1);
-  memset(guard, 0, sizeof(trace_guard));
-  luaL_setmetatable(L, GUARD_TYPE);
-  if (rt->current != NULL) {
-    task_push(rt, L, rt->current);
-    lua_setiuservalue(L, -2, 1);
-  }
-  return guard;
-}
-
 /* Reads a field of digits; false: it is something else.   [-0, +0, m] */
 static bool read_hex(lua_State *L, int index, const char *field, uint8_t *bytes, size_t size) {
   size_t length;
@@ -359,53 +292,29 @@ static void read_argument(runtime *rt, lua_State *L, incoming *in) {
   }
 }
 
-/* Everything but the guard, at index 1, is the function's result. */
+/* Everything but the place, at index 1, is the function's result. */
 static int after_continue(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   return lua_gettop(L) - 1;
 }
 
-/*
-** Not a pcall: frames further out are to see the stack at the point of the panic. A context belongs
-** to a task, not to a coroutine: a generator that yields out of `fn` leaves its task under this
-** trace.
-*/
+/* Not a pcall: frames further out are to see the stack at the point of the panic. */
 static int trace_continue_call(lua_State *L) {
   runtime *rt = runtime_of(L);
   incoming in;
   memset(&in, 0, offsetof(incoming, baggage));
   read_argument(rt, L, &in);
   arg_check_function(L, 2, "continue");
-  trace_guard *guard = new_guard(rt, L);
+  trace_luggage luggage = {in.state.text, in.state.length, in.baggage, in.baggage_length};
+  span_begin_continued(rt, L, &in.parent, &luggage);
   lua_replace(L, 1);
   lua_toclose(L, 1);
-  trace_luggage luggage = {in.state.text, in.state.length, in.baggage, in.baggage_length};
-  trace *t = trace_continue(rt, &in.parent, &luggage);
-  if (t == NULL) return luaL_error(L, "not enough memory");
-  /* Nothing raises between here and the call. */
-  trace_context *context = trace_current(rt);
-  guard->saved = *context;
-  guard->installed = trace_retain(t);
-  guard->active = true;
-  if (context == &rt->outside) rt->continued++;
-  *context = (trace_context){.trace = t, .parent_span_id = in.parent.span_id};
   lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, after_continue);
   return after_continue(L, LUA_OK, 0);
 }
 
 /* --- opening --- */
-
-static void open_guard_type(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"__close", guard_close}, {"__gc", guard_collect}, {NULL, NULL}};
-  luaL_newmetatable(L, GUARD_TYPE);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  luaL_setfuncs(L, methods, 1);
-  lua_pushliteral(L, GUARD_TYPE);
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
-}
 
 int lib_trace_open(lua_State *L) {
   static const luaL_Reg functions[] = {
@@ -415,7 +324,6 @@ int lib_trace_open(lua_State *L) {
       {"continue", trace_continue_call},
       {NULL, NULL},
   };
-  open_guard_type(L);
   luaL_newlibtable(L, functions);
   lua_pushvalue(L, lua_upvalueindex(1));
   luaL_setfuncs(L, functions, 1);

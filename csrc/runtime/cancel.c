@@ -102,7 +102,7 @@ static region *find_region(const task *t, uint32_t shield) {
 }
 
 bool cancel_is_due(runtime *rt, lua_State *L, const task *t) {
-  if (!t->unwind) return false;
+  if (!t->unwind || rt->hooks > 0) return false;
   uint32_t shield = shield_of(rt, L, t);
   return (t->cancel != CANCEL_NONE && shield == 0) || find_region(t, shield) != NULL;
 }
@@ -152,6 +152,8 @@ static int raise_inside(runtime *rt, lua_State *L) {
 }
 
 void cancel_raise(runtime *rt, lua_State *L, task *t) {
+  /* Hooks and handlers run inside the task: they are not what was asked to end. */
+  if (rt->hooks > 0) return;
   bool inside = t->live.thread != L;
   if (inside) {
     const strand *unwinding = find_unwinding(rt, L, t);

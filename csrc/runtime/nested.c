@@ -2,6 +2,7 @@
 
 #include "runtime/cancel.h"
 #include "runtime/panic.h"
+#include "runtime/place.h"
 
 /* --- who has resumed whom --- */
 
@@ -45,10 +46,12 @@ bool nested_is_parked(runtime *rt, lua_State *L, lua_State *thread) {
 
 #define CARRIED_TYPE "coropanic.carried"
 
-/* The place in a trace that a coroutine carries from its creator to whoever resumes it. */
+/*
+** The place in a trace that a coroutine carries from its creator to whoever resumes it, and what its code
+** makes of it. User value: the creator's place (place.h), which is found as long as the coroutine is there.
+*/
 typedef struct carried {
-  trace_context context; /* its trace is owned */
-  trace_context saved;   /* of who resumed it, in another trace; owned while `active` */
+  trace_context context; /* its trace is owned; of the resumer while the coroutine is `active` */
   bool active;
 } carried;
 
@@ -56,7 +59,6 @@ static int collect_carried(lua_State *L) {
   runtime *rt = runtime_of(L);
   carried *c = lua_touserdata(L, 1);
   trace_release(rt, c->context.trace);
-  if (c->active) trace_release(rt, c->saved.trace);
   *c = (carried){0};
   return 0;
 }
@@ -75,10 +77,14 @@ void nested_carry_trace(runtime *rt, lua_State *L, int index) {
   index = lua_absindex(L, index);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->carried_ref);
   lua_pushvalue(L, index);
-  carried *c = lua_newuserdatauv(L, sizeof(carried), 0);
+  carried *c = lua_newuserdatauv(L, sizeof(carried), 1);
   *c = (carried){0};
   luaL_setmetatable(L, CARRIED_TYPE);
-  trace_go_on(rt, &c->context, current);
+  place_push(rt, L, current);
+  lua_setiuservalue(L, -2, 1);
+  trace_span_id(rt, current);
+  c->context = *current;
+  trace_retain(c->context.trace);
   lua_rawset(L, -3);
   lua_pop(L, 1);
 }
@@ -93,25 +99,26 @@ static carried *find_carried(const runtime *rt, lua_State *L) {
   return c;
 }
 
-/* The coroutine at 1 is entered: what runs now works for its creator's request.   [-0, +0, -] */
-static void enter_trace(runtime *rt, lua_State *L) {
+/*
+** The coroutine at 1 is entered, `active`, or left: its context and the one of the running code change
+** places. False: it was so already, or carries none.   [-0, +0, -]
+*/
+static bool swap_trace(runtime *rt, lua_State *L, bool active) {
   carried *c = find_carried(rt, L);
+  if (c == NULL || c->active == active) return false;
   trace_context *current = trace_current(rt);
-  if (c == NULL || c->active || c->context.trace == current->trace) return;
-  c->saved = *current;
-  c->active = true;
+  trace_context other = *current;
   *current = c->context;
-  trace_retain(current->trace);
+  c->context = other;
+  c->active = active;
+  return true;
 }
 
-/* It is left.   [-0, +0, -] */
-static void leave_trace(runtime *rt, lua_State *L) {
-  carried *c = find_carried(rt, L);
-  if (c == NULL || !c->active) return;
-  trace_context *current = trace_current(rt);
-  trace_release(rt, current->trace);
-  *current = c->saved;
-  c->active = false;
+int nested_close(runtime *rt, lua_State *L, lua_State *thread) {
+  bool swapped = swap_trace(rt, L, true);
+  int status = compat_close_thread(thread, L);
+  if (swapped) swap_trace(rt, L, false);
+  return status;
 }
 
 /*
@@ -160,7 +167,7 @@ static int came_back(runtime *rt, lua_State *L, bool passes, int status, int val
     lua_pushthread(L);
     anchor_top(rt, L, t);
   }
-  leave_trace(rt, L);
+  swap_trace(rt, L, false);
   lua_pushboolean(L, 0);
   set_entry(rt, L);
   if (status != LUA_OK && status != LUA_YIELD) {
@@ -169,7 +176,7 @@ static int came_back(runtime *rt, lua_State *L, bool passes, int status, int val
     lua_xmove(thread, L, 1);
     if (is_exit(rt, L)) {
       /* Nobody will close it: its to-be-closed variables are closed here. */
-      if (compat_close_thread(thread, L) != LUA_OK) {
+      if (nested_close(rt, L, thread) != LUA_OK) {
         lua_xmove(thread, L, 1);
         if (!is_exit(rt, L)) return lua_error(L);
         lua_pop(L, 1);
@@ -218,7 +225,7 @@ int nested_resume(runtime *rt, lua_State *L, const nested_caller *caller) {
   set_entry(rt, L);
   lua_xmove(L, thread, arguments);
   if (passes) t->live.top = thread;
-  enter_trace(rt, L);
+  swap_trace(rt, L, true);
   int values;
   int status = lua_resume(thread, L, arguments, &values);
   return came_back(rt, L, passes, status, values, caller);

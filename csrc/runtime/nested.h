@@ -27,6 +27,12 @@ void nested_open(runtime *rt, lua_State *L);
 */
 void nested_carry_trace(runtime *rt, lua_State *L, int index);
 
+/*
+** Closes the coroutine at index 1, as compat_close_thread does, while its code is in its own trace.
+** [-0, +0, -]
+*/
+int nested_close(runtime *rt, lua_State *L, lua_State *thread);
+
 /* The thread that has resumed `thread`, which is active; NULL: none that we know of.   [-0, +0, -] */
 lua_State *nested_resumer(runtime *rt, lua_State *L, lua_State *thread);
 

@@ -182,7 +182,7 @@ runtime *runtime_open(lua_State *L) {
   rt->carried_ref = new_table_ref(L, "k");
   rt->foreign_ref = new_table_ref(L, "k");
   rt->attributes_ref = new_table_ref(L, "k");
-  rt->spans_ref = new_table_ref(L, "k");
+  rt->places_ref = new_table_ref(L, "v");
   rt->task_spans_ref = new_table_ref(L, NULL);
   rt->sampler = (sampler){.kind = SAMPLING_PARENT, .root = SAMPLING_ALWAYS};
   rt->base_error = base_function(L, "error");

@@ -126,7 +126,6 @@ typedef struct runtime {
   uint64_t uses;          /* calls of trace.use so far */
   uint64_t in_use;        /* which of them the generator is from */
   trace_context outside;  /* the context of code outside tasks */
-  unsigned continued;     /* calls of trace.continue open outside tasks: their trace is inherited */
   site_table sites;
 
   /* Pooled threads. */
@@ -143,7 +142,7 @@ typedef struct runtime {
   int threads_ref;     /* slot -> thread */
   int anchors_ref;     /* strands' value threads */
   int foreign_ref;     /* weak: thread -> box of its strand */
-  int spans_ref;       /* weak: task, or this for code outside tasks -> its innermost open span */
+  int places_ref;      /* weak values: key -> place; see place.h */
   int task_spans_ref;  /* address -> the span of a live task */
   int attributes_ref;  /* weak: task -> attributes */
   int unclaimed_ref;   /* weak values: task's address -> the ended task whose panic is held */

@@ -10,24 +10,28 @@
 #include "runtime/runtime.h"
 #include "runtime/task.h"
 
-/* Bounds of one span; what is left out is counted. */
-#define SPAN_MAX_ATTRIBUTES 128
-#define SPAN_MAX_EVENTS 128
-
-/* Makes the metatable of spans.   [-0, +0, m] */
+/* Makes the metatable of places.   [-0, +0, m] */
 void span_open(runtime *rt, lua_State *L);
 
 /* Whether a span of the running code would be recorded; begins its trace if there is a listener.  [-0, +0, -] */
 bool span_is_recorded(runtime *rt);
 
 /*
-** Begins a span of the running code, named by the string at `name`, and pushes it: a value that ends it
+** Begins a span of the running code, named by the string at `name`, and pushes it: a place that ends it
 ** when it is closed (lua_toclose). The span is the innermost one until then, and its id is the code's.
 **   kind        "internal", "server", ...
 **   attributes  index of a table, or 0
 **   [-0, +1, e]
 */
 void span_begin(runtime *rt, lua_State *L, int name, const char *kind, int attributes);
+
+/*
+** Puts the running code into another trace, which came in with this parent and luggage, until the value
+** that is pushed is closed. There it is a span whose id is made on demand, and that the listener is told of
+** if somebody asked for that, so that nobody has a parent that is not recorded.   [-0, +1, e]
+*/
+void span_begin_continued(runtime *rt, lua_State *L, const traceparent *parent,
+                          const trace_luggage *luggage);
 
 /* Begins the span of the new task on top of the stack. Never raises.   [-0, +0, -] */
 void span_begin_task(runtime *rt, lua_State *L, task *t);
@@ -37,16 +41,5 @@ void span_begin_task(runtime *rt, lua_State *L, task *t);
 ** and nothing is pushed: there is none.   [-0, +(0|1), -]
 */
 bool span_push_current(runtime *rt, lua_State *L);
-
-/*
-** Sets the attributes of the table at `attributes` in the span, or event, whose table is at `owner`.
-** Raises for what is no attribute.   [-0, +0, e]
-**   function, arg  for messages
-*/
-void span_set_attributes(lua_State *L, int owner, int attributes, const char *function, int arg);
-
-/* Adds an event, whose attributes are a table at `attributes` or 0, to the span's table at `data`. [-0, +0, e]
- */
-void span_add_event(lua_State *L, int data, const char *name, int attributes, int arg);
 
 #endif

@@ -106,7 +106,7 @@ static void inherit(runtime *rt, lua_State *L, task *t, const spawn_options *opt
   const trace_context *given = options->trace;
   if (given == NULL && parent != NULL) {
     trace_go_on(rt, &t->context, &parent->context);
-  } else if (given == NULL && rt->continued > 0) {
+  } else if (given == NULL && rt->outside.trace != NULL && rt->outside.trace->continued) {
     trace_go_on(rt, &t->context, &rt->outside);
   } else if (given == NULL || given->trace == NULL) {
     t->context.trace = trace_new(rt);
@@ -134,6 +134,15 @@ static void join(runtime *rt, lua_State *L, task *t, const spawn_options *option
   membership_join(rt, L, t, options->context, membership_current_context(rt), scope);
 }
 
+/* Keeps the attributes for the task on top of the stack.   [-0, +0, m] */
+static void set_attributes(const runtime *rt, lua_State *L, int index) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, index);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
 task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options) {
   int function = lua_gettop(L) - arguments;
   if (rt->closed) luaL_error(L, "the Lua state is being closed");
@@ -146,6 +155,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, next->slot);
   lua_pop(L, 1);
+  if (options->attributes != 0) set_attributes(rt, L, options->attributes);
   if (!options->independent) join(rt, L, t, options);
   inherit(rt, L, t, options);
   if (t->context.trace == NULL) {

@@ -127,6 +127,7 @@ typedef struct task {
   uint8_t epilogues;    /* attempts to run the entry frame's deferred calls */
   bool daemon;
   bool started;
+  bool silent;   /* spawned by the listener of spans, or by such a task: it makes none */
   bool anchored; /* its innermost coroutine is, in runtime.pinned_ref (nested.c) */
   bool lost; /* its thread was closed from outside or yielded by itself, and is not to be reused */
   bool claimed; /* somebody was given the panic: join, await, run or the handler */
@@ -170,6 +171,7 @@ typedef struct spawn_options {
   bool daemon;
   bool independent;     /* of the spawner's context and scopes */
   int context;          /* stack index; 0: the spawner's */
+  int attributes;       /* stack index of a table; 0: none */
   struct region *scope; /* NULL: the innermost one of the spawner, see task_spawn */
   /* The place in a trace that it goes on from. NULL: the spawner's; of no trace: begins one. */
   const trace_context *trace;

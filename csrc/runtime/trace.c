@@ -15,6 +15,7 @@ static trace *make_trace(runtime *rt, uint8_t flags, const trace_luggage *luggag
   trace *t = mem_new(&rt->memory, size_of(luggage));
   if (t == NULL) return NULL;
   t->references = 1;
+  t->continued = false;
   t->flags = flags;
   t->state_length = (uint16_t)luggage->state_length;
   t->baggage_length = (uint16_t)luggage->baggage_length;
@@ -74,13 +75,16 @@ trace *trace_continue(runtime *rt, const traceparent *parent, const trace_luggag
   unsigned flags = (parent->flags & ~TRACE_FLAG_SAMPLED) | (sampled ? TRACE_FLAG_SAMPLED : 0);
   trace *t = make_trace(rt, (uint8_t)flags, luggage);
   if (t == NULL) return NULL;
+  t->continued = true;
   memcpy(t->trace_id, parent->trace_id, sizeof(t->trace_id));
   return t;
 }
 
 trace *trace_repack(runtime *rt, const trace *t, const trace_luggage *luggage) {
   trace *other = make_trace(rt, t->flags, luggage);
-  if (other != NULL) memcpy(other->trace_id, t->trace_id, sizeof(t->trace_id));
+  if (other == NULL) return NULL;
+  memcpy(other->trace_id, t->trace_id, sizeof(t->trace_id));
+  other->continued = t->continued;
   return other;
 }
 
@@ -98,7 +102,12 @@ bool trace_ensure(runtime *rt, trace_context *context) {
   return context->trace != NULL;
 }
 
+/* Of co.trace.continue it is the place's, so that what is told of it later has the same one. */
 uint64_t trace_make_span_id(runtime *rt, trace_context *context) {
-  if (rt->ids != NULL) context->span_id = id_source_next(rt->ids);
+  if (context->place != 0) {
+    context->span_id = context->place;
+  } else if (rt->ids != NULL) {
+    context->span_id = id_source_next(rt->ids);
+  }
   return context->span_id;
 }

@@ -16,7 +16,8 @@ struct runtime;
 
 typedef struct trace {
   uint32_t references;
-  uint8_t flags; /* TRACE_FLAG_SAMPLED, TRACE_FLAG_RANDOM */
+  uint8_t flags;  /* TRACE_FLAG_SAMPLED, TRACE_FLAG_RANDOM */
+  bool continued; /* by co.trace.continue: outside tasks it is inherited too */
   uint16_t state_length;
   uint16_t baggage_length;
   uint8_t trace_id[16];
@@ -44,6 +45,7 @@ typedef struct trace_context {
   trace *trace;            /* counted; NULL only before a first id was needed outside tasks */
   uint64_t span_id;        /* 0: not made yet */
   uint64_t parent_span_id; /* 0: none */
+  uint64_t place; /* the key of the innermost span, or call of co.trace.continue; 0: none */
 } trace_context;
 
 /* Makes a trace id as co.trace.use says. False: trace_why_none has the reason. */

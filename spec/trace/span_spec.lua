@@ -283,6 +283,213 @@ describe("co.trace.span", function()
   end)
 end)
 
+describe("what listeners do", function()
+  it("makes no spans, nor do the tasks that they spawn, and what these spawn", function()
+    local heard = {}
+    local before = co.trace.on_span(function(span)
+      heard[#heard + 1] = span.name
+      co.spawn(function()
+        co.trace.span("of its task", function() co.trace.event "x" end)
+        co.spawn(function()
+          co.trace.continue(header "01", co.trace.span, "of its task's task", co.trace.current)
+        end):await()
+      end)
+    end)
+    co.run(function() co.trace.span("s", function() end) end)
+    co.trace.on_span(before)
+    assert.same({ "s", "main" }, heard)
+  end)
+
+  it("is not cut short by the cancellation that ends the span", function()
+    local queue = co.chan(10)
+    local before = co.trace.on_span(function(span) queue:send(span.name) end)
+    co.run(function()
+      local t = co.spawn_with({ name = "task" }, function()
+        co.trace.span("cancelled", co.sleep, math.huge)
+      end)
+      co.yield()
+      t:cancel()
+      t:join()
+      co.with_timeout(0.001, co.trace.span, "timed out", co.sleep, math.huge)
+      co.spawn_with({ name = "exits" }, function() co.trace.span("exited", co.goexit) end):join()
+      local busy = co.spawn_with({ name = "busy" }, function()
+        co.trace.span("cancelled and not waiting", function() co.current():cancel() end)
+      end)
+      busy:join()
+    end)
+    co.trace.on_span(before)
+    queue:close()
+    local names = {}
+    for name in queue:iter() do names[#names + 1] = name end
+    local all = { "cancelled", "task", "timed out", "exited", "exits", "cancelled and not waiting", "busy", "main" }
+    assert.same(all, names)
+  end)
+end)
+
+describe("an exception", function()
+  it("is told of any value, whatever its __tostring does", function()
+    local bad = setmetatable({}, { __tostring = function() error "no text" end })
+    local long = setmetatable({}, { __tostring = function() return ("x"):rep(10 ^ 7) end })
+    local spans = spans_of(function()
+      pcall(co.trace.span, "bad", error, bad)
+      pcall(co.trace.span, "long", error, long)
+    end)
+    assert.equal("error", spans.bad.status)
+    assert.matches("no text", spans.bad.status_message)
+    assert.is_true(#spans.long.status_message < 10 ^ 6)
+  end)
+
+  it("always has a place among the events", function()
+    local spans = spans_of(function()
+      pcall(co.trace.span, "s", function()
+        for _ = 1, 200 do co.trace.event "e" end
+        error "x"
+      end)
+    end)
+    assert.equal(129, #spans.s.events)
+    assert.equal("exception", spans.s.events[129].name)
+    assert.equal(72, spans.s.dropped_events)
+  end)
+end)
+
+describe("the span of co.trace.continue", function()
+  local PARENT = "b7ad6b7169203331"
+
+  it("is told when its id was: nobody has a parent that is not", function()
+    for how, ask in pairs {
+      current = co.trace.current,
+      inject = co.trace.inject,
+      fields = co.trace.fields,
+      spawn = function() co.spawn_with({ name = "child" }, function() end):join() end,
+    } do
+      local id
+      local spans = spans_of(function()
+        co.trace.continue(header "01", function()
+          ask()
+          co.trace.span("inside", function() end)
+          id = co.trace.current().span_id
+        end)
+      end)
+      assert.equal("server", spans.continue.kind, how)
+      assert.same({ TRACE, id, PARENT },
+        { spans.continue.trace_id, spans.continue.span_id, spans.continue.parent_span_id }, how)
+      assert.equal(id, spans.inside.parent_span_id, how)
+      if spans.child then assert.equal(id, spans.child.parent_span_id) end
+    end
+  end)
+
+  it("is told when something was written to it, and that goes nowhere else", function()
+    local spans = spans_of(function()
+      co.trace.continue(header "01", function()
+        co.trace.event "e"
+        co.trace.set { a = 1 }
+      end)
+    end)
+    assert.equal("e", spans.continue.events[1].name)
+    assert.same({ a = 1 }, spans.continue.attributes)
+    assert.same({ {}, {} }, { spans.main.events, spans.main.attributes })
+  end)
+
+  it("is not when nobody can know of it", function()
+    local spans = spans_of(function()
+      co.trace.continue(header "01", co.trace.span, "served", function() end)
+    end)
+    assert.same({ "served", "main" }, names_of(spans))
+    assert.equal(PARENT, spans.served.parent_span_id)
+  end)
+
+  it("has the panic that passes", function()
+    local spans = spans_of(function() co.pcall(co.trace.continue, header "01", co.panic, "boom") end)
+    assert.equal("error", spans.continue.status)
+    assert.equal("boom", spans.continue.status_message)
+  end)
+
+  it("is none in a trace that is not sampled, and what is written there is not written around it", function()
+    local spans = spans_of(function()
+      co.trace.span("s", function()
+        co.trace.continue(header "00", function()
+          co.trace.current()
+          co.trace.event "e"
+          co.trace.set { a = 1 }
+        end)
+      end)
+    end)
+    assert.same({ "s", "main" }, names_of(spans))
+    assert.same({ {}, {} }, { spans.s.events, spans.s.attributes })
+  end)
+
+  it("is one outside tasks too", function()
+    local spans = {}
+    local before = co.trace.on_span(function(span) spans[span.name] = span end)
+    local id = co.trace.continue(header "01", function() return co.trace.current().span_id end)
+    co.trace.current()
+    co.trace.span("after", function() end)
+    co.trace.on_span(before)
+    assert.equal(id, spans.continue.span_id)
+    assert.is_nil(spans.after.parent_span_id) -- code outside tasks is no span
+  end)
+end)
+
+describe("spans that do not end in order", function()
+  it("leave their task where it was, once all have ended", function()
+    spans_of(function()
+      local before = co.trace.current()
+      local function generator(name)
+        return coroutine.wrap(function() co.trace.span(name, coroutine.yield) end)
+      end
+      local a, b, c = generator "a", generator "b", generator "c"
+      for _, step in ipairs { a, b, c, b, a, c } do step() end
+      assert.same(before, co.trace.current())
+      for _, step in ipairs { generator "d", generator "e" } do step() step() end
+      assert.same(before, co.trace.current())
+    end)
+  end)
+
+  it("leave it in those that have not", function()
+    local spans = spans_of(function()
+      local inner
+      local first = coroutine.wrap(function()
+        co.trace.span("first", function()
+          coroutine.yield()
+        end)
+      end)
+      local second = coroutine.wrap(function()
+        co.trace.span("second", function()
+          inner = co.trace.current().span_id
+          coroutine.yield()
+        end)
+      end)
+      first()
+      second()
+      first()
+      assert.equal(inner, co.trace.current().span_id)
+      co.trace.event "in second"
+      second()
+      co.trace.event "in main"
+    end)
+    assert.equal("in second", spans.second.events[1].name)
+    assert.equal("in main", spans.main.events[1].name)
+  end)
+
+  it("are left, and let go of, when their coroutines are dropped", function()
+    local spans = spans_of(function()
+      local before = co.trace.current()
+      local dropped = setmetatable({}, { __mode = "v" })
+      for i = 1, 100 do
+        local thread = coroutine.create(function() co.trace.span("dropped", coroutine.yield) end)
+        coroutine.resume(thread)
+        dropped[i] = thread
+      end
+      for _ = 1, 3 do collectgarbage() end
+      assert.is_nil(next(dropped))
+      assert.same(before, co.trace.current())
+      co.trace.event "here"
+    end)
+    assert.same({ "main" }, names_of(spans))
+    assert.equal("here", spans.main.events[1].name)
+  end)
+end)
+
 describe("co.trace.event and co.trace.set", function()
   it("belong to the innermost span, or to the task's own", function()
     local spans = spans_of(function()
@@ -327,26 +534,49 @@ describe("co.trace.event and co.trace.set", function()
     assert.is_nil(spans.main.attributes.a129)
   end)
 
-  it("say what is no attribute", function()
-    spans_of(function()
-      local function fails(message, ...)
-        local ok, why = pcall(...)
-        assert.is_false(ok)
-        assert.equal(message, why)
-      end
-      local one = "string, number, boolean or array of these expected, got function)"
-      fails("bad argument #1 to 'set' (attribute 'x': " .. one, co.trace.set, { x = print })
-      fails("bad argument #2 to 'event' (attribute 'x': " .. one, co.trace.event, "e", { x = print })
-      fails("bad argument #2 to 'span' (attribute 'x': " .. one, co.trace.span, "e",
-        { attributes = { x = print } }, print)
-      fails("bad argument #1 to 'set' (attribute 'x': "
-        .. "array of strings, numbers or booleans alone expected, got table)",
-        co.trace.set, { x = { 1, "a" } })
-      fails("bad argument #1 to 'set' (the name of an attribute is no string)", co.trace.set, { 5 })
-      fails("bad argument #1 to 'set' (table expected, got nil)", co.trace.set, nil)
-      fails("bad argument #1 to 'event' (string expected, got nil)", co.trace.event, nil)
-      fails("bad argument #2 to 'event' (table expected, got number)", co.trace.event, "e", 5)
+  it("say what is wrong with their arguments", function()
+    local function fails(message, ...)
+      local ok, why = pcall(...)
+      assert.is_false(ok)
+      assert.equal(message, why)
+    end
+    fails("bad argument #1 to 'set' (table expected, got nil)", co.trace.set, nil)
+    fails("bad argument #1 to 'event' (string expected, got nil)", co.trace.event, nil)
+    fails("bad argument #2 to 'event' (table expected, got number)", co.trace.event, "e", 5)
+  end)
+
+  it("leave out and count what is no attribute: it must not fail in sampled traces alone", function()
+    local long = {}
+    for i = 1, 129 do long[i] = i end
+    local spans = spans_of(function()
+      co.trace.set { good = 1, bad = print, mixed = { 1, "a" }, holes = { 1, nil, 3 }, map = { a = 1 } }
+      co.trace.set { "unnamed", nested = { { 1 } }, long = long, empty = {} }
+      co.trace.event("e", { good = true, bad = print })
+      co.trace.span("s", { attributes = { good = "x", bad = print } }, function() end)
     end)
+    assert.same({ good = 1, empty = {} }, spans.main.attributes)
+    assert.equal(7, spans.main.dropped_attributes)
+    assert.same({ good = true }, spans.main.events[1].attributes)
+    assert.equal(1, spans.main.events[1].dropped_attributes)
+    assert.same({ good = "x" }, spans.s.attributes)
+    assert.equal(1, spans.s.dropped_attributes)
+  end)
+
+  it("take an array of as many items as there may be", function()
+    local long = {}
+    for i = 1, 128 do long[i] = i end
+    local spans = spans_of(function() co.trace.set { long = long } end)
+    assert.same(long, spans.main.attributes.long)
+  end)
+
+  it("take names with any bytes", function()
+    local spans = spans_of(function()
+      co.trace.event("a\0b", { ["c\0d"] = "e\0f" })
+      co.trace.span("x\0y", function() end)
+    end)
+    assert.equal("a\0b", spans.main.events[1].name)
+    assert.same({ ["c\0d"] = "e\0f" }, spans.main.events[1].attributes)
+    assert.is_table(spans["x\0y"])
   end)
 end)
 
@@ -362,6 +592,39 @@ describe("a task", function()
     assert.equal(t.span_id, span.span_id)
     assert.equal("internal", span.kind)
     assert.same({ file = "x" }, span.attributes)
+  end)
+
+  it("keeps arrays of what it was spawned with, counts the rest, and is told more by its code", function()
+    local list = { 1, 2 }
+    local spans = spans_of(function()
+      local attributes = { list = list, file = "x", odd = print, [5] = 5 }
+      co.spawn_with({ name = "reader", attributes = attributes }, function()
+        co.trace.set { file = "y" }
+      end):join()
+    end)
+    assert.same({ list = list, file = "y" }, spans.reader.attributes)
+    assert.equal(2, spans.reader.dropped_attributes)
+  end)
+
+  it("has its attributes when on_spawn is called", function()
+    local seen
+    local before = co.on_spawn(function(t) seen = t.name == "child" and t.attributes or seen end)
+    co.run(function() co.spawn_with({ name = "child", attributes = { a = 1 } }, function() end):join() end)
+    co.on_spawn(before)
+    assert.same({ a = 1 }, seen)
+  end)
+
+  it("is no longer kept when it has ended", function()
+    local task = setmetatable({}, { __mode = "k" })
+    local before = co.trace.on_span(function() end)
+    co.run(function()
+      co.trace.span("s", function() task[co.spawn(function() end)] = true end)
+      co.sleep(0)
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(task))
+    end)
+    co.trace.on_span(before)
   end)
 
   it("is one however it ends", function()
@@ -455,6 +718,8 @@ describe("co.trace.sampler", function()
     assert.equal(0, share_of_new(10))
     co.trace.sampler("parent", { root = "ratio", ratio = 1 })
     assert.equal(1, share_of_new(10))
+    co.trace.sampler("parent", { root = "ratio", ratio = 0 })
+    assert.equal(0, share_of_new(10))
     assert.is_false(co.trace.continue(header "00", function()
       return co.spawn(function() return co.trace.current().sampled end) and co.trace.current().sampled
     end))

@@ -120,12 +120,15 @@ void snowflake_give_back(const snowflake *s);
 typedef struct hlc {
   int64_t physical_ms;  /* l of the paper */
   uint32_t logical;     /* c */
-  int64_t max_drift_ms; /* a remote clock that is further ahead of ours is not believed */
+  int64_t max_drift_ms; /* a remote clock that is further ahead of the machine's is not believed */
   uint64_t rejected;    /* how often one was */
 } hlc;
 
 /* A local event, or the sending of a message: advances the clock. */
 id_status hlc_tick(hlc *h, const wall_clock *clock, uint64_t *timestamp);
+
+/* Whether the remote clock is not too far ahead of the machine's, or not ahead of ours. */
+bool hlc_believes(const hlc *h, const wall_clock *clock, uint64_t remote);
 
 /*
 ** The receipt of a message that carried `remote`. Returns whether it was believed; if not, the receipt

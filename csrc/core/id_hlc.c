@@ -25,11 +25,24 @@ id_status hlc_tick(hlc *h, const wall_clock *clock, uint64_t *timestamp) {
   return ID_OK;
 }
 
+/*
+** What our own clock has shown already does not drag it: the machine's may have been set back since, and a
+** message of ours come back.
+*/
+static bool is_believed(const hlc *h, int64_t now_ms, uint64_t remote) {
+  if (remote <= ((uint64_t)h->physical_ms << LOGICAL_BITS | h->logical)) return true;
+  return (int64_t)(remote >> LOGICAL_BITS) - now_ms <= h->max_drift_ms;
+}
+
+bool hlc_believes(const hlc *h, const wall_clock *clock, uint64_t remote) {
+  return is_believed(h, clock->now_ms(clock->ud), remote);
+}
+
 bool hlc_merge(hlc *h, const wall_clock *clock, uint64_t remote) {
   int64_t now_ms = clock->now_ms(clock->ud);
   int64_t remote_ms = (int64_t)(remote >> LOGICAL_BITS);
   uint32_t remote_logical = (uint32_t)(remote & ((1u << LOGICAL_BITS) - 1));
-  if (remote_ms - now_ms > h->max_drift_ms) {
+  if (!is_believed(h, now_ms, remote)) {
     h->rejected++;
     uint64_t ignored;
     hlc_tick(h, clock, &ignored);

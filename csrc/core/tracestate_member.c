@@ -8,13 +8,20 @@ typedef struct member {
   size_t length;
 } member;
 
-/* The member that starts at `*at`, which moves on behind it and its comma. False: there is none. */
-static bool next_member(const tracestate *state, size_t *at, member *m) {
-  if (*at >= state->length) return false;
-  m->start = state->text + *at;
-  const char *comma = memchr(m->start, ',', state->length - *at);
-  m->length = comma == NULL ? state->length - *at : (size_t)(comma - m->start);
+static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+/*
+** The member that starts at `*at`, without the blanks around it; `*at` moves on behind it and its comma.
+** False: there is none.
+*/
+static bool next_member(const char *text, size_t length, size_t *at, member *m) {
+  if (*at >= length) return false;
+  m->start = text + *at;
+  const char *comma = memchr(m->start, ',', length - *at);
+  m->length = comma == NULL ? length - *at : (size_t)(comma - m->start);
   *at += m->length + 1;
+  while (m->length > 0 && is_blank(m->start[m->length - 1])) m->length--;
+  for (; m->length > 0 && is_blank(*m->start); m->length--) m->start++;
   return true;
 }
 
@@ -23,12 +30,12 @@ static bool has_key(const member *m, const char *key) {
   return m->length > length && memcmp(m->start, key, length) == 0 && m->start[length] == '=';
 }
 
-const char *tracestate_get(const tracestate *state, const char *key, size_t *length) {
+const char *tracestate_find(const char *text, size_t length, const char *key, size_t *at,
+                            size_t *value_length) {
   member m;
-  size_t at = 0;
-  while (next_member(state, &at, &m)) {
+  while (next_member(text, length, at, &m)) {
     if (!has_key(&m, key)) continue;
-    *length = m.length - strlen(key) - 1;
+    *value_length = m.length - strlen(key) - 1;
     return m.start + strlen(key) + 1;
   }
   return NULL;
@@ -47,7 +54,8 @@ void tracestate_put(tracestate *state, const char *key, const char *value) {
   length = append(text, length, value, strlen(value));
   member m;
   size_t at = 0;
-  for (int count = 1; count < TRACESTATE_MAX_MEMBERS && next_member(state, &at, &m);) {
+  for (int count = 1;
+       count < TRACESTATE_MAX_MEMBERS && next_member(state->text, state->length, &at, &m);) {
     if (has_key(&m, key)) continue;
     length = append(text, length, ",", 1);
     length = append(text, length, m.start, m.length);

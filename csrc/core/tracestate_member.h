@@ -10,8 +10,12 @@
 /* Of a member that is put: its key and value together. */
 #define TRACESTATE_MEMBER_MAX 128
 
-/* The value of `key`'s member, and its length; NULL: there is none. */
-const char *tracestate_get(const tracestate *state, const char *key, size_t *length);
+/*
+** The value of the next member of `key` in a header's value, whatever else that has, and its length. Looks
+** from `*at` on, 0 at first, which moves on behind it. NULL: there is none.
+*/
+const char *tracestate_find(const char *text, size_t length, const char *key, size_t *at,
+                            size_t *value_length);
 
 /*
 ** Puts "key=value" in front and takes out what `key` had before. Others are left out as tracestate_parse

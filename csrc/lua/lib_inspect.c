@@ -122,7 +122,7 @@ static int inspect_stats(lua_State *L) {
       {"panics", rt->stats.panics},       {"recovered", rt->stats.recovered},
       {"unhandled", rt->stats.unhandled}, {"cancelled", rt->stats.cancelled},
       {"leaked", rt->stats.leaked},       {"timers", rt->stats.timers},
-      {"steals", rt->stats.steals},
+      {"steals", rt->stats.steals},       {"rejected_clocks", rt->generator.hlc.rejected},
   };
   size_t count = sizeof(counters) / sizeof(counters[0]);
   lua_createtable(L, 0, (int)count);

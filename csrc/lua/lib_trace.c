@@ -99,18 +99,35 @@ static int trace_current_table(lua_State *L) {
 #define CLOCK_PREFIX "hlc:"
 #define CLOCK_DIGITS 16
 
-/* A message has come in: its clock moves ours. */
-static void receive_clock(runtime *rt, const tracestate *state) {
-  size_t length;
-  const char *value = tracestate_get(state, OUR_KEY, &length);
+/* The clock of a member's value; false: it is none. */
+static bool read_clock(const char *value, size_t length, uint64_t *clock) {
   size_t prefix = strlen(CLOCK_PREFIX);
   uint8_t bytes[CLOCK_DIGITS / 2];
-  if (value == NULL || length != prefix + CLOCK_DIGITS) return;
-  if (memcmp(value, CLOCK_PREFIX, prefix) != 0) return;
-  if (!hex_decode(bytes, value + prefix, sizeof(bytes))) return;
-  uint64_t remote = 0;
-  for (size_t i = 0; i < sizeof(bytes); i++) remote = remote << 8 | bytes[i];
-  hlc_merge(&rt->generator.hlc, &system_wall_clock, remote);
+  if (length != prefix + CLOCK_DIGITS || memcmp(value, CLOCK_PREFIX, prefix) != 0) return false;
+  if (!hex_decode(bytes, value + prefix, sizeof(bytes))) return false;
+  *clock = 0;
+  for (size_t i = 0; i < sizeof(bytes); i++) *clock = *clock << 8 | bytes[i];
+  return true;
+}
+
+/*
+** A message has come in: its clock moves ours. It is read from the whole header, of which not all may be
+** valid or carried: else the cause would be lost. Of several clocks it is the latest that can be believed.
+*/
+static void receive_clock(runtime *rt, const char *header, size_t header_length) {
+  hlc *h = &rt->generator.hlc;
+  const char *value;
+  size_t at = 0, length;
+  uint64_t remote, latest = 0;
+  bool found = false, believed = false;
+  while ((value = tracestate_find(header, header_length, OUR_KEY, &at, &length)) != NULL) {
+    if (!read_clock(value, length, &remote)) continue;
+    found = true;
+    bool believes = hlc_believes(h, &system_wall_clock, remote);
+    if (believed ? believes && remote > latest : believes || remote > latest) latest = remote;
+    believed = believed || believes;
+  }
+  if (found) hlc_merge(h, &system_wall_clock, latest);
 }
 
 /* A message goes out: with what our clock shows. It goes out without, when the clock has no time. */
@@ -159,7 +176,7 @@ static void read_headers(runtime *rt, lua_State *L, int headers, incoming *in) {
   if (carrier_push(L, headers, "tracestate") > 0) {
     value = lua_tolstring(L, -1, &length);
     tracestate_parse(&in->state, value, length);
-    if (rt->generator.kind == ID_HLC) receive_clock(rt, &in->state);
+    if (rt->generator.kind == ID_HLC) receive_clock(rt, value, length);
   }
   lua_pop(L, 1);
 }

@@ -683,6 +683,25 @@ static void an_absurd_remote_clock_does_not_drag_ours(void) {
   tear_down();
 }
 
+/* After the machine's clock was set back by more than the drift, our own time comes back to us. */
+static void what_an_hlc_has_shown_itself_is_believed(void) {
+  hlc h = {.max_drift_ms = 500};
+  uint64_t sent, after;
+  set_up(NOW);
+  check_int(hlc_tick(&h, &fake_clock, &sent), ID_OK);
+  machine_clock.now_ms = NOW - 60000;
+  check(hlc_believes(&h, &fake_clock, sent));
+  check(hlc_merge(&h, &fake_clock, sent));
+  check_int(hlc_tick(&h, &fake_clock, &after), ID_OK);
+  check(after > sent);
+  /* But nobody else's, be it by a logical part alone: that would carry on and on. */
+  check(!hlc_believes(&h, &fake_clock, (uint64_t)NOW << 16 | 0xffff));
+  check(!hlc_merge(&h, &fake_clock, (uint64_t)NOW << 16 | 0xffff));
+  check_int(h.physical_ms, NOW);
+  check_int(h.rejected, 1);
+  tear_down();
+}
+
 static void a_full_logical_part_carries(void) {
   hlc h = {.max_drift_ms = 500, .physical_ms = NOW, .logical = 0xffff};
   uint64_t timestamp;
@@ -699,27 +718,32 @@ static void a_full_logical_part_carries(void) {
 }
 
 /*
-** Nodes with skewed clocks that drift send each other messages, which get lost and overtake each other.
-** Each carries the timestamp of its sending; its receipt must be later in order. Clocks tick at each
+** Nodes with skewed clocks, which are set back and forward now and then, send each other messages, which get
+** lost and overtake each other. Each carries the timestamp of its sending; its receipt must be later in order. Clocks tick at each
 ** event, as in the paper's model, so that the logical part stays below N * (skew + 1).
 */
 static void cause_comes_before_effect_on_any_node(void) {
   enum { NODES = 8, EVENTS = 100000, MESSAGES = 64, SKEW = 20 };
   static hlc nodes[NODES];
+  int64_t skews[NODES];
   uint64_t in_flight[MESSAGES];
   int waiting = 0;
   uint32_t most = 0;
   rng r;
   rng_seed(&r, 11);
   set_up(0);
-  for (int i = 0; i < NODES; i++) nodes[i] = (hlc){.max_drift_ms = 2 * SKEW};
+  for (int i = 0; i < NODES; i++) {
+    nodes[i] = (hlc){.max_drift_ms = 2 * SKEW};
+    skews[i] = i * SKEW / NODES;
+  }
   for (int event = 0; event < EVENTS; event++) {
     int n = (int)rng_below(&r, NODES);
     hlc *h = &nodes[n];
     uint64_t before = (uint64_t)h->physical_ms << 16 | h->logical;
     uint64_t after;
     note("event %d on node %d", event, n);
-    machine_clock.now_ms = NOW + event + (n * SKEW / NODES);
+    if (rng_below(&r, 50) == 0) skews[n] = (int64_t)rng_below(&r, SKEW + 1);
+    machine_clock.now_ms = NOW + event + skews[n];
     bool receives = waiting > 0 && rng_below(&r, 2) == 0;
     if (receives) {
       int which = (int)rng_below(&r, (uint64_t)waiting);
@@ -776,6 +800,7 @@ static const test tests[] = {
     TEST(a_forked_child_does_not_have_its_parents_machine_id),
     TEST(a_generator_that_is_used_again_goes_on),
     TEST(an_hlc_does_what_the_paper_says),
+    TEST(what_an_hlc_has_shown_itself_is_believed),
     TEST(an_absurd_remote_clock_does_not_drag_ours),
     TEST(a_full_logical_part_carries),
     TEST(cause_comes_before_effect_on_any_node),

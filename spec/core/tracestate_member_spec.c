@@ -12,9 +12,14 @@ static tracestate parsed(const char *text) {
   return state;
 }
 
+static const char *find(const tracestate *state, const char *key, size_t *length) {
+  size_t at = 0;
+  return tracestate_find(state->text, state->length, key, &at, length);
+}
+
 static void check_value(const tracestate *state, const char *key, const char *expected) {
   size_t length = 0;
-  const char *value = tracestate_get(state, key, &length);
+  const char *value = find(state, key, &length);
   check_text(value, length, expected);
 }
 
@@ -24,9 +29,22 @@ static void a_member_is_found_by_its_whole_key(void) {
   check_value(&state, "a", "22");
   check_value(&state, "ab", "1");
   check_value(&state, "a@b", "3");
-  check_pointer(tracestate_get(&state, "b", &length), NULL);
+  check_pointer(find(&state, "b", &length), NULL);
   state = parsed("");
-  check_pointer(tracestate_get(&state, "a", &length), NULL);
+  check_pointer(find(&state, "a", &length), NULL);
+}
+
+static void members_are_found_in_headers_that_are_not_valid(void) {
+  const char text[] = "us=1,!! no member,\t us=2 \t,,us=3 4,us=,usa=5";
+  static const char *const expected[] = {"1", "2", "3 4", ""};
+  size_t at = 0;
+  for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+    size_t length = 0;
+    const char *value = tracestate_find(text, strlen(text), "us", &at, &length);
+    check_text(value, length, expected[i]);
+  }
+  size_t length;
+  check_pointer(tracestate_find(text, strlen(text), "us", &at, &length), NULL);
 }
 
 static void a_member_that_is_put_comes_first_and_once(void) {
@@ -77,14 +95,15 @@ static void what_does_not_fit_is_left_out_whole(void) {
   tracestate state = parsed(text);
   tracestate_put(&state, "us", "0123456789abcdef");
   size_t length;
-  check(tracestate_get(&state, "us", &length) == state.text + 3);
-  check(tracestate_get(&state, "a", &length) != NULL);
-  check_pointer(tracestate_get(&state, "b", &length), NULL); /* the last of the long ones */
-  check(tracestate_get(&state, "d", &length) != NULL);
+  check(find(&state, "us", &length) == state.text + 3);
+  check(find(&state, "a", &length) != NULL);
+  check_pointer(find(&state, "b", &length), NULL); /* the last of the long ones */
+  check(find(&state, "d", &length) != NULL);
 }
 
 static const test tests[] = {
     TEST(a_member_is_found_by_its_whole_key),
+    TEST(members_are_found_in_headers_that_are_not_valid),
     TEST(a_member_that_is_put_comes_first_and_once),
     TEST(of_32_others_the_last_is_left_out),
     TEST(what_does_not_fit_is_left_out_whole),

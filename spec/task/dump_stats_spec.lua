@@ -81,7 +81,7 @@ describe("co.stats", function()
     local stats = co.stats()
     for _, name in ipairs {
       "spawned", "live", "ready", "switches", "panics", "recovered", "unhandled", "cancelled", "leaked",
-      "timers", "steals",
+      "timers", "steals", "rejected_clocks",
     } do
       assert.equal("integer", math.type(stats[name]), name)
     end

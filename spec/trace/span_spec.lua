@@ -321,7 +321,8 @@ describe("what listeners do", function()
     queue:close()
     local names = {}
     for name in queue:iter() do names[#names + 1] = name end
-    local all = { "cancelled", "task", "timed out", "exited", "exits", "cancelled and not waiting", "busy", "main" }
+    local all = { "cancelled", "task", "timed out", "exited", "exits",
+      "cancelled and not waiting", "busy", "main" }
     assert.same(all, names)
   end)
 end)

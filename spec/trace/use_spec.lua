@@ -2,6 +2,7 @@
 -- (spec/core/id_spec.c), where the clock is the test's.
 
 local co = require "coropanic"
+local helpers = require "spec.helpers"
 local uv = require "luv"
 
 local function new_id()
@@ -275,6 +276,59 @@ describe("co.trace.use", function()
       co.trace.extract(headers_with((now() + 3600000) << 16))
       co.trace.extract(headers_with(-1))
       assert.is_true(milliseconds(new_id().trace_id) < now() + 60000)
+    end)
+
+    it("finds the clock where the tracestate is not carried, or not all of it", function()
+      local long = {}
+      for i = 1, 20 do long[i] = ("k%d=%s,"):format(i, ("x"):rep(40)) end
+      local rows = {
+        ["behind what is too long"] = { table.concat(long), "" },
+        ["behind one of ours that is no clock"] = { "coropanic=x, ", "" },
+        ["with a member that is not valid"] = { "", ",!!" },
+        ["before an earlier one"] = { "", ",coropanic=hlc:0000000000000001" },
+        ["behind an earlier one"] = { "coropanic=hlc:0000000000000001\t,\t", "" },
+        ["behind one that is absurd"] = { "coropanic=hlc:ffffffffffffffff,", "" },
+        ["before one that is absurd"] = { "", ",coropanic=hlc:ffffffffffffffff" },
+      }
+      co.trace.use "hlc"
+      local ahead = now() << 16
+      for what, row in pairs(rows) do
+        ahead = math.max(ahead, now() << 16) + (10 << 16) -- ten rows of 10 ms: no further than the drift
+        local headers = headers_with(ahead, row[1])
+        headers.tracestate = headers.tracestate .. row[2]
+        co.trace.extract(headers)
+        assert.is_true(new_id().trace_id > ("%016x"):format(ahead), what)
+        assert.is_true(milliseconds(new_id().trace_id) < now() + 60000, what)
+      end
+    end)
+
+    it("counts the clocks that it does not believe", function()
+      co.trace.use "hlc"
+      local before = co.stats().rejected_clocks
+      co.trace.extract(headers_with((now() + 3600000) << 16))
+      co.trace.extract(headers_with(now() << 16))
+      assert.equal(before + 1, co.stats().rejected_clocks)
+    end)
+
+    it("believes as much drift as it was told to", function()
+      -- A state of its own, whose clock stays ahead.
+      local result = helpers.run_script [[
+        local co = require "coropanic"
+        co.trace.use("hlc", { max_drift = 3600 })
+        local ahead = os.time() * 1000 + 3000000 << 16
+        local id = co.trace.extract {
+          traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+          tracestate = ("coropanic=hlc:%016x"):format(ahead),
+        } and co.trace.current().trace_id
+        io.write(tostring(id > ("%016x"):format(ahead)))]]
+      assert.equal("true", result.stdout)
+    end)
+
+    it("merges what co.trace.continue takes from headers", function()
+      co.trace.use "hlc"
+      local ahead = math.max(now() << 16, tonumber(new_id().trace_id:sub(1, 16), 16)) + (5 << 16)
+      local sent = co.trace.continue(headers_with(ahead), function() return co.trace.inject {} end)
+      assert.is_true(tonumber(member(sent), 16) > ahead)
     end)
 
     it("takes no notice of a member that is no clock", function()

@@ -13,12 +13,16 @@ local LUA = os.getenv "LUA" or "lua5.4"
 
 local FEW, MANY = 1000, 3000 -- operations
 
--- What the trace may cost a spawn, wherever its lines are inlined.
-local TRACE = {
-  path = "spawn",
-  file = "runtime/trace%.[ch]$",
-  name = "trace id at spawn",
-  at_most = 12,
+-- What the lines of some files may cost a path, wherever they are inlined: of the trace, and of the decision
+-- that nothing is recorded.
+local TRACE, SPAN = "runtime/trace%.[ch]$", "runtime/span%.[ch]$"
+local LIMITS = {
+  { name = "trace id at spawn", path = "spawn", file = TRACE, at_most = 12 },
+  { name = "decision: span", path = "span that is not sampled", file = SPAN, at_most = 12 },
+  { name = "decision: event", path = "event that is not sampled", file = SPAN, at_most = 12 },
+  { name = "decision: set", path = "set that is not sampled", file = SPAN, at_most = 12 },
+  { name = "decision: spawn", path = "spawn that is not sampled", file = SPAN, at_most = 24 },
+  { name = "decision: nobody listens", path = "span that nobody hears of", file = SPAN, at_most = 12 },
 }
 
 -- What was allocated is freed, and counts. The state is not closed: that would unload the module, and
@@ -35,26 +39,34 @@ local function environment()
   }
 end
 
---- Instructions per operation, in all and of the trace. A path has both processors to itself.
+--- Instructions per operation, in all and by file. A path has both processors to itself.
 local function count(path)
   local few = instructions.start(BUILD, LUA, CODE:format(path, FEW))
   local many = instructions.start(BUILD, LUA, CODE:format(path, MANY))
   few, many = few(), many()
-  local trace = 0
+  local by_file = {}
   for file, cost in pairs(many.by_file) do
-    if file:find(TRACE.file) then trace = trace + cost - (few.by_file[file] or 0) end
+    by_file[file] = (cost - (few.by_file[file] or 0)) / (MANY - FEW)
   end
-  return (many.total - few.total) / (MANY - FEW), trace / (MANY - FEW)
+  return (many.total - few.total) / (MANY - FEW), by_file
+end
+
+local function cost_of_files(by_file, pattern)
+  local cost = 0
+  for file, of_file in pairs(by_file) do cost = cost + (file:find(pattern) and of_file or 0) end
+  return cost
 end
 
 local function count_all()
-  local counted, trace = {}, nil
+  local counted, limited = {}, {}
   for path in pairs(paths) do
-    local total, of_trace = count(path)
+    local total, by_file = count(path)
     counted[path] = math.floor(total * 10 + 0.5) / 10
-    if path == TRACE.path then trace = of_trace end
+    for _, limit in ipairs(LIMITS) do
+      if limit.path == path then limited[limit] = cost_of_files(by_file, limit.file) end
+    end
   end
-  return counted, trace
+  return counted, limited
 end
 
 local function read_baseline()
@@ -85,7 +97,7 @@ local function show(value, format) return value and format:format(value) or "-" 
 
 local ROW = "%-28s %10s %10s %8s  %s"
 
-local function report(baseline, counted, trace)
+local function report(baseline, counted, limited)
   local failed = false
   print(ROW:format("instructions of", "baseline", "now", "change", ""))
   for _, v in ipairs(verdicts.compare(baseline.instructions, counted)) do
@@ -93,9 +105,13 @@ local function report(baseline, counted, trace)
     local change = show(v.change and 100 * v.change, "%+.1f%%")
     print(ROW:format(v.path, show(v.before, "%.1f"), show(v.now, "%.1f"), change, v.text))
   end
-  local too_many = trace > TRACE.at_most
-  local text = too_many and "too many" or ""
-  print(ROW:format(TRACE.name, "<= " .. TRACE.at_most, show(trace, "%.1f"), "", text))
+  local too_many = false
+  for _, limit in ipairs(LIMITS) do
+    local is_over = limited[limit] > limit.at_most
+    too_many = too_many or is_over
+    local text = is_over and "too many" or ""
+    print(ROW:format(limit.name, "<= " .. limit.at_most, show(limited[limit], "%.1f"), "", text))
+  end
   local differences = verdicts.differences(baseline.environment, environment())
   if #differences > 0 then
     print("The baseline was counted elsewhere, and counts depend on that:")
@@ -108,9 +124,9 @@ local function report(baseline, counted, trace)
   return not failed and not too_many
 end
 
-local counted, trace = count_all()
+local counted, limited = count_all()
 if arg[1] == "baseline" then
   write_baseline(counted)
-elseif not report(read_baseline(), counted, trace) then
+elseif not report(read_baseline(), counted, limited) then
   os.exit(1)
 end

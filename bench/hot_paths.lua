@@ -199,6 +199,26 @@ paths["span that is not sampled"] = function(n)
   end)
 end
 
+paths["span that nobody hears of"] = function(n)
+  local span = co.trace.span
+  co.run(function()
+    for _ = 1, n do span("s", nothing) end
+  end)
+end
+
+paths["set that is not sampled"] = function(n)
+  local set, attributes = co.trace.set, { a = 1 }
+  unsampled(function()
+    for _ = 1, n do set(attributes) end
+  end)
+end
+
+paths["spawn that is not sampled"] = function(n)
+  unsampled(function()
+    for _ = 1, n do co.spawn(nothing):join() end
+  end)
+end
+
 paths["event that is not sampled"] = function(n)
   local event, attributes = co.trace.event, { a = 1 }
   unsampled(function()

@@ -10,7 +10,7 @@ static bool is_heard(const runtime *rt) {
   return rt->current == NULL || !rt->current->silent;
 }
 
-bool span_is_recorded(runtime *rt) {
+bool span_decide(runtime *rt) {
   if (!is_heard(rt)) return false;
   trace_context *context = trace_current(rt);
   return trace_ensure(rt, context) && (context->trace->flags & TRACE_FLAG_SAMPLED) != 0;

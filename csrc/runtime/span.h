@@ -13,8 +13,15 @@
 /* Makes the metatable of places.   [-0, +0, m] */
 void span_open(runtime *rt, lua_State *L);
 
+/* The rest of span_is_recorded, where there is a listener and the trace is sampled or not begun. [-0, +0, -] */
+bool span_decide(runtime *rt);
+
 /* Whether a span of the running code would be recorded; begins its trace if there is a listener.  [-0, +0, -] */
-bool span_is_recorded(runtime *rt);
+static inline bool span_is_recorded(runtime *rt) {
+  if (!rt->has_hook[RUNTIME_UV_ON_SPAN]) return false;
+  const trace *t = rt->current != NULL ? rt->current->context.trace : rt->outside.trace;
+  return (t == NULL || (t->flags & TRACE_FLAG_SAMPLED) != 0) && span_decide(rt);
+}
 
 /*
 ** Begins a span of the running code, named by the string at `name`, and pushes it: a place that ends it

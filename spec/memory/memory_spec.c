@@ -178,6 +178,19 @@ static const program programs[] = {
      "    co.spawn(function() deferred(co) co.trace.span('p', co.panic, 'x') end):join() end)\n"
      "  co.trace.sampler('ratio', {ratio = 0.5}) co.trace.sampler('parent')\n"
      "  return ended, co.trace.fields() end"},
+    {"has spans in coroutines and continued traces",
+     "return function(co) local ended = 0\n"
+     "  co.trace.on_span(function(s) ended = ended + 1 end)\n"
+     "  local h = {traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'}\n"
+     "  co.run(function() deferred(co)\n"
+     "    for _, library in ipairs {coroutine, co.coroutine} do\n"
+     "      local function generator() return library.wrap(function()\n"
+     "        co.trace.continue(h, co.trace.span, 's', function()\n"
+     "          co.trace.set_baggage('a', '1') co.trace.event 'e' library.yield() end) end) end\n"
+     "      local a, b = generator(), generator() a() b() a() b() end\n"
+     "    co.trace.continue(h, function() return co.trace.inject {} end)\n"
+     "    co.spawn_with({attributes = {a = 1}}, function() end):join() end)\n"
+     "  return ended end"},
     {"calls hooks",
      "return function(co) local seen\n"
      "  for _, on in ipairs {'on_spawn', 'on_suspend', 'on_exit'} do\n"

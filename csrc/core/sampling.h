@@ -20,6 +20,7 @@ typedef enum sampling_kind {
 
 typedef struct sampler {
   uint64_t threshold; /* of SAMPLING_RATIO: T, 0 to 2^56 */
+  double ratio;       /* of which that is the threshold */
   uint8_t kind;       /* sampling_kind */
   uint8_t root;       /* of SAMPLING_PARENT: one of the other kinds */
 } sampler;

@@ -1,8 +1,6 @@
 /* co.trace.span, event, set, on_span, sampler, fields */
 #include "lua/lib_span.h"
 
-#include <string.h>
-
 #include "core/hex.h"
 #include "lua/lib.h"
 #include "lua/options.h"
@@ -78,27 +76,39 @@ static int trace_on_span(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_SP
 static const char *const samplings[] = {"always", "never", "ratio", "parent", NULL};
 
 static sampling_kind check_sampling(lua_State *L) {
-  int kind = 0;
   if (lua_type(L, 1) != LUA_TSTRING) arg_type_error(L, 1, "sampler", "string");
-  while (samplings[kind] != NULL && strcmp(samplings[kind], lua_tostring(L, 1)) != 0) kind++;
-  if (samplings[kind] == NULL) {
+  int kind = arg_find_word(L, 1, samplings);
+  if (kind < 0) {
     arg_error(L, 1, "sampler", "\"always\", \"never\", \"ratio\" or \"parent\" expected");
   }
   return (sampling_kind)kind;
 }
 
-/* The ratio that option `ratio` gives, as a threshold.   [-0, +0, e] */
-static uint64_t check_ratio(lua_State *L) {
+/* The option `ratio`.   [-0, +0, e] */
+static double check_ratio(lua_State *L) {
   int type = lua_getfield(L, 2, "ratio");
   double ratio = lua_tonumber(L, -1);
   if (type != LUA_TNUMBER || !(ratio >= 0 && ratio <= 1)) {
     options_error(L, 2, "sampler", "ratio", "number from 0 to 1");
   }
   lua_pop(L, 1);
-  return sampling_threshold(ratio);
+  return ratio;
 }
 
-/* (kind, [options]) → the kind before. */
+/* Pushes the options with which co.trace.sampler makes this one of its kind.   [-0, +1, m] */
+static void push_sampler_options(lua_State *L, const sampler *s) {
+  lua_newtable(L);
+  if (s->kind == SAMPLING_PARENT) {
+    lua_pushstring(L, samplings[s->root]);
+    lua_setfield(L, -2, "root");
+  }
+  if (s->kind == SAMPLING_RATIO || (s->kind == SAMPLING_PARENT && s->root == SAMPLING_RATIO)) {
+    lua_pushnumber(L, s->ratio);
+    lua_setfield(L, -2, "ratio");
+  }
+}
+
+/* (kind, [options]) → the kind and the options before. */
 static int trace_sampler(lua_State *L) {
   static const char *const no_names[] = {NULL};
   static const char *const ratio_names[] = {"ratio", NULL};
@@ -120,13 +130,15 @@ static int trace_sampler(lua_State *L) {
     next.root = (uint8_t)options_word(L, 2, "sampler", "root", roots);
   }
   if (next.kind == SAMPLING_RATIO || next.root == SAMPLING_RATIO) {
-    next.threshold = check_ratio(L);
+    next.ratio = check_ratio(L);
+    next.threshold = sampling_threshold(next.ratio);
   } else {
     options_check_names(L, 2, "sampler", next.kind == SAMPLING_PARENT ? root_names : no_names);
   }
   lua_pushstring(L, samplings[rt->sampler.kind]);
+  push_sampler_options(L, &rt->sampler);
   rt->sampler = next;
-  return 1;
+  return 2;
 }
 
 /* --- fields --- */

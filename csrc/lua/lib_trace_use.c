@@ -1,8 +1,6 @@
 /* co.trace.use: which generator makes the trace ids. */
 #include "lua/lib_trace_use.h"
 
-#include <string.h>
-
 #include "core/clock.h"
 #include "lua/options.h"
 #include "runtime/args.h"
@@ -225,23 +223,12 @@ static int use_snowflake(runtime *rt, lua_State *L) {
   return 1;
 }
 
-/* The generator that argument 1 names, or -1. */
-static int find_kind(lua_State *L) {
-  size_t length;
-  const char *name = lua_tolstring(L, 1, &length);
-  for (int kind = 0; kind_names[kind] != NULL; kind++) {
-    const char *known = kind_names[kind];
-    if (length == strlen(known) && memcmp(name, known, length) == 0) return kind;
-  }
-  return -1;
-}
-
 static int trace_use(lua_State *L) {
   static const char *const none[] = {NULL};
   static const char *const hlc_names[] = {"max_drift", NULL};
   runtime *rt = runtime_of(L);
   if (lua_type(L, 1) != LUA_TSTRING) return arg_type_error(L, 1, "use", "string");
-  int kind = find_kind(L);
+  int kind = arg_find_word(L, 1, kind_names);
   if (kind < 0) {
     return arg_error(L, 1, "use", "\"random\", \"uuid7\", \"snowflake\" or \"hlc\" expected");
   }

@@ -1,7 +1,6 @@
 #include "lua/options.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "runtime/args.h"
 
@@ -13,10 +12,7 @@ void options_check_names(lua_State *L, int arg, const char *function, const char
   lua_pushnil(L);
   while (lua_next(L, arg) != 0) {
     lua_pop(L, 1);
-    const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    const char *const *name = names;
-    while (*name != NULL && (key == NULL || strcmp(*name, key) != 0)) name++;
-    if (*name == NULL) {
+    if (arg_find_word(L, -1, names) < 0) {
       const char *shown = luaL_tolstring(L, -1, NULL);
       arg_error(L, arg, function, lua_pushfstring(L, "unknown option '%s'", shown));
     }
@@ -85,9 +81,8 @@ lua_Integer options_milliseconds(lua_State *L, int arg, const char *function, co
 int options_word(lua_State *L, int arg, const char *function, const char *name,
                  const char *const *words) {
   const char *word = options_string(L, arg, function, name);
-  int place = 0;
-  while (word != NULL && words[place] != NULL && strcmp(words[place], word) != 0) place++;
-  if (word != NULL && words[place] == NULL) {
+  int place = word == NULL ? 0 : arg_find_word(L, -1, words);
+  if (place < 0) {
     lua_pushfstring(L, "\"%s\"", words[0]);
     for (int i = 1; words[i] != NULL; i++) {
       lua_pushfstring(L, "%s%s\"%s\"", lua_tostring(L, -1), words[i + 1] == NULL ? " or " : ", ",

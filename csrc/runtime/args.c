@@ -55,6 +55,16 @@ lua_Integer arg_check_integer(lua_State *L, int index, int arg, const char *func
   return 0;
 }
 
+int arg_find_word(lua_State *L, int index, const char *const *words) {
+  if (lua_type(L, index) != LUA_TSTRING) return -1;
+  size_t length;
+  const char *given = lua_tolstring(L, index, &length);
+  for (int i = 0; words[i] != NULL; i++) {
+    if (length == strlen(words[i]) && memcmp(given, words[i], length) == 0) return i;
+  }
+  return -1;
+}
+
 double arg_check_seconds(lua_State *L, int index, int arg, const char *function) {
   if (lua_type(L, index) != LUA_TNUMBER) type_error_at(L, index, arg, function, "number");
   double seconds = lua_tonumber(L, index);

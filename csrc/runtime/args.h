@@ -30,6 +30,9 @@ void arg_check_method_function(lua_State *L, int index, int arg, const char *fun
 lua_Integer arg_check_integer(lua_State *L, int index, int arg, const char *function,
                               const char *what, lua_Integer low, lua_Integer high);
 
+/* Where in `words`, which end with NULL, the string at `index` stands, whole; -1: nowhere, or it is none. */
+int arg_find_word(lua_State *L, int index, const char *const *words);
+
 /* A time in seconds: a number, not negative, not NaN. */
 double arg_check_seconds(lua_State *L, int index, int arg, const char *function);
 

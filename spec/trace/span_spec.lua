@@ -713,6 +713,15 @@ describe("co.trace.sampler", function()
     assert.is_true(sampled(header "00"))
   end)
 
+  it("returns what puts back the one before", function()
+    for _, options in ipairs { { root = "always" }, { root = "ratio", ratio = 0.3 } } do
+      co.trace.sampler("parent", options)
+      assert.same({ "parent", options }, { co.trace.sampler("ratio", { ratio = 0.7 }) })
+      assert.same({ "ratio", { ratio = 0.7 } }, { co.trace.sampler "never" })
+      assert.same({ "never", {} }, { co.trace.sampler("parent", options) })
+    end
+  end)
+
   it("takes another one for the traces that begin here", function()
     co.trace.sampler("parent", { root = "never" })
     assert.is_true(sampled(header "01"))
@@ -733,7 +742,11 @@ describe("co.trace.sampler", function()
       assert.equal(message, why)
     end
     fails([[bad argument #1 to 'sampler' ("always", "never", "ratio" or "parent" expected)]], "sometimes")
+    fails([[bad argument #1 to 'sampler' ("always", "never", "ratio" or "parent" expected)]], "always\0")
     fails([[bad argument #2 to 'sampler' (option 'ratio': number from 0 to 1 expected, got nil)]], "ratio")
+    fails("bad argument #2 to 'sampler' (unknown option 'ratio')", "ratio", { ["ratio\0"] = 1 })
+    fails([[bad argument #2 to 'sampler' (option 'root': "always", "never" or "ratio" expected, got never)]],
+      "parent", { root = "never\0" })
     fails([[bad argument #2 to 'sampler' (option 'ratio': number from 0 to 1 expected, got number)]], "ratio",
       { ratio = 2 })
     fails([[bad argument #2 to 'sampler' (unknown option 'ratio')]], "always", { ratio = 1 })

@@ -78,6 +78,34 @@ describe("baggage", function()
     end)
   end)
 
+  it("is inherited by what is run and spawned outside tasks, in traces of their own", function()
+    co.trace.continue({ traceparent = PARENT, tracestate = "x=1" }, function()
+      co.trace.set_baggage("a", "1")
+      assert.same({ a = "1" }, co.run(co.trace.baggage))
+    end)
+    co.trace.set_baggage("a", "1")
+    local outside = co.trace.current().trace_id
+    local sent = {}
+    local function send() sent[#sent + 1] = co.trace.inject {} end
+    local function change()
+      co.trace.set_baggage("b", "2")
+      send()
+    end
+    co.spawn(change)
+    co.run(send)
+    co.trace.set_baggage("a", nil)
+    assert.same({ "b=2,a=1", "a=1" }, { sent[1].baggage, sent[2].baggage })
+    for _, headers in ipairs(sent) do assert.not_equal(outside, headers.traceparent:sub(4, 35)) end
+    assert.same({}, co.run(co.trace.baggage))
+  end)
+
+  it("is not inherited with detached_trace", function()
+    under("a=1", function()
+      local task = co.spawn_with({ detached_trace = true }, co.trace.baggage)
+      assert.same({}, task:await())
+    end)
+  end)
+
   it("is back as it was after continue", function()
     co.run(function()
       co.trace.set_baggage("mine", "1")

@@ -61,6 +61,8 @@ build = {
         "csrc/core/tracestate_member.c",
         "csrc/core/wakeup.c",
         "csrc/lua/carrier.c",
+        "csrc/lua/carrier_names.c",
+        "csrc/lua/carrier_view.c",
         "csrc/lua/host.c",
         "csrc/lua/lib.c",
         "csrc/lua/lib_baggage.c",

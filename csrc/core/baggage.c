@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define NO_UTF8 0xff /* a byte that is nowhere in UTF-8 */
-
 static const char REPLACEMENT[] = "\xEF\xBF\xBD"; /* U+FFFD in UTF-8 */
 
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
@@ -14,6 +12,8 @@ static baggage_text trim(const char *start, const char *end) {
   while (start < end && is_blank(end[-1])) end--;
   return (baggage_text){start, (size_t)(end - start)};
 }
+
+baggage_text baggage_trim(const char *text, size_t length) { return trim(text, text + length); }
 
 /* --- the grammar --- */
 
@@ -37,6 +37,29 @@ static bool is_octet(char c) {
 static bool is_value(baggage_text value) {
   for (size_t i = 0; i < value.length; i++) {
     if (!is_octet(value.start[i])) return false;
+  }
+  return true;
+}
+
+/* A hex digit in either case, or -1. */
+static int digit_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c |= 0x20;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte that "%XX" at `at` stands for, -1: there is none. */
+static int encoded_byte(baggage_text value, size_t at) {
+  if (value.start[at] != '%' || at + 2 >= value.length) return -1;
+  int high = digit_value(value.start[at + 1]);
+  int low = digit_value(value.start[at + 2]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+bool baggage_is_encoded(const char *text, size_t length) {
+  baggage_text value = {text, length};
+  for (size_t i = 0; i < length; i++) {
+    if (text[i] == '%' && encoded_byte(value, i) < 0) return false;
   }
   return true;
 }
@@ -119,38 +142,51 @@ size_t baggage_encode(char *out, const char *value, size_t length) {
   return written;
 }
 
-/* The length of the UTF-8 sequence that begins here (RFC 3629: no overlong ones, no surrogates); 0: none. */
-static size_t sequence_length(const uint8_t *s, size_t length) {
-  size_t size = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-  if (size == 0 || s[0] > 0xf4 || size > length) return 0;
-  for (size_t i = 1; i < size; i++) {
-    if ((s[i] & 0xc0) != 0x80) return 0;
+/* How the UTF-8 sequences that a byte begins go on (Unicode 15, table 3-7: none overlong, no surrogates). */
+typedef struct utf8_form {
+  size_t size; /* 0: nothing begins so */
+  uint8_t low; /* the bounds of the second byte; all others are 80 to BF */
+  uint8_t high;
+} utf8_form;
+
+static utf8_form form_of(uint8_t first) {
+  if (first < 0x80) return (utf8_form){1, 0, 0};
+  if (first < 0xc2 || first > 0xf4) return (utf8_form){0, 0, 0};
+  utf8_form form = {first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4, 0x80, 0xbf};
+  if (first == 0xe0) form.low = 0xa0;
+  if (first == 0xed) form.high = 0x9f;
+  if (first == 0xf0) form.low = 0x90;
+  if (first == 0xf4) form.high = 0x8f;
+  return form;
+}
+
+/*
+** The length of the sequence that begins here, or of the longest beginning of one, at least 1: what Unicode
+** calls a maximal subpart, which one U+FFFD replaces.
+*/
+static size_t subpart_length(const uint8_t *s, size_t length, bool *whole) {
+  utf8_form form = form_of(s[0]);
+  size_t i = 1;
+  for (; i < form.size && i < length; i++) {
+    uint8_t low = i == 1 ? form.low : 0x80;
+    uint8_t high = i == 1 ? form.high : 0xbf;
+    if (s[i] < low || s[i] > high) break;
   }
-  if (s[0] == 0xe0 && s[1] < 0xa0) return 0;
-  if (s[0] == 0xed && s[1] > 0x9f) return 0;
-  if (s[0] == 0xf0 && s[1] < 0x90) return 0;
-  if (s[0] == 0xf4 && s[1] > 0x8f) return 0;
-  return size;
+  *whole = i == form.size;
+  return i;
+}
+
+bool baggage_is_utf8(const char *text, size_t length) {
+  bool whole = true;
+  for (size_t i = 0; i < length && whole;) {
+    i += subpart_length((const uint8_t *)text + i, length - i, &whole);
+  }
+  return whole;
 }
 
 static size_t append_replacement(char *out, size_t written) {
   memcpy(out + written, REPLACEMENT, sizeof(REPLACEMENT) - 1);
   return written + sizeof(REPLACEMENT) - 1;
-}
-
-/* A hex digit in either case, or -1. */
-static int digit_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c |= 0x20;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The byte that "%XX" stands for, -1: two digits do not follow. */
-static int encoded_byte(baggage_text value, size_t at) {
-  if (at + 2 >= value.length) return -1;
-  int high = digit_value(value.start[at + 1]);
-  int low = digit_value(value.start[at + 2]);
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
 /*
@@ -161,23 +197,21 @@ size_t baggage_decode(char *out, baggage_text value) {
   uint8_t *bytes = (uint8_t *)out + 2 * value.length;
   size_t count = 0;
   for (size_t i = 0; i < value.length; i++) {
-    int encoded = value.start[i] == '%' ? encoded_byte(value, i) : -1;
-    bytes[count] = (uint8_t)value.start[i];
-    if (value.start[i] == '%') bytes[count] = encoded < 0 ? NO_UTF8 : (uint8_t)encoded;
+    int encoded = encoded_byte(value, i);
+    bytes[count++] = encoded < 0 ? (uint8_t)value.start[i] : (uint8_t)encoded;
     if (encoded >= 0) i += 2;
-    count++;
   }
   size_t written = 0;
   for (size_t i = 0; i < count;) {
-    size_t size = sequence_length(bytes + i, count - i);
-    if (size == 0) {
-      written = append_replacement(out, written);
-      i++;
-    } else {
+    bool whole;
+    size_t size = subpart_length(bytes + i, count - i, &whole);
+    if (whole) {
       memmove(out + written, bytes + i, size);
       written += size;
-      i += size;
+    } else {
+      written = append_replacement(out, written);
     }
+    i += size;
   }
   return written;
 }

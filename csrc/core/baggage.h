@@ -40,8 +40,9 @@ bool baggage_next(const char *text, size_t length, size_t *at, baggage_member *m
 size_t baggage_clean(char *out, const char *text, size_t length);
 
 /*
-** Decodes a value to `out`, which has room for three bytes for each of its own. What is no UTF-8 becomes
-** U+FFFD (section 3.3.1.4), and so does a "%" that no two hex digits follow. Returns the length.
+** Decodes a value to `out`, which has room for three bytes for each of its own. Encoded octets that are no
+** UTF-8 become U+FFFD (section 3.3.1.4), one for each maximal subpart, as the Unicode Standard says (3.9). A
+** "%" that no two hex digits follow encodes nothing: it stays. Returns the length.
 */
 size_t baggage_decode(char *out, baggage_text value);
 
@@ -53,5 +54,14 @@ bool baggage_is_name(const char *name, size_t length);
 
 /* Whether they may be the properties of a member: ";"-separated, each a token, or one with "=" and a value. */
 bool baggage_are_properties(const char *text, size_t length);
+
+/* Whether two hex digits follow each "%". */
+bool baggage_is_encoded(const char *text, size_t length);
+
+/* Whether it is UTF-8, as all values are before they are encoded. */
+bool baggage_is_utf8(const char *text, size_t length);
+
+/* The text without the blanks and tabs around it. */
+baggage_text baggage_trim(const char *text, size_t length);
 
 #endif

@@ -81,50 +81,82 @@ static void check_arguments(lua_State *L) {
   if (!lua_isnil(L, 2) && lua_type(L, 2) != LUA_TSTRING) {
     arg_type_error(L, 2, "set_baggage", "string or nil");
   }
+  const char *value = lua_tolstring(L, 2, &length);
+  if (value != NULL && !baggage_is_utf8(value, length)) {
+    arg_error(L, 2, "set_baggage", "text in UTF-8 expected: encode other bytes, as hex or base64");
+  }
   if (lua_isnil(L, 3)) return;
   if (lua_type(L, 3) != LUA_TSTRING) arg_type_error(L, 3, "set_baggage", "string or nil");
   const char *properties = lua_tolstring(L, 3, &length);
-  if (!baggage_are_properties(properties, length)) {
-    arg_error(L, 3, "set_baggage", "properties \"key;key=value\" expected");
+  if (!baggage_are_properties(properties, length) || !baggage_is_encoded(properties, length)) {
+    arg_error(L, 3, "set_baggage",
+              "properties \"key;key=value\" expected, with values percent-encoded");
   }
 }
 
-/* Adds the arguments as a member.   [-0, +0, m] The buffer is on top of the stack. */
-static void add_member(lua_State *L, luaL_Buffer *b) {
+/* Pushes the member that the arguments say.   [-0, +1, e] */
+static const char *push_member(lua_State *L, size_t *member_length) {
   size_t length, name_length, properties_length;
   const char *name = lua_tolstring(L, 1, &name_length);
   const char *value = lua_tolstring(L, 2, &length);
   const char *properties = lua_tolstring(L, 3, &properties_length);
-  luaL_addlstring(b, name, name_length);
-  luaL_addchar(b, '=');
-  char *room = luaL_prepbuffsize(b, 3 * length);
-  luaL_addsize(b, baggage_encode(room, value, length));
-  if (properties == NULL) return;
-  luaL_addchar(b, ';');
-  luaL_addlstring(b, properties, properties_length);
-}
-
-/* Pushes the baggage with the member that the arguments say, or without it. Returns the members. [-0, +2, e]
- */
-static int push_changed(runtime *rt, lua_State *L) {
-  size_t length, name_length;
-  const char *name = lua_tolstring(L, 1, &name_length);
-  const char *text = push_text(rt, L, &length);
-  baggage_member m;
   luaL_Buffer b;
-  int count = 0;
   luaL_buffinit(L, &b);
-  for (size_t at = 0; baggage_next(text, length, &at, &m);) {
-    if (is_named(&m, name, name_length)) continue;
-    if (count++ > 0) luaL_addchar(&b, ',');
-    luaL_addlstring(&b, m.whole.start, m.whole.length);
-  }
-  if (!lua_isnil(L, 2)) {
-    if (count++ > 0) luaL_addchar(&b, ',');
-    add_member(L, &b);
+  luaL_addlstring(&b, name, name_length);
+  luaL_addchar(&b, '=');
+  char *room = luaL_prepbuffsize(&b, 3 * length);
+  luaL_addsize(&b, baggage_encode(room, value, length));
+  if (properties != NULL) {
+    baggage_text trimmed = baggage_trim(properties, properties_length);
+    luaL_addchar(&b, ';');
+    luaL_addlstring(&b, trimmed.start, trimmed.length);
   }
   luaL_pushresult(&b);
-  return count;
+  const char *member = lua_tolstring(L, -1, member_length);
+  if (*member_length <= BAGGAGE_MAX_LENGTH) return member;
+  luaL_error(L, "co.trace.set_baggage: a member of %I bytes, of at most %d",
+             (LUAI_UACINT)*member_length, BAGGAGE_MAX_LENGTH);
+  return NULL;
+}
+
+/* A header's text in the making. */
+typedef struct composed {
+  char text[BAGGAGE_MAX_LENGTH];
+  size_t length;
+  int members;
+} composed;
+
+/* False: there is no room for it. */
+static bool add_member(composed *c, const char *member, size_t length) {
+  size_t comma = c->members > 0 ? 1 : 0;
+  if (c->members == BAGGAGE_MAX_MEMBERS) return false;
+  if (c->length + comma + length > BAGGAGE_MAX_LENGTH) return false;
+  if (comma > 0) c->text[c->length++] = ',';
+  memcpy(c->text + c->length, member, length);
+  c->length += length;
+  c->members++;
+  return true;
+}
+
+/*
+** The baggage with the member that the arguments say, or without it. Ours comes first and the others go from
+** the end when there is no room: so none of ours goes before those that came in.   [-0, +n, e]
+*/
+static void compose(runtime *rt, lua_State *L, composed *c) {
+  size_t length, name_length;
+  const char *name = lua_tolstring(L, 1, &name_length);
+  c->length = 0;
+  c->members = 0;
+  if (!lua_isnil(L, 2)) {
+    const char *member = push_member(L, &length);
+    add_member(c, member, length);
+  }
+  const char *text = push_text(rt, L, &length);
+  baggage_member m;
+  for (size_t at = 0; baggage_next(text, length, &at, &m);) {
+    if (is_named(&m, name, name_length)) continue;
+    if (!add_member(c, m.whole.start, m.whole.length)) return;
+  }
 }
 
 static int trace_set_baggage(lua_State *L) {
@@ -132,16 +164,11 @@ static int trace_set_baggage(lua_State *L) {
   check_arguments(L);
   trace_context *context = trace_current(rt);
   if (!trace_ensure(rt, context)) return luaL_error(L, "%s", trace_why_none(rt));
-  int count = push_changed(rt, L);
-  size_t length;
-  const char *text = lua_tolstring(L, -1, &length);
-  if (count > BAGGAGE_MAX_MEMBERS || length > BAGGAGE_MAX_LENGTH) {
-    return luaL_error(L, "co.trace.set_baggage: more than %d members or %d bytes",
-                      BAGGAGE_MAX_MEMBERS, BAGGAGE_MAX_LENGTH);
-  }
+  composed c;
+  compose(rt, L, &c);
   trace_luggage luggage = trace_luggage_of(context->trace);
-  luggage.baggage = text;
-  luggage.baggage_length = length;
+  luggage.baggage = c.text;
+  luggage.baggage_length = c.length;
   trace *changed = trace_repack(rt, context->trace, &luggage);
   if (changed == NULL) return luaL_error(L, "not enough memory");
   trace_release(rt, context->trace);

@@ -154,7 +154,7 @@ typedef struct incoming {
   char baggage[BAGGAGE_MAX_LENGTH];
 } incoming;
 
-/* Baggage is valid by itself, whatever the traceparent is.   [-0, +0, m] */
+/* Baggage is valid by itself, whatever the traceparent is.   [-0, +0, e] */
 static void read_baggage(lua_State *L, int headers, incoming *in) {
   size_t length;
   carrier_push(L, headers, "baggage");
@@ -163,7 +163,7 @@ static void read_baggage(lua_State *L, int headers, incoming *in) {
   lua_pop(L, 1);
 }
 
-/* Two traceparents are none (section 3.2): nobody can say which one is right.   [-0, +0, m] */
+/* Two traceparents are none (section 3.2): nobody can say which one is right.   [-0, +0, e] */
 static void read_headers(runtime *rt, lua_State *L, int headers, incoming *in) {
   in->state.length = 0;
   read_baggage(L, headers, in);
@@ -191,7 +191,7 @@ static void start_trace(runtime *rt, lua_State *L, incoming *in) {
 static int trace_extract(lua_State *L) {
   incoming in;
   memset(&in, 0, offsetof(incoming, baggage));
-  if (!lua_istable(L, 1)) return arg_type_error(L, 1, "extract", "table of headers");
+  carrier_check_readable(L, 1, "extract");
   read_headers(runtime_of(L), L, 1, &in);
   if (!in.valid) start_trace(runtime_of(L), L, &in);
   lua_createtable(L, 0, 8);
@@ -208,7 +208,7 @@ static int trace_extract(lua_State *L) {
 
 /* --- going out --- */
 
-/* Sets a header of the carrier at 1, or removes it if there is no text.   [-0, +0, m] */
+/* Sets a header of the carrier at 1, or removes it if there is no text.   [-0, +0, e] */
 static void set_header(lua_State *L, const char *name, const char *text, size_t length) {
   if (length > 0) {
     lua_pushlstring(L, text, length);
@@ -223,7 +223,7 @@ static int trace_inject(lua_State *L) {
   position p;
   char value[TRACEPARENT_LENGTH];
   if (lua_isnone(L, 1)) lua_newtable(L);
-  if (!lua_istable(L, 1)) return arg_type_error(L, 1, "inject", "table of headers");
+  carrier_check_writable(L, 1, "inject");
   lua_settop(L, 1);
   read_position(rt, L, &p);
   if (rt->generator.kind == ID_HLC) send_clock(rt, &p);
@@ -237,7 +237,7 @@ static int trace_inject(lua_State *L) {
 
 /* --- running under another trace --- */
 
-/* Reads a field of digits; false: it is something else.   [-0, +0, m] */
+/* Reads a field of digits; false: it is something else.   [-0, +0, e] */
 static bool read_hex(lua_State *L, int index, const char *field, uint8_t *bytes, size_t size) {
   size_t length;
   lua_getfield(L, index, field);
@@ -255,10 +255,13 @@ static bool read_boolean(lua_State *L, int index, const char *field) {
   return value;
 }
 
-/* Whether the table is what extract has returned: no header has a boolean for its value. */
+/*
+** Whether it is what extract has returned, or a proxy of that: no header has a boolean for its value.
+** [-0, +0, e]
+*/
 static bool is_extracted(lua_State *L, int index) {
-  lua_pushliteral(L, "valid");
-  bool extracted = lua_rawget(L, index) == LUA_TBOOLEAN;
+  if (!lua_istable(L, index)) return false;
+  bool extracted = lua_getfield(L, index, "valid") == LUA_TBOOLEAN;
   lua_pop(L, 1);
   return extracted;
 }
@@ -271,7 +274,7 @@ static uint64_t read_span_id(lua_State *L, int index, const char *field) {
   return span_id;
 }
 
-/* Reads what extract has made of headers; false: somebody has changed it.   [-0, +0, m] */
+/* Reads what extract has made of headers; false: somebody has changed it.   [-0, +0, e] */
 static bool read_extracted(lua_State *L, int index, incoming *in) {
   static const uint8_t none[sizeof(in->parent.trace_id)];
   in->valid = read_boolean(L, index, "valid");
@@ -300,7 +303,7 @@ static bool read_extracted(lua_State *L, int index, incoming *in) {
 }
 
 static void read_argument(runtime *rt, lua_State *L, incoming *in) {
-  if (!lua_istable(L, 1)) arg_type_error(L, 1, "continue", "table of headers");
+  carrier_check_readable(L, 1, "continue");
   if (!is_extracted(L, 1)) {
     read_headers(rt, L, 1, in);
     if (!in->valid) start_trace(rt, L, in);

@@ -93,7 +93,7 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
 
 /*
 ** What the child has of its spawner: trace and ancestors. The child is on top of the stack. What is
-** spawned outside tasks begins a trace of its own, unless it continues somebody's.
+** spawned outside tasks begins a trace of its own, unless it continues somebody's, with the baggage from there.
 */
 static void inherit(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
   task *parent = rt->current;
@@ -108,7 +108,9 @@ static void inherit(runtime *rt, lua_State *L, task *t, const spawn_options *opt
     trace_go_on(rt, &t->context, &parent->context);
   } else if (given == NULL && rt->outside.trace != NULL && rt->outside.trace->continued) {
     trace_go_on(rt, &t->context, &rt->outside);
-  } else if (given == NULL || given->trace == NULL) {
+  } else if (given == NULL) {
+    t->context.trace = trace_new_with_baggage(rt, rt->outside.trace);
+  } else if (given->trace == NULL) {
     t->context.trace = trace_new(rt);
   } else {
     t->context.trace = trace_retain(given->trace);

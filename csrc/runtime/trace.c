@@ -39,16 +39,20 @@ uint8_t trace_root_flags(const runtime *rt, const uint8_t trace_id[16]) {
   return TRACE_FLAG_RANDOM | (sampled ? TRACE_FLAG_SAMPLED : 0);
 }
 
-trace *trace_new(runtime *rt) {
-  static const trace_luggage none = {NULL, 0, NULL, 0};
+trace *trace_new_with_baggage(runtime *rt, const trace *other) {
+  trace_luggage luggage = {NULL, 0, NULL, 0};
+  if (other != NULL) luggage = trace_luggage_of(other);
+  luggage.state_length = 0;
   /* The universe is being closed: there are no ids any more, and nobody would free the trace. */
   if (rt->ids == NULL) return NULL;
   uint8_t trace_id[16];
   if (!trace_make_id(rt, trace_id)) return NULL;
-  trace *t = make_trace(rt, trace_root_flags(rt, trace_id), &none);
+  trace *t = make_trace(rt, trace_root_flags(rt, trace_id), &luggage);
   if (t != NULL) memcpy(t->trace_id, trace_id, sizeof(t->trace_id));
   return t;
 }
+
+trace *trace_new(runtime *rt) { return trace_new_with_baggage(rt, NULL); }
 
 const char *trace_why_none(const runtime *rt) {
   if (rt->ids == NULL) return "the Lua state is being closed";

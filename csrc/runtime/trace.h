@@ -57,6 +57,9 @@ uint8_t trace_root_flags(const struct runtime *rt, const uint8_t trace_id[16]);
 /* A new trace. NULL: none. References: 1. */
 trace *trace_new(struct runtime *rt);
 
+/* The same with the baggage of another, if that is not NULL. */
+trace *trace_new_with_baggage(struct runtime *rt, const trace *other);
+
 /* Why there is no trace, after trace_new or trace_ensure could not make one: a message. */
 const char *trace_why_none(const struct runtime *rt);
 

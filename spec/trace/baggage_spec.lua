@@ -42,6 +42,20 @@ describe("baggage", function()
     assert.equal("1", co.trace.continue({ traceparent = "none", baggage = "a=1" }, co.trace.baggage, "a"))
   end)
 
+  it("has values whose bytes that are no UTF-8 are replaced, and is sent on as it came", function()
+    local header = "a=%E2%82x,b=%F5%80,c=100%,d=%zz%41"
+    under(header, function()
+      assert.same({ a = "\u{fffd}x", b = "\u{fffd}\u{fffd}", c = "100%", d = "%zzA" }, co.trace.baggage())
+      assert.equal(header, co.trace.inject({}).baggage)
+    end)
+  end)
+
+  it("has members behind one that is too long for the header", function()
+    under("a=1,b=" .. ("v"):rep(8192) .. ",c=3", function()
+      assert.equal("a=1,c=3", co.trace.inject({}).baggage)
+    end)
+  end)
+
   it("is the last of several members of one name, which are all sent on", function()
     under("a=1,a=2", function()
       assert.equal("2", co.trace.baggage "a")
@@ -61,6 +75,34 @@ describe("baggage", function()
       local there = child:await()
       assert.same({ a = "1" }, co.trace.baggage())
       assert.equal(co.trace.current().trace_id, there.trace_id)
+    end)
+  end)
+
+  it("is inherited by what is run and spawned outside tasks, in traces of their own", function()
+    co.trace.continue({ traceparent = PARENT, tracestate = "x=1" }, function()
+      co.trace.set_baggage("a", "1")
+      assert.same({ a = "1" }, co.run(co.trace.baggage))
+    end)
+    co.trace.set_baggage("a", "1")
+    local outside = co.trace.current().trace_id
+    local sent = {}
+    local function send() sent[#sent + 1] = co.trace.inject {} end
+    local function change()
+      co.trace.set_baggage("b", "2")
+      send()
+    end
+    co.spawn(change)
+    co.run(send)
+    co.trace.set_baggage("a", nil)
+    assert.same({ "b=2,a=1", "a=1" }, { sent[1].baggage, sent[2].baggage })
+    for _, headers in ipairs(sent) do assert.not_equal(outside, headers.traceparent:sub(4, 35)) end
+    assert.same({}, co.run(co.trace.baggage))
+  end)
+
+  it("is not inherited with detached_trace", function()
+    under("a=1", function()
+      local task = co.spawn_with({ detached_trace = true }, co.trace.baggage)
+      assert.same({}, task:await())
     end)
   end)
 
@@ -104,29 +146,67 @@ describe("baggage", function()
 end)
 
 describe("co.trace.set_baggage", function()
-  it("sets, replaces and removes members, in their order", function()
+  it("sets, replaces and removes members, in front of those that came", function()
     under("a=1;p,b=2,a=3", function()
       local function header() return co.trace.inject({}).baggage end
       co.trace.set_baggage("c", "x y,z;\"\\%\u{e9}", "p;q=1")
-      assert.equal("a=1;p,b=2,a=3,c=x%20y%2Cz%3B%22%5C%25%C3%A9;p;q=1", header())
+      assert.equal("c=x%20y%2Cz%3B%22%5C%25%C3%A9;p;q=1,a=1;p,b=2,a=3", header())
       assert.same({ "x y,z;\"\\%\u{e9}", "p;q=1" }, { co.trace.baggage "c" })
       co.trace.set_baggage("a", "")
-      assert.equal("b=2,c=x%20y%2Cz%3B%22%5C%25%C3%A9;p;q=1,a=", header())
+      assert.equal("a=,c=x%20y%2Cz%3B%22%5C%25%C3%A9;p;q=1,b=2", header())
       co.trace.set_baggage("c", nil)
       co.trace.set_baggage("nobody", nil)
-      assert.equal("b=2,a=", header())
+      assert.equal("a=,b=2", header())
     end)
   end)
 
-  it("has limits, and changes nothing beyond them", function()
+  it("takes properties encoded, without the blanks around them", function()
+    under("", function()
+      co.trace.set_baggage("a", "1", "\t p ; q = %C3%A9 ")
+      assert.equal("a=1;p ; q = %C3%A9", co.trace.inject({}).baggage)
+      assert.same({ "1", "p ; q = %C3%A9" }, { co.trace.baggage "a" })
+    end)
+  end)
+
+  --- `k1=v,k2=v,...` with this many members, as they come in.
+  local function members(count)
+    local list = {}
+    for i = 1, count do list[i] = ("k%d=v"):format(i) end
+    return table.concat(list, ",")
+  end
+
+  it("has room beyond 180 members: those that came last are left out", function()
+    under(members(180), function()
+      co.trace.set_baggage("mine", "1")
+      assert.equal("mine=1," .. members(179), co.trace.inject({}).baggage)
+      co.trace.set_baggage("k1", "w")
+      assert.equal("k1=w,mine=1," .. members(179):sub(#"k1=v," + 1), co.trace.inject({}).baggage)
+      for i = 1, 178 do co.trace.set_baggage("own" .. i, "1") end
+      assert.equal("1", co.trace.baggage "mine")
+      assert.is_nil(co.trace.baggage "k2")
+    end)
+  end)
+
+  it("has room beyond 8192 bytes: those that came last are left out", function()
+    local long = "b=" .. ("v"):rep(8192 - #"a=1,b=,c=3")
+    under("a=1," .. long .. ",c=3", function()
+      co.trace.set_baggage("c", "4")
+      assert.equal("c=4,a=1," .. long, co.trace.inject({}).baggage)
+      co.trace.set_baggage("d", "5")
+      assert.equal("d=5,c=4,a=1", co.trace.inject({}).baggage)
+    end)
+  end)
+
+  it("fails for a member that is too long alone, and changes nothing", function()
     under("a=1", function()
-      local ok, why = pcall(co.trace.set_baggage, "b", ("v"):rep(8192))
-      assert.is_false(ok)
-      assert.equal("co.trace.set_baggage: more than 180 members or 8192 bytes", why)
-      for i = 2, 180 do co.trace.set_baggage("k" .. i, "v") end
-      assert.is_false((pcall(co.trace.set_baggage, "k181", "v")))
-      co.trace.set_baggage("k180", "w")
-      assert.equal("1", co.trace.baggage "a")
+      co.trace.set_baggage("b", ("v"):rep(8190))
+      assert.equal("b=" .. ("v"):rep(8190), co.trace.inject({}).baggage)
+      for _, value in ipairs { ("v"):rep(8191), (" "):rep(2730) .. "v" } do
+        local ok, why = pcall(co.trace.set_baggage, "b", value)
+        assert.is_false(ok)
+        assert.equal("co.trace.set_baggage: a member of 8193 bytes, of at most 8192", why)
+      end
+      assert.equal("b=" .. ("v"):rep(8190), co.trace.inject({}).baggage)
     end)
   end)
 
@@ -142,6 +222,13 @@ describe("co.trace.set_baggage", function()
     fails(name, "", "1")
     fails("bad argument #2 to 'set_baggage' (string or nil expected, got number)", "a", 1)
     fails("bad argument #3 to 'set_baggage' (string or nil expected, got table)", "a", "1", {})
-    fails([[bad argument #3 to 'set_baggage' (properties "key;key=value" expected)]], "a", "1", "p q")
+    local properties = [[bad argument #3 to 'set_baggage' (properties "key;key=value" expected, ]]
+      .. "with values percent-encoded)"
+    for _, given in ipairs { "p q", "", "p;", "p=a,b", "p=100%", "p=%zz", "p=\u{e9}", "p=\127" } do
+      fails(properties, "a", "1", given)
+    end
+    local utf8 = "bad argument #2 to 'set_baggage' "
+      .. "(text in UTF-8 expected: encode other bytes, as hex or base64)"
+    for _, given in ipairs { "\xff", "a\xc3", "\xed\xa0\x80" } do fails(utf8, "a", given) end
   end)
 end)

@@ -5,7 +5,7 @@ set -eu
 packages="
   make gcc libc6-dev binutils
   lua5.4 liblua5.4-dev
-  lua-busted lua-unit lua-luv lua-cjson lua-check luarocks
+  lua-busted lua-unit lua-luv lua-cjson lua-dkjson lua-check luarocks
   lua-socket lua-redis lua-logging redis-server lua-cqueues
   python3-jsonschema
   pkg-config libprotobuf-c-dev protobuf-c-compiler

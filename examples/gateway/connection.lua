@@ -53,7 +53,8 @@ local function read_request(socket, state)
   socket.buffer = rest
   while #socket.buffer < request.length do
     if not socket:fill() then
-      return nil, { status = 408, message = "the body is shorter than Content-Length says" }
+      local message = "the body is shorter than Content-Length says"
+      return nil, { status = 408, message = message, headers = request.headers }
     end
   end
   request.body = socket.buffer:sub(1, request.length)
@@ -92,8 +93,15 @@ end
 ---@param problem Problem
 local function explain(problem)
   return http.response(problem.status, {
-    error_code = "HTTP_" .. problem.status, message = problem.message, trace_id = co.current().trace_id,
+    error_code = "HTTP_" .. problem.status, message = problem.message, trace_id = co.trace.current().trace_id,
   })
+end
+
+--- Answers for what is not served, under the caller's trace too, where it could be read.
+---@param problem Problem
+---@return Response
+local function turn_away(problem)
+  return co.trace.continue(problem.headers or {}, explain, problem)
 end
 
 local function converse(gateway, socket, state)
@@ -103,7 +111,7 @@ local function converse(gateway, socket, state)
     if not request and not problem then
       return
     end
-    local response = request and answer(gateway, request) or explain(problem)
+    local response = request and answer(gateway, request) or turn_away(problem)
     gateway.requests = gateway.requests + 1
     keep_alive = request ~= nil and request.keep_alive and not gateway.draining
     socket:limit(WRITE_SECONDS)

@@ -6,8 +6,10 @@ local http = {}
 
 -- Limits: what one client may make us hold.
 http.MAX_TARGET = 2048 -- bytes of path and query
-http.MAX_HEAD = 8192 -- bytes of request line and headers together
-http.MAX_HEADERS = 64 -- header lines
+-- Bytes of request line and headers together. 8192 of them may be baggage, which is to be passed on whole
+-- (https://www.w3.org/TR/baggage/, section 3.3), beside a target, a tracestate and all else.
+http.MAX_HEAD = 16384
+http.MAX_HEADERS = 128 -- header lines; baggage of 64 members may come in as many
 http.MAX_BODY = 65536 -- bytes; a request for 1000 prices is about 5000
 
 local REASON = {
@@ -33,10 +35,11 @@ local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$" -- RFC 9110, section 5.6.2
 ---@class Problem  # why a request can not be read; the connection ends after the answer
 ---@field status integer
 ---@field message string
+---@field headers table?  # as a request has them, where they were read so far
 
 ---@return nil, Problem
-local function refuse(status, message)
-  return nil, { status = status, message = message }
+local function refuse(status, message, headers)
+  return nil, { status = status, message = message, headers = headers }
 end
 
 --- Takes a complete head from the front of `buffer`.
@@ -86,12 +89,12 @@ local function parse_headers(lines)
   for line in lines:gmatch("(.-)\r\n") do
     count = count + 1
     if count > http.MAX_HEADERS then
-      return refuse(431, ("more than %d headers"):format(http.MAX_HEADERS))
+      return refuse(431, ("more than %d headers"):format(http.MAX_HEADERS), headers)
     end
     -- No space before the colon, no continuation lines: both were holes in other servers.
     local name, value = line:match("^([^%s:]+):[ \t]*(.-)[ \t]*$")
     if not name or not name:find(TOKEN) or value:find("[%z\1-\8\10-\31\127]") then
-      return refuse(400, ("header line %d is not 'name: value'"):format(count))
+      return refuse(400, ("header line %d is not 'name: value'"):format(count), headers)
     end
     name = name:lower()
     local before = headers[name]
@@ -109,17 +112,17 @@ end
 ---@return integer? length, Problem?
 local function body_length(headers)
   if headers["transfer-encoding"] then
-    return refuse(501, "no transfer coding is implemented; send Content-Length")
+    return refuse(501, "no transfer coding is implemented; send Content-Length", headers)
   end
   local length = headers["content-length"]
   if length == nil then
     return 0
   end
   if type(length) == "table" or not length:find("^%d+$") then
-    return refuse(400, "Content-Length is not one number")
+    return refuse(400, "Content-Length is not one number", headers)
   end
   if #length > 15 or tonumber(length) > http.MAX_BODY then
-    return refuse(413, ("the body is longer than %d bytes"):format(http.MAX_BODY))
+    return refuse(413, ("the body is longer than %d bytes"):format(http.MAX_BODY), headers)
   end
   return math.tointeger(tonumber(length))
 end
@@ -138,7 +141,7 @@ function http.parse_head(head)
     return nil, problem
   end
   if type(headers.host) == "table" or (minor ~= "0" and not headers.host) then
-    return refuse(400, "exactly one Host header is needed")
+    return refuse(400, "exactly one Host header is needed", headers)
   end
   local length
   length, problem = body_length(headers)
@@ -147,7 +150,7 @@ function http.parse_head(head)
   end
   local expect = headers.expect
   if expect and (type(expect) == "table" or expect:lower() ~= "100-continue") then
-    return refuse(417, "of expectations only 100-continue is understood")
+    return refuse(417, "of expectations only 100-continue is understood", headers)
   end
   local connection = headers.connection or ""
   local options = "," .. (type(connection) == "table" and table.concat(connection, ",") or connection):lower()
@@ -166,14 +169,33 @@ end
 ---@field body string            # JSON
 ---@field headers table<string, string>
 
+-- The metatable of a list that may be empty: cjson would make an object of that.
+local List = {}
+
+--- Marks a list as one, so that it is one in a response without items too.
+---@generic T
+---@param list T[]
+---@return T[]
+function http.list(list) return setmetatable(list, List) end
+
+local function encode(value)
+  if type(value) ~= "table" then return (cjson.encode(value):gsub("\\/", "/")) end -- escaped: hard to read
+  local parts = {}
+  if #value > 0 or getmetatable(value) == List then
+    for i, item in ipairs(value) do parts[i] = encode(item) end
+    return "[" .. table.concat(parts, ",") .. "]"
+  end
+  for name, item in pairs(value) do parts[#parts + 1] = encode(tostring(name)) .. ":" .. encode(item) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
 --- Makes a response of a value; raises what JSON can not express.
 ---@param status integer
 ---@param value any
 ---@param headers table<string, string>?
 ---@return Response
 function http.response(status, value, headers)
-  local body = cjson.encode(value):gsub("\\/", "/") -- cjson escapes slashes: hard to read
-  return { status = status, body = body .. "\n", headers = headers or {} }
+  return { status = status, body = encode(value) .. "\n", headers = headers or {} }
 end
 
 --- Writes a response out.

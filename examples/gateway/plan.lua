@@ -90,7 +90,7 @@ local KINDS = {
   { what = "a body too large", status = 413, raw = POST .. "Content-Length: 99999999999999999999\r\n\r\n" },
   { what = "a path too long", status = 414, raw = "GET /" .. ("x"):rep(4000) .. " HTTP/1.1\r\n\r\n" },
   { what = "headers too large", status = 431, raw = POST .. "X: " .. ("x"):rep(20000) .. "\r\n\r\n" },
-  { what = "too many headers", status = 431, raw = POST .. ("X: y\r\n"):rep(100) .. "\r\n" },
+  { what = "too many headers", status = 431, raw = POST .. ("X: y\r\n"):rep(200) .. "\r\n" },
   { what = "a chunked body", status = 501, raw = POST .. "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" },
   { what = "HTTP/2", status = 505, raw = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" },
 }

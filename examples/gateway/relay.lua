@@ -3,7 +3,9 @@
 
 local cjson = require "cjson.safe"
 local co = require "coropanic"
+local gateway_http = require "http"
 local http = require "socket.http"
+local json = require "dkjson" -- unlike cjson it keeps what an empty table was: a list, or an object
 local ltn12 = require "ltn12"
 local socket = require "coropanic.socket"
 
@@ -11,51 +13,66 @@ local MAX_CALLS = 16
 
 local relay = {}
 
---- A list of calls as JSON. By hand, since an empty table does not say whether it was a list.
-local function encode(calls)
-  local items = {}
-  for i, item in ipairs(calls) do
-    items[i] = ('{"url":%s,"arguments":%s}'):format(cjson.encode(item.url), encode(item.arguments))
-  end
-  return "[" .. table.concat(items, ",") .. "]"
+local function refuse(message, ...)
+  co.panic { code = "BODY_INVALID", message = message:format(...) }
 end
 
-local function is_list_of_calls(list)
-  if type(list) ~= "table" or #list > MAX_CALLS then return false end
-  for _, item in ipairs(list) do
-    local fits = type(item) == "table" and type(item.url) == "string" and item.url:find "^http://[!-~]+$"
-    if not fits or not is_list_of_calls(item.arguments) then return false end
-  end
-  return true
+--- The value that a body stands for, nil if it is not JSON. cjson looks first: it is stricter, and sees to it
+--- that nothing is nested too deeply for who comes after it.
+local function decode(body) return cjson.decode(body) ~= nil and json.decode(body, 1, json.null) or nil end
+
+local function is_a(kind, value) return type(value) == "table" and getmetatable(value).__jsontype == kind end
+
+--- The url to ask for: without the fragment, which is the client's own (RFC 9110, section 4.2.5), and with
+--- the scheme as luasocket knows it.
+---@return string?  # nil: there is none that we can ask for
+local function target_of(url)
+  local rest = type(url) == "string" and url:match "^[hH][tT][tT][pP]://([!-\"$-~]+)"
+  local is_printable = rest and not url:find "[^!-~]"
+  return is_printable and "http://" .. rest or nil
 end
 
---- Posts `arguments` as JSON. A task of its own, so the call has a span of its own.
+--- Posts a JSON text. A task of its own, so the call has a span of its own.
 ---@return integer|string status  # or why there is none
-local function call(url, arguments)
-  local body = encode(arguments)
+local function call(target, body)
   local headers = co.trace.inject { ["content-type"] = "application/json", ["content-length"] = #body }
   local ok, status = http.request {
-    url = url, method = "POST", headers = headers,
+    url = target, method = "POST", headers = headers,
     source = ltn12.source.string(body), sink = ltn12.sink.null(),
     create = socket.tcp, -- luasocket's module, with sockets that park the task
   }
   return ok and status or tostring(status)
 end
 
---- Makes all the calls of a JSON list of {url, arguments} at once, and returns when all have been answered.
+--- What is to be posted where.
+---@param body string  # of the request
+---@return { url: string, target: string, arguments: string }[]
+local function read_calls(body)
+  local calls = decode(body)
+  if not is_a("array", calls) then
+    refuse("the body is to be a JSON array of {url, arguments}")
+  elseif #calls > MAX_CALLS then
+    refuse("more than %d calls at a time", MAX_CALLS)
+  end
+  for i, item in ipairs(calls) do
+    local target = is_a("object", item) and target_of(item.url)
+    if not target then refuse("item %d has no url that begins with http://", i) end
+    local arguments = item.arguments == nil and "[]" or json.encode(item.arguments)
+    calls[i] = { url = item.url, target = target, arguments = arguments }
+  end
+  return calls
+end
+
+--- Makes all the calls of a JSON array of {url, arguments} at once, and returns when all have been answered.
+--- The arguments are posted as they are, [] if there are none.
 ---@param body string
 ---@return { url: string, status: integer|string }[]
 function relay.forward(body)
-  local calls = cjson.decode(body)
-  if not is_list_of_calls(calls) then
-    local expected = "a list of up to %d {url, arguments} was expected"
-    co.panic { code = "BODY_INVALID", message = expected:format(MAX_CALLS) }
-  end
-  local answers = {}
+  local answers = gateway_http.list {}
   co.scope(function(scope)
-    for i, item in ipairs(calls) do
+    for i, item in ipairs(read_calls(body)) do
       answers[i] = { url = item.url }
-      scope:spawn(function() answers[i].status = call(item.url, item.arguments) end)
+      scope:spawn(function() answers[i].status = call(item.target, item.arguments) end)
     end
   end)
   return answers

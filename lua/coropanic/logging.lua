@@ -22,12 +22,19 @@ function logging.format(message, fields)
   if fields.task_id then
     ids = ("%s task_id=%d task=%s"):format(ids, fields.task_id, quote(fields.task))
   end
-  local lines, ending = message:match "^(.-)(\n*)$"
-  return lines:gsub("\n", function() return ids .. "\n" end) .. ids .. ending
+  local last = #message -- of the text; what follows are line ends
+  while last > 0 and message:find("^[\r\n]", last) do last = last - 1 end
+  local lines = message:sub(1, last):gsub("\r?\n", function(ending) return ids .. ending end)
+  return lines .. ids .. message:sub(last + 1)
 end
 
+-- The functions `append` that wrap has made, with the form that each gives a message.
+local formats = setmetatable({}, { __mode = "k" })
+
 --- Makes the logger write each message through `format`, with the fields of the code that logs. Returns it.
---- Where there are none, since no trace id can be made, the message is written as it is.
+--- Where there are none, since no trace id can be made, the message is written as it is; and so is what a
+--- function that makes the message has returned instead of text. A logger that is wrapped already takes the
+--- format, if there is one, and is else as it was.
 ---@param logger table  # of LuaLogging
 ---@param format (fun(message: string, fields: table): string)?
 ---@return table logger
@@ -38,13 +45,20 @@ function logging.wrap(logger, format)
   if format ~= nil and type(format) ~= "function" then
     error(("bad argument #2 to 'wrap' (function expected, got %s)"):format(type(format)), 2)
   end
-  format = format or logging.format
   local append = logger.append
-  function logger.append(self, level, message)
-    message = tostring(message)
-    local ok, fields = pcall(co.trace.fields)
-    return append(self, level, ok and format(message, fields) or message)
+  if formats[append] then
+    formats[append] = format or formats[append]
+    return logger
   end
+  local function append_with_ids(self, level, message, ...)
+    if type(message) == "string" or type(message) == "number" then
+      local ok, fields = pcall(co.trace.fields)
+      if ok then message = formats[append_with_ids](tostring(message), fields) end
+    end
+    return append(self, level, message, ...)
+  end
+  formats[append_with_ids] = format or logging.format
+  logger.append = append_with_ids
   return logger
 end
 

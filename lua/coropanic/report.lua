@@ -6,7 +6,7 @@ local hook = require "coropanic.hook"
 local mermaid = require "coropanic.report.mermaid"
 local redact = require "coropanic.redact"
 local topology = require "coropanic.report.topology"
-local valid = require("coropanic.text").valid
+local text_of = require "coropanic.text"
 
 local report = {}
 
@@ -15,23 +15,28 @@ report.CONTRACT = "coropanic-report/1"
 
 local KEEP = 16 -- panics, if nobody says otherwise
 local MAX_TASKS = 1000
+local MAX_NAME = 200 -- characters of a name and of what a task waits on
 
 -- The last panics, the oldest first: as to_table() has them, and the report that people read.
-local kept = {} ---@type { panic: table, report: string }[]
+local kept = {} ---@type { seq: integer, panic: table, report: string }[]
 local forgotten = 0
 local keep = KEEP
+
+local function forget_oldest()
+  local count = #kept - keep
+  if count <= 0 then return end
+  kept = table.move(kept, count + 1, #kept, 1, {})
+  forgotten = forgotten + count
+end
 
 --- Once, also if it is installed twice.
 local function remember(record)
   local last = kept[#kept]
-  if last and last.panic.seq == record.seq then return end
+  if last and last.seq == record.seq then return end
   local panic, text = redact.account(record)
   if not panic then return end
-  kept[#kept + 1] = { panic = panic, report = text }
-  while #kept > keep do
-    table.remove(kept, 1)
-    forgotten = forgotten + 1
-  end
+  kept[#kept + 1] = { seq = record.seq, panic = panic, report = text }
+  forget_oldest()
 end
 
 --- Remembers the last panics that reach the panic handler, from now on. What heard of them before still does,
@@ -54,6 +59,7 @@ function report.install(options)
     error(message:format(tostring(count)), 2)
   end
   keep = count
+  forget_oldest()
   return hook.put(co.on_panic, function(before)
     return function(record, task)
       remember(record)
@@ -65,29 +71,54 @@ end
 
 local function is_task(value) return getmetatable(value) == "task" end
 
+local function short(text) return text_of.cut(text_of.valid(text), MAX_NAME) end
+
 --- What a task waits on, as text.
-local function text_of(waiting_on)
+local function object_of(waiting_on)
   if type(waiting_on) == "table" then return ("a select of %d channels"):format(#waiting_on) end
   if is_task(waiting_on) then return ('task %d "%s"'):format(waiting_on.id, waiting_on.name) end
   return tostring(waiting_on)
+end
+
+--- Where a task is; of the one that asks for the dump, where that is, and not where we are.
+local function place_of(task)
+  if task ~= co.current() then return task.where end
+  local own = debug.getinfo(1, "S").source
+  for level = 2, math.huge do
+    local info = debug.getinfo(level, "Sl")
+    if not info then return task.where end
+    if info.currentline > 0 and info.source ~= own then
+      return ("%s:%d"):format(info.short_src, info.currentline)
+    end
+  end
 end
 
 local function describe(task)
   local waiting_on = task.waiting_on
   return {
     id = task.id,
-    name = valid(task.name),
+    name = short(task.name),
     status = task:status(),
     daemon = task.daemon,
     trace_id = task.trace_id,
     span_id = task.span_id,
     parent = task.parent and task.parent.id or nil,
-    spawned_at = valid(task.spawned_at),
-    where = valid(task.where),
+    spawned_at = text_of.valid(task.spawned_at),
+    where = text_of.valid(place_of(task)),
     operation = task.operation,
-    waiting_on = waiting_on ~= nil and valid(text_of(waiting_on)) or nil,
+    waiting_on = waiting_on ~= nil and short(object_of(waiting_on)) or nil,
     waits_for = is_task(waiting_on) and waiting_on.id or nil,
   }
+end
+
+--- So that who gets a dump may do with it what they like.
+local function copy(value, copies)
+  if type(value) ~= "table" then return value end
+  if copies[value] then return copies[value] end
+  local result = {}
+  copies[value] = result
+  for key, item in pairs(value) do result[key] = copy(item, copies) end
+  return result
 end
 
 local function take()
@@ -100,14 +131,13 @@ local function take()
     end
     dump.tasks[i] = describe(task)
   end
-  for i, one in ipairs(kept) do dump.panics[i] = one.panic end
+  for i, one in ipairs(kept) do dump.panics[i] = copy(one.panic, {}) end
   if forgotten > 0 then dump.panics_omitted = forgotten end
   dump.topology = mermaid.flowchart(topology.of_tasks(dump.tasks, dump.panics))
   return dump
 end
 
---- Bytes of others on one line: what they have sent does not steer a terminal.
-local function clean(text) return (text:gsub("%c", function(c) return ("\\x%02X"):format(c:byte()) end)) end
+local clean = text_of.printable
 
 --- The tasks as an outline: each below who spawned it.
 local function add_outline(lines, tasks)
@@ -142,7 +172,9 @@ local function as_text(dump)
   add_omitted(lines, dump.tasks_omitted, "tasks")
   lines[#lines + 1] = "\n" .. count_of(#dump.panics + (dump.panics_omitted or 0), "panic")
   add_omitted(lines, dump.panics_omitted, "panics")
-  for _, one in ipairs(kept) do lines[#lines + 1] = "\n" .. one.report end
+  for _, one in ipairs(kept) do
+    lines[#lines + 1] = "\n" .. text_of.valid(one.report):gsub("[^\n\t]+", clean)
+  end
   -- Where it is pasted into a page of Markdown, it is drawn.
   lines[#lines + 1] = "\n```mermaid\n" .. dump.topology .. "```"
   return table.concat(lines, "\n") .. "\n"
@@ -151,6 +183,7 @@ end
 local function as_json(dump)
   local ok, cjson = pcall(require, "cjson")
   if not ok then error("coropanic.report: dump as \"json\" needs lua-cjson: " .. cjson, 3) end
+  cjson = cjson.new() -- with settings of its own: the program may have changed the others
   -- An empty table does not say whether it was a list.
   for _, name in ipairs { "tasks", "panics" } do
     if #dump[name] == 0 then dump[name] = nil end

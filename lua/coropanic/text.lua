@@ -18,4 +18,24 @@ function text.valid(bytes)
   return table.concat(pieces)
 end
 
+--- Valid text as a terminal may be given it: what is a control character, U+0080 to U+009F too, as \xNN.
+---@param valid string
+---@return string
+function text.printable(valid)
+  local function escape(bytes)
+    return (bytes:gsub(".", function(c) return ("\\x%02X"):format(c:byte()) end))
+  end
+  return (valid:gsub("%c", escape):gsub("\xc2[\x80-\x9f]", escape))
+end
+
+--- At most so many characters of valid text.
+---@param valid string
+---@param limit integer
+---@return string
+function text.cut(valid, limit)
+  -- A character has at least one byte: most text is not counted.
+  if #valid <= limit or utf8.len(valid) <= limit then return valid end
+  return valid:sub(1, utf8.offset(valid, limit - 2) - 1) .. "..."
+end
+
 return text

@@ -1,6 +1,8 @@
 -- The contract coropanic/1: golden records, the schema, and the stack hash as its page describes it.
 
 local cjson = require "cjson"
+local co = require "coropanic"
+local helpers = require "spec.helpers"
 local golden = require "contract.golden"
 local panics = require "contract.panics"
 
@@ -13,10 +15,14 @@ local function read(path)
   return file:read "a"
 end
 
---- Runs the validator; its output, and whether it had nothing to say.
-local function validate(option)
+local function golden_paths()
   local paths = {}
   for i, name in ipairs(names) do paths[i] = golden.path(name) end
+  return paths
+end
+
+--- Runs the validator; its output, and whether it had nothing to say.
+local function validate(option, paths)
   -- Not under the sanitizers' preloaded runtimes, which Python is not made for.
   local command = ("env -u LD_PRELOAD /usr/bin/python3 spec/contract/validate.py %s %s 2>&1")
   local pipe = assert(io.popen(command:format(option, table.concat(paths, " "))))
@@ -32,14 +38,88 @@ describe("the record of", function()
   end
 end)
 
+--- Records at the edges of what there may be, as JSON by name.
+local function odd_records()
+  local records = {}
+  local function add(name, record) records[name] = cjson.encode(record:to_table()) end
+  local function add_panic(name, ...) add(name, select(2, co.pcall(...))) end
+
+  local value = { code = ("\xff"):rep(5000), ["\xfe"] = { {}, { {} } }, [1.5] = 0 / 0 }
+  add_panic("huge and not UTF-8", co.panic, value)
+  add_panic("stripped", load(string.dump(function() error "x" end, true)))
+  add_panic("without a name", load("error 'x'", "="))
+  add_panic("out of memory", string.rep, "x", 1 << 50)
+  add_panic("a stack overflow", (load "local function f() return 1 + f() end return f"()))
+  add_panic("a long chain", co.call, function()
+    for _ = 1, 20 do co.defer(co.panic, "again") end
+    co.panic "first"
+  end)
+  local function again(n)
+    if n == 0 then co.panic "root" end
+    co.panic(select(2, co.pcall(again, n - 1)))
+  end
+  add_panic("causes of causes", again, 12)
+
+  co.run_with({ clock = "virtual" }, function()
+    local function child(options, fn, ...) return select(2, co.spawn_with(options, fn, ...):join()) end
+    add("attributes in a list", child({ attributes = { 1, 2 } }, co.panic, "x"))
+    add("no attributes", child({ name = "", attributes = {} }, co.panic, "x"))
+    local function deep(n)
+      if n == 0 then add_panic("many ancestors", co.panic, "deep") end
+      if n > 0 then co.spawn(deep, n - 1):await() end
+    end
+    deep(40)
+    add_panic("many suppressed", co.scope, function(scope)
+      for _ = 1, 40 do
+        scope:spawn(function()
+          co.defer(co.panic, "second")
+          co.sleep(1)
+        end)
+      end
+      scope:spawn(co.panic, "first")
+    end)
+  end)
+  add("many parked", select(2, pcall(co.run, function()
+    for _ = 1, 110 do co.spawn(function() co.chan():recv() end) end
+    co.chan():recv()
+  end)))
+
+  records["without a trace"] = helpers.run_script([[
+    local co = require "coropanic"
+    co.trace.use("snowflake", { lease = function(hold) return hold(0) and 900 end })
+    local _, record = co.pcall(co.panic, "x")
+    assert(record.trace_id == nil and record.span_id == nil)
+    io.write(require("cjson").encode(record:to_table()))]]).stdout
+  return records
+end
+
 describe("the schema", function()
+  it("allows records at the edges", function()
+    local paths, seen = {}, {}
+    for name, json in pairs(odd_records()) do
+      local path = os.tmpname()
+      local file <close> = assert(io.open(path, "w"))
+      file:write(json)
+      paths[#paths + 1] = path
+      for key in json:gmatch '"(%w+_omitted)"' do seen[key] = true end
+      assert.truthy(utf8.len(json), name)
+    end
+    local output, ok = validate("", paths)
+    for _, path in ipairs(paths) do os.remove(path) end
+    assert.is_true(ok, output)
+    assert.same({
+      ancestors_omitted = true, chain_omitted = true, frames_omitted = true, parked_omitted = true,
+      suppressed_omitted = true,
+    }, seen)
+  end)
+
   it("allows all golden records", function()
-    local output, ok = validate ""
+    local output, ok = validate("", golden_paths())
     assert.is_true(ok, output)
   end)
 
   it("refuses them when something is wrong with them", function()
-    local output, ok = validate "--mutate"
+    local output, ok = validate("--mutate", golden_paths())
     assert.is_true(ok, output)
   end)
 end)

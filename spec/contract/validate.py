@@ -13,6 +13,8 @@ MUTATIONS = {
     "an unknown kind": lambda r: r.update(kind="oops"),
     "a trace id in capitals": lambda r: r.update(trace_id="A" * 32),
     "trace flags that are a number": lambda r: r.update(trace_flags=1),
+    "a trace id without a span id": lambda r: r.pop("span_id"),
+    "a span id without a trace id": lambda r: r.pop("trace_id"),
     "a short span id": lambda r: r.update(span_id="0"),
     "a time that is a number": lambda r: r.update(time=5),
     "a sequence that is text": lambda r: r.update(seq="5"),

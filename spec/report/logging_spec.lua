@@ -41,6 +41,59 @@ describe("coropanic.logging", function()
     assert.matches("^INFO 100%%" .. ids .. "\nof" .. ids .. "\n\n$", lines[1])
   end)
 
+  it("adds them before the end of a line, whichever that is", function()
+    local lines = {}
+    local logger = adapter.wrap(new_logger(lines))
+    logger:info "a\r\nb\n\r\n"
+    logger:info "c\r"
+    logger:info "\r\n"
+    local ids = " trace_id=%x+ span_id=%x+"
+    assert.matches("^INFO a" .. ids .. "\r\nb" .. ids .. "\n\r\n$", lines[1])
+    assert.matches("^INFO c" .. ids .. "\r$", lines[2])
+    assert.matches("^INFO " .. ids .. "\r\n$", lines[3])
+  end)
+
+  it("adds them once, however often a logger is wrapped", function()
+    local lines = {}
+    local logger = new_logger(lines)
+    for _ = 1, 3 do assert.equal(logger, adapter.wrap(logger)) end
+    logger:info "x"
+    assert.matches("^INFO x trace_id=%x+ span_id=%x+$", lines[1])
+    adapter.wrap(logger, function(message) return message .. "!" end)
+    adapter.wrap(logger)
+    logger:info "x"
+    assert.equal("INFO x!", lines[2])
+    -- Each logger has its own.
+    adapter.wrap(new_logger(lines)):info "y"
+    assert.matches("^INFO y trace_id=%x+ span_id=%x+$", lines[3])
+  end)
+
+  it("leaves to the logger what a message function returns that is no text", function()
+    local function log_with(prepare)
+      local got
+      local logger = prepare(logging.new(function(...)
+        got = table.pack(select(2, ...))
+        return true
+      end))
+      local calls = {}
+      for i, value in ipairs { false, { code = 1 }, 5, "x" } do
+        logger:info(function() return value or nil, "more" end)
+        calls[i] = got
+      end
+      return calls
+    end
+    local bare, wrapped = log_with(function(logger) return logger end), log_with(adapter.wrap)
+    assert.same(bare[1], wrapped[1])
+    assert.same(bare[2], wrapped[2])
+    assert.matches("^5 trace_id=", wrapped[3][2])
+    assert.matches("^x trace_id=", wrapped[4][2])
+    -- An appender that can not write it says so.
+    local logger = adapter.wrap(logging.new(function(_, level, message)
+      return logging.prepareLogMsg(nil, "", level, message)
+    end))
+    assert.has_error(function() logger:info(function() end) end)
+  end)
+
   it("writes what is logged where no trace id can be made", function()
     -- A state of its own, in which there is no trace yet.
     local result = helpers.run_script [[

@@ -2,8 +2,10 @@
 
 local cjson = require "cjson"
 local co = require "coropanic"
+local helpers = require "spec.helpers"
 local mermaid = require "coropanic.report.mermaid"
 local panics = require "contract.panics"
+local redact = require "coropanic.redact"
 local report = require "coropanic.report"
 
 --- The lines of a flowchart without the definitions of classes, tasks numbered from 1 by appearance.
@@ -122,8 +124,123 @@ flowchart TD
       assert.matches('omitted["... 5 left out ..."]', text, 1, true)
       assert_well_formed(text)
     end)
-    assert.equal(("x"):rep(mermaid.MAX_LABEL - 1) .. "...", mermaid.escape(("x"):rep(200)))
-    assert.equal(("\u{e9}"):rep(mermaid.MAX_LABEL - 1) .. "...", mermaid.escape(("\u{e9}"):rep(200)))
+    for _, character in ipairs { "x", "\u{e9}" } do
+      local most = character:rep(mermaid.MAX_LABEL)
+      assert.equal(most, mermaid.escape(most))
+      assert.equal(character:rep(mermaid.MAX_LABEL - 3) .. "...", mermaid.escape(most .. character))
+    end
+  end)
+
+  it("is never larger than what Mermaid draws", function()
+    -- As many boxes as there may be, each as large as it may be, and more arrows than there may be.
+    local graph = { nodes = {}, edges = {} }
+    for i = 1, mermaid.MAX_NODES do
+      local lines = {}
+      for k = 1, mermaid.MAX_LINES + 1 do lines[k] = ("<"):rep(200) end
+      if i == 1 then lines = { "first" } end
+      graph.nodes[i] = { id = "t" .. i, lines = lines }
+      for k = 1, 10 do
+        graph.edges[#graph.edges + 1] = { from = "t1", to = "t1", kind = "waits", label = ("<"):rep(k) }
+      end
+    end
+    local text = mermaid.flowchart(graph)
+    assert.is_true(#text <= mermaid.MAX_BYTES)
+    assert.matches('omitted["... ', text, 1, true)
+    assert.matches("... %d+ arrows left out ...", text)
+    assert.is_true(select(2, text:gsub("[=.%-]+>", "")) <= mermaid.MAX_EDGES)
+    assert_well_formed(text)
+  end)
+
+  it("shows the panics, when not all tasks have room", function()
+    local before = co.on_panic(function() end)
+    local uninstall = report.install()
+    co.run(function() co.spawn_with({ name = "broken" }, co.panic, "seen among many") end)
+    co.run(function()
+      for _ = 1, mermaid.MAX_NODES + 4 do co.spawn_with({ daemon = true }, co.sleep, math.huge) end
+      co.yield()
+      assert.matches("seen among many", report.topology(), 1, true)
+    end)
+    uninstall()
+    co.on_panic(before)
+  end)
+
+  it("has no words of Mermaid in its labels", function()
+    for text, escaped in pairs {
+      ["%%{init: {}}%%"] = "#37;#37;{init: {}}#37;#37;",
+      ["style x"] = "st#121;le x",
+      ["classDef x"] = "class#68;ef x",
+      ["$$\\x$$$"] = "$ $#92;x$ $ $",
+      ["a\u{9b}b\xff"] = "a b\u{fffd}",
+    } do
+      assert.equal(escaped, mermaid.escape(text))
+    end
+  end)
+
+  it("draws no arrow from who was parked on something else", function()
+    local record
+    co.run(function()
+      local t = co.spawn(function()
+        co.sleep(0)
+        co.panic "late"
+      end)
+      co.sleep(0.001)
+      record = select(2, t:join())
+    end)
+    local text = drawn(report.topology(record))
+    assert.matches('t2["task 2 #quot;main#quot;<br/>waiting on sleep"]:::waiting', text, 1, true)
+    assert.not_matches("-.->", text, 1, true)
+  end)
+
+  it("draws each panic once, in a box of its own", function()
+    local function record_of(seq, message, more)
+      local record = { contract = "coropanic/1", kind = "panic", message = message, seq = seq }
+      for name, value in pairs(more or {}) do record[name] = value end
+      return record
+    end
+    local task = { id = 1, name = "a" }
+    local first = record_of(1, "first", { task = task })
+    local second = record_of(2, "second", { task = task, chain = { first }, cause = record_of(3, "outside") })
+    local third = record_of(4, "third", { task = task, chain = { first, second }, cause = second })
+    third.cause.cause.cause = record_of(5, "also outside")
+    assert.equal([[
+flowchart TD
+  t1["task 1 #quot;a#quot;<br/>panic: third<br/>panic: second"]:::panicked
+  outside["outside tasks<br/>panic: outside"]:::panicked
+  outside_2["outside tasks<br/>panic: also outside"]:::panicked
+  t1_replaced1["panic: first"]:::panicked
+  t1_replaced2["panic: second"]:::panicked
+  outside_2 ==>|"raised again"| outside
+  outside ==>|"raised again"| t1
+  t1_replaced1 ==>|"replaced"| t1
+  t1 ==>|"raised again"| t1
+  t1_replaced2 ==>|"replaced"| t1
+]], drawn(report.topology(third)))
+  end)
+
+  it("knows the name of a task that was a number at first", function()
+    local text = report.topology { contract = "coropanic/1", kind = "panic", message = "x", suppressed = {
+      { kind = "panic", message = "y", task = { id = 7, name = "second", parent = 8 } },
+      { kind = "panic", message = "z", task = { id = 8, name = "first" } },
+    } }
+    assert.matches('t8["task 8 #quot;first#quot;<br/>panic: z"]', text, 1, true)
+  end)
+
+  it("draws what a hook of coropanic.redact has left", function()
+    local function record_with(name, value)
+      local record = panics["siblings in a scope"]():to_table()
+      record[name] = value
+      return record
+    end
+    for _, name in ipairs {
+      "message", "type", "task", "cause", "chain", "suppressed", "suspension_points", "parked", "cycle",
+    } do
+      for _, value in ipairs { false, "gone", 5, {}, { {} }, { "gone" } } do
+        assert_well_formed(report.topology(record_with(name, value)))
+      end
+    end
+    local circle = record_with("cause", nil)
+    circle.cause = circle
+    assert_well_formed(report.topology(circle))
   end)
 
   it("says what it can not draw", function()
@@ -177,6 +294,32 @@ describe("report.install", function()
     local dump = report.dump()
     assert.equal("twice 1", dump.panics[2].message)
     assert.equal("twice 2", dump.panics[3].message)
+  end)
+
+  it("keeps at most what the last install says, at once", function()
+    local uninstall = report.install { keep = 3 }
+    for i = 1, 3 do panic("kept " .. i) end
+    local omitted = report.dump().panics_omitted
+    local uninstall_too = report.install { keep = 1 }
+    local dump = report.dump()
+    uninstall_too()
+    uninstall()
+    assert.equal(1, #dump.panics)
+    assert.equal("kept 3", dump.panics[1].message)
+    assert.equal(omitted + 2, dump.panics_omitted)
+  end)
+
+  it("keeps what it has heard, whatever is done with a dump", function()
+    local uninstall = report.install()
+    panic { code = "E_MINE" }
+    uninstall()
+    local dump = report.dump()
+    local last = dump.panics[#dump.panics]
+    assert.equal("E_MINE", last.value.code)
+    last.value.code, last.message = nil, nil
+    dump = report.dump()
+    assert.equal("E_MINE", dump.panics[#dump.panics].value.code)
+    assert.equal("E_MINE", dump.panics[#dump.panics].message)
   end)
 
   it("says what is wrong with its options", function()
@@ -238,10 +381,52 @@ describe("report.dump", function()
 
   it("writes no control characters of others", function()
     co.run(function()
-      co.spawn_with({ name = "a\27[2Jb", daemon = true }, co.sleep, math.huge)
+      co.spawn_with({ name = "a\27[2Jb\u{9b}2J", daemon = true }, co.sleep, math.huge)
       co.yield()
-      assert.matches([["a\x1B[2Jb"]], report.dump "text", 1, true)
+      assert.matches([["a\x1B[2Jb\xC2\x9B2J"]], report.dump "text", 1, true)
     end)
+  end)
+
+  it("writes none of what a hook of coropanic.redact has left, either", function()
+    local hook = redact.set(function(one) one.message = "a\27[2J\nb" end)
+    local before = co.on_panic(function() end)
+    local uninstall = report.install()
+    co.run(function()
+      co.spawn_with({ name = "c\27" }, co.panic, "x")
+      co.yield()
+    end)
+    uninstall()
+    co.on_panic(before)
+    redact.set(hook)
+    local text = report.dump "text"
+    assert.matches("a\\x1B[2J\nb", text, 1, true)
+    assert.matches([["c\x1B"]], text, 1, true)
+    assert.not_matches("\27", text, 1, true)
+  end)
+
+  it("cuts the names of tasks", function()
+    co.run(function()
+      local long = co.spawn_with({ name = ("\u{e9}"):rep(1000), daemon = true }, co.sleep, math.huge)
+      co.spawn_with({ daemon = true }, long.join, long)
+      co.yield()
+      local dump = report.dump()
+      assert.equal(("\u{e9}"):rep(197) .. "...", dump.tasks[2].name)
+      assert.equal(200, utf8.len(dump.tasks[3].waiting_on))
+    end)
+  end)
+
+  it("says where the task is that asks for it", function()
+    co.run(function()
+      local here = helpers.here(1)
+      assert.matches(here:match "[^/]*$" .. "$", report.dump().tasks[1].where)
+    end)
+  end)
+
+  it("does not mind how the program has set up lua-cjson", function()
+    cjson.encode_number_precision(3)
+    local json = report.dump "json"
+    cjson.encode_number_precision(14)
+    assert.equal(os.time() // 1000, cjson.decode(json).time // 1000)
   end)
 
   it("has them as JSON", function()

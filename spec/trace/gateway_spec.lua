@@ -39,8 +39,8 @@ local function start_receiver(received)
   co.spawn_with({ daemon = true }, function()
     while true do
       local connection = listener:accept()
-      local _, headers, body = read_message(connection)
-      received[#received + 1] = { headers = headers, body = body }
+      local first, headers, body = read_message(connection)
+      received[#received + 1] = { first = first, headers = headers, body = body }
       connection:send "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
       connection:close()
     end
@@ -48,15 +48,20 @@ local function start_receiver(received)
   return math.tointeger(tonumber((select(2, listener:getsockname()))))
 end
 
-local function post(port, path, headers, body)
+--- Sends bytes and returns the status and the body of the answer.
+local function exchange(port, bytes)
   local connection = assert(socket.connect("127.0.0.1", port))
-  local lines = { ("POST %s HTTP/1.1"):format(path), "Host: x", "Connection: close" }
-  lines[#lines + 1] = "Content-Length: " .. #body
-  for _, line in ipairs(headers) do lines[#lines + 1] = expand(line) end
-  connection:send(table.concat(lines, "\r\n") .. "\r\n\r\n" .. body)
+  connection:send(expand(bytes))
   local status, _, answer = read_message(connection)
   connection:close()
   return tonumber(status:match "^HTTP/1.1 (%d+)"), answer
+end
+
+local function post(port, path, headers, body)
+  local lines = { ("POST %s HTTP/1.1"):format(path), "Host: x", "Connection: close" }
+  lines[#lines + 1] = "Content-Length: " .. #body
+  for _, line in ipairs(headers) do lines[#lines + 1] = expand(line) end
+  return exchange(port, table.concat(lines, "\r\n") .. "\r\n\r\n" .. body)
 end
 
 --- Posts a harness' request for `calls` calls and returns the headers of these.
@@ -229,11 +234,110 @@ describe("the gateway, as a participant of Trace Context,", function()
     end)
   end)
 
+  it("posts an empty list, what there is none of, and an object as what they are", function()
+    co.run(function()
+      local received = {}
+      local url = ("http://127.0.0.1:%d/"):format(start_receiver(received))
+      for _, row in ipairs {
+        { "", "[]" },
+        { ',"arguments":[]', "[]" },
+        { ',"arguments":{}', "{}" },
+        { ',"arguments":[{},[]]', "[{},[]]" },
+        { ',"arguments":{"a":[1]}', '{"a":[1]}' },
+        { ',"arguments":[null,9007199254740993]', "[null,9007199254740993]" },
+      } do
+        local body = ('[{"url":"%s"%s}]'):format(url, row[1])
+        assert.equal(200, (post(gateway, "/trace-context", {}, body)))
+        assert.equal(row[2], received[#received].body)
+      end
+    end)
+  end)
+
+  it("makes no call for an empty list", function()
+    co.run(function()
+      local status, answer = post(gateway, "/trace-context", {}, " [] ")
+      assert.equal(200, status)
+      assert.matches('"calls":[]', answer, 1, true)
+    end)
+  end)
+
+  it("takes the scheme in any case, and keeps a fragment to itself", function()
+    co.run(function()
+      local received = {}
+      local port = start_receiver(received)
+      local url = ("HTTP://127.0.0.1:%d/path?q=1#here"):format(port)
+      local status, answer = post(gateway, "/trace-context", {}, ('[{"url":"%s"}]'):format(url))
+      assert.equal(200, status)
+      assert.same({ { url = url, status = 200 } }, cjson.decode(answer).calls)
+      assert.equal("POST /path?q=1 HTTP/1.1", received[1].first)
+    end)
+  end)
+
+  it("passes baggage on, as much as has to be carried", function()
+    local members = {}
+    for i = 1, 64 do members[i] = ("m%02d=%s"):format(i, ("v"):rep(123)) end
+    local most = table.concat(members, ",") .. "v" -- 64 members, 8192 bytes
+    assert.equal(8192, #most)
+    local rows = { -- what is sent on, and the headers it comes in
+      { "userId=Am%C3%A9lie,serverNode=DF%2028,isProduction=false",
+        "userId=Am%C3%A9lie,serverNode=DF%2028,isProduction=false" },
+      { "a=1;p;q=2,b=2", " a=1;p;q=2 , b=2" },
+      { "a=1,b=2", "a=1", "b=2" },
+      { most, most },
+      { most, table.unpack(members, 1, 63) },
+      { "b=2", "a,b=2,c d=3,=4" },
+      { "", "no member" },
+      { "" },
+    }
+    rows[5][65] = members[64] .. "v"
+    co.run(function()
+      for _, row in ipairs(rows) do
+        local headers = { "traceparent: 00-T-P-01" }
+        for i = 2, #row do headers[i] = "baggage: " .. row[i] end
+        local message = ask(gateway, headers)[1]
+        assert.equal(TRACE, (sent(message)))
+        assert.equal(row[1], table.concat(values_of(message.headers, "baggage"), ","))
+      end
+    end)
+  end)
+
+  it("answers under the caller's trace what it turns away before it is served", function()
+    co.run(function()
+      local host, length = "Host: x", "Content-Length: 0"
+      for _, row in ipairs {
+        { 501, host, "Transfer-Encoding: chunked" },
+        { 413, host, "Content-Length: 999999" },
+        { 400, host, "Content-Length: 1, 2" },
+        { 400, host, host },
+        { 400, host, length, "no header" },
+        { 417, host, length, "Expect: miracles" },
+        { 431, host, ("X: y\r\n"):rep(200) .. length },
+      } do
+        local lines = table.concat(row, "\r\n", 2)
+        local head = "POST / HTTP/1.1\r\ntraceparent: 00-T-P-01\r\n" .. lines
+        local status, answer = exchange(gateway, head .. "\r\n\r\n")
+        assert.equal(row[1], status, lines)
+        answer = cjson.decode(answer)
+        assert.equal("HTTP_" .. row[1], answer.error_code)
+        assert.equal(TRACE, answer.trace_id, lines)
+      end
+      local status, answer = exchange(gateway, "POST / HTTP/1.1\r\n\r\n")
+      assert.equal(400, status)
+      assert.matches("^%x+$", cjson.decode(answer).trace_id)
+    end)
+  end)
+
   it("refuses what is no list of calls", function()
     co.run(function()
       local forging = [=[[{"url":"http://x/ HTTP/1.1\r\nx: y","arguments":[]}]]=]
       local ftp = '[{"url":"ftp://x","arguments":[]}]'
-      for _, body in ipairs { "", "5", ftp, forging, '[{"arguments":[]}]', "[5]" } do
+      local many = "[" .. ('{"url":"http://127.0.0.1:9/"},'):rep(16) .. '{"url":"http://127.0.0.1:9/"}]'
+      for _, body in ipairs {
+        "", "[", "[]]", "[nan]", ("["):rep(60000),
+        "5", "null", "true", '"[]"', "{}", '{"url":"http://x/"}',
+        "[5]", "[null]", "[[]]", "[{}]", '[{"arguments":[]}]', many,
+        '[{"url":5}]', '[{"url":"http://#x"}]', '[{"url":"http://x y/"}]', ftp, forging,
+      } do
         local status, answer = post(gateway, "/trace-context", {}, body)
         assert.equal(400, status, body)
         assert.equal("BODY_INVALID", cjson.decode(answer).error_code)

@@ -1,34 +1,84 @@
 --- How an error travelled, and how tasks hang together, as graphs: nodes are tasks, edges say who spawned
---- whom, who waits for whom, and which way a panic went.
+--- whom, who waits for whom, and which way a panic went. A hook of coropanic.redact may have taken anything
+--- out of a panic, or put something else in its place: what is not as to_table() makes it is not drawn.
 
 local topology = {}
 
 local Graph = {}
 Graph.__index = Graph
 
-local function new_graph() return setmetatable({ nodes = {}, edges = {}, by_id = {}, drawn = {} }, Graph) end
+local function new_graph()
+  return setmetatable({
+    nodes = {}, by_id = {}, edges = {}, drawn = {},
+    by_seq = {}, -- nodes of panics that are not at a task
+    added = {}, -- nodes that the panic of a record has reached, by record
+    live = {}, -- ids of the nodes of tasks that have not ended
+  }, Graph)
+end
 
--- JSON may have made floats of ids.
-local function id_of(task) return ("t%d"):format(task.id) end
+--- The tables in a list, if it is one.
+local function items(list)
+  local result = {}
+  for _, item in ipairs(type(list) == "table" and list or {}) do
+    if type(item) == "table" then result[#result + 1] = item end
+  end
+  return result
+end
+
+local function text_of(value, otherwise) return type(value) == "string" and value or otherwise end
+
+--- The id of a task's node, nil if it is no task. JSON may have made floats of numbers.
+local function id_of(task)
+  local number = type(task) == "table" and math.tointeger(task.id)
+  return number and ("t%d"):format(number)
+end
+
+local function title_of(task)
+  local name = text_of(task.name, "")
+  local is_named = name ~= "" and name ~= ("task %d"):format(task.id)
+  return ("task %d"):format(task.id) .. (is_named and (' "%s"'):format(name) or "")
+end
+
+function Graph:new_node(id, line)
+  local node = { id = id, lines = { line }, has_line = { [line] = true } }
+  self.by_id[id] = node
+  self.nodes[#self.nodes + 1] = node
+  return node
+end
 
 --- The node of a task, made when it is first named; later lines and classes are added to it.
+---@return string?  # nil: it is no task
 function Graph:task(task, class, ...)
   local id = id_of(task)
-  local node = self.by_id[id]
-  if not node then
-    local is_named = task.name and task.name ~= ("task %d"):format(task.id)
-    local name = is_named and (' "%s"'):format(task.name) or ""
-    node = { id = id, lines = { ("task %d%s"):format(task.id, name) } }
-    self.by_id[id] = node
-    self.nodes[#self.nodes + 1] = node
-  end
+  if not id then return nil end
+  local node = self.by_id[id] or self:new_node(id, title_of(task))
+  if task.name then node.lines[1] = title_of(task) end -- until now it may have been a number alone
   node.class = node.class == "panicked" and node.class or class or node.class
-  for _, line in ipairs { ... } do node.lines[#node.lines + 1] = line end
+  for _, line in ipairs { ... } do
+    if not node.has_line[line] then node.lines[#node.lines + 1] = line end
+    node.has_line[line] = true
+  end
   return id
+end
+
+--- A node of what is no task: a panic that has one already, or happened outside tasks. Once for a panic.
+function Graph:box(record, id, ...)
+  local known = record.seq and self.by_seq[record.seq]
+  if known then return known end
+  local unique, n = id, 1
+  while self.by_id[unique] do
+    n = n + 1
+    unique = ("%s_%d"):format(id, n)
+  end
+  local node = self:new_node(unique, (...))
+  node.lines, node.class = { ... }, "panicked"
+  if record.seq then self.by_seq[record.seq] = unique end
+  return unique
 end
 
 --- An edge, once: what is said first of the way from one to the other stands.
 function Graph:edge(from, kind, to, label)
+  if not from or not to then return end
   local key = table.concat({ from, kind, to }, "\0")
   if self.drawn[key] then return end
   self.drawn[key] = true
@@ -36,15 +86,16 @@ function Graph:edge(from, kind, to, label)
 end
 
 local function panic_line(record)
-  local message = record.message or record.type
-  local is_said = message:sub(1, #record.kind + 1) == record.kind .. ":"
-  return is_said and message or ("%s: %s"):format(record.kind, message)
+  local kind = text_of(record.kind, "panic")
+  local message = text_of(record.message, text_of(record.type, "?"))
+  local is_said = message:sub(1, #kind + 1) == kind .. ":"
+  return is_said and message or ("%s: %s"):format(kind, message)
 end
 
 --- Who spawned the task of a record, up to the root.
 local function add_ancestors(graph, task)
   local child = graph:task(task)
-  for _, ancestor in ipairs(task.ancestors or {}) do
+  for _, ancestor in ipairs(items(task.ancestors)) do
     local parent = graph:task(ancestor)
     graph:edge(parent, "spawned", child)
     child = parent
@@ -53,38 +104,62 @@ end
 
 --- Panics that this one replaced, or that came second: at their task, if that is another one.
 local function add_links(graph, at, links, label)
-  for i, link in ipairs(links or {}) do
-    local id
-    if link.task and id_of(link.task) ~= at then
-      id = graph:task(link.task, "panicked", panic_line(link))
-      if link.task.parent then graph:edge(graph:task { id = link.task.parent }, "spawned", id) end
+  for i, link in ipairs(items(links)) do
+    local id = id_of(link.task)
+    if id and id ~= at then
+      graph:task(link.task, "panicked", panic_line(link))
+      graph:edge(graph:task { id = link.task.parent }, "spawned", id)
     else
-      id = ("%s_%s%d"):format(at, label, i)
-      graph.nodes[#graph.nodes + 1] = { id = id, lines = { panic_line(link) }, class = "panicked" }
+      id = graph:box(link, ("%s_%s%d"):format(at, label, i), panic_line(link))
     end
     graph:edge(id, "panic", at, label)
   end
 end
 
+--- A task that was parked, and on what; a task that is there still says itself what it does.
+local function add_waiting(graph, point)
+  local task = { id = point.id, name = point.name or point.task }
+  local waiting_on = text_of(point.waiting_on)
+  if not waiting_on or graph.live[id_of(task)] then return graph:task(task, "waiting") end
+  return graph:task(task, "waiting", "waiting on " .. waiting_on)
+end
+
 local function add_cycle(graph, cycle)
-  for i, task in ipairs(cycle or {}) do
-    local next_one = cycle[i % #cycle + 1]
-    graph:edge(graph:task(task, "waiting"), "waits", graph:task(next_one), "waits for")
+  cycle = items(cycle)
+  for i, task in ipairs(cycle) do
+    graph:edge(graph:task(task, "waiting"), "waits", graph:task(cycle[i % #cycle + 1]), "waits for")
+  end
+end
+
+--- What those who depend on the task were parked on: where that is the task, it is an edge.
+local function add_suspension_points(graph, at, points)
+  for _, point in ipairs(items(points)) do
+    local operation = text_of(point.operation, "")
+    if operation == "join" or operation == "await" then
+      -- An ancestor waits for the task of this record, or for one on the way to it.
+      local joined = text_of(point.waiting_on, ""):match "^%l+ of task (%d+)"
+      local waiter = graph:task({ id = point.id, name = point.task }, "waiting")
+      graph:edge(joined and graph:task { id = tonumber(joined) } or at, "panic", waiter, operation)
+    elseif operation:find "^end of" then
+      local waiter = graph:task({ id = point.id, name = point.task }, "waiting")
+      graph:edge(waiter, "waits", at, operation)
+    else
+      add_waiting(graph, point)
+    end
   end
 end
 
 --- Adds a record; returns the node that the panic has reached.
 local function add_record(graph, record)
+  if graph.added[record] then return graph.added[record] end -- a hook may even have made a circle of causes
   local task = record.task
-  local at
-  if task then
-    at = graph:task(task, "panicked", panic_line(record))
+  local at = graph:task(task, "panicked", panic_line(record))
+  if at then
     add_ancestors(graph, task)
   else
-    at = "outside"
-    local lines = { "outside tasks", panic_line(record) }
-    graph.nodes[#graph.nodes + 1] = { id = at, lines = lines, class = "panicked" }
+    at = graph:box(record, "outside", "outside tasks", panic_line(record))
   end
+  graph.added[record] = at
   -- From where it came: what was awaited, what it replaced, what came second.
   if type(record.cause) == "table" then
     graph:edge(add_record(graph, record.cause), "panic", at, "raised again")
@@ -92,19 +167,8 @@ local function add_record(graph, record)
   add_links(graph, at, record.chain, "replaced")
   add_links(graph, at, record.suppressed, "suppressed")
   add_cycle(graph, record.cycle)
-  for _, task_parked in ipairs(record.parked or {}) do
-    graph:task(task_parked, "waiting", "waiting on " .. tostring(task_parked.waiting_on))
-  end
-  for _, point in ipairs(record.suspension_points or {}) do
-    local waiter = graph:task({ id = point.id, name = point.task }, "waiting")
-    if point.operation == "join" or point.operation == "await" then
-      -- An ancestor waits for the task of this record, or for one on the way to it.
-      local joined = point.waiting_on:match "^%l+ of task (%d+)"
-      graph:edge(joined and "t" .. joined or at, "panic", waiter, point.operation)
-    else
-      graph:edge(waiter, "waits", at, point.operation)
-    end
-  end
+  for _, point in ipairs(items(record.parked)) do add_waiting(graph, point) end
+  add_suspension_points(graph, at, record.suspension_points)
   return at
 end
 
@@ -125,7 +189,8 @@ function topology.of_tasks(tasks, panics)
   local graph = new_graph()
   for _, task in ipairs(tasks) do
     local waits = task.status == "waiting"
-    graph:task(task, waits and "waiting" or nil, waits and "waiting on " .. task.waiting_on or task.status)
+    graph.live[graph:task(task, waits and "waiting" or nil,
+      waits and "waiting on " .. task.waiting_on or task.status)] = true
   end
   for _, task in ipairs(tasks) do
     if task.parent then graph:edge(graph:task { id = task.parent }, "spawned", id_of(task)) end

@@ -34,6 +34,18 @@ void carrier_check_readable(lua_State *L, int arg, const char *function) {
   }
 }
 
+bool carrier_is_empty(lua_State *L, int headers) {
+  if (!lua_istable(L, headers)) return false;
+  if (lua_getmetatable(L, headers)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  lua_pushnil(L);
+  if (lua_next(L, headers) == 0) return true;
+  lua_pop(L, 2);
+  return false;
+}
+
 void carrier_check_writable(lua_State *L, int arg, const char *function) {
   if (lua_istable(L, arg)) return;
   if (!lua_isuserdata(L, arg)) {

@@ -17,6 +17,9 @@
 */
 void carrier_check_readable(lua_State *L, int arg, const char *function);
 
+/* Whether it is a plain table with nothing in it.   [-0, +0, -] */
+bool carrier_is_empty(lua_State *L, int headers);
+
 /*
 ** Raises unless headers can be set in the argument: a table, or a userdata with __newindex, or with the
 ** methods `upsert` and `delete`.   [-0, +0, e]

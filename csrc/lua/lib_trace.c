@@ -208,14 +208,24 @@ static int trace_extract(lua_State *L) {
 
 /* --- going out --- */
 
-/* Sets a header of the carrier at 1, or removes it if there is no text.   [-0, +0, e] */
-static void set_header(lua_State *L, const char *name, const char *text, size_t length) {
+/*
+** Sets a header of the carrier at 1, or removes it if there is no text.   [-0, +0, e]
+**   is_new  the carrier was empty: nothing is in the way
+*/
+static void set_header(lua_State *L, bool is_new, const char *name, const char *text,
+                       size_t length) {
   if (length > 0) {
     lua_pushlstring(L, text, length);
+  } else if (is_new) {
+    return;
   } else {
     lua_pushnil(L);
   }
-  carrier_set(L, 1, name);
+  if (is_new) {
+    lua_setfield(L, 1, name);
+  } else {
+    carrier_set(L, 1, name);
+  }
 }
 
 static int trace_inject(lua_State *L) {
@@ -228,10 +238,10 @@ static int trace_inject(lua_State *L) {
   read_position(rt, L, &p);
   if (rt->generator.kind == ID_HLC) send_clock(rt, &p);
   traceparent_format(value, &p.here);
-  lua_pushlstring(L, value, sizeof(value));
-  carrier_set(L, 1, "traceparent");
-  set_header(L, "tracestate", p.state, p.state_length);
-  set_header(L, "baggage", p.baggage, p.baggage_length);
+  bool is_new = carrier_is_empty(L, 1);
+  set_header(L, is_new, "traceparent", value, sizeof(value));
+  set_header(L, is_new, "tracestate", p.state, p.state_length);
+  set_header(L, is_new, "baggage", p.baggage, p.baggage_length);
   return 1;
 }
 

@@ -158,6 +158,15 @@ static const program programs[] = {
      " '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate = 'a=1'}\n"
      "  return co.trace.continue(h, function() return co.trace.inject({}), co.trace.current() end) "
      "end"},
+    {"carries traces in lists and objects",
+     "return function(co)\n"
+     "  local id = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'\n"
+     "  local list = {{'a', 'b'}, {'TraceParent', id}, {name = 'tracestate', value = 'a=1'}}\n"
+     "  local stored = {traceparent = id, Baggage = {'a=1', 'b=2'}}\n"
+     "  local object = setmetatable({}, {__index = stored, __newindex = stored,\n"
+     "    __pairs = function() return pairs(stored) end})\n"
+     "  for _, h in ipairs {list, object} do co.trace.continue(h, co.trace.inject, h) end\n"
+     "end"},
     {"makes ids",
      "return function(co)\n"
      "  for _, g in ipairs {'uuid7', 'hlc', 'random'} do\n"

@@ -62,7 +62,9 @@ const char *value_text_type(lua_State *L, int index) {
 bool value_text_push_field(lua_State *L, int index, const char *name) {
   lua_pushstring(L, name);
   int type = lua_rawget(L, index);
-  if (type == LUA_TNUMBER || (type == LUA_TSTRING && lua_rawlen(L, -1) > 0)) return true;
+  /* Not NaN, which has a sign in some texts and not in others. */
+  if (type == LUA_TNUMBER && lua_rawequal(L, -1, -1)) return true;
+  if (type == LUA_TSTRING && lua_rawlen(L, -1) > 0) return true;
   lua_pop(L, 1);
   return false;
 }

@@ -46,7 +46,7 @@ void value_text_push_cache(lua_State *L, int index);
 const char *value_text_type(lua_State *L, int index);
 
 /*
-** Pushes what the table at the absolute `index` has in the field, if that is a number or a string that is
+** Pushes what the table at the absolute `index` has in the field, if that is a number, not NaN, or a string that is
 ** not empty; no metamethods.   [-0, +(0|1), m]
 */
 bool value_text_push_field(lua_State *L, int index, const char *name);

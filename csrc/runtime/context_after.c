@@ -2,6 +2,7 @@
 
 #include "runtime/handler.h"
 #include "runtime/panic.h"
+#include "runtime/span.h"
 #include "runtime/task.h"
 
 enum { AFTER_UV_FUNCTION = 1, AFTER_UV_COUNT = AFTER_UV_FUNCTION };
@@ -9,6 +10,7 @@ enum { AFTER_UV_FUNCTION = 1, AFTER_UV_COUNT = AFTER_UV_FUNCTION };
 typedef struct after {
   ctx *context;        /* pinned while the callback waits for its end; else NULL */
   bool over;           /* started or stopped */
+  bool has_spans;      /* of the code that asked */
   trace_context trace; /* of the code that asked; its trace is owned, NULL: none */
 } after;
 
@@ -42,7 +44,11 @@ static void start(runtime *rt, lua_State *L) {
   const after *a = lua_touserdata(L, -1);
   lua_getiuservalue(L, -1, AFTER_UV_FUNCTION);
   const trace_context *place = a->trace.trace == NULL ? NULL : &a->trace;
-  task_spawn(rt, L, 0, &(spawn_options){.name = "after", .trace = place, .independent = true});
+  spawn_options options = {.name = "after",
+                           .trace = place,
+                           .independent = true,
+                           .spans = a->has_spans ? SPANS_YES : SPANS_NO};
+  task_spawn(rt, L, 0, &options);
   lua_pop(L, 2);
 }
 
@@ -53,6 +59,7 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
   luaL_setmetatable(L, AFTER_TYPE);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, AFTER_UV_FUNCTION);
+  a->has_spans = span_is_wanted(rt);
   trace_context *current = trace_current(rt);
   if (current->trace != NULL) trace_go_on(rt, &a->trace, current);
   if (c->state != CONTEXT_LIVE) {

@@ -51,7 +51,8 @@ bool nested_is_parked(runtime *rt, lua_State *L, lua_State *thread) {
 ** makes of it. User value: the creator's place (place.h), which is found as long as the coroutine is there.
 */
 typedef struct carried {
-  trace_context context; /* its trace is owned; of the resumer while the coroutine is `active` */
+  trace_context context; /* its trace is owned. The first member: place.h */
+  trace_context *around; /* while `active`: of the coroutine that the resumer is in, or NULL */
   bool active;
 } carried;
 
@@ -80,8 +81,9 @@ void nested_carry_trace(runtime *rt, lua_State *L, int index) {
   carried *c = lua_newuserdatauv(L, sizeof(carried), 1);
   *c = (carried){0};
   luaL_setmetatable(L, CARRIED_TYPE);
-  place_push(rt, L, current);
+  place_push_current(rt, L);
   lua_setiuservalue(L, -2, 1);
+  place_register_owner(rt, L, -1);
   trace_span_id(rt, current);
   c->context = *current;
   trace_retain(c->context.trace);
@@ -99,25 +101,29 @@ static carried *find_carried(const runtime *rt, lua_State *L) {
   return c;
 }
 
-/*
-** The coroutine at 1 is entered, `active`, or left: its context and the one of the running code change
-** places. False: it was so already, or carries none.   [-0, +0, -]
-*/
-static bool swap_trace(runtime *rt, lua_State *L, bool active) {
+/* The coroutine at 1 is entered: its code runs, and is where that is in its trace.   [-0, +0, -] */
+static carried *enter_trace(runtime *rt, lua_State *L) {
   carried *c = find_carried(rt, L);
-  if (c == NULL || c->active == active) return false;
-  trace_context *current = trace_current(rt);
-  trace_context other = *current;
-  *current = c->context;
-  c->context = other;
-  c->active = active;
-  return true;
+  if (c == NULL || c->active) return NULL;
+  trace_context **inside = rt->current != NULL ? &rt->current->inside : &rt->inside;
+  c->around = *inside;
+  c->active = true;
+  *inside = &c->context;
+  return c;
+}
+
+/* It is left.   [-0, +0, -] */
+static void leave_trace(runtime *rt, carried *c) {
+  if (c == NULL || !c->active) return;
+  trace_context **inside = rt->current != NULL ? &rt->current->inside : &rt->inside;
+  *inside = c->around;
+  c->active = false;
 }
 
 int nested_close(runtime *rt, lua_State *L, lua_State *thread) {
-  bool swapped = swap_trace(rt, L, true);
+  carried *c = enter_trace(rt, L);
   int status = compat_close_thread(thread, L);
-  if (swapped) swap_trace(rt, L, false);
+  leave_trace(rt, c);
   return status;
 }
 
@@ -167,7 +173,7 @@ static int came_back(runtime *rt, lua_State *L, bool passes, int status, int val
     lua_pushthread(L);
     anchor_top(rt, L, t);
   }
-  swap_trace(rt, L, false);
+  leave_trace(rt, find_carried(rt, L));
   lua_pushboolean(L, 0);
   set_entry(rt, L);
   if (status != LUA_OK && status != LUA_YIELD) {
@@ -225,7 +231,7 @@ int nested_resume(runtime *rt, lua_State *L, const nested_caller *caller) {
   set_entry(rt, L);
   lua_xmove(L, thread, arguments);
   if (passes) t->live.top = thread;
-  swap_trace(rt, L, true);
+  enter_trace(rt, L);
   int values;
   int status = lua_resume(thread, L, arguments, &values);
   return came_back(rt, L, passes, status, values, caller);

@@ -14,19 +14,36 @@ void place_push(const runtime *rt, lua_State *L, const trace_context *context) {
   lua_replace(L, -2);
 }
 
-/*
-** The context of the code that is inside the place at `index` and nothing further; NULL: it is elsewhere,
-** or has ended. A coroutine may have come to another task since it entered.   [-0, +0, -]
-*/
-static trace_context *find_context(runtime *rt, lua_State *L, int index, const place *p) {
-  trace_context *context = trace_current(rt);
-  if (context->place == p->key) return context;
-  lua_getiuservalue(L, index, PLACE_UV_TASK);
-  task *t = task_test(L, -1);
-  bool outside = lua_isnil(L, -1);
+void place_register_owner(const runtime *rt, lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->places_ref);
+  lua_pushvalue(L, index);
+  lua_rawsetp(L, -2, lua_touserdata(L, index));
   lua_pop(L, 1);
-  if (outside) return rt->outside.place == p->key ? &rt->outside : NULL;
-  return t != NULL && !task_ended(t) && t->context.place == p->key ? &t->context : NULL;
+}
+
+/* Pushes the owner of places that the running code enters.   [-0, +1, -] */
+static void push_owner(runtime *rt, lua_State *L) {
+  const trace_context *inside = rt->current != NULL ? rt->current->inside : rt->inside;
+  if (inside != NULL) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->places_ref);
+    lua_rawgetp(L, -1, inside);
+    lua_replace(L, -2);
+  } else if (rt->current != NULL) {
+    task_push(rt, L, rt->current);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+/* The context of the owner of the place at `index`; NULL: a task that has ended.   [-0, +0, -] */
+static trace_context *context_of(runtime *rt, lua_State *L, int index) {
+  lua_getiuservalue(L, index, PLACE_UV_OWNER);
+  task *t = task_test(L, -1);
+  trace_context *carried = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (t != NULL) return task_ended(t) ? NULL : &t->context;
+  return carried != NULL ? carried : &rt->outside;
 }
 
 /* --- entering and leaving --- */
@@ -35,6 +52,7 @@ place *place_new(const runtime *rt, lua_State *L, uint64_t key) {
   place *p = lua_newuserdatauv(L, sizeof(place), PLACE_UV_COUNT);
   memset(p, 0, sizeof(place));
   p->key = key;
+  list_init(&p->link);
   luaL_setmetatable(L, PLACE_TYPE);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->places_ref);
   lua_pushvalue(L, -2);
@@ -46,12 +64,10 @@ place *place_new(const runtime *rt, lua_State *L, uint64_t key) {
 place *place_new_here(runtime *rt, lua_State *L) {
   if (rt->ids == NULL) luaL_error(L, "the Lua state is being closed");
   place *p = place_new(rt, L, id_source_next(rt->ids));
-  place_push(rt, L, trace_current(rt));
+  place_push_current(rt, L);
   lua_setiuservalue(L, -2, PLACE_UV_OUTER);
-  if (rt->current != NULL) {
-    task_push(rt, L, rt->current);
-    lua_setiuservalue(L, -2, PLACE_UV_TASK);
-  }
+  push_owner(rt, L);
+  lua_setiuservalue(L, -2, PLACE_UV_OWNER);
   return p;
 }
 
@@ -59,6 +75,7 @@ void place_enter(runtime *rt, place *p, const trace_context *inner) {
   trace_context *context = trace_current(rt);
   p->saved = *context;
   p->is_open = true;
+  list_append(&rt->places, &p->link);
   *context = *inner;
   context->place = p->key;
 }
@@ -78,30 +95,58 @@ static void go_back(runtime *rt, trace_context *context, place *p) {
 void place_leave(runtime *rt, lua_State *L, int index) {
   index = lua_absindex(L, index);
   place *p = lua_touserdata(L, index);
-  trace_context *context = find_context(rt, L, index, p);
+  trace_context *context = context_of(rt, L, index);
   p->is_open = false;
-  p->passed_over = context == NULL;
-  p->is_known = p->is_known || context == NULL || context->span_id != 0;
-  if (context == NULL) return;
+  list_remove(&p->link);
+  p->passed_over = context == NULL || context->place != p->key;
+  p->is_known = p->is_known || p->passed_over || context->span_id != 0;
+  if (p->passed_over) return;
   go_back(rt, context, p);
   lua_pushvalue(L, index);
   for (;;) {
     lua_getiuservalue(L, -1, PLACE_UV_OUTER);
     lua_replace(L, -2);
     p = lua_touserdata(L, -1);
-    if (p == NULL || !p->passed_over || context->place != p->key) break;
+    /* A coroutine is where it was made: that is left by its owner. */
+    if (p == NULL || !p->passed_over || context_of(rt, L, -1) != context) break;
     p->passed_over = false;
     go_back(rt, context, p);
   }
   lua_pop(L, 1);
 }
 
+/*
+** Lua forgets a place that was dropped before it calls the finalizer, in which the place would be left. If
+** the running code is to enter another one meanwhile, it has to leave that first.
+*/
+static void leave_dropped(runtime *rt, trace_context *context) {
+  list *at = rt->places.next;
+  while (at != &rt->places && container_of(at, place, link)->key != context->place) at = at->next;
+  if (at == &rt->places) {
+    context->place = 0;
+    return;
+  }
+  place *p = container_of(at, place, link);
+  p->is_open = false;
+  list_remove(&p->link);
+  go_back(rt, context, p);
+}
+
+void place_push_current(runtime *rt, lua_State *L) {
+  trace_context *context = trace_current(rt);
+  place_push(rt, L, context);
+  while (lua_isnil(L, -1) && context->place != 0) {
+    lua_pop(L, 1);
+    leave_dropped(rt, context);
+    place_push(rt, L, context);
+  }
+}
+
 /* A coroutine was dropped while it was inside: nobody can say when its span ended. */
 static int collect(lua_State *L) {
   runtime *rt = runtime_of(L);
   place *p = lua_touserdata(L, 1);
-  if (p->is_open && p->exit.run == NULL && !rt->closed) place_leave(rt, L, 1);
-  p->is_open = false;
+  if (p->is_open && p->exit.run == NULL) place_leave(rt, L, 1);
   if (p->continues) trace_release(rt, p->saved.trace);
   p->saved.trace = NULL;
   return 0;

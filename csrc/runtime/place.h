@@ -1,9 +1,9 @@
 /*
 ** Where in its trace the running code is: inside spans (span.h) and calls of co.trace.continue. Each is a
 ** place, entered and left, whose value stands in a frame as a to-be-closed one. What a place changes is the
-** trace context of whose code it is: a task's, that of a coroutine of co.coroutine (nested.h), or that of
-** code outside tasks. Other coroutines share their task's context, so that a generator that yields leaves
-** it inside: places may be left in any order, and be dropped.
+** trace context of its owner, whose code it was: a task, what a coroutine of co.coroutine carries (nested.h),
+** or the code outside tasks. Other coroutines share their task's context, so that a generator that yields
+** leaves it inside: places may be left in any order, from anywhere, and be dropped.
 */
 #ifndef CP_RUNTIME_PLACE_H
 #define CP_RUNTIME_PLACE_H
@@ -17,12 +17,13 @@
 enum {
   PLACE_UV_DATA = 1, /* the table of the span that it is, until that has ended; nil: none */
   PLACE_UV_OUTER,    /* the place around it, or nil */
-  PLACE_UV_TASK,     /* whose code entered it; nil outside tasks */
-  PLACE_UV_COUNT = PLACE_UV_TASK
+  PLACE_UV_OWNER, /* a task, a userdata that begins with a trace_context, or nil: outside tasks */
+  PLACE_UV_COUNT = PLACE_UV_OWNER
 };
 
 typedef struct place {
   task_exit exit;      /* of a task's own span */
+  list link;           /* in runtime.places while it is open; a task's own never is */
   trace_context saved; /* where the code goes back to */
   uint64_t key;        /* trace_context.place of the code inside, and the span's id */
   bool is_open;
@@ -55,5 +56,11 @@ void place_leave(runtime *rt, lua_State *L, int index);
 
 /* Pushes the place of the context, or nil.   [-0, +1, -] */
 void place_push(const runtime *rt, lua_State *L, const trace_context *context);
+
+/* Pushes the place of the running code, or nil; it leaves those that have been dropped.   [-0, +1, -] */
+void place_push_current(runtime *rt, lua_State *L);
+
+/* Lets the userdata at `index`, which begins with a trace_context, be an owner of places.   [-0, +0, m] */
+void place_register_owner(const runtime *rt, lua_State *L, int index);
 
 #endif

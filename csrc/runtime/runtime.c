@@ -105,6 +105,7 @@ static void init_fields(runtime *rt, lua_State *L) {
   list_init(&rt->ready);
   list_init(&rt->unclaimed);
   list_init(&rt->ending);
+  list_init(&rt->places);
   timer_heap_init(&rt->timers, &rt->memory);
   site_table_init(&rt->sites, &rt->memory);
   wakeup_init(&rt->wakeup);

@@ -126,6 +126,8 @@ typedef struct runtime {
   uint64_t uses;          /* calls of trace.use so far */
   uint64_t in_use;        /* which of them the generator is from */
   trace_context outside;  /* the context of code outside tasks */
+  trace_context *inside;  /* of the coroutine of co.coroutine that this code is in; NULL: none */
+  list places;            /* that are open, by place.link */
   site_table sites;
 
   /* Pooled threads. */
@@ -142,16 +144,16 @@ typedef struct runtime {
   int threads_ref;     /* slot -> thread */
   int anchors_ref;     /* strands' value threads */
   int foreign_ref;     /* weak: thread -> box of its strand */
-  int places_ref;      /* weak values: key -> place; see place.h */
-  int task_spans_ref;  /* address -> the span of a live task */
-  int attributes_ref;  /* weak: task -> attributes */
-  int unclaimed_ref;   /* weak values: task's address -> the ended task whose panic is held */
-  int carried_ref;     /* weak keys: coroutine -> the place in a trace that it carries */
-  int nested_ref;      /* weak keys: coroutine -> its resumer, or false; see nested.h */
-  int askers_ref;      /* weak: task -> the task that has cancelled it */
-  int background_ref;  /* the root of all contexts */
-  int pinned_ref;      /* address -> context or region that somebody depends on; task -> thread */
-  int abandoned_ref;   /* the same -> the task, once nobody else refers to it; until then false */
+  int places_ref; /* weak values: key -> place, address -> what a coroutine carries; see place.h */
+  int task_spans_ref; /* address -> the span of a live task */
+  int attributes_ref; /* weak: task -> attributes */
+  int unclaimed_ref;  /* weak values: task's address -> the ended task whose panic is held */
+  int carried_ref;    /* weak keys: coroutine -> the place in a trace that it carries */
+  int nested_ref;     /* weak keys: coroutine -> its resumer, or false; see nested.h */
+  int askers_ref;     /* weak: task -> the task that has cancelled it */
+  int background_ref; /* the root of all contexts */
+  int pinned_ref;     /* address -> context or region that somebody depends on; task -> thread */
+  int abandoned_ref;  /* the same -> the task, once nobody else refers to it; until then false */
 
   /* Functions of the base library that are in the way of nobody, or not worth a frame. */
   lua_CFunction base_error;

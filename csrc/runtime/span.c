@@ -5,9 +5,12 @@
 #include "runtime/span_data.h"
 
 /* What the listener does is no span: to tell of it would be another one, for ever. */
+bool span_is_wanted(const runtime *rt) {
+  return !rt->hears_span && (rt->current == NULL || !rt->current->silent);
+}
+
 static bool is_heard(const runtime *rt) {
-  if (!rt->has_hook[RUNTIME_UV_ON_SPAN] || rt->hears_span) return false;
-  return rt->current == NULL || !rt->current->silent;
+  return rt->has_hook[RUNTIME_UV_ON_SPAN] && span_is_wanted(rt);
 }
 
 bool span_decide(runtime *rt) {
@@ -20,7 +23,7 @@ bool span_decide(runtime *rt) {
 
 bool span_push_current(runtime *rt, lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  place_push(rt, L, trace_current(rt));
+  place_push_current(rt, L);
   /* One that has ended is the listener's: a coroutine may still be where it was made. */
   for (place *p = lua_touserdata(L, -1); p != NULL; p = lua_touserdata(L, -1)) {
     if (lua_getiuservalue(L, -1, PLACE_UV_DATA) == LUA_TTABLE) {
@@ -59,10 +62,8 @@ static int finish(lua_State *L) {
   lua_pushnil(L);
   lua_setiuservalue(L, 2, PLACE_UV_DATA);
   bool has_panicked = span_data_end(L, 4, 3);
-  bool hears_already = rt->hears_span;
   rt->hears_span = true;
   handler_run_hook(rt, L, RUNTIME_UV_ON_SPAN, 4, has_panicked ? 3 : 0);
-  rt->hears_span = hears_already;
   return 0;
 }
 
@@ -73,7 +74,9 @@ static void end_span(runtime *rt, lua_State *L, int index) {
   lua_pushlightuserdata(L, rt);
   lua_pushvalue(L, index);
   lua_pushvalue(L, -4);
+  bool hears_already = rt->hears_span;
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
+  rt->hears_span = hears_already;
   lua_pop(L, 1);
 }
 
@@ -100,7 +103,7 @@ void span_begin(runtime *rt, lua_State *L, int name, const char *kind, int attri
   span_data_push(L, &inner, kind, rt->current);
   if (attributes != 0) span_data_set(L, lua_gettop(L), attributes);
   lua_setiuservalue(L, -2, PLACE_UV_DATA);
-  /* Nothing below raises. Finalizers may have run: the trace is what it is now. */
+  /* Nothing below raises. Finalizers may have run, and given the trace other baggage. */
   inner.trace = trace_current(rt)->trace;
   p->is_recorded = true;
   place_enter(rt, p, &inner);
@@ -112,7 +115,7 @@ void span_begin_continued(runtime *rt, lua_State *L, const traceparent *parent,
   trace *t = trace_continue(rt, parent, luggage);
   if (t == NULL) luaL_error(L, "not enough memory");
   p->continues = true;
-  p->saved.trace = t; /* as long as what is below may raise */
+  p->saved.trace = t; /* it is freed if what is below raises */
   trace_context inner = {.trace = t, .span_id = p->key, .parent_span_id = parent->span_id};
   if (is_heard(rt) && (t->flags & TRACE_FLAG_SAMPLED) != 0) {
     lua_pushliteral(L, "continue");
@@ -154,11 +157,18 @@ static void push_attributes(const runtime *rt, lua_State *L, int index) {
   lua_replace(L, -2);
 }
 
-/* (runtime, task) → its span, begun; protected. */
+/*
+** (runtime, task) → its span, begun; protected. Where its spawner is no span that is told of, that one's
+** parent is the task's.
+*/
 static int begin_task(lua_State *L) {
   char buffer[TASK_NAME_SIZE];
   runtime *rt = lua_touserdata(L, 1);
   task *t = task_test(L, 2);
+  const trace_context *spawner = trace_current(rt);
+  if (t->context.parent_span_id == spawner->span_id) {
+    t->context.parent_span_id = parent_of(rt, L, spawner);
+  }
   place *p = place_new(rt, L, trace_span_id(rt, &t->context));
   lua_pushstring(L, task_name(t, buffer));
   span_data_push(L, &t->context, "internal", t);
@@ -177,8 +187,8 @@ static int begin_task(lua_State *L) {
   return 0;
 }
 
-void span_begin_task(runtime *rt, lua_State *L, task *t) {
-  t->silent = !is_heard(rt);
+void span_begin_task(runtime *rt, lua_State *L, task *t, spawn_spans spans) {
+  t->silent = spans == SPANS_AS_SPAWNER ? !span_is_wanted(rt) : spans == SPANS_NO;
   if (t->silent || (t->context.trace->flags & TRACE_FLAG_SAMPLED) == 0) return;
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
   lua_pushcfunction(L, begin_task);

@@ -19,7 +19,7 @@ bool span_decide(runtime *rt);
 /* Whether a span of the running code would be recorded; begins its trace if there is a listener.  [-0, +0, -] */
 static inline bool span_is_recorded(runtime *rt) {
   if (!rt->has_hook[RUNTIME_UV_ON_SPAN]) return false;
-  const trace *t = rt->current != NULL ? rt->current->context.trace : rt->outside.trace;
+  const trace *t = trace_current(rt)->trace;
   return (t == NULL || (t->flags & TRACE_FLAG_SAMPLED) != 0) && span_decide(rt);
 }
 
@@ -40,8 +40,11 @@ void span_begin(runtime *rt, lua_State *L, int name, const char *kind, int attri
 void span_begin_continued(runtime *rt, lua_State *L, const traceparent *parent,
                           const trace_luggage *luggage);
 
-/* Begins the span of the new task on top of the stack. Never raises.   [-0, +0, -] */
-void span_begin_task(runtime *rt, lua_State *L, task *t);
+/* Whether the running code makes spans if somebody listens: it is not the listener's, or spawned by that. */
+bool span_is_wanted(const runtime *rt);
+
+/* Begins the span of the new task on top of the stack, if it is to have one. Never raises.   [-0, +0, -] */
+void span_begin_task(runtime *rt, lua_State *L, task *t, spawn_spans spans);
 
 /*
 ** Pushes the table of the innermost span of the running code: the one that it is in, or its task's. False,

@@ -104,12 +104,11 @@ static void inherit(runtime *rt, lua_State *L, task *t, const spawn_options *opt
     trim_ancestors(L, t);
   }
   const trace_context *given = options->trace;
-  if (given == NULL && parent != NULL) {
-    trace_go_on(rt, &t->context, &parent->context);
-  } else if (given == NULL && rt->outside.trace != NULL && rt->outside.trace->continued) {
-    trace_go_on(rt, &t->context, &rt->outside);
+  trace_context *here = parent != NULL ? task_context(parent) : trace_current(rt);
+  if (given == NULL && (parent != NULL || (here->trace != NULL && here->trace->continued))) {
+    trace_go_on(rt, &t->context, here);
   } else if (given == NULL) {
-    t->context.trace = trace_new_with_baggage(rt, rt->outside.trace);
+    t->context.trace = trace_new_with_baggage(rt, here->trace);
   } else if (given->trace == NULL) {
     t->context.trace = trace_new(rt);
   } else {
@@ -177,7 +176,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   if (options->on_end != NULL) task_on_end(t, options->on_end);
   rt->stats.spawned++;
   task_enqueue(rt, t);
-  if (rt->has_hook[RUNTIME_UV_ON_SPAN]) span_begin_task(rt, L, t);
+  if (rt->has_hook[RUNTIME_UV_ON_SPAN]) span_begin_task(rt, L, t, (spawn_spans)options->spans);
   handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1, 0);
   return t;
 }

@@ -105,9 +105,11 @@ typedef struct task {
     } ended;
   };
   trace_context context; /* its trace is NULL once ended */
-  uint64_t id;           /* from 1, never reused */
-  const site *site;      /* where it was spawned */
-  void *waits_on;        /* while WAITING: the task, waitlist, ... of `wait`; NULL: there is none */
+  trace_context
+      *inside;      /* of the innermost coroutine of co.coroutine that its code is in; NULL: none */
+  uint64_t id;      /* from 1, never reused */
+  const site *site; /* where it was spawned */
+  void *waits_on;   /* while WAITING: the task, waitlist, ... of `wait`; NULL: there is none */
   struct membership *membership; /* of a context, of scopes; NULL: of none */
   task_exit *exits;              /* what happens at its end, the newest first */
   timer timer;
@@ -135,6 +137,11 @@ typedef struct task {
 } task;
 
 static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
+
+/* Where the live task's code is in its trace. */
+static inline trace_context *task_context(task *t) {
+  return t->inside != NULL ? t->inside : &t->context;
+}
 
 /* Room for the name of an unnamed task. */
 #define TASK_NAME_SIZE 32
@@ -166,12 +173,20 @@ task *task_test(lua_State *L, int index);
 /* Pushes a live task.   [-0, +1, -] */
 void task_push(runtime *rt, lua_State *L, const task *t);
 
+/* Whether a task makes spans, while somebody listens. */
+typedef enum spawn_spans {
+  SPANS_AS_SPAWNER, /* unless that is the listener, or a task that makes none */
+  SPANS_YES,
+  SPANS_NO
+} spawn_spans;
+
 typedef struct spawn_options {
   const char *name; /* NULL or "": unnamed */
   bool daemon;
   bool independent;     /* of the spawner's context and scopes */
   int context;          /* stack index; 0: the spawner's */
   int attributes;       /* stack index of a table; 0: none */
+  uint8_t spans;        /* spawn_spans */
   struct region *scope; /* NULL: the innermost one of the spawner, see task_spawn */
   /* The place in a trace that it goes on from. NULL: the spawner's; of no trace: begins one. */
   const trace_context *trace;

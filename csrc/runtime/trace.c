@@ -98,7 +98,8 @@ void trace_free(runtime *rt, trace *t) {
 }
 
 trace_context *trace_current(runtime *rt) {
-  return rt->current != NULL ? &rt->current->context : &rt->outside;
+  if (rt->current != NULL) return task_context(rt->current);
+  return rt->inside != NULL ? rt->inside : &rt->outside;
 }
 
 bool trace_ensure(runtime *rt, trace_context *context) {

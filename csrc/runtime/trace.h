@@ -93,7 +93,7 @@ static inline void trace_release(struct runtime *rt, trace *t) {
   if (--t->references == 0) trace_free(rt, t);
 }
 
-/* The context of the code that runs now: the current task's, or the one outside tasks. */
+/* The context of the code that runs now: of its coroutine, its task, or the one outside tasks. */
 trace_context *trace_current(struct runtime *rt);
 
 /* Makes the trace if there is none yet. False: trace_why_none has the reason. */

@@ -528,6 +528,117 @@ describe("the trace of a coroutine", function()
     assert.same({ 1, 1, 1 }, { #spans.inner.events, #spans.outer.events, #spans.main.events })
   end)
 
+  -- Generators of Lua's library share the place of whose code they are begun in.
+  local lua = require "coroutine"
+
+  local function stays_in(trace)
+    return lua.create(function() co.trace.continue(trace, lua.yield) end)
+  end
+
+  it("is not what ends a generator of the task's", function()
+    run(function()
+      local before = co.trace.current()
+      for _, made_before in ipairs { true, false } do
+        local generator
+        local function finish() lua.resume(generator) end
+        local inner = made_before and coroutine.wrap(finish)
+        generator = stays_in(headers)
+        lua.resume(generator)
+        inner = inner or coroutine.wrap(finish)
+        inner()
+        assert.same(before, co.trace.current())
+      end
+    end)
+  end)
+
+  it("is what it was when a generator of its own ends, is closed or dropped outside it", function()
+    local endings = {
+      lua.resume,
+      lua.close,
+      function() end,
+    }
+    for _, finish in ipairs(endings) do
+      run(function()
+        local generator
+        local inner = coroutine.wrap(function()
+          local before = co.trace.current()
+          generator = stays_in(headers)
+          lua.resume(generator)
+          coroutine.yield()
+          collectgarbage()
+          collectgarbage()
+          assert.same(before, co.trace.current())
+          return true
+        end)
+        inner()
+        finish(generator)
+        generator = nil
+        assert.is_true(inner())
+      end)
+    end
+  end)
+
+  it("is left by its own code alone, where generators of the task end in another order", function()
+    run(function()
+      local before = co.trace.current()
+      local inner
+      local first = lua.wrap(function()
+        co.trace.continue(headers, function()
+          inner = coroutine.wrap(function()
+            local mine = co.trace.current()
+            co.trace.continue(headers, function() end)
+            assert.same(mine, co.trace.current())
+            return true
+          end)
+          lua.yield()
+        end)
+      end)
+      local second = stays_in(headers)
+      first()
+      lua.resume(second)
+      first()
+      assert.is_true(inner())
+      lua.resume(second)
+      assert.same(before, co.trace.current())
+    end)
+  end)
+
+  it("is there when that of the code outside tasks has not begun", function()
+    local result = require("spec.helpers").run_script [[
+      local co = require "coropanic"
+      local headers = { traceparent = "00-" .. ("a"):rep(32) .. "-" .. ("b"):rep(16) .. "-01" }
+      local inner, generator
+      generator = coroutine.wrap(function()
+        co.trace.continue(headers, function()
+          inner = co.coroutine.wrap(function()
+            generator()
+            co.coroutine.yield()
+            co.spawn(function() io.write(co.trace.current().trace_id) end)
+          end)
+          coroutine.yield()
+        end)
+      end)
+      generator()
+      inner()
+      co.run(function() inner() end)]]
+    assert.equal(("a"):rep(32), result.stdout)
+  end)
+
+  it("is the coroutine's, and not the task's: a task that ends in one has its own", function()
+    run(function()
+      local generator = co.trace.continue(headers, function()
+        return coroutine.wrap(function() co.sleep(math.huge) end)
+      end)
+      local task = co.spawn(function() generator() end)
+      local trace = task.trace_id
+      co.yield()
+      assert.equal(trace, task.trace_id)
+      task:cancel()
+      task:join()
+      assert.equal(trace, task.trace_id)
+    end)
+  end)
+
   it("is carried through coroutines of several requests", function()
     run(function()
       local mine = trace_id()

@@ -491,6 +491,72 @@ describe("spans that do not end in order", function()
   end)
 end)
 
+describe("spans of coroutines that are dropped", function()
+  it("are left for good, also when others begin before the collector has come to their end", function()
+    -- A state of its own, small enough to stop the collector in all of its phases.
+    local result = helpers.run_script [[
+      local co = require "coropanic"
+      local headers = { traceparent = "00-" .. ("a"):rep(32) .. "-" .. ("b"):rep(16) .. "-01" }
+      collectgarbage("incremental", 100, 4, 4)
+      co.trace.on_span(function() end)
+      co.run(function()
+        local before = co.trace.current().span_id
+        for steps = 1, 2000, 3 do
+          collectgarbage()
+          collectgarbage()
+          collectgarbage "stop"
+          coroutine.wrap(function() co.trace.continue(headers, coroutine.yield) end)()
+          for _ = 1, steps do collectgarbage("step", 0) end
+          co.trace.span("x", function() collectgarbage() collectgarbage() end)
+          collectgarbage()
+          assert(co.trace.current().span_id == before, steps)
+        end
+      end)
+      io.write "left"]]
+    assert.equal("left", result.stdout)
+  end)
+end)
+
+describe("a parent", function()
+  it("is recorded, or who called, also of tasks whose spawner began before somebody listened", function()
+    local spans = {}
+    local before
+    co.run(function()
+      co.trace.continue(header "01", function()
+        before = co.trace.on_span(function(span) spans[span.name] = span end)
+        co.trace.current()
+        co.spawn_with({ name = "of a call" }, function() end):join()
+      end)
+      co.spawn_with({ name = "of a task" }, function() end):join()
+    end)
+    co.trace.on_span(before)
+    assert.equal("b7ad6b7169203331", spans["of a call"].parent_span_id)
+    assert.is_nil(spans["of a task"].parent_span_id)
+  end)
+end)
+
+describe("a task after a context", function()
+  it("makes spans if who asked for it does, whoever ends the context", function()
+    local heard, context, cancel = {}, nil, nil
+    local before = co.trace.on_span(function(span)
+      heard[#heard + 1] = span.name
+      if span.name == "s" then
+        local ended = co.context.with_timeout(co.context.background(), 0)
+        ended:after(function() co.trace.span("listener's", print) end)
+        cancel()
+      end
+    end)
+    co.run(function()
+      context, cancel = co.context.with_cancel(co.context.background())
+      context:after(function() co.trace.span("asked", function() end) end)
+      co.trace.span("s", function() end)
+      co.sleep(0.001)
+    end)
+    co.trace.on_span(before)
+    assert.same({ "s", "asked", "after", "main" }, heard)
+  end)
+end)
+
 describe("co.trace.event and co.trace.set", function()
   it("belong to the innermost span, or to the task's own", function()
     local spans = spans_of(function()

@@ -61,7 +61,7 @@ void carrier_check_writable(lua_State *L, int arg, const char *function) {
 typedef struct contents {
   spellings names;    /* of the header */
   lua_Integer border; /* the entries of the list are up to here */
-  bool strays;        /* or behind a hole */
+  bool strays;        /* others are behind a hole, or before the first */
 } contents;
 
 /*
@@ -75,7 +75,9 @@ static void read_contents(lua_State *L, int view, const char *name, contents *c,
   lua_pushnil(L);
   for (; lua_next(L, view); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING) {
-      if (lua_tointeger(L, -2) > c->border) c->strays = true;
+      bool inside =
+          !lua_isinteger(L, -2) || (lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= c->border);
+      if (!inside) c->strays = true;
       continue;
     }
     size_t length;
@@ -85,23 +87,6 @@ static void read_contents(lua_State *L, int view, const char *name, contents *c,
     if (c->names.count == 0) lua_copy(L, -1, value);
     spellings_add(&c->names, spelling);
   }
-}
-
-/*
-** The first index behind `after`, if any, that has an entry of this name; else -1. For what is behind holes: it reads
-** the whole table.   [-0, +0, e]
-*/
-static lua_Integer next_stray(lua_State *L, int view, const char *name, lua_Integer after) {
-  lua_Integer first = -1;
-  lua_pushnil(L);
-  while (lua_next(L, view)) {
-    bool same = false;
-    lua_Integer i = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : -1;
-    if (i > after && (first < 0 || i < first)) entry_read(L, name, &same);
-    if (same) first = i;
-    lua_pop(L, 1);
-  }
-  return first;
 }
 
 /* --- reading --- */
@@ -133,15 +118,20 @@ static void add_entry(lua_State *L, int view, lua_Integer i, const char *name, i
   lua_pop(L, 1);
 }
 
+static void add_strays(lua_State *L, int view, lua_Integer border, const char *name, int slot) {
+  size_t count;
+  const lua_Integer *strays = carrier_push_strays(L, view, border, &count);
+  for (size_t i = 0; i < count; i++) add_entry(L, view, strays[i], name, slot);
+  lua_pop(L, 1);
+}
+
 /* [-0, +1, e] */
 static void add_values(lua_State *L, int view, const char *name, int slot) {
   contents c;
   lua_pushnil(L);
   read_contents(L, view, name, &c, lua_gettop(L));
   for (lua_Integer i = 1; i <= c.border; i++) add_entry(L, view, i, name, slot);
-  lua_Integer stray = c.strays ? next_stray(L, view, name, c.border) : -1;
-  for (; stray >= 0; stray = next_stray(L, view, name, stray))
-    add_entry(L, view, stray, name, slot);
+  if (c.strays) add_strays(L, view, c.border, name, slot);
   if (c.names.count == 1) {
     lua_pushvalue(L, -1);
     add_value(L, slot);
@@ -224,6 +214,22 @@ static entry_form list_form(lua_State *L, const setting *s, const contents *c) {
   return form;
 }
 
+/* Removes the entries of this name that are not in the list's own part.   [-0, +0, e] */
+static void remove_strays(lua_State *L, const setting *s, lua_Integer border) {
+  size_t count;
+  const lua_Integer *strays = carrier_push_strays(L, s->view, border, &count);
+  for (size_t i = 0; i < count; i++) {
+    bool same;
+    lua_rawgeti(L, s->view, strays[i]);
+    entry_read(L, s->name, &same);
+    lua_pop(L, 1);
+    if (!same) continue;
+    lua_pushnil(L);
+    lua_seti(L, s->headers, strays[i]);
+  }
+  lua_pop(L, 1);
+}
+
 /* Sets the header in a list: in the place of the first entry that it has, else behind all.   [-0, +0, e] */
 static void set_in_list(lua_State *L, const setting *s, const contents *c, entry_form form) {
   bool set = lua_isnil(L, s->value);
@@ -247,11 +253,7 @@ static void set_in_list(lua_State *L, const setting *s, const contents *c, entry
     lua_pushnil(L);
     lua_seti(L, s->headers, i);
   }
-  lua_Integer stray = c->strays ? next_stray(L, s->view, s->name, c->border) : -1;
-  for (; stray >= 0; stray = next_stray(L, s->view, s->name, stray)) {
-    lua_pushnil(L);
-    lua_seti(L, s->headers, stray);
-  }
+  if (c->strays) remove_strays(L, s, c->border);
   if (!set) set_entry(L, s, kept + 1, form);
 }
 

@@ -1,10 +1,15 @@
 #include "lua/carrier_view.h"
 
+#include <stdlib.h>
+
 #include "core/base.h"
 #include "lua/carrier_names.h"
 
 /* Tables that __index leads to, one after another: more than any class has, and cycles end. */
 #define MAX_LAYERS 100
+
+/* Items that are asked for of what can't be listed: one with a default has no end. */
+#define MAX_ASKED 1000
 
 bool carrier_has_metafield(lua_State *L, int index, const char *field) {
   if (luaL_getmetafield(L, index, field) == LUA_TNIL) return false;
@@ -60,13 +65,64 @@ static bool append_text(lua_State *L, int array) {
   return is_text;
 }
 
+/* --- what is not in a table's list --- */
+
+static int compare_integers(const void *a, const void *b) {
+  lua_Integer x = *(const lua_Integer *)a, y = *(const lua_Integer *)b;
+  return (x > y) - (x < y);
+}
+
+static bool is_stray(lua_State *L, int index, lua_Integer border) {
+  if (!lua_isinteger(L, index)) return false;
+  lua_Integer i = lua_tointeger(L, index);
+  return i < 1 || i > border;
+}
+
+const lua_Integer *carrier_push_strays(lua_State *L, int table, lua_Integer border, size_t *count) {
+  size_t found = 0;
+  lua_pushnil(L);
+  for (; lua_next(L, table); lua_pop(L, 1)) found += is_stray(L, -2, border) ? 1 : 0;
+  lua_Integer *strays = lua_newuserdatauv(L, (found + 1) * sizeof(lua_Integer), 0);
+  /* A finalizer may have changed the table. */
+  *count = 0;
+  lua_pushnil(L);
+  for (; lua_next(L, table); lua_pop(L, 1)) {
+    if (*count < found && is_stray(L, -2, border)) strays[(*count)++] = lua_tointeger(L, -2);
+  }
+  qsort(strays, *count, sizeof(lua_Integer), compare_integers);
+  return strays;
+}
+
+/* The strings of the plain table on top of the stack, also those behind holes.   [-0, +0, m] */
+static void append_own(lua_State *L, int array) {
+  int table = lua_gettop(L);
+  lua_Integer length = (lua_Integer)lua_rawlen(L, table);
+  for (lua_Integer i = 1; i <= length; i++) {
+    lua_rawgeti(L, table, i);
+    append_text(L, array);
+  }
+  size_t count;
+  const lua_Integer *strays = carrier_push_strays(L, table, length, &count);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, table, strays[i]);
+    append_text(L, array);
+  }
+  lua_settop(L, table);
+}
+
 void carrier_append(lua_State *L, int array) {
   if (!lua_istable(L, -1)) {
     append_text(L, array);
     return;
   }
+  if (!lua_getmetatable(L, -1)) {
+    append_own(L, array);
+    lua_pop(L, 1);
+    return;
+  }
+  lua_pop(L, 1);
   lua_Integer length = carrier_length(L, -1);
-  for (lua_Integer i = 1;; i++) {
+  for (lua_Integer i = 1; i <= MAX_ASKED; i++) {
     lua_geti(L, -1, i);
     if (!append_text(L, array) && i > length) break;
   }
@@ -145,21 +201,27 @@ static void take_own(lua_State *L, int layer, viewing *v) {
   while (lua_next(L, layer)) take(L, v);
 }
 
+/* (object, key) → its value */
+static int get_asked(lua_State *L) {
+  lua_gettable(L, 1);
+  return 1;
+}
+
+/* Pushes what the object has for the key on top of the stack; nil if it raises: it is no list. [-0, +1, m] */
+static void ask(lua_State *L, int object) {
+  lua_pushcfunction(L, get_asked);
+  lua_pushvalue(L, object);
+  lua_pushvalue(L, -3);
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
 /*
-** Asks for the entries of the list, until there is none, and for the name as it is usually spelled: an object whose
+** Asks for the name as it is usually spelled, and for the entries of the list, until there is none: an object whose
 ** __index is a function cannot be listed.   [-0, +0, e]
 */
 static void take_asked(lua_State *L, int layer, viewing *v) {
-  lua_Integer length = carrier_length(L, layer);
-  bool same;
-  for (lua_Integer i = 1;; i++) {
-    lua_pushinteger(L, i);
-    lua_geti(L, layer, i);
-    bool beyond = i > length && entry_read(L, v->name, &same) == ENTRY_NONE;
-    take(L, v);
-    lua_pop(L, 1);
-    if (beyond) break;
-  }
   int lower = spelling_lower(v->name);
   const int usual[] = {lower, lower >> 1, 0};
   for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]) && !v->found; i++) {
@@ -171,6 +233,15 @@ static void take_asked(lua_State *L, int layer, viewing *v) {
       take(L, v);
       lua_pop(L, 1);
     }
+  }
+  bool beyond = v->found, same;
+  lua_Integer length = carrier_length(L, layer);
+  for (lua_Integer i = 1; i <= MAX_ASKED && !beyond; i++) {
+    lua_pushinteger(L, i);
+    ask(L, layer);
+    beyond = i > length && entry_read(L, v->name, &same) == ENTRY_NONE;
+    take(L, v);
+    lua_pop(L, 1);
   }
 }
 

@@ -32,6 +32,12 @@ void entry_push_value(lua_State *L, entry_form form);
 */
 bool carrier_view(lua_State *L, int headers, const char *name);
 
+/*
+** Pushes what holds the integer keys of the plain table at the absolute index that are not 1 to `border`, in order,
+** and returns them.   [-0, +1, m]
+*/
+const lua_Integer *carrier_push_strays(lua_State *L, int table, lua_Integer border, size_t *count);
+
 /* The length that an array says it has; a proxy without __len may have more.   [-0, +0, e] */
 lua_Integer carrier_length(lua_State *L, int array);
 

@@ -82,6 +82,11 @@ static void check_arguments(lua_State *L) {
     arg_type_error(L, 2, "set_baggage", "string or nil");
   }
   const char *value = lua_tolstring(L, 2, &length);
+  if (value != NULL && length > BAGGAGE_MAX_LENGTH) {
+    arg_error(L, 2, "set_baggage",
+              lua_pushfstring(L, "at most %d bytes expected, got %I", BAGGAGE_MAX_LENGTH,
+                              (LUAI_UACINT)length));
+  }
   if (value != NULL && !baggage_is_utf8(value, length)) {
     arg_error(L, 2, "set_baggage", "text in UTF-8 expected: encode other bytes, as hex or base64");
   }
@@ -114,8 +119,9 @@ static const char *push_member(lua_State *L, size_t *member_length) {
   luaL_pushresult(&b);
   const char *member = lua_tolstring(L, -1, member_length);
   if (*member_length <= BAGGAGE_MAX_LENGTH) return member;
-  luaL_error(L, "co.trace.set_baggage: a member of %I bytes, of at most %d",
-             (LUAI_UACINT)*member_length, BAGGAGE_MAX_LENGTH);
+  arg_error(L, 2, "set_baggage",
+            lua_pushfstring(L, "at most %d bytes expected, with the name and encoded, got %I",
+                            BAGGAGE_MAX_LENGTH, (LUAI_UACINT)*member_length));
   return NULL;
 }
 
@@ -139,19 +145,18 @@ static bool add_member(composed *c, const char *member, size_t length) {
 }
 
 /*
-** The baggage with the member that the arguments say, or without it. Ours comes first and the others go from
-** the end when there is no room: so none of ours goes before those that came in.   [-0, +n, e]
+** The baggage of the luggage with our member, NULL: none, in the place of those of its name. Ours comes first
+** and the others go from the end when there is no room: so none of ours goes before those that came in.
 */
-static void compose(runtime *rt, lua_State *L, composed *c) {
-  size_t length, name_length;
-  const char *name = lua_tolstring(L, 1, &name_length);
+static void compose(composed *c, const trace_luggage *luggage, baggage_text name_text,
+                    const char *member, size_t member_length) {
+  const char *name = name_text.start;
+  size_t name_length = name_text.length;
   c->length = 0;
   c->members = 0;
-  if (!lua_isnil(L, 2)) {
-    const char *member = push_member(L, &length);
-    add_member(c, member, length);
-  }
-  const char *text = push_text(rt, L, &length);
+  if (member != NULL) add_member(c, member, member_length);
+  const char *text = luggage->baggage;
+  size_t length = luggage->baggage_length;
   baggage_member m;
   for (size_t at = 0; baggage_next(text, length, &at, &m);) {
     if (is_named(&m, name, name_length)) continue;
@@ -162,11 +167,16 @@ static void compose(runtime *rt, lua_State *L, composed *c) {
 static int trace_set_baggage(lua_State *L) {
   runtime *rt = runtime_of(L);
   check_arguments(L);
+  baggage_text name;
+  name.start = lua_tolstring(L, 1, &name.length);
+  size_t length = 0;
+  const char *member = lua_isnil(L, 2) ? NULL : push_member(L, &length);
+  /* Nothing below makes anything in Lua: finalizers, which may change the context, have run. */
   trace_context *context = trace_current(rt);
   if (!trace_ensure(rt, context)) return luaL_error(L, "%s", trace_why_none(rt));
   composed c;
-  compose(rt, L, &c);
   trace_luggage luggage = trace_luggage_of(context->trace);
+  compose(&c, &luggage, name, member, length);
   luggage.baggage = c.text;
   luggage.baggage_length = c.length;
   trace *changed = trace_repack(rt, context->trace, &luggage);

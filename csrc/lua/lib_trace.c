@@ -265,13 +265,27 @@ static bool read_boolean(lua_State *L, int index, const char *field) {
   return value;
 }
 
+/* Whether the table on top of the stack has a boolean of this name: no header has one.   [-0, +0, m] */
+static bool has_boolean(lua_State *L, const char *name) {
+  lua_pushstring(L, name);
+  bool has_it = lua_rawget(L, -2) == LUA_TBOOLEAN;
+  lua_pop(L, 1);
+  return has_it;
+}
+
 /*
-** Whether it is what extract has returned, or a proxy of that: no header has a boolean for its value.
-** [-0, +0, e]
+** Whether it is what extract has returned, or a proxy of that. Functions are not called: they may have an answer to
+** whatever they are asked, or raise.   [-0, +0, m]
 */
 static bool is_extracted(lua_State *L, int index) {
-  if (!lua_istable(L, index)) return false;
-  bool extracted = lua_getfield(L, index, "valid") == LUA_TBOOLEAN;
+  enum { MAX_PROXIES = 8 };
+  bool extracted = false;
+  lua_pushvalue(L, index);
+  for (int i = 0; i < MAX_PROXIES && lua_istable(L, -1); i++) {
+    extracted = has_boolean(L, "valid") && has_boolean(L, "sampled");
+    if (extracted || luaL_getmetafield(L, -1, "__index") == LUA_TNIL) break;
+    lua_replace(L, -2);
+  }
   lua_pop(L, 1);
   return extracted;
 }

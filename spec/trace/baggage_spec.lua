@@ -204,7 +204,8 @@ describe("co.trace.set_baggage", function()
       for _, value in ipairs { ("v"):rep(8191), (" "):rep(2730) .. "v" } do
         local ok, why = pcall(co.trace.set_baggage, "b", value)
         assert.is_false(ok)
-        assert.equal("co.trace.set_baggage: a member of 8193 bytes, of at most 8192", why)
+        assert.equal("bad argument #2 to 'set_baggage' "
+          .. "(at most 8192 bytes expected, with the name and encoded, got 8193)", why)
       end
       assert.equal("b=" .. ("v"):rep(8190), co.trace.inject({}).baggage)
     end)
@@ -230,5 +231,25 @@ describe("co.trace.set_baggage", function()
     local utf8 = "bad argument #2 to 'set_baggage' "
       .. "(text in UTF-8 expected: encode other bytes, as hex or base64)"
     for _, given in ipairs { "\xff", "a\xc3", "\xed\xa0\x80" } do fails(utf8, "a", given) end
+  end)
+end)
+
+describe("co.trace.set_baggage, while a generator in another trace is dropped", function()
+  it("changes the trace that it is in then", function()
+    co.run(function()
+      local function headers(digit, baggage)
+        return { traceparent = ("00-%s-b7ad6b7169203331-01"):format(digit:rep(32)), baggage = baggage }
+      end
+      for _ = 1, 50 do
+        co.trace.continue(headers("a", "user=alice"), function()
+          local bobs = headers("b", "user=bob,pad=" .. ("x"):rep(4000))
+          coroutine.wrap(function() co.trace.continue(bobs, coroutine.yield) end)()
+          while co.trace.current().trace_id:sub(1, 1) == "b" do
+            co.trace.set_baggage("n", "1")
+          end
+          assert.equal("alice", co.trace.baggage "user")
+        end)
+      end
+    end)
   end)
 end)

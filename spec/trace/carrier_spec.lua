@@ -273,6 +273,33 @@ describe("headers that come in", function()
     assert.equal(TRACE, co.trace.extract(strict).trace_id)
   end)
 
+  it("may be made for names alone, or be strict about others", function()
+    local lowered = setmetatable({ traceparent = PARENT }, {
+      __index = function(t, name) return rawget(t, name:lower()) end,
+    })
+    assert.equal(TRACE, co.trace.extract(lowered).trace_id)
+    co.trace.inject(lowered)
+    local strict = setmetatable({}, {
+      __pairs = function() return pairs { traceparent = PARENT } end,
+      __index = function(_, name) error("no header " .. name) end,
+    })
+    assert.equal(TRACE, co.trace.continue(strict, co.trace.current).trace_id)
+    local defaults = setmetatable({ traceparent = PARENT }, { __index = function() return false end })
+    assert.equal(TRACE, co.trace.continue(defaults, co.trace.current).trace_id)
+    local flagged = { traceparent = PARENT, valid = true }
+    assert.equal(TRACE, co.trace.continue(flagged, co.trace.current).trace_id)
+  end)
+
+  it("may have an answer to everything: there is an end to what they are asked", function()
+    local entry = { "host", "x" }
+    local endless = setmetatable({}, { __index = function() return entry end })
+    assert.is_false(co.trace.extract(endless).valid)
+    local values = setmetatable({ PARENT }, { __index = function() return "" end })
+    assert.is_false(co.trace.extract({ traceparent = values }).valid)
+    values = setmetatable({ PARENT }, { __len = function() return math.maxinteger end })
+    assert.equal(TRACE, co.trace.extract({ traceparent = values }).trace_id)
+  end)
+
   it("raise what their metamethods raise, and cannot suspend in them", function()
     local broken = setmetatable({}, { __pairs = function() error("broken", 0) end })
     fails("broken", co.trace.extract, broken)
@@ -281,6 +308,24 @@ describe("headers that come in", function()
       local slow = setmetatable({}, { __index = function() co.sleep(1) end })
       assert.is_false((pcall(co.trace.extract, slow)))
     end)
+  end)
+end)
+
+describe("values and entries", function()
+  it("count behind holes, and before the first", function()
+    local OTHER = PARENT:gsub("^00%-0af", "00-1af")
+    assert.is_false(co.trace.extract({ traceparent = { PARENT, [3] = OTHER } }).valid)
+    assert.is_false(co.trace.extract({ traceparent = { PARENT, nil, OTHER } }).valid)
+    assert.equal(TRACE, co.trace.extract({ traceparent = { [3] = PARENT } }).trace_id)
+    local state = { [1] = "a=1", [9] = "c=3", [3] = "b=2" }
+    assert.equal("a=1,b=2,c=3", co.trace.extract({ traceparent = PARENT, tracestate = state }).state)
+    for _, i in ipairs { 0, -1, math.mininteger } do
+      local list = { [i] = { "traceparent", PARENT }, { "host", "x" } }
+      assert.equal(TRACE, co.trace.extract(list).trace_id)
+      co.trace.inject(list)
+      assert.is_nil(list[i])
+      assert.equal(co.trace.current().trace_id, co.trace.extract(list).trace_id)
+    end
   end)
 end)
 

@@ -23,6 +23,28 @@ local function decode(body) return cjson.decode(body) ~= nil and json.decode(bod
 
 local function is_a(kind, value) return type(value) == "table" and getmetatable(value).__jsontype == kind end
 
+local encode
+
+local function each(list, write)
+  local parts = {}
+  for i = 1, #list do parts[i] = write(list[i]) end
+  return table.concat(parts, ",")
+end
+
+--- dkjson would take an object with a number "n" for a list of so many items, and write 14 digits of a number.
+---@return string
+function encode(value)
+  if is_a("array", value) then return "[" .. each(value, encode) .. "]" end
+  if is_a("object", value) then
+    local names = {}
+    for name in pairs(value) do names[#names + 1] = name end
+    table.sort(names)
+    return "{" .. each(names, function(name) return json.quotestring(name) .. ":" .. encode(value[name]) end) .. "}"
+  end
+  if math.type(value) == "float" and value - value == 0 then return ("%.17g"):format(value) end
+  return json.encode(value)
+end
+
 --- The url to ask for: without the fragment, which is the client's own (RFC 9110, section 4.2.5), and with
 --- the scheme as luasocket knows it.
 ---@return string?  # nil: there is none that we can ask for
@@ -57,14 +79,14 @@ local function read_calls(body)
   for i, item in ipairs(calls) do
     local target = is_a("object", item) and target_of(item.url)
     if not target then refuse("item %d has no url that begins with http://", i) end
-    local arguments = item.arguments == nil and "[]" or json.encode(item.arguments)
+    local arguments = item.arguments == nil and "[]" or encode(item.arguments)
     calls[i] = { url = item.url, target = target, arguments = arguments }
   end
   return calls
 end
 
 --- Makes all the calls of a JSON array of {url, arguments} at once, and returns when all have been answered.
---- The arguments are posted as they are, [] if there are none.
+--- The arguments are posted with the values that they have, [] if there are none.
 ---@param body string
 ---@return { url: string, status: integer|string }[]
 function relay.forward(body)

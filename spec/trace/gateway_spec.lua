@@ -244,6 +244,8 @@ describe("the gateway, as a participant of Trace Context,", function()
         { ',"arguments":{}', "{}" },
         { ',"arguments":[{},[]]', "[{},[]]" },
         { ',"arguments":{"a":[1]}', '{"a":[1]}' },
+        { ',"arguments":{"n":30000000,"a":{"n":2}}', '{"a":{"n":2},"n":30000000}' },
+        { ',"arguments":[0.1,3.141592653589793]', "[0.10000000000000001,3.1415926535897931]" },
         { ',"arguments":[null,9007199254740993]', "[null,9007199254740993]" },
       } do
         local body = ('[{"url":"%s"%s}]'):format(url, row[1])

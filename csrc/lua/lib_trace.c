@@ -112,7 +112,7 @@ static bool read_clock(const char *value, size_t length, uint64_t *clock) {
 
 /*
 ** A message has come in: its clock moves ours. It is read from the whole header, of which not all may be
-** valid or carried: else the cause would be lost. Of several clocks it is the latest that can be believed.
+** valid or carried, whatever the traceparent is: else the cause would be lost. Of several clocks it is the latest that can be believed.
 */
 static void receive_clock(runtime *rt, const char *header, size_t header_length) {
   hlc *h = &rt->generator.hlc;
@@ -172,11 +172,12 @@ static void read_headers(runtime *rt, lua_State *L, int headers, incoming *in) {
   const char *value = lua_tolstring(L, -1, &length);
   in->valid = count == 1 && traceparent_parse(&in->parent, value, length);
   lua_pop(L, 1);
-  if (!in->valid) return;
+  bool has_clock = rt->generator.kind == ID_HLC;
+  if (!in->valid && !has_clock) return;
   if (carrier_push(L, headers, "tracestate") > 0) {
     value = lua_tolstring(L, -1, &length);
-    tracestate_parse(&in->state, value, length);
-    if (rt->generator.kind == ID_HLC) receive_clock(rt, value, length);
+    if (in->valid) tracestate_parse(&in->state, value, length);
+    if (has_clock) receive_clock(rt, value, length);
   }
   lua_pop(L, 1);
 }

@@ -31,7 +31,7 @@ local function each(list, write)
   return table.concat(parts, ",")
 end
 
---- dkjson would take an object with a number "n" for a list of so many items, and write 14 digits of a number.
+--- dkjson would take an object with a number "n" for a list of so many items, and give numbers 14 digits.
 ---@return string
 function encode(value)
   if is_a("array", value) then return "[" .. each(value, encode) .. "]" end
@@ -39,7 +39,8 @@ function encode(value)
     local names = {}
     for name in pairs(value) do names[#names + 1] = name end
     table.sort(names)
-    return "{" .. each(names, function(name) return json.quotestring(name) .. ":" .. encode(value[name]) end) .. "}"
+    local function field(name) return json.quotestring(name) .. ":" .. encode(value[name]) end
+    return "{" .. each(names, field) .. "}"
   end
   if math.type(value) == "float" and value - value == 0 then return ("%.17g"):format(value) end
   return json.encode(value)

@@ -587,6 +587,20 @@ static void a_machine_id_that_is_used_again_is_not_free_meanwhile(void) {
   give_back_and_tear_down(&g);
 }
 
+static void a_machine_id_that_is_used_again_goes_on_in_its_millisecond(void) {
+  id_generator g = {0};
+  id128 before;
+  id128 after;
+  set_up(NOW);
+  check(take_machine(&g, 977));
+  check_int(id_next(&g, source, &fake_clock, &before), ID_OK);
+  check_int(id_next(&g, source, &fake_clock, &before), ID_OK);
+  check(take_machine(&g, 977));
+  check_int(id_next(&g, source, &fake_clock, &after), ID_OK);
+  check(before.high < after.high);
+  give_back_and_tear_down(&g);
+}
+
 /*
 ** What a forked child finds: bit 0: it makes no ids; 1: nor can it take the parent's; 2: another it can;
 ** 3: it makes no ids either once it has marked the source. */
@@ -797,6 +811,7 @@ static const test tests[] = {
     TEST(a_machine_id_keeps_the_epoch_of_its_ids),
     TEST(a_machine_id_that_was_given_back_makes_no_ids),
     TEST(a_machine_id_that_is_used_again_is_not_free_meanwhile),
+    TEST(a_machine_id_that_is_used_again_goes_on_in_its_millisecond),
     TEST(a_forked_child_does_not_have_its_parents_machine_id),
     TEST(a_generator_that_is_used_again_goes_on),
     TEST(an_hlc_does_what_the_paper_says),

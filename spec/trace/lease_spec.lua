@@ -402,6 +402,24 @@ describe("coropanic.lease.redis", function()
       end)
     end)
 
+    it("where they had come to, however often the answer to the taking gets lost", function()
+      co.run(function()
+        local given_back = 0
+        local fake_port = fake_server(function(what, words)
+          local answer = client:eval(words[2], 2, table.unpack(words, 4))
+          if what == "take" then return nil end
+          given_back = given_back + answer
+          return ":1\r\n"
+        end)
+        for i = 1, 5 do
+          fails("no machine id could be leased: connection error: closed",
+            lease { port = fake_port, first = 58, last = 58, prefix = "m:", ttl = 1000 }, recorder().hold)
+          eventually(function() return given_back == i end)
+        end
+        assert.is_true(last_of(58) <= now())
+      end)
+    end)
+
     it("what the lease reaches to, while there is one", function()
       co.run(function()
         local calls, before = recorder(), now()

@@ -13,7 +13,10 @@ local function number(hex) return math.tointeger(tonumber(hex, 16)) end
 
 local function milliseconds(id) return number(id:sub(1, 12)) end
 
-local function now() return os.time() * 1000 end
+local function now()
+  local seconds, microseconds = uv.gettimeofday()
+  return seconds * 1000 + microseconds // 1000
+end
 
 local function assert_in_order(ids)
   for i = 2, #ids do assert.is_true(ids[i - 1] < ids[i], ids[i - 1] .. " and " .. ids[i]) end
@@ -290,15 +293,28 @@ describe("co.trace.use", function()
         ["behind one that is absurd"] = { "coropanic=hlc:ffffffffffffffff,", "" },
         ["before one that is absurd"] = { "", ",coropanic=hlc:ffffffffffffffff" },
       }
-      co.trace.use "hlc"
-      local ahead = now() << 16
+      co.trace.use("hlc", { max_drift = 60 })
       for what, row in pairs(rows) do
-        ahead = math.max(ahead, now() << 16) + (10 << 16) -- ten rows of 10 ms: no further than the drift
+        local ahead = (number(new_id().trace_id:sub(1, 12)) + 1000) << 16 -- of our own clock
         local headers = headers_with(ahead, row[1])
         headers.tracestate = headers.tracestate .. row[2]
         co.trace.extract(headers)
         assert.is_true(new_id().trace_id > ("%016x"):format(ahead), what)
         assert.is_true(milliseconds(new_id().trace_id) < now() + 60000, what)
+      end
+    end)
+
+    it("finds it whatever the traceparent is", function()
+      co.trace.use("hlc", { max_drift = 60 })
+      local good = headers_with(0).traceparent
+      for _, traceparent in ipairs { "", "nonsense", "ff" .. good:sub(3), { good, good } } do
+        local ahead = (number(new_id().trace_id:sub(1, 12)) + 1000) << 16
+        local headers = headers_with(ahead)
+        headers.traceparent = traceparent
+        local extracted = co.trace.extract(headers)
+        assert.is_false(extracted.valid)
+        assert.is_nil(extracted.state)
+        assert.is_true(extracted.trace_id > ("%016x"):format(ahead))
       end
     end)
 
@@ -325,7 +341,7 @@ describe("co.trace.use", function()
     end)
 
     it("merges what co.trace.continue takes from headers", function()
-      co.trace.use "hlc"
+      co.trace.use("hlc", { max_drift = 60 })
       local ahead = math.max(now() << 16, tonumber(new_id().trace_id:sub(1, 16), 16)) + (5 << 16)
       local sent = co.trace.continue(headers_with(ahead), function() return co.trace.inject {} end)
       assert.is_true(tonumber(member(sent), 16) > ahead)

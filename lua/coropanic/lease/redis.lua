@@ -48,9 +48,15 @@ if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
 if tonumber(redis.call('get', KEYS[2]) or 0) < tonumber(ARGV[3]) then redis.call('set', KEYS[2], ARGV[3]) end
 return redis.call('pexpire', KEYS[1], ARGV[2])]]
 
+-- A holder who does not know of the last one was not told that it has taken the lease: no ids were made, and
+-- what TAKE has added is taken back, or attempts without an answer would add it again and again.
 local GIVE_BACK = [[
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
-if ARGV[2] ~= '' then redis.call('set', KEYS[2], ARGV[2]) end
+local last = ARGV[2]
+if last == '' then
+  last = string.format('%.0f', tonumber(redis.call('get', KEYS[2]) or 0) - tonumber(ARGV[3]))
+end
+redis.call('set', KEYS[2], last)
 return redis.call('del', KEYS[1])]]
 
 ---@class coropanic.lease.redis.options
@@ -245,7 +251,8 @@ end
 local function give_back(l)
   local wanted, last = l.hold(0)
   if wanted == nil or not l.keys then return end
-  evaluate(l, math.min(GIVE_BACK_SECONDS, l.options.timeout), GIVE_BACK, { last or l.last or "" })
+  evaluate(l, math.min(GIVE_BACK_SECONDS, l.options.timeout), GIVE_BACK,
+    { last or l.last or "", milliseconds(l.options.ttl) })
 end
 
 --- All of it, in a task of its own.

@@ -1,5 +1,9 @@
 /* co.trace.use: which generator makes the trace ids. */
+#define _GNU_SOURCE 1 /* dladdr, RTLD_NODELETE */
+
 #include "lua/lib_trace_use.h"
+
+#include <dlfcn.h>
 
 #include "core/clock.h"
 #include "lua/options.h"
@@ -116,13 +120,28 @@ static void end_lease(runtime *rt, lua_State *L, int64_t last_ms) {
   runtime_set_value(rt, L, RUNTIME_UV_LEASE);
 }
 
+/*
+** Lua unloads the module with the last state of the process that has it: with that would go what is known of the ids
+** that machine ids have made (id_snowflake.c), and the next state would make them again.
+*/
+static void stay_loaded(void) {
+  static const char here = 0;
+  Dl_info module;
+  if (dladdr(&here, &module) == 0 || module.dli_fname == NULL) return;
+  void *library = dlopen(module.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+  if (library != NULL) dlclose(library);
+}
+
 /* The generator has the machine id, and no lease; or raises, and it is as before.   [-0, +0, e] */
 static void use_machine(runtime *rt, lua_State *L, lua_Integer machine,
                         const snowflake_options *o) {
   int64_t last_ms = id_last_unix_ms(&rt->generator);
   switch (id_use_snowflake(&rt->generator, rt->ids, (uint16_t)machine, o->epoch_ms, o->policy,
                            o->tolerance_ms)) {
-    case MACHINE_OK: end_lease(rt, L, last_ms); return;
+    case MACHINE_OK:
+      stay_loaded();
+      end_lease(rt, L, last_ms);
+      return;
     case MACHINE_TAKEN:
       luaL_error(L,
                  "co.trace.use: machine id %d is used by another Lua state of this process, or "

@@ -237,6 +237,17 @@ describe("co.trace.use", function()
     end)
   end)
 
+  it("knows what a machine id has made, also when the only state of a process has been closed", function()
+    local script = [[
+      local co = require "coropanic"
+      local ok, why = pcall(co.trace.use, "snowflake", { machine = 7, epoch = %d })
+      return ok and co.run(co.trace.current).trace_id or why]]
+    local command = ("python3 spec/trace/reload.py '%s' '%s'"):format(script:format(1), script:format(2))
+    local pipe <close> = assert(io.popen(command))
+    assert.equal(32, #pipe:read "l")
+    assert.matches("machine id 7 has made ids since another epoch in this process", pipe:read "l", 1, true)
+  end)
+
   describe("hlc", function()
     local function member(headers) return (headers.tracestate or ""):match "^coropanic=hlc:(%x+)" end
 

@@ -234,6 +234,34 @@ describe("co.trace.set_baggage", function()
   end)
 end)
 
+describe("co.trace.set_baggage, at the limit", function()
+  it("keeps what came in to the last byte, and no byte further", function()
+    for room, kept in pairs { [0] = true, [-1] = false } do
+      local own = "n=" .. ("v"):rep(100)
+      local came_in = "a=" .. ("x"):rep(8192 - #own - #"," - #"a=" - room)
+      co.trace.continue({ traceparent = PARENT, baggage = came_in }, function()
+        co.trace.set_baggage("n", ("v"):rep(100))
+        assert.equal(kept and own .. "," .. came_in or own, co.trace.inject({}).baggage)
+      end)
+    end
+  end)
+
+  it("keeps nothing behind what has no room", function()
+    local came_in = "a=" .. ("x"):rep(8100) .. ",b=2"
+    co.trace.continue({ traceparent = PARENT, baggage = came_in }, function()
+      co.trace.set_baggage("n", ("v"):rep(100))
+      assert.equal("n=" .. ("v"):rep(100), co.trace.inject({}).baggage)
+    end)
+  end)
+
+  it("and co.trace.baggage take no names with a NUL", function()
+    assert.has_error(function() co.trace.set_baggage("a\0b", "1") end)
+    co.trace.continue({ traceparent = PARENT, baggage = "a\0b=1,c=2" }, function()
+      assert.same({ c = "2" }, co.trace.baggage())
+    end)
+  end)
+end)
+
 describe("co.trace.set_baggage, while a generator in another trace is dropped", function()
   it("changes the trace that it is in then", function()
     co.run(function()

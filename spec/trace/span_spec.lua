@@ -517,6 +517,58 @@ describe("spans of coroutines that are dropped", function()
   end)
 end)
 
+describe("what is written to spans", function()
+  it("is not written to one around a trace whose span nobody hears of", function()
+    local listener
+    local spans = spans_of(function()
+      listener = co.trace.on_span(nil)
+      co.trace.on_span(listener)
+      co.trace.span("around", function()
+        co.trace.on_span(nil)
+        co.trace.continue(header "01", function()
+          co.trace.on_span(listener)
+          co.trace.event "e"
+          co.trace.set { a = 1 }
+        end)
+      end)
+    end)
+    assert.same({ {}, {} }, { spans.around.events, spans.around.attributes })
+  end)
+
+  it("counts once, however often a name is set", function()
+    local spans = spans_of(function()
+      for i = 1, 300 do co.trace.set { a = i } end
+      for i = 1, 127 do co.trace.set { ["b" .. i] = i } end
+    end)
+    assert.is_nil(spans.main.dropped_attributes)
+    assert.equal(300, spans.main.attributes.a)
+  end)
+
+  it("says nothing of a cancellation where there was none", function()
+    local spans = spans_of(function()
+      co.spawn_with({ name = "exits" }, function() co.trace.span("exited", co.goexit) end):join()
+    end)
+    assert.same({ {}, {} }, { spans.exits.attributes, spans.exited.attributes })
+  end)
+
+  it("is let go of with the task", function()
+    local before = co.trace.on_span(function() end)
+    local function memory_after(tasks)
+      co.run(function()
+        for _ = 1, tasks do co.spawn(function() end):join() end
+      end)
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage "count"
+    end
+    memory_after(2000)
+    local first = memory_after(2000)
+    local growth = memory_after(2000) - first
+    co.trace.on_span(before)
+    assert.is_true(growth < 50, growth) -- KB; a place has more than a hundred bytes
+  end)
+end)
+
 describe("a parent", function()
   it("is recorded, or who called, also of tasks whose spawner began before somebody listened", function()
     local spans = {}

@@ -442,6 +442,15 @@ describe("the trace of a coroutine", function()
     end)
   end)
 
+  it("is its creator's also before anybody has asked where that is", function()
+    run(function()
+      co.trace.continue(headers, function()
+        local span_id = coroutine.wrap(function() return co.trace.current().span_id end)()
+        assert.equal(span_id, co.trace.current().span_id)
+      end)
+    end)
+  end)
+
   it("keeps spans, and what is written to them, apart from the resumer's", function()
     local spans = {}
     local before = co.trace.on_span(function(span) spans[span.name] = span end)

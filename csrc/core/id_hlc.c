@@ -31,7 +31,9 @@ id_status hlc_tick(hlc *h, const wall_clock *clock, uint64_t *timestamp) {
 */
 static bool is_believed(const hlc *h, int64_t now_ms, uint64_t remote) {
   if (remote <= ((uint64_t)h->physical_ms << LOGICAL_BITS | h->logical)) return true;
-  return (int64_t)(remote >> LOGICAL_BITS) - now_ms <= h->max_drift_ms;
+  /* Of what our clock shows after it: a full logical part carries. */
+  int64_t carry = (~remote & ((1u << LOGICAL_BITS) - 1)) == 0 ? 1 : 0;
+  return (int64_t)(remote >> LOGICAL_BITS) + carry - now_ms <= h->max_drift_ms;
 }
 
 bool hlc_believes(const hlc *h, const wall_clock *clock, uint64_t remote) {

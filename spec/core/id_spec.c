@@ -690,6 +690,8 @@ static void an_absurd_remote_clock_does_not_drag_ours(void) {
   check(!hlc_merge(&h, &fake_clock, (uint64_t)(NOW + 501) << 16));
   check(!hlc_merge(&h, &fake_clock, UINT64_MAX));
   check_int(h.rejected, 2);
+  check(!hlc_believes(&h, &fake_clock, (uint64_t)(NOW + 500) << 16 | 0xffff)); /* it would carry */
+  check(hlc_believes(&h, &fake_clock, (uint64_t)(NOW + 500) << 16 | 0xfffe));
   check_int(h.physical_ms, NOW + 500);
   check_int(h.logical, 6); /* the receipts are events of ours */
   tear_down();

@@ -282,7 +282,6 @@ describe("co.trace.use", function()
       local ahead = (now() + 400) << 16 | 12
       co.trace.extract(headers_with(ahead))
       assert.is_true(new_id().trace_id > ("%016x"):format(ahead))
-      assert.is_true(milliseconds(new_id().trace_id) >= now() + 400)
     end)
 
     it("does not believe an absurd clock", function()

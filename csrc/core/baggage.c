@@ -5,15 +5,9 @@
 
 static const char REPLACEMENT[] = "\xEF\xBF\xBD"; /* U+FFFD in UTF-8 */
 
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-static baggage_text trim(const char *start, const char *end) {
-  while (start < end && is_blank(*start)) start++;
-  while (start < end && is_blank(end[-1])) end--;
-  return (baggage_text){start, (size_t)(end - start)};
+static slice trim(const char *start, const char *end) {
+  return slice_trim((slice){start, (size_t)(end - start)});
 }
-
-baggage_text baggage_trim(const char *text, size_t length) { return trim(text, text + length); }
 
 /* --- the grammar --- */
 
@@ -34,7 +28,7 @@ static bool is_octet(char c) {
   return c > 0x20 && c < 0x7f && c != '"' && c != ',' && c != ';' && c != '\\';
 }
 
-static bool is_value(baggage_text value) {
+static bool is_value(slice value) {
   for (size_t i = 0; i < value.length; i++) {
     if (!is_octet(value.start[i])) return false;
   }
@@ -49,7 +43,7 @@ static int digit_value(char c) {
 }
 
 /* The byte that "%XX" at `at` stands for, -1: there is none. */
-static int encoded_byte(baggage_text value, size_t at) {
+static int encoded_byte(slice value, size_t at) {
   if (value.start[at] != '%' || at + 2 >= value.length) return -1;
   int high = digit_value(value.start[at + 1]);
   int low = digit_value(value.start[at + 2]);
@@ -57,7 +51,7 @@ static int encoded_byte(baggage_text value, size_t at) {
 }
 
 bool baggage_is_encoded(const char *text, size_t length) {
-  baggage_text value = {text, length};
+  slice value = {text, length};
   for (size_t i = 0; i < length; i++) {
     if (text[i] == '%' && encoded_byte(value, i) < 0) return false;
   }
@@ -65,32 +59,32 @@ bool baggage_is_encoded(const char *text, size_t length) {
 }
 
 /* Splits at the first `separator`; without one, `rest` has no start. Both parts are trimmed. */
-static void split(baggage_text text, char separator, baggage_text *first, baggage_text *rest) {
+static void split(slice text, char separator, slice *first, slice *rest) {
   const char *end = text.start + text.length;
   const char *at = memchr(text.start, separator, text.length);
   *first = trim(text.start, at == NULL ? end : at);
-  *rest = at == NULL ? (baggage_text){NULL, 0} : trim(at + 1, end);
+  *rest = at == NULL ? (slice){NULL, 0} : trim(at + 1, end);
 }
 
 /* "name=value", or with `bare` a name alone. */
-static bool is_pair(baggage_text text, bool bare, baggage_text *name, baggage_text *value) {
+static bool is_pair(slice text, bool bare, slice *name, slice *value) {
   split(text, '=', name, value);
   if (!baggage_is_name(name->start, name->length)) return false;
   return value->start == NULL ? bare : is_value(*value);
 }
 
 bool baggage_are_properties(const char *text, size_t length) {
-  baggage_text rest = {text, length};
+  slice rest = {text, length};
   while (rest.start != NULL) {
-    baggage_text property, name, value;
+    slice property, name, value;
     split(rest, ';', &property, &rest);
     if (!is_pair(property, true, &name, &value)) return false;
   }
   return true;
 }
 
-static bool parse_member(baggage_text text, baggage_member *m) {
-  baggage_text pair;
+static bool parse_member(slice text, baggage_member *m) {
+  slice pair;
   m->whole = text;
   split(text, ';', &pair, &m->properties);
   if (!is_pair(pair, false, &m->name, &m->value)) return false;
@@ -193,7 +187,7 @@ static size_t append_replacement(char *out, size_t written) {
 ** The bytes are first written to the last third of `out`: what is made of them, at most three for one, does
 ** not overtake those that are still to be read.
 */
-size_t baggage_decode(char *out, baggage_text value) {
+size_t baggage_decode(char *out, slice value) {
   uint8_t *bytes = (uint8_t *)out + 2 * value.length;
   size_t count = 0;
   for (size_t i = 0; i < value.length; i++) {

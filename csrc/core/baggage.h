@@ -8,23 +8,17 @@
 #include <stdbool.h>
 
 #include "core/base.h"
+#include "core/slice.h"
 
 /* What we carry. At least 64 members and 8192 bytes have to be (section 3.3). */
 #define BAGGAGE_MAX_MEMBERS 180
 #define BAGGAGE_MAX_LENGTH 8192
 
-/* A part of a header's text. */
-typedef struct baggage_text {
-  const char *start;
-  size_t length;
-} baggage_text;
-
 typedef struct baggage_member {
-  baggage_text whole; /* without the blanks around it */
-  baggage_text name;
-  baggage_text value; /* percent-encoded */
-  baggage_text
-      properties; /* what follows the first ";", without blanks around it; length 0: none */
+  slice whole; /* without the blanks around it */
+  slice name;
+  slice value;      /* percent-encoded */
+  slice properties; /* what follows the first ";", without blanks around it; length 0: none */
 } baggage_member;
 
 /*
@@ -44,7 +38,7 @@ size_t baggage_clean(char *out, const char *text, size_t length);
 ** UTF-8 become U+FFFD (section 3.3.1.4), one for each maximal subpart, as the Unicode Standard says (3.9). A
 ** "%" that no two hex digits follow encodes nothing: it stays. Returns the length.
 */
-size_t baggage_decode(char *out, baggage_text value);
+size_t baggage_decode(char *out, slice value);
 
 /* Encodes a value to `out`, which has room for three bytes for each of its own. Returns the length. */
 size_t baggage_encode(char *out, const char *value, size_t length);
@@ -60,8 +54,5 @@ bool baggage_is_encoded(const char *text, size_t length);
 
 /* Whether it is UTF-8, as all values are before they are encoded. */
 bool baggage_is_utf8(const char *text, size_t length);
-
-/* The text without the blanks and tabs around it. */
-baggage_text baggage_trim(const char *text, size_t length);
 
 #endif

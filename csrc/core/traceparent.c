@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/hex.h"
+#include "core/slice.h"
 
 /* Where the fields of "00-<trace id>-<span id>-<flags>" begin. */
 enum { TRACE_ID_AT = 3, SPAN_ID_AT = 36, FLAGS_AT = 53 };
@@ -21,20 +22,6 @@ enum {
   VALUE_MAX_LENGTH = 256,
   LONG_MEMBER = 128,
 };
-
-/* A part of the caller's text. */
-typedef struct slice {
-  const char *start;
-  size_t length;
-} slice;
-
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-static slice trim(slice text) {
-  while (text.length > 0 && is_blank(text.start[0])) text.start++, text.length--;
-  while (text.length > 0 && is_blank(text.start[text.length - 1])) text.length--;
-  return text;
-}
 
 static bool all_zero(const uint8_t *bytes, size_t size) {
   for (size_t i = 0; i < size; i++) {
@@ -60,7 +47,7 @@ static uint64_t read_big_endian(const uint8_t bytes[8]) {
 }
 
 bool traceparent_parse(traceparent *out, const char *value, size_t length) {
-  slice text = trim((slice){value, length});
+  slice text = slice_trim((slice){value, length});
   uint8_t version, span_id[8], flags;
   if (text.length < TRACEPARENT_LENGTH || !has_dashes(text.start)) return false;
   if (!hex_decode(&version, text.start, 1) || version == 0xff) return false;
@@ -131,7 +118,7 @@ static bool split_members(member_list *list, slice text) {
   while (text.length > 0) {
     const char *comma = memchr(text.start, ',', text.length);
     size_t length = comma != NULL ? (size_t)(comma - text.start) : text.length;
-    if (!add_member(list, trim((slice){text.start, length}))) return false;
+    if (!add_member(list, slice_trim((slice){text.start, length}))) return false;
     size_t consumed = comma != NULL ? length + 1 : length;
     text = (slice){text.start + consumed, text.length - consumed};
   }

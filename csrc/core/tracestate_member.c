@@ -3,36 +3,30 @@
 
 #include <string.h>
 
-typedef struct member {
-  const char *start;
-  size_t length;
-} member;
-
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+#include "core/slice.h"
 
 /*
 ** The member that starts at `*at`, without the blanks around it; `*at` moves on behind it and its comma.
 ** False: there is none.
 */
-static bool next_member(const char *text, size_t length, size_t *at, member *m) {
+static bool next_member(const char *text, size_t length, size_t *at, slice *m) {
   if (*at >= length) return false;
   m->start = text + *at;
   const char *comma = memchr(m->start, ',', length - *at);
   m->length = comma == NULL ? length - *at : (size_t)(comma - m->start);
   *at += m->length + 1;
-  while (m->length > 0 && is_blank(m->start[m->length - 1])) m->length--;
-  for (; m->length > 0 && is_blank(*m->start); m->length--) m->start++;
+  *m = slice_trim(*m);
   return true;
 }
 
-static bool has_key(const member *m, const char *key) {
+static bool has_key(const slice *m, const char *key) {
   size_t length = strlen(key);
   return m->length > length && memcmp(m->start, key, length) == 0 && m->start[length] == '=';
 }
 
 const char *tracestate_find(const char *text, size_t length, const char *key, size_t *at,
                             size_t *value_length) {
-  member m;
+  slice m;
   while (next_member(text, length, at, &m)) {
     if (!has_key(&m, key)) continue;
     *value_length = m.length - strlen(key) - 1;
@@ -52,7 +46,7 @@ void tracestate_put(tracestate *state, const char *key, const char *value) {
   size_t length = append(text, 0, key, strlen(key));
   length = append(text, length, "=", 1);
   length = append(text, length, value, strlen(value));
-  member m;
+  slice m;
   size_t at = 0;
   for (int count = 1;
        count < TRACESTATE_MAX_MEMBERS && next_member(state->text, state->length, &at, &m);) {

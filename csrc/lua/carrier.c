@@ -75,9 +75,7 @@ static void read_contents(lua_State *L, int view, const char *name, contents *c,
   lua_pushnil(L);
   for (; lua_next(L, view); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING) {
-      bool inside =
-          !lua_isinteger(L, -2) || (lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= c->border);
-      if (!inside) c->strays = true;
+      if (carrier_is_stray(L, -2, c->border)) c->strays = true;
       continue;
     }
     size_t length;

@@ -72,7 +72,7 @@ static int compare_integers(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static bool is_stray(lua_State *L, int index, lua_Integer border) {
+bool carrier_is_stray(lua_State *L, int index, lua_Integer border) {
   if (!lua_isinteger(L, index)) return false;
   lua_Integer i = lua_tointeger(L, index);
   return i < 1 || i > border;
@@ -81,13 +81,14 @@ static bool is_stray(lua_State *L, int index, lua_Integer border) {
 const lua_Integer *carrier_push_strays(lua_State *L, int table, lua_Integer border, size_t *count) {
   size_t found = 0;
   lua_pushnil(L);
-  for (; lua_next(L, table); lua_pop(L, 1)) found += is_stray(L, -2, border) ? 1 : 0;
+  for (; lua_next(L, table); lua_pop(L, 1)) found += carrier_is_stray(L, -2, border) ? 1 : 0;
   lua_Integer *strays = lua_newuserdatauv(L, (found + 1) * sizeof(lua_Integer), 0);
   /* A finalizer may have changed the table. */
   *count = 0;
   lua_pushnil(L);
   for (; lua_next(L, table); lua_pop(L, 1)) {
-    if (*count < found && is_stray(L, -2, border)) strays[(*count)++] = lua_tointeger(L, -2);
+    if (*count < found && carrier_is_stray(L, -2, border))
+      strays[(*count)++] = lua_tointeger(L, -2);
   }
   qsort(strays, *count, sizeof(lua_Integer), compare_integers);
   return strays;

@@ -32,6 +32,9 @@ void entry_push_value(lua_State *L, entry_form form);
 */
 bool carrier_view(lua_State *L, int headers, const char *name);
 
+/* Whether the key at `index` is an integer that is not 1 to `border`. */
+bool carrier_is_stray(lua_State *L, int index, lua_Integer border);
+
 /*
 ** Pushes what holds the integer keys of the plain table at the absolute index that are not 1 to `border`, in order,
 ** and returns them.   [-0, +1, m]

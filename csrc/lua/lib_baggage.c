@@ -112,7 +112,7 @@ static const char *push_member(lua_State *L, size_t *member_length) {
   char *room = luaL_prepbuffsize(&b, 3 * length);
   luaL_addsize(&b, baggage_encode(room, value, length));
   if (properties != NULL) {
-    baggage_text trimmed = baggage_trim(properties, properties_length);
+    slice trimmed = slice_trim((slice){properties, properties_length});
     luaL_addchar(&b, ';');
     luaL_addlstring(&b, trimmed.start, trimmed.length);
   }
@@ -148,8 +148,8 @@ static bool add_member(composed *c, const char *member, size_t length) {
 ** The baggage of the luggage with our member, NULL: none, in the place of those of its name. Ours comes first
 ** and the others go from the end when there is no room: so none of ours goes before those that came in.
 */
-static void compose(composed *c, const trace_luggage *luggage, baggage_text name_text,
-                    const char *member, size_t member_length) {
+static void compose(composed *c, const trace_luggage *luggage, slice name_text, const char *member,
+                    size_t member_length) {
   const char *name = name_text.start;
   size_t name_length = name_text.length;
   c->length = 0;
@@ -167,7 +167,7 @@ static void compose(composed *c, const trace_luggage *luggage, baggage_text name
 static int trace_set_baggage(lua_State *L) {
   runtime *rt = runtime_of(L);
   check_arguments(L);
-  baggage_text name;
+  slice name;
   name.start = lua_tolstring(L, 1, &name.length);
   size_t length = 0;
   const char *member = lua_isnil(L, 2) ? NULL : push_member(L, &length);

@@ -183,9 +183,7 @@ static void field_daemon(runtime *rt, lua_State *L, task *t) {
 
 static void field_attributes(runtime *rt, lua_State *L, task *t) {
   (void)t;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
-  lua_pushvalue(L, 1);
-  lua_rawget(L, -2);
+  task_push_attributes(rt, L, 1);
 }
 
 static const struct {

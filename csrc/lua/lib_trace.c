@@ -118,16 +118,19 @@ static void receive_clock(runtime *rt, const char *header, size_t header_length)
   hlc *h = &rt->generator.hlc;
   const char *value;
   size_t at = 0, length;
-  uint64_t remote, latest = 0;
+  uint64_t remote, latest = 0, absurd = 0;
   bool found = false, believed = false;
   while ((value = tracestate_find(header, header_length, OUR_KEY, &at, &length)) != NULL) {
     if (!read_clock(value, length, &remote)) continue;
     found = true;
-    bool believes = hlc_believes(h, &system_wall_clock, remote);
-    if (believed ? believes && remote > latest : believes || remote > latest) latest = remote;
-    believed = believed || believes;
+    if (!hlc_believes(h, &system_wall_clock, remote)) {
+      absurd = remote;
+      continue;
+    }
+    believed = true;
+    if (remote > latest) latest = remote;
   }
-  if (found) hlc_merge(h, &system_wall_clock, latest);
+  if (found) hlc_merge(h, &system_wall_clock, believed ? latest : absurd);
 }
 
 /* A message goes out: with what our clock shows. It goes out without, when the clock has no time. */

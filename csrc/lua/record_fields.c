@@ -160,15 +160,6 @@ static void push_ancestors(lua_State *L, int index, const record *r) {
   set_omitted(L, total - kept);
 }
 
-/* Pushes the attributes that the task on top of the stack was spawned with, or nil.   [-0, +1, -]
- */
-static void push_attributes(lua_State *L, const runtime *rt) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
-  lua_pushvalue(L, -2);
-  lua_rawget(L, -2);
-  lua_remove(L, -2);
-}
-
 static void push_task(lua_State *L, int index, const record *r) {
   lua_getiuservalue(L, index, RECORD_UV_TASK);
   const task *t = task_test(L, -1);
@@ -179,7 +170,7 @@ static void push_task(lua_State *L, int index, const record *r) {
   push_ancestors(L, index, r);
   lua_setfield(L, -2, "ancestors");
   lua_insert(L, -2);
-  push_attributes(L, r->runtime);
+  task_push_attributes(r->runtime, L, -1);
   lua_setfield(L, -3, "attributes");
   lua_pop(L, 1);
 }

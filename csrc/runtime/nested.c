@@ -101,11 +101,16 @@ static carried *find_carried(const runtime *rt, lua_State *L) {
   return c;
 }
 
+/* What says which coroutine the running code is in. */
+static trace_context **inside_of_current(runtime *rt) {
+  return rt->current != NULL ? &rt->current->inside : &rt->inside;
+}
+
 /* The coroutine at 1 is entered: its code runs, and is where that is in its trace.   [-0, +0, -] */
 static carried *enter_trace(runtime *rt, lua_State *L) {
   carried *c = find_carried(rt, L);
   if (c == NULL || c->active) return NULL;
-  trace_context **inside = rt->current != NULL ? &rt->current->inside : &rt->inside;
+  trace_context **inside = inside_of_current(rt);
   c->around = *inside;
   c->active = true;
   *inside = &c->context;
@@ -115,8 +120,7 @@ static carried *enter_trace(runtime *rt, lua_State *L) {
 /* It is left.   [-0, +0, -] */
 static void leave_trace(runtime *rt, carried *c) {
   if (c == NULL || !c->active) return;
-  trace_context **inside = rt->current != NULL ? &rt->current->inside : &rt->inside;
-  *inside = c->around;
+  *inside_of_current(rt) = c->around;
   c->active = false;
 }
 

@@ -149,14 +149,6 @@ static void end_task(runtime *rt, lua_State *L, task_exit *self) {
   lua_pop(L, 1);
 }
 
-/* Pushes the attributes that the task at `index` was spawned with, or nil.   [-0, +1, -] */
-static void push_attributes(const runtime *rt, lua_State *L, int index) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
-  lua_pushvalue(L, index);
-  lua_rawget(L, -2);
-  lua_replace(L, -2);
-}
-
 /*
 ** (runtime, task) → its span, begun; protected. Where its spawner is no span that is told of, that one's
 ** parent is the task's.
@@ -172,7 +164,7 @@ static int begin_task(lua_State *L) {
   place *p = place_new(rt, L, trace_span_id(rt, &t->context));
   lua_pushstring(L, task_name(t, buffer));
   span_data_push(L, &t->context, "internal", t);
-  push_attributes(rt, L, 2);
+  task_push_attributes(rt, L, 2);
   if (lua_istable(L, -1)) span_data_set(L, lua_gettop(L) - 1, lua_gettop(L));
   lua_pop(L, 1);
   lua_setiuservalue(L, 3, PLACE_UV_DATA);

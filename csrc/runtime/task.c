@@ -144,6 +144,14 @@ static void set_attributes(const runtime *rt, lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
+void task_push_attributes(const runtime *rt, lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}
+
 task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options) {
   int function = lua_gettop(L) - arguments;
   if (rt->closed) luaL_error(L, "the Lua state is being closed");

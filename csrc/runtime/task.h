@@ -209,6 +209,9 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
 */
 void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values);
 
+/* Pushes the attributes that the task at `index` was spawned with, or nil.   [-0, +1, -] */
+void task_push_attributes(const runtime *rt, lua_State *L, int index);
+
 /* Lets `exit`, whose `run` is set and which is in no list, happen when the live task ends. */
 void task_on_end(task *t, task_exit *exit);
 

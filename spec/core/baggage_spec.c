@@ -139,7 +139,7 @@ static void values_are_decoded(void) {
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     char out[128];
     note("\"%s\"", rows[i].before);
-    baggage_text value = {rows[i].before, strlen(rows[i].before)};
+    slice value = {rows[i].before, strlen(rows[i].before)};
     size_t length = baggage_decode(out, value);
     check_text(out, length, rows[i].after);
   }
@@ -161,7 +161,7 @@ static void values_are_encoded_and_come_back(void) {
     note("\"%s\"", rows[i].before);
     size_t length = baggage_encode(encoded, rows[i].before, strlen(rows[i].before));
     check_text(encoded, length, rows[i].after);
-    length = baggage_decode(decoded, (baggage_text){encoded, length});
+    length = baggage_decode(decoded, (slice){encoded, length});
     check_text(decoded, length, rows[i].before);
   }
 }

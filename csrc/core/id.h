@@ -1,6 +1,6 @@
 /*
 ** Generators of trace ids: 128 bits each, compared as big-endian numbers. Except for `random` they begin
-** with the time, so that ids compare as they were made on this machine, whatever its clock does; the
+** with the time, so that those of one generator compare as they were made, whatever the clock does; the
 ** right-most 56 bits of each are fresh random ones, as W3C Trace Context level 2 wants for its random
 ** flag, and tell apart what two processes make at the same moment.
 **

@@ -155,6 +155,7 @@ static void use_machine(runtime *rt, lua_State *L, lua_Integer machine,
                  (int)machine, (LUAI_UACINT)o->epoch_ms);
   }
 }
+
 /* What the function that leases has returned at `index`, an integer from 0; else raises.   [-0, +0, e] */
 static lua_Integer check_returned(lua_State *L, int index, lua_Integer high, const char *expected) {
   bool is_number = lua_type(L, index) == LUA_TNUMBER;

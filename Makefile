@@ -1,15 +1,18 @@
 # coropanic: `make help` lists the targets.
 #
-# Building needs a C compiler and Lua 5.4's headers. What testing, linting and the demo need besides is
-# installed on Debian by `make setup`, which they call.
+# `make` needs a C compiler and Lua's headers, and installs nothing. Every other target installs on Debian what
+# it needs besides, and then calls make again: only that second make looks for what set-up has installed.
 
-LUA        ?= lua5.4
-LUA_INCDIR ?= $(firstword $(wildcard /usr/include/lua5.4 /usr/local/include/lua5.4 /usr/local/include /usr/include))
-PREFIX     ?= /usr/local
-LUA_LMOD   ?= $(PREFIX)/share/lua/5.4
-LUA_CMOD   ?= $(PREFIX)/lib/lua/5.4
-BUILD      ?= build
-VERSION    := scm
+LUA_VERSION ?= 5.4
+LUA         ?= lua$(LUA_VERSION)
+LUA_LIB     ?= -llua$(LUA_VERSION)
+LUA_INCDIR  ?= $(patsubst %/lua.h,%,$(firstword $(wildcard $(LUA_HEADERS))))
+LUA_HEADERS  = $(addsuffix /lua.h,/usr/include/lua$(LUA_VERSION) /usr/local/include/lua$(LUA_VERSION) \
+                                  /usr/local/include /usr/include)
+PREFIX   ?= /usr/local
+LUA_LMOD ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+LUA_CMOD ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+BUILD    ?= build
 
 # Where libprotobuf-c is, for `make protobuf`.
 PROTOBUF_CFLAGS = $(shell pkg-config --cflags libprotobuf-c 2>/dev/null)
@@ -20,7 +23,12 @@ AR       ?= ar
 OPTIMISE ?= -O2
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 CFLAGS   ?= $(OPTIMISE) -g
-FLAGS    := -std=c11 -fPIC -fno-plt -fvisibility=hidden -Icsrc -isystem $(LUA_INCDIR) $(WARNINGS)
+FLAGS     = -std=c11 -fPIC -fno-plt -fvisibility=hidden -Icsrc -isystem $(LUA_INCDIR) $(WARNINGS)
+
+# `make V=1` prints whole commands instead of `CC file.c`.
+V   ?= 0
+say  = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' '$(1)' '$(2)';)
+MAKEFLAGS += --no-print-directory
 
 SOURCES  := $(sort $(wildcard csrc/core/*.c csrc/runtime/*.c csrc/lua/*.c))
 OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
@@ -38,20 +46,25 @@ ID_SOURCES   := $(addprefix csrc/core/,clock.c id.c id_hlc.c id_snowflake.c id_u
 RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/?.lua;;" \
           LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
 
-.PHONY: all help lib protobuf setup demo test test-all bench bench-guard bench-baseline check format asan valgrind hostile soak install install-protobuf clean
+.PHONY: all help headers lib protobuf setup demo test test-all bench bench-guard bench-baseline check format \
+  asan valgrind hostile soak bare install install-protobuf clean
 
 all: $(MODULE) ## build the module (the default)
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# Says by name what is missing, before the compiler does.
+headers:
+	@CC='$(CC)' LUA_INCDIR='$(LUA_INCDIR)' LUA_VERSION=$(LUA_VERSION) ./scripts/headers.sh
 
 $(MODULE): $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS)
+	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS)
 
-$(BUILD)/obj/%.o: csrc/%.c
+$(BUILD)/obj/%.o: csrc/%.c | headers
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(OBJECTS:.o=.d)
 
@@ -59,56 +72,60 @@ lib: $(LIBRARY) ## build the static library for C hosts
 
 # One object, in which everything but the public symbols is local: no clash with a host's names.
 $(LIBRARY): $(OBJECTS)
-	$(LD) -r -o $(BUILD)/coropanic.o $(OBJECTS)
-	objcopy --localize-hidden $(BUILD)/coropanic.o
-	rm -f $@
-	$(AR) rcs $@ $(BUILD)/coropanic.o
+	$(call say,AR,$@)$(LD) -r -o $(BUILD)/coropanic.o $(OBJECTS)
+	@objcopy --localize-hidden $(BUILD)/coropanic.o
+	@rm -f $@
+	@$(AR) rcs $@ $(BUILD)/coropanic.o
 
 # The one module that needs a library, and is built by itself: OTLP's messages in protobuf.
 protobuf: $(PROTOBUF) ## build coropanic.export.otlp.protobuf, which needs libprotobuf-c and protoc-c
 
 $(BUILD)/otlp/otlp.pb-c.c: csrc/otlp/otlp.proto
 	@mkdir -p $(@D)
-	protoc-c --proto_path=$(<D) --c_out=$(@D) $<
+	$(call say,PROTOC,$<)protoc-c --proto_path=$(<D) --c_out=$(@D) $<
 
 # What protoc-c writes is not held against our warnings.
 $(BUILD)/otlp/otlp.pb-c.o: $(BUILD)/otlp/otlp.pb-c.c
-	$(CC) -std=c11 -fPIC -fvisibility=hidden $(PROTOBUF_CFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC,$<)$(CC) -std=c11 -fPIC -fvisibility=hidden $(PROTOBUF_CFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/otlp/protobuf.o: csrc/otlp/protobuf.c $(BUILD)/otlp/otlp.pb-c.c
-	$(CC) $(FLAGS) -isystem $(BUILD)/otlp $(PROTOBUF_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/otlp/protobuf.o: csrc/otlp/protobuf.c $(BUILD)/otlp/otlp.pb-c.c | headers
+	$(call say,CC,$<)$(CC) $(FLAGS) -isystem $(BUILD)/otlp $(PROTOBUF_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(BUILD)/otlp/protobuf.d
 
 $(PROTOBUF): $(PROTOBUF_OBJECTS) $(BUILD)/obj/core/hex.o
 	@mkdir -p $(@D)
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PROTOBUF_LIBS)
+	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PROTOBUF_LIBS)
 
-setup: ## install what tests, linters and the demo need (Debian)
-	@./scripts/setup.sh
+setup: setup-demo setup-test setup-lint setup-clang setup-valgrind ## install what all other targets but bench need
 
-demo: setup all ## start the example service and send it real requests
+# A target's packages: scripts/setup.sh knows them.
+setup-%:
+	@./scripts/setup.sh $*
+
+demo: setup-demo ## start the example service and send it real requests
+	@$(MAKE) all
 	@$(RUN_ENV) LUA=$(LUA) ./examples/gateway/demo.sh
 
-test: setup ## build and run every test; ends with `N passed, N failed`
-	@$(MAKE) --no-print-directory test-all
+test: setup-test ## build and run every test; ends with `N passed, N failed`
+	@$(MAKE) test-all
 
 test-all: all lib protobuf $(BUILD)/spec_fork.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/embed_host
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
 
 $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(CORE_SPECS) $(CORE_SOURCES)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(CORE_SPECS) $(CORE_SOURCES)
 
 # The same with what systems other than Linux use.
 $(BUILD)/core_poll_spec: $(BUILD)/core_spec
-	$(CC) $(FLAGS) $(CFLAGS) -DCP_POLLER_POLL -DCP_NO_EVENTFD -DCP_NO_WIPEONFORK $(LDFLAGS) -o $@ $(CORE_SPECS) $(CORE_SOURCES)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) -DCP_POLLER_POLL -DCP_NO_EVENTFD -DCP_NO_WIPEONFORK $(LDFLAGS) -o $@ $(CORE_SPECS) $(CORE_SOURCES)
 
 # Ids of many threads and processes.
 
 $(BUILD)/ids: spec/soak/ids.c $(ID_SOURCES) $(wildcard csrc/core/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(ID_SOURCES)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(ID_SOURCES)
 
 soak: $(BUILD)/ids ## what takes minutes: 10^8 ids of each generator by many threads and processes, no two the same
 	@$(BUILD)/ids 100000000
@@ -116,35 +133,37 @@ soak: $(BUILD)/ids ## what takes minutes: 10^8 ids of each generator by many thr
 # What the specs of forked processes need.
 $(BUILD)/spec_fork.so: spec/fork.c
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
 
 # C programs that embed Lua: the failing allocator, and the example host against the static library.
 $(BUILD)/memory_spec: spec/memory/memory_spec.c $(OBJECTS) $(PROTOBUF_OBJECTS)
-	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(OBJECTS) $(PROTOBUF_OBJECTS) $(PROTOBUF_LIBS) -llua5.4 -lm
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(OBJECTS) $(PROTOBUF_OBJECTS) $(PROTOBUF_LIBS) $(LUA_LIB) -lm
 
 $(BUILD)/embed_host: examples/embed/host.c $(LIBRARY)
-	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) -llua5.4 -lm
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LUA_LIB) -lm
 
 # What the benchmark's programs find first.
 BENCH_ENV = LUA_PATH="$(CURDIR)/bench/?.lua;$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
             LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
 
-bench: setup all ## time every hot path against others, and write docs/performance.md (ONLY=switch, ROUNDS=9)
+bench: setup-guard ## time every hot path against others, and write docs/performance.md (ONLY=switch, ROUNDS=9)
 	@./scripts/setup-bench.sh
-	@$(MAKE) --no-print-directory $(BUILD)/floor.so $(BUILD)/bench_id bench-go
+	@$(MAKE) all $(BUILD)/floor.so $(BUILD)/bench_id bench-go
 	@$(BENCH_ENV) LUA=$(LUA) BUILD=$(BUILD) $(LUA) bench/run.lua
 
-bench-guard: setup all $(BUILD)/frozen_time.so ## count the instructions of every hot path, and compare with bench/baseline.json
+bench-guard: setup-guard ## count the instructions of every hot path, and compare with bench/baseline.json
+	@$(MAKE) all $(BUILD)/frozen_time.so
 	@$(BENCH_ENV) LUA=$(LUA) BUILD=$(BUILD) CFLAGS="$(CFLAGS)" $(LUA) bench/guard.lua
 
-bench-baseline: setup all $(BUILD)/frozen_time.so ## make what is counted now the baseline
+bench-baseline: setup-guard ## make what is counted now the baseline
+	@$(MAKE) all $(BUILD)/frozen_time.so
 	@$(BENCH_ENV) LUA=$(LUA) BUILD=$(BUILD) CFLAGS="$(CFLAGS)" $(LUA) bench/guard.lua baseline
 
 $(BUILD)/floor.so $(BUILD)/frozen_time.so: $(BUILD)/%.so: bench/%.c
-	$(CC) $(FLAGS) $(CFLAGS) -fvisibility=default -shared -o $@ $<
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) -fvisibility=default -shared -o $@ $<
 
 $(BUILD)/bench_id: bench/id.c $(ID_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
-	$(CC) $(FLAGS) $(CFLAGS) -o $@ $^
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) -o $@ $^
 
 # Go's part of the benchmark, if there is a Go that builds it; otherwise the benchmark goes on without.
 .PHONY: bench-go
@@ -152,25 +171,30 @@ bench-go:
 	@rm -f $(BUILD)/bench_go
 	@-! command -v go >/dev/null || (cd bench/peers/go && go build -buildvcs=false -o $(CURDIR)/$(BUILD)/bench_go .)
 
-check: setup ## run the linters
-	@./scripts/check.sh
+check: setup-lint ## run the linters
+	@LUA_INCDIR=$(LUA_INCDIR) ./scripts/check.sh
 
-format: ## format the C sources
+format: setup-format ## format the C sources
 	clang-format -i csrc/*.h csrc/*/*.[ch] spec/*.c spec/core/*.[ch] spec/memory/*.c spec/soak/*.c examples/embed/*.c bench/*.c
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 
-asan: setup ## run every test under AddressSanitizer and UBSan
-	@$(MAKE) --no-print-directory test-all BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" \
+asan: setup-test ## run every test under AddressSanitizer and UBSan
+	@$(MAKE) test-all BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" \
 	  LDFLAGS="$(SANITIZE)" TEST_PRELOAD="$(ASAN_RUNTIME)"
 
-valgrind: setup ## run every test under valgrind's memcheck
+valgrind: setup-valgrind ## run every test under valgrind's memcheck
 	@TEST_WRAPPER="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
-	  $(MAKE) --no-print-directory test-all BUILD=build/valgrind CFLAGS="-O1 -g -DCP_HOSTILE"
+	  $(MAKE) test-all BUILD=build/valgrind CFLAGS="-O1 -g -DCP_HOSTILE"
 
-hostile: setup ## run every test with all assertions on and a busier collector
-	@TEST_HOSTILE=1 $(MAKE) --no-print-directory test-all BUILD=build/hostile CFLAGS="-O1 -g -DCP_HOSTILE"
+hostile: setup-test ## run every test with all assertions on and a busier collector
+	@TEST_HOSTILE=1 $(MAKE) test-all BUILD=build/hostile CFLAGS="-O1 -g -DCP_HOSTILE"
+
+# Without debugging information, which is as large as three modules: INSTALL_MODULE="install -m 755" keeps it.
+INSTALL_MODULE ?= install -s -m 755
+STRIP          ?= strip
+VERSION         = $(shell sed -n 's/^.define CP_VERSION "\(.*\)"$$/\1/p' csrc/coropanic.h)
 
 install: all lib ## install modules, header, static library and pkg-config file
 	install -d $(addprefix $(DESTDIR)$(LUA_LMOD)/coropanic/,$(LUA_DIRS)) \
@@ -178,15 +202,16 @@ install: all lib ## install modules, header, static library and pkg-config file
 	install -m 644 lua/coropanic/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic
 	for dir in $(LUA_DIRS); do \
 	  install -m 644 lua/coropanic/$$dir/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic/$$dir || exit 1; done
-	install -m 755 $(MODULE) $(DESTDIR)$(LUA_CMOD)/coropanic
+	$(INSTALL_MODULE) $(MODULE) $(DESTDIR)$(LUA_CMOD)/coropanic
 	install -m 644 csrc/coropanic.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' csrc/coropanic.pc.in \
+	$(STRIP) --strip-debug $(DESTDIR)$(PREFIX)/lib/$(notdir $(LIBRARY))
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LUA@|lua$(LUA_VERSION)|' csrc/coropanic.pc.in \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/coropanic.pc
 
 install-protobuf: protobuf ## install coropanic.export.otlp.protobuf
 	install -d $(DESTDIR)$(LUA_CMOD)/coropanic/export/otlp
-	install -m 755 $(PROTOBUF) $(DESTDIR)$(LUA_CMOD)/coropanic/export/otlp
+	$(INSTALL_MODULE) $(PROTOBUF) $(DESTDIR)$(LUA_CMOD)/coropanic/export/otlp
 
 clean: ## remove everything that was built
 	rm -rf build

@@ -15,6 +15,9 @@
 extern "C" {
 #endif
 
+/* The version of this header and of the module: co._VERSION. Makefile reads it here. */
+#define CP_VERSION "0.1.0"
+
 #define CP_API __attribute__((visibility("default")))
 
 /*

@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/.."
 status=0
-include=$(ls -d /usr/include/lua5.4 2>/dev/null || echo /usr/local/include)
+include=${LUA_INCDIR:-/usr/include/lua5.4}
 # Tidiness is looked at where the compiler finds everything: what protoc-c writes is made first.
 make --no-print-directory protobuf >/dev/null || exit 1
 mapfile -t sources < <(ls csrc/*/*.c)

@@ -1,55 +1,115 @@
 #!/bin/sh
-# Installs what is missing for tests, linters and the demo on Debian; does nothing where all is there.
+# Installs on Debian the packages that a target needs: `setup.sh demo`, `setup.sh test valgrind`.
+# It does nothing where all of them are installed. SETUP=no keeps it from looking: then you have brought the
+# programs and libraries from elsewhere.
 set -eu
+cd "$(dirname "$0")/.."
 
-packages="
-  make gcc libc6-dev binutils
-  lua5.4 liblua5.4-dev
-  lua-busted lua-unit lua-luv lua-cjson lua-dkjson lua-check luarocks
-  lua-socket lua-redis lua-logging redis-server lua-cqueues
-  python3-jsonschema
-  pkg-config libprotobuf-c-dev protobuf-c-compiler
-  curl valgrind libc6-dbg clang clang-format clang-tidy cppcheck
-"
+packages_of() { # group
+  case $1 in
+    build) echo "make gcc libc6-dev liblua5.4-dev" ;;
+    demo)
+      packages_of build
+      echo "lua5.4 lua-luv lua-cjson lua-dkjson lua-socket lua-redis redis-server curl"
+      ;;
+    test)
+      packages_of demo
+      echo "lua-busted lua-unit lua-logging lua-cqueues luarocks python3-jsonschema"
+      echo "pkg-config libprotobuf-c-dev protobuf-c-compiler"
+      ;;
+    rock) echo "luarocks" ;;
+    clang) echo "clang" ;;
+    lint)
+      packages_of build
+      echo "pkg-config libprotobuf-c-dev protobuf-c-compiler clang-format clang-tidy cppcheck lua-check"
+      ;;
+    format) echo "clang-format" ;;
+    valgrind)
+      packages_of test
+      echo "valgrind libc6-dbg"
+      ;;
+    guard)
+      packages_of demo
+      echo "valgrind"
+      ;;
+    bare) echo "debootstrap git" ;;
+    *)
+      echo "setup: no such group: $1" >&2
+      exit 2
+      ;;
+  esac
+}
 
-# Node.js comes from elsewhere on many machines.
-command -v npm >/dev/null || packages="$packages nodejs npm"
+[ "${SETUP:-yes}" != no ] || exit 0
+for group in "$@"; do packages_of "$group" >/dev/null; done
+wanted=$(for group in "$@"; do packages_of "$group"; done | tr ' ' '\n' | sort -u)
 
-missing=""
-for package in $packages; do
-  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' ||
-    missing="$missing $package"
-done
+# Only one at a time: `make -j2 demo test` starts two.
+mkdir -p build
+exec 9>build/setup.lock
+! command -v flock >/dev/null || flock 9
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-quietly() {
-  "$@" >"$log" 2>&1 || {
-    cat "$log" >&2
-    exit 1
+
+missing_of() { # packages...
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || echo "$package"
+  done
+}
+
+give_up() { # reason packages...
+  reason=$1
+  shift
+  [ ! -s "$log" ] || tail -n 20 "$log" >&2
+  {
+    echo "setup: $reason. Not installed:" "$@"
+    echo "setup: install them with: sudo apt-get update && sudo apt-get install --no-install-recommends" "$@"
+    echo "setup: or, if you have them from elsewhere, run make with SETUP=no"
+  } >&2
+  exit 1
+}
+
+install_packages() { # packages...
+  # shellcheck disable=SC2046 # names of packages have no blanks
+  set -- $(missing_of "$@")
+  [ $# -gt 0 ] || return 0
+  command -v apt-get >/dev/null || give_up "this machine has no apt-get" "$@"
+  sudo=""
+  if [ "$(id -u)" -ne 0 ]; then
+    sudo=sudo
+    command -v sudo >/dev/null || give_up "only root can install packages, and there is no sudo" "$@"
+  fi
+  echo "setup: installing" "$@"
+  # A source that can not be reached matters only if a package is missing for it.
+  $sudo apt-get update -qq >"$log" 2>&1 || true
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    -o DPkg::Lock::Timeout=600 "$@" >>"$log" 2>&1 || {
+    # shellcheck disable=SC2046
+    give_up "apt-get failed" $(missing_of "$@")
   }
 }
 
-if [ -n "$missing" ]; then
-  if ! command -v apt-get >/dev/null; then
-    echo "setup: please install:$missing" >&2
-    exit 1
-  fi
-  sudo=""
-  [ "$(id -u)" -eq 0 ] || sudo="sudo"
-  echo "setup: installing$missing"
-  quietly $sudo apt-get update -qq
-  quietly $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
-fi
-
 # The official definitions of OTLP's messages, for the collector that the specs export to.
-wanted=spec/export/package.json
-node=build/node
-if ! cmp -s $wanted $node/installed.json; then
-  echo "setup: installing what $wanted names"
+install_receiver() {
+  definitions=spec/export/package.json
+  node=build/node
+  ! cmp -s $definitions $node/installed.json || return 0
+  # Node.js comes from elsewhere on many machines, and some of its packages have npm inside.
+  command -v node >/dev/null || install_packages nodejs
+  command -v npm >/dev/null || install_packages npm
+  echo "setup: installing what $definitions names"
   rm -rf $node
   mkdir -p $node
-  cp $wanted $node/package.json
-  quietly npm install --prefix $node --no-package-lock --ignore-scripts --omit=optional --no-audit --no-fund
-  cp $wanted $node/installed.json
-fi
+  cp $definitions $node/package.json
+  npm install --prefix $node --no-package-lock --ignore-scripts --omit=optional --no-audit --no-fund >"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
+    echo "setup: npm failed. Try: npm install --prefix $node --no-package-lock --ignore-scripts" >&2
+    exit 1
+  }
+  cp $definitions $node/installed.json
+}
+
+# shellcheck disable=SC2086
+install_packages $wanted
+case " $* " in *" test "* | *" valgrind "*) install_receiver ;; esac

@@ -39,6 +39,8 @@ int luaopen_coropanic_core(lua_State *L) {
   luaL_checkversion(L);
   runtime *rt = runtime_open(L);
   lua_newtable(L);
+  lua_pushliteral(L, CP_VERSION);
+  lua_setfield(L, -2, "_VERSION");
   lib_record_open(L, rt);
   lib_task_open(L, rt);
   lib_run_open(L, rt);

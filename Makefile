@@ -191,6 +191,9 @@ valgrind: setup-valgrind ## run every test under valgrind's memcheck
 hostile: setup-test ## run every test with all assertions on and a busier collector
 	@TEST_HOSTILE=1 $(MAKE) test-all BUILD=build/hostile CFLAGS="-O1 -g -DCP_HOSTILE"
 
+bare: setup-bare ## in a Debian of its own with only gcc, libc6-dev and make, run demo and test (needs root)
+	@./scripts/bare.sh
+
 # Without debugging information, which is as large as three modules: INSTALL_MODULE="install -m 755" keeps it.
 INSTALL_MODULE ?= install -s -m 755
 STRIP          ?= strip

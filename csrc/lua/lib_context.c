@@ -122,7 +122,7 @@ static int method_err(lua_State *L) {
 
 static int method_cause(lua_State *L) {
   check_self(L, "cause");
-  context_push_cause(L, 1);
+  context_push_cause(runtime_of(L), L, 1);
   return 1;
 }
 

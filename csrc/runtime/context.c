@@ -26,6 +26,10 @@ static ctx *new_context(lua_State *L) {
 }
 
 void context_open(runtime *rt, lua_State *L) {
+  lua_pushstring(L, context_error(&(ctx){.state = CONTEXT_CANCELLED}));
+  runtime_set_value(rt, L, RUNTIME_UV_CANCELED);
+  lua_pushstring(L, context_error(&(ctx){.state = CONTEXT_EXPIRED}));
+  runtime_set_value(rt, L, RUNTIME_UV_EXCEEDED);
   new_context(L);
   rt->background_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
@@ -112,13 +116,13 @@ bool context_descends(const ctx *c, const ctx *ancestor) {
   return c == ancestor;
 }
 
-void context_push_cause(lua_State *L, int index) {
+void context_push_cause(runtime *rt, lua_State *L, int index) {
   const ctx *c = context_test(L, index);
-  const char *error = context_error(c);
-  if (error == NULL) {
+  if (c->state == CONTEXT_LIVE) {
     lua_pushnil(L);
     return;
   }
+  int uv = c->state == CONTEXT_CANCELLED ? RUNTIME_UV_CANCELED : RUNTIME_UV_EXCEEDED;
   lua_pushvalue(L, index);
   while (!c->own_end && c->parent != NULL) {
     lua_getiuservalue(L, -1, CONTEXT_UV_PARENT);
@@ -129,21 +133,13 @@ void context_push_cause(lua_State *L, int index) {
   lua_remove(L, -2);
   if (!lua_isnil(L, -1)) return;
   lua_pop(L, 1);
-  lua_pushstring(L, error);
-}
-
-/* (context) → its cause; protected. */
-static int push_cause_protected(lua_State *L) {
-  context_push_cause(L, 1);
-  return 1;
+  runtime_push_value(rt, L, uv);
 }
 
 void context_push_reason(runtime *rt, lua_State *L, const ctx *c) {
-  lua_pushcfunction(L, push_cause_protected);
   context_push(rt, L, c);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK) return;
-  lua_pop(L, 1);
-  lua_pushnil(L);
+  context_push_cause(rt, L, -1);
+  lua_remove(L, -2);
 }
 
 /* Asks what is bound to the context to end.   [-0, +0, -] */

@@ -91,10 +91,13 @@ void context_end(runtime *rt, lua_State *L, ctx *c, context_state state);
 /* The timer of a context has fired.   [-0, +0, -] */
 void context_expire(runtime *rt, lua_State *L, timer *t);
 
-/* Pushes the cause of the end of the context at `index`, nil while it is live.   [-0, +1, m] */
-void context_push_cause(lua_State *L, int index);
+/*
+** Pushes the cause of the end of the context at `index`, nil while it is live.   [-0, +1, -]
+** Calls nothing of scripts.
+*/
+void context_push_cause(runtime *rt, lua_State *L, int index);
 
-/* The same for a pinned context; nil where there is no memory for it.   [-0, +1, -] */
+/* The same for a pinned context.   [-0, +1, -] */
 void context_push_reason(runtime *rt, lua_State *L, const ctx *c);
 
 /* As what the end of the context arrives in a task. */

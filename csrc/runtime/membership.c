@@ -38,66 +38,72 @@ static void end_at_once(task *t, cancel_source source) {
   t->unwind = true;
 }
 
-static void join_context(task *t, ctx *c, bool shielded) {
-  t->membership->context = c;
-  if (c->state != CONTEXT_LIVE && !shielded) {
-    end_at_once(t, context_cancel_source(c));
-  } else if (c->state == CONTEXT_LIVE && c->can_end) {
-    list_append(&c->bound, &t->membership->binding.link);
+static void join_context(runtime *rt, lua_State *L, task *t, bool shielded) {
+  ctx *c = t->membership->context;
+  if (c->state == CONTEXT_LIVE) {
+    if (c->can_end) list_append(&c->bound, &t->membership->binding.link);
+    return;
   }
+  context_push_reason(rt, L, c);
+  lua_setiuservalue(L, -2, TASK_UV_RESULT);
+  if (!shielded) end_at_once(t, context_cancel_source(c));
 }
 
-static void join_scope(task *t, region *scope, bool shielded) {
-  t->membership->scope = scope;
-  list_append(&scope->members, &t->membership->sibling);
-  scope->live++;
-  if (t->daemon) scope->daemons++;
-  if (scope->cancelled && !shielded && !t->unwind) end_at_once(t, CANCEL_SCOPE);
+static void join_scope(task *t, bool shielded) {
+  region *scope = t->membership->scope;
+  bool is_over = scope->ended || scope->cancelled;
+  if (scope->ended) {
+    t->membership->scope = NULL;
+  } else {
+    list_append(&scope->members, &t->membership->sibling);
+    scope->live++;
+    if (t->daemon) scope->daemons++;
+  }
+  if (is_over && !shielded && !t->unwind) end_at_once(t, CANCEL_SCOPE);
 }
 
-void membership_join(runtime *rt, lua_State *L, task *t, int index, ctx *c, region *scope) {
+void membership_prepare(runtime *rt, lua_State *L, task *t, int index, ctx *c, region *scope) {
   if (index != 0) c = context_test(L, index);
   if (c != NULL && c->parent == NULL) c = NULL;
   if (c == NULL && scope == NULL) return;
-  bool shielded = rt->current != NULL && cancel_is_shielded(rt, L, rt->current, 0);
-  int task_index = lua_gettop(L);
-  if (c != NULL) {
-    if (index != 0) {
-      lua_pushvalue(L, index);
-    } else {
-      context_push(rt, L, c);
-    }
-    context_push_cause(L, task_index + 1);
-    lua_setiuservalue(L, task_index, TASK_UV_RESULT);
-    context_pin(rt, L, task_index + 1);
-    lua_settop(L, task_index);
+  if (c != NULL && index != 0) {
+    context_pin(rt, L, index);
+  } else if (c != NULL) {
+    context_push(rt, L, c);
+    context_pin(rt, L, lua_gettop(L));
+    lua_pop(L, 1);
   }
   t->membership = new_membership(rt, t);
   if (t->membership == NULL) {
     if (c != NULL) context_unpin(rt, L, c);
     luaL_error(L, "not enough memory");
   }
-  if (c != NULL) join_context(t, c, shielded);
-  if (scope != NULL) join_scope(t, scope, shielded);
+  t->membership->context = c;
+  t->membership->scope = scope;
 }
 
-void membership_leave(runtime *rt, lua_State *L, task *t) {
-  membership *m = t->membership;
+void membership_join(runtime *rt, lua_State *L, task *t) {
+  const membership *m = t->membership;
   if (m == NULL) return;
-  while (m->regions != NULL) {
-    region *r = m->regions;
-    m->regions = r->outer;
-    region_abandon(rt, L, r);
-  }
+  bool shielded = rt->current != NULL && cancel_is_shielded(rt, L, rt->current, 0);
+  if (m->context != NULL) join_context(rt, L, t, shielded);
+  if (m->scope != NULL) join_scope(t, shielded);
+}
+
+region *membership_leave(runtime *rt, lua_State *L, task *t) {
+  membership *m = t->membership;
+  if (m == NULL) return NULL;
+  region *open = m->regions;
   list_remove(&m->binding.link);
   if (m->context != NULL) context_unpin(rt, L, m->context);
-  if (m->scope != NULL) {
+  if (!list_empty(&m->sibling)) {
     list_remove(&m->sibling);
     m->scope->live--;
     if (t->daemon) m->scope->daemons--;
   }
   mem_free(&rt->memory, m, sizeof(membership));
   t->membership = NULL;
+  return open;
 }
 
 void membership_update_unwind(task *t) {

@@ -31,14 +31,25 @@ ctx *membership_current_context(const runtime *rt);
 struct region *membership_current_scope(const runtime *rt);
 
 /*
-** Makes the new task, on top of the stack, a member of a context, which stands at `index` (0: it is
-** `c`, pinned, NULL: the background), and of a scope (NULL: none). What has ended already cancels it, unless the code that
-** spawns is shielded.   [-0, +0, m] Nothing is changed when it raises.
+** Makes what the new task needs to be a member of a context, which stands at `index` (0: it is `c`,
+** pinned, NULL: the background), and of a scope (NULL: none). Neither knows of it yet.   [-0, +0, m]
+** Nothing is changed when it raises.
 */
-void membership_join(runtime *rt, lua_State *L, task *t, int index, ctx *c, struct region *scope);
+void membership_prepare(runtime *rt, lua_State *L, task *t, int index, ctx *c,
+                        struct region *scope);
 
-/* The same task is not to run after all, or has ended: takes it out of everything.   [-0, +0, -] */
-void membership_leave(runtime *rt, lua_State *L, task *t);
+/*
+** The new task, on top of the stack, becomes a member of what was prepared. What has ended, perhaps
+** since, cancels it, unless the code that spawns is shielded.   [-0, +0, -] Calls nothing of scripts.
+*/
+void membership_join(runtime *rt, lua_State *L, task *t);
+
+/*
+** The same task is not to run after all, or has ended: takes it out of everything.   [-0, +0, -]
+** Calls nothing of scripts. Returns the innermost of the regions that it has left open, or NULL:
+** they are to be abandoned.
+*/
+struct region *membership_leave(runtime *rt, lua_State *L, task *t);
 
 /* Says anew whether the task has a request that waits to be raised. */
 void membership_update_unwind(task *t);

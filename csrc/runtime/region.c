@@ -220,7 +220,7 @@ void region_close(runtime *rt, lua_State *L, region *r) {
   lua_pop(L, 1);
 }
 
-void region_abandon(runtime *rt, lua_State *L, region *r) {
+static void abandon(runtime *rt, lua_State *L, region *r) {
   lua_pushnil(L);
   cancel_members(rt, L, r, CANCEL_PARENT);
   lua_pop(L, 1);
@@ -229,6 +229,14 @@ void region_abandon(runtime *rt, lua_State *L, region *r) {
     container_of(link, membership, sibling)->scope = NULL;
   }
   region_close(rt, L, r);
+}
+
+void region_abandon_all(runtime *rt, lua_State *L, region *innermost) {
+  while (innermost != NULL) {
+    region *r = innermost;
+    innermost = r->outer;
+    abandon(rt, L, r);
+  }
 }
 
 /* --- text --- */

@@ -107,8 +107,11 @@ void region_member_ended(runtime *rt, region *r);
 /* The region is over, or its body's activation is lost: nothing refers to it any more.   [-0, +0, -] */
 void region_close(runtime *rt, lua_State *L, region *r);
 
-/* The task is gone with the region open: its members are asked to end.   [-0, +0, -] */
-void region_abandon(runtime *rt, lua_State *L, region *r);
+/*
+** The task is gone with this region open, and those outside it: their members are asked to end.
+** [-0, +0, -]
+*/
+void region_abandon_all(runtime *rt, lua_State *L, region *innermost);
 
 /* Pushes what the region is doing: `scope (2 tasks: "a", "b")`.   [-0, +1, m] */
 void region_push_text(lua_State *L, const region *r);

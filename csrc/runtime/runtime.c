@@ -313,21 +313,34 @@ static bool reserve_pool(runtime *rt, size_t threads) {
   return true;
 }
 
-void runtime_reserve_thread(runtime *rt, lua_State *L) {
-  if (rt->pool_count > 0) return;
-  if (!reserve_pool(rt, 1)) luaL_error(L, "not enough memory");
+/* (runtime, pooled_thread) makes a thread, and room in `tasks` for whom it will be; protected. */
+static int make_thread(lua_State *L) {
+  const runtime *rt = lua_touserdata(L, 1);
+  pooled_thread *made = lua_touserdata(L, 2);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads_ref);
-  lua_State *thread = lua_newthread(L);
+  made->thread = lua_newthread(L);
   /* It would inherit the hook of whoever happens to spawn. */
-  lua_sethook(thread, NULL, 0, 0);
-  int slot = luaL_ref(L, -2);
-  lua_pop(L, 1);
-  rt->pool[rt->pool_count++] = (pooled_thread){.thread = thread, .slot = slot};
+  lua_sethook(made->thread, NULL, 0, 0);
+  made->slot = luaL_ref(L, -2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, made->slot);
+  return 0;
 }
 
-pooled_thread runtime_take_thread(runtime *rt) {
-  cp_assert(rt->pool_count > 0);
-  return rt->pool[--rt->pool_count];
+bool runtime_take_thread(runtime *rt, lua_State *L, pooled_thread *thread) {
+  if (rt->pool_count > 0) {
+    *thread = rt->pool[--rt->pool_count];
+    return true;
+  }
+  *thread = (pooled_thread){0};
+  lua_pushcfunction(L, make_thread);
+  lua_pushlightuserdata(L, rt);
+  lua_pushlightuserdata(L, thread);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  if (thread->slot != 0) runtime_drop_thread(rt, L, thread->slot);
+  return false;
 }
 
 void runtime_drop_thread(runtime *rt, lua_State *L, int slot) {

@@ -50,7 +50,9 @@ enum {
   RUNTIME_UV_FINISH,    /* driver_finish, as a closure */
   RUNTIME_UV_INNER,     /* the stack of a coroutine that has just died, see record_keep_inner */
   RUNTIME_UV_LEASE,     /* of the machine id in trace ids, or nil */
-  RUNTIME_UV_COUNT = RUNTIME_UV_LEASE
+  RUNTIME_UV_CANCELED,  /* the texts of context_error, to be pushed without memory */
+  RUNTIME_UV_EXCEEDED,
+  RUNTIME_UV_COUNT = RUNTIME_UV_EXCEEDED
 };
 
 /* What a timer is embedded in. */
@@ -216,11 +218,11 @@ void runtime_release_strand(runtime *rt, lua_State *L, strand *s);
 /* Frees a strand's memory as the universe is being closed. */
 void runtime_free_strand(runtime *rt, strand *s);
 
-/* Fills the pool so that one more task finds a thread.   [-0, +0, m] */
-void runtime_reserve_thread(runtime *rt, lua_State *L);
-
-/* Takes a thread out of the pool, which has one. */
-pooled_thread runtime_take_thread(runtime *rt);
+/*
+** Takes a thread out of the pool, or makes one; `runtime.tasks` has room at its slot.   [-0, +0, -]
+** False: there is no memory.
+*/
+bool runtime_take_thread(runtime *rt, lua_State *L, pooled_thread *thread);
 
 /* Gives a thread that can be started again back.   [-0, +0, -] */
 void runtime_return_thread(runtime *rt, lua_State *L, pooled_thread thread);

@@ -94,8 +94,9 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
 /*
 ** What the child has of its spawner: trace and ancestors. The child is on top of the stack. What is
 ** spawned outside tasks begins a trace of its own, unless it continues somebody's, with the baggage from there.
+** False: it has no trace.   [-0, +0, -]
 */
-static void inherit(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
+static bool inherit(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
   task *parent = rt->current;
   if (parent != NULL) {
     task_push(rt, L, parent);
@@ -115,16 +116,17 @@ static void inherit(runtime *rt, lua_State *L, task *t, const spawn_options *opt
     t->context.trace = trace_retain(given->trace);
     t->context.parent_span_id = given->parent_span_id;
   }
+  return t->context.trace != NULL;
 }
 
 /*
-** What the child, on top of the stack, belongs to: the scope that it is spawned in and its context, or
-** the innermost scope and the current context. A context that has nothing to do with the innermost
+** Prepares what the child will belong to: the scope that it is spawned in and its context, or the
+** innermost scope and the current context. A context that has nothing to do with the innermost
 ** scope's takes the child out of that.   [-0, +0, m]
 */
-static void join(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
+static void prepare_membership(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
   if (options->scope != NULL) {
-    membership_join(rt, L, t, options->context, options->scope->context, options->scope);
+    membership_prepare(rt, L, t, options->context, options->scope->context, options->scope);
     return;
   }
   region *scope = membership_current_scope(rt);
@@ -132,7 +134,7 @@ static void join(runtime *rt, lua_State *L, task *t, const spawn_options *option
       !context_descends(context_test(L, options->context), scope->context)) {
     scope = NULL;
   }
-  membership_join(rt, L, t, options->context, membership_current_context(rt), scope);
+  membership_prepare(rt, L, t, options->context, membership_current_context(rt), scope);
 }
 
 /* Keeps the attributes for the task on top of the stack.   [-0, +0, m] */
@@ -152,39 +154,61 @@ void task_push_attributes(const runtime *rt, lua_State *L, int index) {
   lua_remove(L, -2);
 }
 
-task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options) {
-  int function = lua_gettop(L) - arguments;
-  if (rt->closed) luaL_error(L, "the Lua state is being closed");
-  luaL_checkstack(L, 8, NULL);
-  runtime_reserve_thread(rt, L);
-  task *t = new_task(rt, L, options);
-  const pooled_thread *next = &rt->pool[rt->pool_count - 1];
-  if (!lua_checkstack(next->thread, arguments + LUA_MINSTACK)) luaL_error(L, "too many arguments");
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, next->slot);
-  lua_pop(L, 1);
-  if (options->attributes != 0) set_attributes(rt, L, options->attributes);
-  if (!options->independent) join(rt, L, t, options);
-  inherit(rt, L, t, options);
-  if (t->context.trace == NULL) {
-    membership_leave(rt, L, t);
-    luaL_error(L, "%s", trace_why_none(rt));
-  }
-  /* Nothing below raises. */
-  pooled_thread thread = runtime_take_thread(rt);
+/*
+** Gets what a task needs besides its object, which is on top of the stack. Returns why that failed;
+** NULL: nothing that follows can fail.   [-0, +0, -]
+*/
+static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
+                         const spawn_options *options) {
+  if (!inherit(rt, L, t, options)) return trace_why_none(rt);
+  pooled_thread thread;
+  if (!runtime_take_thread(rt, L, &thread)) return "not enough memory";
   t->live.thread = t->live.top = thread.thread;
   t->slot = thread.slot;
-  t->id = ++rt->next_task_id;
+  if (lua_checkstack(thread.thread, arguments + LUA_MINSTACK)) return NULL;
+  runtime_return_thread(rt, L, thread);
+  return "too many arguments";
+}
+
+/* Gives back what a task that is not to be has got, and raises.   [-0, +0, e] */
+static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
+  membership_leave(rt, L, t);
+  trace_release(rt, t->context.trace);
+  t->context.trace = NULL;
+  luaL_error(L, "%s", why);
+}
+
+/*
+** The task is on top of the stack, with what it needs. From here on all see it.   [-(arguments + 1), +0, -]
+** Calls nothing of scripts.
+*/
+static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn_options *options) {
+  membership_join(rt, L, t);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, t->slot);
+  lua_pop(L, 1);
   t->site = site_of_caller(&rt->sites, L, 1);
-  lua_insert(L, function);
+  lua_insert(L, -(arguments + 2));
   lua_xmove(L, t->live.thread, arguments + 1);
   rt->live_count++;
   if (t->daemon) rt->daemon_count++;
   if (options->on_end != NULL) task_on_end(t, options->on_end);
   rt->stats.spawned++;
   task_enqueue(rt, t);
+}
+
+task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options) {
+  if (rt->closed) luaL_error(L, "the Lua state is being closed");
+  luaL_checkstack(L, 8, NULL);
+  task *t = new_task(rt, L, options);
+  if (options->attributes != 0) set_attributes(rt, L, options->attributes);
+  if (!options->independent) prepare_membership(rt, L, t, options);
+  const char *why = equip(rt, L, t, arguments, options);
+  if (why != NULL) discard(rt, L, t, why);
+  t->id = ++rt->next_task_id;
   if (rt->has_hook[RUNTIME_UV_ON_SPAN]) span_begin_task(rt, L, t, (spawn_spans)options->spans);
+  begin(rt, L, t, arguments, options);
   handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1, 0);
   return t;
 }
@@ -409,14 +433,17 @@ static void leave_unserved(runtime *rt, task *t) {
   if (left != NULL) waitlist_serve(rt, left);
 }
 
-/* Takes the task out of everything that runs; what is left is its account. */
-static void retire(runtime *rt, lua_State *L, task *t) {
+/*
+** Takes the task out of everything that runs; what is left is its account. Returns the regions that
+** it has left open, to be abandoned.   [-0, +0, -] Calls nothing of scripts.
+*/
+static region *retire(runtime *rt, lua_State *L, task *t) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, t->slot);
   lua_pop(L, 1);
   timer_heap_remove(&rt->timers, &t->timer);
-  membership_leave(rt, L, t);
+  region *open = membership_leave(rt, L, t);
   nested_release_top(rt, L, t);
   if (t->live.strand != NULL) {
     runtime_release_strand(rt, L, t->live.strand);
@@ -431,29 +458,36 @@ static void retire(runtime *rt, lua_State *L, task *t) {
   t->context.trace = NULL;
   rt->live_count--;
   if (t->daemon) rt->daemon_count--;
+  return open;
 }
 
 /*
 ** Passes the record of an ended task, on top of the stack, to whom it concerns.   [-1, +0, -]
 ** A panic is held even when somebody waits for it: who was woken may be cancelled before it comes
-** for it.
+** for it. What was told of the end may have come for it by now.
 */
 static void pass_on(runtime *rt, lua_State *L, task *t, int index, region *scope, bool awaited) {
   bool panicked = t->status == TASK_PANICKED;
-  bool taken = false;
+  bool taken = t->claimed;
   if (rt->unhandled == UNHANDLED_CRASH && panicked) {
     handler_report(rt, L, index);
     return;
   }
-  if (panicked && scope != NULL) taken = region_offer_panic(rt, L, scope, index, awaited);
+  if (panicked && !taken && scope != NULL) {
+    taken = region_offer_panic(rt, L, scope, index, awaited);
+  }
   if (panicked && !taken && t != rt->main_task) {
     unclaimed_hold(rt, L, t, index);
   } else {
     t->claimed = true;
-    lua_setiuservalue(L, index, TASK_UV_RESULT);
+    lua_pop(L, 1);
   }
 }
 
+/*
+** First everything that needs memory, then the end itself, which calls nothing of scripts, so that
+** nobody sees a task that has half ended; then all who are told of it.
+*/
 void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values) {
   task_push(rt, L, t);
   int index = lua_gettop(L) - values;
@@ -466,16 +500,19 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
   region *scope = t->membership == NULL ? NULL : t->membership->scope;
   wake_waiters(rt, t);
   leave_unserved(rt, t);
-  retire(rt, L, t);
+  region *open = retire(rt, L, t);
   t->status = (uint8_t)status;
-  run_exits(rt, L, t);
   if (status != TASK_DONE) {
     record_test(L, -1)->task_status = (uint8_t)status;
-    pass_on(rt, L, t, index, scope, awaited);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, index, TASK_UV_RESULT);
   }
-  if (scope != NULL) region_member_ended(rt, scope);
   if (status == TASK_CANCELLED) rt->stats.cancelled++;
   if (t == rt->main_task || rt->live_count == rt->daemon_count) rt->batch = 0;
+  region_abandon_all(rt, L, open);
+  run_exits(rt, L, t);
+  if (status != TASK_DONE) pass_on(rt, L, t, index, scope, awaited);
+  if (scope != NULL) region_member_ended(rt, scope);
   handler_run_hook(rt, L, RUNTIME_UV_ON_EXIT, index, 0);
   lua_settop(L, index - 1);
 }

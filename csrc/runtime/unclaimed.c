@@ -105,11 +105,14 @@ void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index) {
   lua_pushvalue(L, index);
   lua_pushvalue(L, rec);
   lua_pushlightuserdata(L, rt);
-  if (lua_pcall(L, 3, 1, 0) != LUA_OK) {
+  bool made = lua_pcall(L, 3, 1, 0) == LUA_OK;
+  if (t->claimed) { /* by a finalizer meanwhile */
+    lua_settop(L, rec - 1);
+    return;
+  }
+  if (!made) {
     /* No memory to wait with: better too early than never. */
     lua_settop(L, rec);
-    lua_pushvalue(L, rec);
-    lua_setiuservalue(L, index, TASK_UV_RESULT);
     t->claimed = true;
     handler_report(rt, L, index);
     return;

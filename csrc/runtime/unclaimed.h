@@ -18,8 +18,8 @@
 void unclaimed_open(runtime *rt, lua_State *L);
 
 /*
-** Takes charge of the panic of the ended task at `index`, whose record is on top of the stack and
-** becomes the task's result.   [-1, +0, -]
+** Takes charge of the panic of the ended task at `index`, whose record is on top of the stack and is
+** the task's result already.   [-1, +0, -] A finalizer that runs meanwhile may come for it first.
 */
 void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index);
 

@@ -21,7 +21,7 @@ PROTOBUF_LIBS   = $(shell pkg-config --libs libprotobuf-c 2>/dev/null || echo -l
 CC       ?= cc
 AR       ?= ar
 OPTIMISE ?= -O2
-WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes -Werror
 CFLAGS   ?= $(OPTIMISE) -g
 FLAGS     = -std=c11 -fPIC -fno-plt -fvisibility=hidden -Icsrc -isystem $(LUA_INCDIR) $(WARNINGS)
 
@@ -34,6 +34,7 @@ SOURCES  := $(sort $(wildcard csrc/core/*.c csrc/runtime/*.c csrc/lua/*.c))
 OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MODULE   := $(BUILD)/coropanic/core.so
 LIBRARY  := $(BUILD)/libcoropanic.a
+ROCK     := build/rock/made
 PROTOBUF := $(BUILD)/coropanic/export/otlp/protobuf.so
 PROTOBUF_OBJECTS := $(BUILD)/otlp/protobuf.o $(BUILD)/otlp/otlp.pb-c.o
 LUA_DIRS := $(patsubst lua/coropanic/%/,%,$(sort $(wildcard lua/coropanic/*/ lua/coropanic/*/*/)))
@@ -110,7 +111,7 @@ demo: setup-demo ## start the example service and send it real requests
 test: setup-test ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) test-all
 
-test-all: all lib protobuf $(BUILD)/spec_fork.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/embed_host
+test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/spec_fork.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/embed_host
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
 
 $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
@@ -141,6 +142,15 @@ $(BUILD)/memory_spec: spec/memory/memory_spec.c $(OBJECTS) $(PROTOBUF_OBJECTS)
 
 $(BUILD)/embed_host: examples/embed/host.c $(LIBRARY)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LUA_LIB) -lm
+
+# The rock, and a host that has names of ours.
+$(ROCK): scripts/rock.sh .gitignore docs $(wildcard *.rockspec csrc/*.h csrc/core/* csrc/runtime/* csrc/lua/*)
+	@printf '  %-7s %s\n' ROCK build/rock/tree
+	@LUA_VERSION=$(LUA_VERSION) ./scripts/rock.sh
+
+$(BUILD)/rock_host: spec/embedded/rock_host.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -fvisibility=default -rdynamic -o $@ $< $(LUA_LIB) -lm
 
 # What the benchmark's programs find first.
 BENCH_ENV = LUA_PATH="$(CURDIR)/bench/?.lua;$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \

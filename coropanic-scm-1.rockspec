@@ -17,7 +17,7 @@ description = {
 }
 
 dependencies = {
-  "lua ~> 5.4",
+  "lua >= 5.4, < 5.6",
 }
 
 build = {
@@ -130,4 +130,5 @@ build = {
       incdirs = { "csrc" },
     },
   },
+  copy_directories = { "docs" },
 }

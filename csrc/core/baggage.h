@@ -10,6 +10,8 @@
 #include "core/base.h"
 #include "core/slice.h"
 
+#pragma GCC visibility push(hidden)
+
 /* What we carry. At least 64 members and 8192 bytes have to be (section 3.3). */
 #define BAGGAGE_MAX_MEMBERS 180
 #define BAGGAGE_MAX_LENGTH 8192
@@ -54,5 +56,7 @@ bool baggage_is_encoded(const char *text, size_t length);
 
 /* Whether it is UTF-8, as all values are before they are encoded. */
 bool baggage_is_utf8(const char *text, size_t length);
+
+#pragma GCC visibility pop
 
 #endif

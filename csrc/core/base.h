@@ -1,5 +1,9 @@
 /*
 ** What every layer shares: assertions, time units, and the allocator.
+**
+** All headers here declare functions between `#pragma GCC visibility push(hidden)` and `pop`. So
+** whoever builds the module, and with whatever flags, it exports only coropanic.h's functions, and
+** a host may have functions of the same names as ours.
 */
 #ifndef CP_CORE_BASE_H
 #define CP_CORE_BASE_H

@@ -9,6 +9,8 @@
 
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct task_clock {
   bool is_virtual;
   int64_t virtual_now_ns; /* meaningful only when is_virtual */
@@ -32,5 +34,7 @@ int64_t clock_wall_ns(void);
 ** short.
 */
 int64_t clock_deadline_ns(int64_t now_ns, double seconds);
+
+#pragma GCC visibility pop
 
 #endif

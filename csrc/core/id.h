@@ -19,6 +19,8 @@
 #include "core/base.h"
 #include "core/random.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Why there is no id. */
 typedef enum id_status {
   ID_OK,
@@ -180,5 +182,7 @@ id_status id_next(id_generator *g, id_source *source, const wall_clock *clock, i
 
 /* The id as the sixteen bytes of a trace id. */
 void id_store(uint8_t bytes[16], id128 id);
+
+#pragma GCC visibility pop
 
 #endif

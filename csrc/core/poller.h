@@ -23,6 +23,8 @@
 #include "core/base.h"
 #include "core/list.h"
 
+#pragma GCC visibility push(hidden)
+
 /* A set of these: what a waiter asks for, what is ready. */
 enum { POLLER_READ = 1, POLLER_WRITE = 2, POLLER_BOTH = 3 };
 
@@ -100,5 +102,7 @@ int poller_check(int fd, unsigned asked);
 ** (poll), or before poller_open.
 */
 static inline int poller_fd(const poller *p) { return p->epoll_fd; }
+
+#pragma GCC visibility pop
 
 #endif

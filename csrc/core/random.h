@@ -13,6 +13,8 @@
 
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct rng {
   uint64_t state[4]; /* never all zero once seeded */
 } rng;
@@ -55,5 +57,7 @@ uint64_t id_source_marked(const id_source *source);
 
 /* 64 random bits, never zero (an all-zero span id is invalid in W3C Trace Context). */
 uint64_t id_source_next(id_source *source);
+
+#pragma GCC visibility pop
 
 #endif

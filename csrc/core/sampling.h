@@ -11,6 +11,8 @@
 
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef enum sampling_kind {
   SAMPLING_ALWAYS,
   SAMPLING_NEVER,
@@ -33,5 +35,7 @@ bool sampling_decide_root(const sampler *s, const uint8_t trace_id[16]);
 
 /* Whether a trace that came in, sampled or not, is. */
 bool sampling_decide(const sampler *s, const uint8_t trace_id[16], bool was_sampled);
+
+#pragma GCC visibility pop
 
 #endif

@@ -14,6 +14,8 @@
 
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 #define STACK_HASH_VERSION 1
 
 typedef struct stack_hash {
@@ -29,5 +31,7 @@ void stack_hash_init(stack_hash *hash);
 ** text), "=[C]" for a C function; `name` may be NULL.
 */
 void stack_hash_add(stack_hash *hash, const char *source, const char *name);
+
+#pragma GCC visibility pop
 
 #endif

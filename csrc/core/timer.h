@@ -13,6 +13,8 @@
 
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 /* The number of a timer that is not in the heap. */
 #define TIMER_IDLE UINT32_MAX
 
@@ -68,5 +70,7 @@ int64_t timer_heap_next_deadline(const timer_heap *heap);
 
 /* The deadline of a timer that is in the heap. */
 int64_t timer_heap_deadline_of(const timer_heap *heap, const timer *t);
+
+#pragma GCC visibility pop
 
 #endif

@@ -9,6 +9,8 @@
 
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 #define TRACEPARENT_LENGTH 55 /* of version 00, which is what we send */
 #define TRACE_FLAG_SAMPLED 0x01u
 #define TRACE_FLAG_RANDOM 0x02u
@@ -51,5 +53,7 @@ typedef struct tracestate {
 ** else. A key that comes twice is kept as it is: level 2 allows to drop one, and only forbids to add it.
 */
 void tracestate_parse(tracestate *state, const char *value, size_t length);
+
+#pragma GCC visibility pop
 
 #endif

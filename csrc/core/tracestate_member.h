@@ -7,6 +7,8 @@
 
 #include "core/traceparent.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Of a member that is put: its key and value together. */
 #define TRACESTATE_MEMBER_MAX 128
 
@@ -22,5 +24,7 @@ const char *tracestate_find(const char *text, size_t length, const char *key, si
 ** says when there is no room; a 33rd is, too.
 */
 void tracestate_put(tracestate *state, const char *key, const char *value);
+
+#pragma GCC visibility pop
 
 #endif

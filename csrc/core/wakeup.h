@@ -10,6 +10,8 @@
 
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct wakeup {
   int read_fd; /* -1 while closed; what the host polls for reading */
   int write_fd;
@@ -34,5 +36,7 @@ void wakeup_drain(const wakeup *w);
 ** A signal may end the wait early, except a timed one on a closed wakeup.
 */
 void wakeup_wait(const wakeup *w, int64_t timeout_ns);
+
+#pragma GCC visibility pop
 
 #endif

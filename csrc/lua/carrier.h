@@ -11,6 +11,8 @@
 
 #include "compat.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Raises unless the argument can be read as headers: a table, or a userdata with __pairs or __index.
 ** [-0, +0, e]
@@ -41,5 +43,7 @@ int carrier_push(lua_State *L, int headers, const char *name);
 ** the last. Raises if the headers can be read and the header is not in them then.
 */
 void carrier_set(lua_State *L, int headers, const char *name);
+
+#pragma GCC visibility pop
 
 #endif

@@ -5,6 +5,8 @@
 #include "compat.h"
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 #define SPELLING_MAX_LETTERS 11 /* "traceparent" */
 
 /*
@@ -34,5 +36,7 @@ void spellings_add(spellings *set, int spelling);
 
 /* The first one in the set from `spelling` on, or -1. */
 int spellings_next(const spellings *set, int spelling);
+
+#pragma GCC visibility pop
 
 #endif

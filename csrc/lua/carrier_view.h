@@ -9,6 +9,8 @@
 
 #include "compat.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Whether the value's metatable has the field.   [-0, +0, m] */
 bool carrier_has_metafield(lua_State *L, int index, const char *field);
 
@@ -49,5 +51,7 @@ lua_Integer carrier_length(lua_State *L, int array);
 ** are in an array.   [-1, +0, e]
 */
 void carrier_append(lua_State *L, int array);
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 #include "compat.h"
 #include "runtime/runtime.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Each adds its functions to the module's table on top of the stack.   [-0, +0, m]
 */
@@ -43,5 +45,7 @@ void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *m
 ** before. `function` is the name, for messages.
 */
 int lib_set_hook(lua_State *L, int uv, const char *function);
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,7 +8,11 @@
 #include "compat.h"
 #include "runtime/runtime.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Fills in the metatable RECORD_TYPE.   [-0, +0, m] */
 void lib_record_open(lua_State *L, runtime *rt);
+
+#pragma GCC visibility pop
 
 #endif

@@ -6,7 +6,11 @@
 
 #include "compat.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Pushes the table co.trace. The runtime is upvalue 1.   [-0, +1, m] */
 int lib_trace_open(lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

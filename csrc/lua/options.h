@@ -9,6 +9,8 @@
 
 #include "compat.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Raises unless it is a table with no other keys than these; `names` ends with NULL.   [-0, +0, e] */
 void options_check_names(lua_State *L, int arg, const char *function, const char *const *names);
 
@@ -37,5 +39,7 @@ lua_Integer options_milliseconds(lua_State *L, int arg, const char *function, co
  */
 int options_word(lua_State *L, int arg, const char *function, const char *name,
                  const char *const *words);
+
+#pragma GCC visibility pop
 
 #endif

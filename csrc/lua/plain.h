@@ -7,6 +7,8 @@
 
 #include "runtime/record.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Bounds of one value, besides RECORD_MAX_DEPTH, RECORD_MAX_ITEMS and RECORD_MAX_TEXT: 64 entries
 ** in each of four levels would still be 16 million.
@@ -22,5 +24,7 @@
 ** its type's name. What is left out is counted, in an array's last element or under the key "...".
 */
 void plain_push(lua_State *L, int index);
+
+#pragma GCC visibility pop
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "runtime/record.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Version of the form of what to_table returns, and of the fields' meaning. */
 #define RECORD_CONTRACT "coropanic/1"
 
@@ -17,5 +19,7 @@ void record_fields_push(lua_State *L, int index, const char *name);
 
 /* The same, computed anew: not what a script may have changed meanwhile. */
 void record_fields_push_fresh(lua_State *L, int index, const char *name);
+
+#pragma GCC visibility pop
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "runtime/record.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Causes of causes that are kept, one inside the other. */
 #define RECORD_TABLE_MAX_CAUSES 8
 
@@ -15,5 +17,7 @@
 ** encoder; how many of a list `x` were left out is in `x_omitted`.
 */
 void record_table_push(lua_State *L, int index);
+
+#pragma GCC visibility pop
 
 #endif

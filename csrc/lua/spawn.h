@@ -6,6 +6,8 @@
 
 #include "compat.h"
 
+#pragma GCC visibility push(hidden)
+
 struct region;
 
 /*
@@ -13,5 +15,7 @@ struct region;
 **   scope  that the task joins; NULL: the innermost one
 */
 int spawn_with(lua_State *L, struct region *scope);
+
+#pragma GCC visibility pop
 
 #endif

@@ -16,7 +16,7 @@ description = {
 }
 
 dependencies = {
-  "lua ~> 5.4",
+  "lua >= 5.4, < 5.6",
 }
 
 external_dependencies = {

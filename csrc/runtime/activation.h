@@ -7,6 +7,8 @@
 #include "compat.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** The first resumption: the number of arguments on the task's thread; -1: it was cancelled before
 ** it ever ran, and has ended.   [-0, +0, -]
@@ -46,5 +48,7 @@ static inline void activation_resume(runtime *rt, lua_State *L, task *t) {
     activation_finish(rt, L, t, status, values);
   }
 }
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 #include "compat.h"
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Raises `bad argument #arg to 'function' (message)` at the caller's level.   [-0, +0, e]
 ** For methods `arg` does not count the object.
@@ -44,5 +46,7 @@ double arg_check_timeout(lua_State *L, int index, int arg, const char *function)
 ** 'send' on bad self (channel expected, got number)`.   [-0, +0, e]
 */
 void *arg_check_self(lua_State *L, const char *type, const char *method);
+
+#pragma GCC visibility pop
 
 #endif

@@ -14,6 +14,8 @@
 #include "core/base.h"
 #include "runtime/record.h"
 
+#pragma GCC visibility push(hidden)
+
 struct runtime;
 struct task;
 
@@ -57,5 +59,7 @@ int cancel_raise_outwards(struct runtime *rt, lua_State *L);
 */
 void cancel_make_record(struct runtime *rt, lua_State *L, lua_State *thread, int level,
                         cancel_source source);
+
+#pragma GCC visibility pop
 
 #endif

@@ -13,6 +13,8 @@
 #include "core/list.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 #define CHANNEL_TYPE "coropanic.channel"
 
 /* To those who would send on an owned channel, or close it. */
@@ -89,5 +91,7 @@ int chan_raise_closed(runtime *rt, lua_State *L);
 int chan_send(runtime *rt, lua_State *L, chan *c);    /* → nothing */
 int chan_receive(runtime *rt, lua_State *L, chan *c); /* → value, true; or nil, false */
 int chan_next(runtime *rt, lua_State *L, chan *c); /* → value, or nil at the end; a nil raises */
+
+#pragma GCC visibility pop
 
 #endif

@@ -15,6 +15,8 @@
 #include "core/timer.h"
 #include "runtime/runtime.h"
 
+#pragma GCC visibility push(hidden)
+
 #define CONTEXT_TYPE "coropanic.context"
 
 struct task;
@@ -113,5 +115,7 @@ bool context_descends(const ctx *c, const ctx *ancestor);
 
 /* __gc.   [-0, +0, -] */
 void context_collect(runtime *rt, ctx *c);
+
+#pragma GCC visibility pop
 
 #endif

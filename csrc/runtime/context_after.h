@@ -10,6 +10,8 @@
 #include "compat.h"
 #include "runtime/context.h"
 
+#pragma GCC visibility push(hidden)
+
 #define AFTER_TYPE "coropanic.after"
 
 /* Makes the metatable.   [-0, +0, m] */
@@ -29,5 +31,7 @@ bool context_after_stop(runtime *rt, lua_State *L, int index);
 
 /* Starts the callbacks of a context that has just ended.   [-0, +0, -] */
 void context_after_start(runtime *rt, lua_State *L, ctx *c);
+
+#pragma GCC visibility pop
 
 #endif

@@ -13,6 +13,8 @@
 #include "compat.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** The current task, running a C function with the object of the wait at index 1, is about to wait for
 ** `target` (a task, mutex or region, by `kind`) without a time-out. True: that would close a cycle,
@@ -22,5 +24,7 @@ bool deadlock_find(runtime *rt, lua_State *L, wait_kind kind, void *target);
 
 /* The same, and raises the panic.   [-0, +0, e] */
 void deadlock_check(runtime *rt, lua_State *L, wait_kind kind, void *target);
+
+#pragma GCC visibility pop
 
 #endif

@@ -10,6 +10,8 @@
 #include "compat.h"
 #include "runtime/runtime.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Whether `f` is a C function of the machinery below: not worth a line in a report. */
 bool driver_is_machinery(lua_CFunction f);
 
@@ -57,5 +59,7 @@ typedef struct deferred_handle {
 } deferred_handle;
 
 #define DEFER_TYPE "coropanic.deferred"
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 #include "compat.h"
 #include "runtime/runtime.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Gives a record to the handler that this run, or on_panic, or else the default has set. The task
 ** at `index` (0: none) comes with it. The record is on top of the stack.   [-1, +0, -] A handler
@@ -20,5 +22,7 @@ void handler_report(runtime *rt, lua_State *L, int index);
 ** none; a panic of it is reported.   [-0, +0, -]
 */
 void handler_run_hook(runtime *rt, lua_State *L, int uv, int index, int second);
+
+#pragma GCC visibility pop
 
 #endif

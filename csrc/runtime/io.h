@@ -9,6 +9,8 @@
 #include "core/poller.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Milliseconds after which a host should step again although it knows of no reason, while tasks wait
 ** for descriptors that it is not told of: it does not poll co.pollfd(), or there is no one descriptor
@@ -62,5 +64,7 @@ int io_pollfd(runtime *rt);
 
 /* When a host has to step for the sake of descriptors that it is not told of; TIME_FOREVER: never. */
 int64_t io_next_look(const runtime *rt);
+
+#pragma GCC visibility pop
 
 #endif

@@ -9,6 +9,8 @@
 #include "runtime/context.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 struct region;
 
 typedef struct membership {
@@ -53,5 +55,7 @@ struct region *membership_leave(runtime *rt, lua_State *L, task *t);
 
 /* Says anew whether the task has a request that waits to be raised. */
 void membership_update_unwind(task *t);
+
+#pragma GCC visibility pop
 
 #endif

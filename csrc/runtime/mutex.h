@@ -13,6 +13,8 @@
 #include "compat.h"
 #include "runtime/waitlist.h"
 
+#pragma GCC visibility push(hidden)
+
 #define MUTEX_TYPE "coropanic.mutex"
 
 /* The object's user value. */
@@ -71,5 +73,7 @@ void mutex_unlock(runtime *rt, lua_State *L, mutex *m, int index);
 
 /* Pushes "mutex (held by task 2 "a", taken at file.lua:12)", "mutex (unlocked)".   [-0, +1, m] */
 void mutex_push_text(lua_State *L, const mutex *m);
+
+#pragma GCC visibility pop
 
 #endif

@@ -12,6 +12,8 @@
 #include "compat.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Makes the thread at `index` known: in runtime.nested_ref, its resumer while it is active (it runs,
 ** has resumed another, or its task waits in it), else false.   [-0, +0, m]
@@ -56,5 +58,7 @@ typedef struct nested_caller {
 ** module. An exit of the task is not for the caller's `finish`, but raised.
 */
 int nested_resume(runtime *rt, lua_State *L, const nested_caller *caller);
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 #include "compat.h"
 #include "runtime/runtime.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Raises the value on top of the stack as a panic.   [-1, +0, e]
 */
@@ -52,5 +54,7 @@ bool panic_is_in_flight(const runtime *rt, lua_State *L, int index);
 ** deferred function while a panic unwinds; else pushes nil. Returns the count.   [-0, +(1|2), -]
 */
 int panic_recover(runtime *rt, lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

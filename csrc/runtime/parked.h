@@ -7,6 +7,8 @@
 #include "compat.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Pushes a record of kind deadlock that lists every parked task (DETAIL_PARKED).   [-0, +1, -]
 */
@@ -38,5 +40,7 @@ void parked_push_wait_text(lua_State *L, const task *t);
 
 /* Pushes a table {id, name, waiting_on, where, spawned_at} of a parked task.   [-0, +1, m] */
 void parked_push_task(lua_State *L, const task *t);
+
+#pragma GCC visibility pop
 
 #endif

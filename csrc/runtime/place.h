@@ -12,6 +12,8 @@
 #include "runtime/runtime.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 #define PLACE_TYPE "coropanic.place"
 
 enum {
@@ -62,5 +64,7 @@ void place_push_current(runtime *rt, lua_State *L);
 
 /* Lets the userdata at `index`, which begins with a trace_context, be an owner of places.   [-0, +0, m] */
 void place_register_owner(const runtime *rt, lua_State *L, int index);
+
+#pragma GCC visibility pop
 
 #endif

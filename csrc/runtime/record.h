@@ -12,6 +12,8 @@
 #include "compat.h"
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 struct runtime;
 
 /* Bounds of one record; what is left out is counted, never silently dropped. */
@@ -161,5 +163,7 @@ static inline bool record_is_deep(const record *r) {
 
 /* The kind's name in the API: "panic", "error", ... */
 const char *record_kind_name(const record *r);
+
+#pragma GCC visibility pop
 
 #endif

@@ -20,6 +20,8 @@
 #include "runtime/strand.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 #define REGION_TYPE "coropanic.scope"
 
 /* Panics of members that are kept besides the first. */
@@ -115,5 +117,7 @@ void region_abandon_all(runtime *rt, lua_State *L, region *innermost);
 
 /* Pushes what the region is doing: `scope (2 tasks: "a", "b")`.   [-0, +1, m] */
 void region_push_text(lua_State *L, const region *r);
+
+#pragma GCC visibility pop
 
 #endif

@@ -10,6 +10,8 @@
 #include "runtime/record.h"
 #include "runtime/text.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Writes the whole report of the record at `index`.   [-0, +0, -]
 ** Calls the values' __tostring, protected and unable to suspend.
@@ -25,5 +27,7 @@ void report_to_stderr(lua_State *L, int index);
 
 /* Pushes the record's message: its value's text, cached in the record.   [-0, +1, m] */
 bool report_push_message(lua_State *L, int index);
+
+#pragma GCC visibility pop
 
 #endif

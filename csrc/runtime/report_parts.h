@@ -7,6 +7,8 @@
 #include "runtime/record.h"
 #include "runtime/text.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Free stack slots that each of these wants of its caller. */
 #define REPORT_PART_SLOTS 12
 
@@ -31,5 +33,7 @@ void report_put_task(text_writer *w, uint64_t id, const char *name);
 
 /* `... 3 tasks left out ...` */
 void report_put_omitted(text_writer *w, uint64_t count, const char *what);
+
+#pragma GCC visibility pop
 
 #endif

@@ -23,6 +23,8 @@
 #include "runtime/strand.h"
 #include "runtime/trace.h"
 
+#pragma GCC visibility push(hidden)
+
 struct task;
 
 /* Threads kept for reuse after their task ended: enough for bursts, at about a kilobyte each. */
@@ -233,5 +235,7 @@ void runtime_drop_thread(runtime *rt, lua_State *L, int slot);
 /* Names of the metatables in the registry. */
 #define RECORD_TYPE "coropanic.record"
 #define TASK_TYPE "coropanic.task"
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "runtime/mutex.h"
 
+#pragma GCC visibility push(hidden)
+
 #define RWMUTEX_TYPE "coropanic.rwmutex"
 
 typedef struct rwmutex {
@@ -25,5 +27,7 @@ bool rwmutex_try_read_lock(runtime *rt, rwmutex *rw);
 
 /* Ends one reading and serves those who wait.   [-0, +0, e] There must be a reader. */
 void rwmutex_read_unlock(runtime *rt, lua_State *L, rwmutex *rw);
+
+#pragma GCC visibility pop
 
 #endif

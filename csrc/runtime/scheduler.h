@@ -16,6 +16,8 @@
 #include "compat.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Rounds of waking tasks that stay asleep for ever while the run is being shut down, each with a
 ** deadlock panic. A deferred call that catches it and sleeps again is given up after so many.
@@ -59,5 +61,7 @@ static inline int scheduler_yield(runtime *rt, lua_State *L, task *t) {
   task_enqueue(rt, t);
   return lua_yieldk(L, 0, (lua_KContext)rt, task_after_wait);
 }
+
+#pragma GCC visibility pop
 
 #endif

@@ -13,6 +13,8 @@
 #include "runtime/chan.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /* The most cases of one select: their numbers are kept in 16 bits. */
 #define SELECT_MAX_CASES 65535
 
@@ -44,5 +46,7 @@ void select_leave(runtime *rt, selection *s);
 
 /* Frees the pool: the universe is being closed. */
 void select_close(runtime *rt);
+
+#pragma GCC visibility pop
 
 #endif

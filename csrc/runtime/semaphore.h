@@ -7,6 +7,8 @@
 
 #include "runtime/waitlist.h"
 
+#pragma GCC visibility push(hidden)
+
 #define SEMAPHORE_TYPE "coropanic.semaphore"
 
 typedef struct semaphore {
@@ -22,5 +24,7 @@ bool semaphore_try_acquire(runtime *rt, semaphore *s, int permits);
 
 /* Gives permits back, no more than are taken, and serves those who wait. */
 void semaphore_release(runtime *rt, semaphore *s, int permits);
+
+#pragma GCC visibility pop
 
 #endif

@@ -9,6 +9,8 @@
 #include "compat.h"
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Distinct sites kept; a program has as many as it has lines that spawn. Chunks loaded without end
 ** under ever new names would grow the table without end: beyond this, sites read "?".
@@ -38,5 +40,7 @@ void site_table_free(site_table *table);
 ** table.
 */
 const site *site_of_caller(site_table *table, lua_State *L, int level);
+
+#pragma GCC visibility pop
 
 #endif

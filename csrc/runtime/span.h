@@ -10,6 +10,8 @@
 #include "runtime/runtime.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Makes the metatable of places.   [-0, +0, m] */
 void span_open(runtime *rt, lua_State *L);
 
@@ -51,5 +53,7 @@ void span_begin_task(runtime *rt, lua_State *L, task *t, spawn_spans spans);
 ** and nothing is pushed: there is none.   [-0, +(0|1), -]
 */
 bool span_push_current(runtime *rt, lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 #include "runtime/runtime.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Bounds of one span; what is left out is counted. */
 #define SPAN_MAX_ATTRIBUTES 128
 #define SPAN_MAX_EVENTS 128
@@ -37,5 +39,7 @@ void span_data_add_event(lua_State *L, int data, int name, int attributes);
 ** panic.   [-0, +0, m]
 */
 bool span_data_end(lua_State *L, int data, int raised);
+
+#pragma GCC visibility pop
 
 #endif

@@ -22,6 +22,8 @@
 #include "compat.h"
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 struct runtime;
 
 typedef enum frame_kind {
@@ -209,5 +211,7 @@ void strand_exit(strand *s, lua_State *L);
 
 /* Pushes the exit record.   [-0, +1, -] */
 void strand_push_exit(const strand *s, lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

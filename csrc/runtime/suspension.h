@@ -8,6 +8,8 @@
 #include "compat.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Tasks of each kind that are listed. */
 #define SUSPENSION_MAX_POINTS 16
 
@@ -16,5 +18,7 @@
 ** any is.   [-0, +0, m]
 */
 void suspension_note(runtime *rt, lua_State *L, const task *t);
+
+#pragma GCC visibility pop
 
 #endif

@@ -20,6 +20,8 @@
 #include "runtime/cancel.h"
 #include "runtime/runtime.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef enum task_status {
   TASK_READY,
   TASK_RUNNING,
@@ -290,5 +292,7 @@ void task_wake(runtime *rt, task *t, wake_reason reason);
 
 /* The universe is being closed: frees what live tasks own.   [-0, +0, -] */
 void task_close_all(runtime *rt, lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

@@ -11,6 +11,8 @@
 #include "compat.h"
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Bytes shown of one name (of a task, a function, a place): longer ones are data gone astray. */
 #define TEXT_MAX_NAME 200
 
@@ -55,5 +57,7 @@ size_t text_cut(const char *text, size_t length, size_t limit);
 
 /* A chunk's name as Lua shows it (short_src): the end of a path, [string "first line..."]. */
 void text_chunk_name(char out[LUA_IDSIZE], const char *source);
+
+#pragma GCC visibility pop
 
 #endif

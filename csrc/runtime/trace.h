@@ -12,6 +12,8 @@
 #include "core/base.h"
 #include "core/traceparent.h"
 
+#pragma GCC visibility push(hidden)
+
 struct runtime;
 
 typedef struct trace {
@@ -112,5 +114,7 @@ static inline void trace_go_on(struct runtime *rt, trace_context *child, trace_c
   child->trace = trace_retain(spawner->trace);
   child->parent_span_id = trace_span_id(rt, spawner);
 }
+
+#pragma GCC visibility pop
 
 #endif

@@ -11,6 +11,8 @@
 #include "compat.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /* By the loop's clock. While the spawner is parked in a join or await, a held panic waits on. */
 #define UNCLAIMED_GRACE_NS NS_PER_SECOND
 
@@ -40,5 +42,7 @@ int64_t unclaimed_next_deadline(const runtime *rt);
 ** handle once, in steps of its own size. False: nothing is left to do for it.   [-0, +0, -]
 */
 bool unclaimed_nudge(runtime *rt, lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

@@ -9,6 +9,8 @@
 
 #include "runtime/record.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Free stack slots that the functions below want of their caller. */
 #define VALUE_TEXT_SLOTS 8
 
@@ -50,5 +52,7 @@ const char *value_text_type(lua_State *L, int index);
 ** not empty; no metamethods.   [-0, +(0|1), m]
 */
 bool value_text_push_field(lua_State *L, int index, const char *name);
+
+#pragma GCC visibility pop
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "runtime/waitlist.h"
 
+#pragma GCC visibility push(hidden)
+
 #define WAITGROUP_TYPE "coropanic.waitgroup"
 
 /* Bounds the counter, so that it can not overflow; as Go's, which has 32 bits. */
@@ -37,5 +39,7 @@ void waitgroup_add(runtime *rt, lua_State *L, waitgroup *wg, lua_Integer delta);
 ** ended, and pushes it.   [-(arguments + 1), +1, e]
 */
 void waitgroup_spawn(runtime *rt, lua_State *L, waitgroup *wg, int arguments);
+
+#pragma GCC visibility pop
 
 #endif

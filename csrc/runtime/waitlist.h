@@ -16,6 +16,8 @@
 #include "compat.h"
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 struct waitlist;
 
 /* What sets one kind of object apart. Any function may be NULL; none raises. */
@@ -80,5 +82,7 @@ int waitlist_park(runtime *rt, lua_State *L, waitlist *w, wait_kind kind, int64_
 ** WAKE_ABANDONED is the continuation's to look at; it comes as false.
 */
 bool waitlist_woken(runtime *rt, lua_State *L, waitlist *w);
+
+#pragma GCC visibility pop
 
 #endif

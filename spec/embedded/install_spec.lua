@@ -1,0 +1,46 @@
+-- `make install`, into a directory of the spec's own.
+
+local co = require "coropanic"
+
+local LUA_VERSION = _VERSION:match "%d+%.%d+"
+
+local function run(command)
+  local pipe <close> = assert(io.popen("env -u LD_PRELOAD sh -c '" .. command .. "' 2>&1"))
+  return pipe:read "a"
+end
+
+local function version_of_header()
+  local file <close> = assert(io.open "csrc/coropanic.h")
+  return file:read("a"):match '\n#define CP_VERSION "(%d+%.%d+%.%d+)"\n'
+end
+
+describe("make install", function()
+  local root
+
+  setup(function()
+    root = run("mktemp -d"):match "[^\n]+"
+    local build = os.getenv "BUILD" or "build"
+    local said = run(("make install PREFIX=/usr DESTDIR=%s BUILD=%s"):format(root, build))
+    assert(run(("test -e %s/usr/lib/libcoropanic.a && echo there"):format(root)) == "there\n", said)
+  end)
+
+  teardown(function() run("rm -r " .. root) end)
+
+  it("tells pkg-config the version of the header and of the module", function()
+    assert.equal(version_of_header(), co._VERSION)
+    local asked = ("PKG_CONFIG_PATH=%s/usr/lib/pkgconfig pkg-config --modversion coropanic"):format(root)
+    assert.equal(co._VERSION .. "\n", run(asked))
+  end)
+
+  it("leaves no symbols in the module but those it exports", function()
+    local module = ("%s/usr/lib/lua/%s/coropanic/core.so"):format(root, LUA_VERSION)
+    assert.match("no symbols", run("nm " .. module))
+    assert.match(" T cp_step\n", run("nm --dynamic " .. module))
+  end)
+
+  it("leaves no debugging information in the library for C hosts", function()
+    local library = root .. "/usr/lib/libcoropanic.a"
+    assert.match(" T cp_step\n", run("nm " .. library))
+    assert.not_match("%.debug_info", run("objdump --section-headers " .. library))
+  end)
+end)

@@ -1,0 +1,63 @@
+-- The rock, as luarocks makes it with flags of its own: build/rock, see scripts/rock.sh.
+
+local VERSION = _VERSION:match "%d+%.%d+"
+local TREE = "build/rock/tree"
+local MODULE = ("%s/lib/lua/%s/coropanic/core.so"):format(TREE, VERSION)
+local BUILD = os.getenv "BUILD" or "build"
+local PUBLIC = { "cp_spawn", "cp_step", "cp_timeout", "luaopen_coropanic_core" }
+
+local function lines(command)
+  local found = {}
+  local pipe <close> = assert(io.popen("env -u LD_PRELOAD " .. command))
+  for line in pipe:lines() do found[#found + 1] = line end
+  return found
+end
+
+--- The names that a file defines for others.
+local function names(nm, path)
+  local found = {}
+  for _, line in ipairs(lines(nm .. " --extern-only --defined-only " .. path)) do
+    found[#found + 1] = line:match "^%x+ %a ([%w_]+)$"
+  end
+  table.sort(found)
+  return found
+end
+
+describe("the rock", function()
+  it("exports four names", function()
+    assert.same(PUBLIC, names("nm --dynamic", MODULE))
+  end)
+
+  it("exports those that the Makefile's module and library export", function()
+    assert.same(PUBLIC, names("nm --dynamic", BUILD .. "/coropanic/core.so"))
+    assert.same(PUBLIC, names("nm", BUILD .. "/libcoropanic.a"))
+  end)
+
+  it("runs in a host that has functions of the same names as ours inside", function()
+    local script = os.tmpname()
+    local file = assert(io.open(script, "w"))
+    file:write(([[
+      package.path = "%s/share/lua/%s/?.lua;%s/share/lua/%s/?/init.lua"
+      package.cpath = "%s/lib/lua/%s/?.so"
+      local co = require "coropanic"
+      print(co.run(function()
+        local task = co.spawn(function() co.sleep(0.001) return "slept" end)
+        return task:await()
+      end))
+    ]]):format(TREE, VERSION, TREE, VERSION, TREE, VERSION))
+    file:close()
+    local said = lines(("timeout 60 %s/rock_host %s 2>&1; echo $?"):format(BUILD, script))
+    os.remove(script)
+    assert.same({ "slept", "0" }, said)
+  end)
+
+  it("has the docs", function()
+    local path = ("%s/lib/luarocks/rocks-%s/coropanic/scm-1/docs"):format(TREE, VERSION)
+    assert.same(lines "ls docs", lines("ls " .. path))
+  end)
+
+  it("is made without a trace in git's status", function()
+    local status = lines "git -C build/rock/checkout status --porcelain --untracked-files=all && echo clean"
+    assert.same({ "clean" }, status)
+  end)
+end)

@@ -170,7 +170,7 @@ bench-baseline: setup-guard ## make what is counted now the baseline
 	@$(BENCH_ENV) LUA=$(LUA) BUILD=$(BUILD) CFLAGS="$(CFLAGS)" $(LUA) bench/guard.lua baseline
 
 $(BUILD)/floor.so $(BUILD)/frozen_time.so: $(BUILD)/%.so: bench/%.c
-	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) -fvisibility=default -shared -o $@ $<
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) -fvisibility=default -Wno-missing-prototypes -shared -o $@ $<
 
 $(BUILD)/bench_id: bench/id.c $(ID_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) -o $@ $^

@@ -26,7 +26,9 @@ static int wait_for(lua_State *L) {
   return 1;
 }
 
-__attribute__((visibility("default"))) int luaopen_spec_fork(lua_State *L) {
+__attribute__((visibility("default"))) int luaopen_spec_fork(lua_State *L);
+
+int luaopen_spec_fork(lua_State *L) {
   static const luaL_Reg functions[] = {{"fork", fork_here}, {"wait", wait_for}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;

@@ -174,7 +174,7 @@ end
 
 -- The sources as one text, with string literals that were broken over lines put together.
 local function sources()
-  local text = read "csrc/coropanic.h" .. output_of "cat csrc/*/*.h csrc/*/*.c"
+  local text = read "csrc/coropanic.h" .. output_of "cat csrc/*/*.h csrc/*/*.c lua/*/*.lua"
   return (text:gsub('"%s*\n%s*"', ""):gsub('\\"', '"'))
 end
 
@@ -219,6 +219,7 @@ describe("the documents", function()
       for name, value in read(document):gmatch "\n| `([A-Z][A-Z_]+)` | (%d+) |" do
         count = count + 1
         local defined = text:match("#define " .. name .. "%s+(%d+)")
+          or text:match("local " .. name .. " = (%d+)")
         assert.equal(value, defined, ("%s: %s"):format(document, name))
       end
     end
@@ -232,7 +233,7 @@ describe("the documents", function()
       local message = line:match "^| `(.-)` |"
       for part in (message:gsub("[()\"]", "…") .. "…"):gmatch "%s*(.-)%s*…" do
         local found = #part < 8 or FROM_LUA[message] or text:find(part, 1, true)
-        assert.is_truthy(found, ("docs/errors.md: %q is nowhere in csrc"):format(part))
+        assert.is_truthy(found, ("docs/errors.md: %q is nowhere in the sources"):format(part))
       end
     end
   end)

@@ -382,6 +382,13 @@ void poller_lose(poller *p, int fd) {
   if (fd >= 0 && fd < p->capacity) wake_lost(p, &p->entries[fd]);
 }
 
+void poller_lose_closed(poller *p) {
+  for (int fd = 0; fd < p->capacity; fd++) {
+    unsigned interest = interest_of(&p->entries[fd]);
+    if (interest != 0 && poller_check(fd, interest) < 0 && errno == EBADF) poller_lose(p, fd);
+  }
+}
+
 void poller_wait(poller *p, int64_t timeout_ns) {
   if (poller_open(p)) collect(p, timeout_ns);
 }

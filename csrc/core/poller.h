@@ -82,6 +82,9 @@ void poller_remove(poller *p, list *waiter);
 /* `fd` was closed: wakes who waits for it. Harmless when nobody does. */
 void poller_lose(poller *p, int fd);
 
+/* Wakes who waits for a descriptor that is closed, whichever it is: looks at all that are waited for. */
+void poller_lose_closed(poller *p);
+
 /*
 ** Waits until a waiter can be woken, the watched descriptor is readable, or `timeout_ns` has passed
 ** (0: does not wait, < 0: for ever), and wakes all waiters that match. A signal may end it early.

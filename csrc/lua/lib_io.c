@@ -7,12 +7,18 @@
 #include "runtime/args.h"
 #include "runtime/io.h"
 
+/* Whether the value at 1 may have methods: a table, or a userdata that can be indexed.   [-0, +0, m] */
+static bool is_object(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TUSERDATA) return lua_istable(L, 1);
+  if (luaL_getmetafield(L, 1, "__index") == LUA_TNIL) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
 /* Pushes what the method of the object at 1 returns; false: it has no such method.   [-0, +(0|1), e]
  */
 static bool call_method(lua_State *L, const char *name) {
-  int type = lua_type(L, 1);
-  if (type != LUA_TTABLE && type != LUA_TUSERDATA) return false;
-  if (type == LUA_TUSERDATA && luaL_getmetafield(L, 1, "__index") == LUA_TNIL) return false;
+  if (!is_object(L)) return false;
   if (lua_getfield(L, 1, name) == LUA_TNIL) {
     lua_pop(L, 1);
     return false;
@@ -22,7 +28,7 @@ static bool call_method(lua_State *L, const char *name) {
   return true;
 }
 
-/* The descriptor that the first argument is or has.   [-0, +0, e] */
+/* The descriptor that the first argument is or has; -1: a number that can be none.   [-0, +0, e] */
 static int check_descriptor(lua_State *L) {
   if (lua_type(L, 1) == LUA_TNUMBER) {
     lua_pushvalue(L, 1);
@@ -94,6 +100,8 @@ static int run_wait_fd(lua_State *L) {
   double seconds = arg_check_timeout(L, 3, 3, "wait_fd");
   lua_settop(L, 2);
   lua_pushinteger(L, fd);
+  /* An object that was closed does not say which descriptor it had. */
+  if (fd < 0) poller_lose_closed(&rt->poller);
   if (seconds == 0 || rt->current == NULL) {
     int results = look(L, fd, asked);
     if (seconds == 0 || !lua_isnil(L, -1)) return results;

@@ -234,43 +234,64 @@ static int task_tostring(lua_State *L) {
 
 /*
 ** What a callback resumes. User values: the results (one, or a table), and the task that waits, so that
-** the callback may outlive it.
+** the callback may outlive it. It is a to-be-closed variable of co.await's, which tells it however
+** co.await is left.
 */
 typedef struct callback {
-  uint32_t wait_serial; /* of the task's park in co.await; 0: it has not parked, or has gone on */
+  uint32_t wait_serial; /* of the task's park in co.await; 0: it has not parked */
   int results;
-  bool done;
+  bool given; /* a value has been taken for the task */
+  bool left;  /* co.await has returned or raised */
 } callback;
+
+#define CALLBACK_TYPE "coropanic.callback"
 
 enum { CALLBACK_UV_RESULTS = 1, CALLBACK_UV_TASK, CALLBACK_UV_COUNT = CALLBACK_UV_TASK };
 
-/* The function given to co.await's function: (results...) → whether it was the first call. */
+/*
+** Whether the task will take a value: it is in co.await, has none yet, and goes on there. It does not
+** where it was woken by something else, nor where a cancellation will end the function of co.await, in which
+** it is suspended.
+*/
+static bool is_awaited(runtime *rt, lua_State *L, const callback *c, const task *waiting) {
+  if (c->given || c->left || waiting == NULL || task_ended(waiting)) return false;
+  if (c->wait_serial != 0) {
+    return waiting->status == TASK_WAITING && waiting->wait_serial == c->wait_serial;
+  }
+  return waiting == rt->current || !cancel_will_raise(rt, L, waiting);
+}
+
+/* The function given to co.await's function: (results...) → whether the task takes them. */
 static int resume_callback(lua_State *L) {
+  runtime *rt = runtime_of(L);
   callback *c = lua_touserdata(L, lua_upvalueindex(2));
   int results = lua_gettop(L);
-  if (c->done) {
-    lua_pushboolean(L, 0);
-    return 1;
-  }
-  lua_pushvalue(L, lua_upvalueindex(2));
-  lua_insert(L, 1);
-  if (results > 1) {
+  if (results >
+      1) { /* before anything is decided: making the table may run finalizers, and raise */
     lua_createtable(L, results, 0);
-    lua_insert(L, 2);
-    for (int i = results; i >= 1; i--) lua_rawseti(L, 2, i);
+    lua_insert(L, 1);
+    for (int i = results; i >= 1; i--) lua_rawseti(L, 1, i);
   }
-  if (results > 0) lua_setiuservalue(L, 1, CALLBACK_UV_RESULTS);
-  c->done = true;
-  c->results = results;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_getiuservalue(L, lua_upvalueindex(2), CALLBACK_UV_TASK);
   task *waiting = task_test(L, -1);
-  /* It may have been woken otherwise, and wait for something else by now. */
-  if (c->wait_serial != 0 && waiting->status == TASK_WAITING &&
-      waiting->wait_serial == c->wait_serial) {
-    task_wake(runtime_of(L), waiting, WAKE_READY);
+  bool taken = is_awaited(rt, L, c, waiting);
+  if (taken) {
+    c->given = true;
+    c->results = results;
+    lua_pop(L, 1);
+    if (results > 0) lua_setiuservalue(L, lua_upvalueindex(2), CALLBACK_UV_RESULTS);
+    if (c->wait_serial != 0) task_wake(rt, waiting, WAKE_READY);
   }
-  lua_pushboolean(L, 1);
+  lua_pushboolean(L, taken);
   return 1;
+}
+
+/* co.await has been left. */
+static int close_callback(lua_State *L) {
+  callback *c = lua_touserdata(L, 1);
+  c->left = true;
+  return 0;
 }
 
 /* Pushes the results that the callback at 2 was given. */
@@ -284,12 +305,19 @@ static int push_callback_results(lua_State *L) {
   return c->results;
 }
 
+/*
+** What was taken for the task is returned although a cancellation has come since: that is raised at the
+** next suspension point.
+*/
 static int after_callback(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  callback *c = lua_touserdata(L, 2);
-  c->wait_serial = 0;
-  task_check_wake(runtime_of(L), L);
+  const callback *c = lua_touserdata(L, 2);
+  if (c->given) {
+    task_check_resumed(runtime_of(L), L);
+  } else {
+    task_check_wake(runtime_of(L), L);
+  }
   return push_callback_results(L);
 }
 
@@ -300,7 +328,7 @@ static int await_callback(lua_State *L, int status, lua_KContext context) {
   runtime *rt = runtime_of(L);
   callback *c = lua_touserdata(L, 2);
   lua_settop(L, 2);
-  if (c->done) return push_callback_results(L);
+  if (c->given) return push_callback_results(L);
   const task *self = task_check_suspend(rt, L, "await");
   c->wait_serial = self->wait_serial + 1; /* task_park counts */
   return task_park(rt, L, WAIT_CALLBACK, TIME_FOREVER, 0, after_callback);
@@ -313,8 +341,10 @@ static int run_await(lua_State *L) {
   lua_settop(L, 1);
   callback *c = lua_newuserdatauv(L, sizeof(callback), CALLBACK_UV_COUNT);
   *c = (callback){0};
+  luaL_setmetatable(L, CALLBACK_TYPE);
   task_push(rt, L, rt->current);
   lua_setiuservalue(L, 2, CALLBACK_UV_TASK);
+  lua_toclose(L, 2);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 2);
@@ -337,7 +367,11 @@ void lib_task_open(lua_State *L, runtime *rt) {
       {NULL, NULL},
   };
   static const luaL_Reg functions[] = {{"await", run_await}, {NULL, NULL}};
+  static const luaL_Reg callback_metamethods[] = {{"__close", close_callback}, {NULL, NULL}};
   lib_register(L, rt, functions);
+  luaL_newmetatable(L, CALLBACK_TYPE);
+  luaL_setfuncs(L, callback_metamethods, 0);
+  lua_pop(L, 1);
   if (luaL_newmetatable(L, TASK_TYPE)) {
     lua_pushvalue(L, -1);
     rt->task_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);

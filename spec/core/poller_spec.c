@@ -323,6 +323,24 @@ static void who_waits_can_be_told_that_the_descriptor_is_closed(void) {
   tear_down();
 }
 
+static void who_waits_for_any_closed_descriptor_can_be_told(void) {
+  set_up();
+  add(&a, ends[0], POLLER_READ);
+  add(&b, ends[1], POLLER_BOTH);
+  add(&c, pair[0], POLLER_READ);
+  poller_lose_closed(&subject);
+  check_int(woken, 0);
+  close(ends[0]);
+  close(ends[1]);
+  poller_lose_closed(&subject);
+  check_int(a.ready, 0);
+  check_int(b.ready, 0);
+  check_int(c.ready, NOT_WOKEN);
+  check_int(subject.waiting, 1);
+  check_int(pipe(ends), 0);
+  tear_down();
+}
+
 /* The old file lives on under another number, and still reports under the first. */
 static void reports_of_a_former_file_wake_nobody(void) {
   set_up();
@@ -561,6 +579,7 @@ static const test tests[] = {
     TEST(who_waited_for_the_former_file_of_a_number_is_told),
     TEST(who_waits_for_a_number_that_was_closed_is_told_at_the_next_waiting),
     TEST(who_waits_can_be_told_that_the_descriptor_is_closed),
+    TEST(who_waits_for_any_closed_descriptor_can_be_told),
     TEST(reports_of_a_former_file_wake_nobody),
     TEST(the_watched_descriptor_ends_the_wait),
     TEST(its_own_descriptor_is_readable_for_both),

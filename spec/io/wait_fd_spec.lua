@@ -198,6 +198,83 @@ describe("co.wait_fd", function()
     end)
   end)
 
+  it("asks the objects of luasocket, luv and cqueues, with a time-out and without", function()
+    local socket, cqueues, condition = require "socket", require "cqueues", require "cqueues.condition"
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local client = assert(socket.connect("127.0.0.1", (select(2, server:getsockname()))))
+    local a, b = pair()
+    local pipe = uv.new_pipe()
+    pipe:open(a)
+    put(b)
+    local controller = cqueues.new()
+    controller:wrap(function() end)
+    co.run(function()
+      for _, seconds in ipairs { false, 60 } do
+        assert.equal("w", co.wait_fd(client, "w", seconds or nil))
+        assert.equal("r", co.wait_fd(server, "r", seconds or nil))
+        assert.equal("r", co.wait_fd(pipe, "r", seconds or nil))
+        assert.equal("r", co.wait_fd(controller, "r", seconds or nil))
+      end
+      assert.equal("w", co.wait_fd(client, "w"))
+      -- what cqueues polls by something else than a descriptor has none
+      helpers.assert_error("bad argument #1 to 'wait_fd'", co.wait_fd, condition.new(), "r")
+    end)
+    server:close()
+    client:close()
+    pipe:close()
+    uv.run "nowait"
+    table.remove(open, #open - 1) -- the pipe's
+  end)
+
+  it("wakes who waits for an object that was closed, when somebody looks at that", function()
+    local socket = require "socket"
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local client = assert(socket.connect("127.0.0.1", (select(2, server:getsockname()))))
+    local a = pair()
+    co.run(function()
+      local tasks = {}
+      for i, seconds in ipairs { false, 60 } do
+        tasks[i] = co.spawn(co.wait_fd, client, "r", seconds or nil)
+      end
+      local other = co.spawn(co.wait_fd, a, "r")
+      co.yield()
+      client:close()
+      helpers.assert_error("Bad file descriptor", co.wait_fd, client, "r", 0)
+      assert.same({ true, nil, "closed" }, { tasks[1]:join() })
+      assert.same({ true, nil, "closed" }, { tasks[2]:join() })
+      assert.equal("waiting", other:status())
+      other:cancel()
+    end)
+    server:close()
+  end)
+
+  it("raises what an object's method raises, and refuses what is no descriptor", function()
+    local function object(result)
+      return { getfd = function() return result end }
+    end
+    co.run(function()
+      local failing = { fileno = function() error "no file" end }
+      for _, seconds in ipairs { false, 0, 60 } do
+        local wait = function(...) return co.wait_fd(..., "r", seconds or nil) end
+        helpers.assert_error("no file", wait, failing)
+        for _, result in ipairs { false, "3", 1.5, {}, print } do
+          local refusal = "bad argument #1 to 'wait_fd' (a descriptor is an integer)"
+          helpers.assert_error(refusal, wait, object(result))
+        end
+        helpers.assert_error("bad argument #1 to 'wait_fd'", wait, object(nil))
+        helpers.assert_error("Bad file descriptor", wait, object(-1))
+        helpers.assert_error("Bad file descriptor", wait, object(2 ^ 40))
+        helpers.assert_error("bad argument #1 to 'wait_fd'", wait, io.stdout)
+        helpers.assert_error("bad argument #1 to 'wait_fd'", wait, co.event())
+        helpers.assert_error("attempt to call", wait, { getfd = 3 })
+      end
+      local raising = setmetatable({}, { __index = function() error "no fields" end })
+      helpers.assert_error("no fields", co.wait_fd, raising, "r")
+      local suspending = { getfd = function() co.sleep(1) end }
+      helpers.assert_error("can not suspend here", co.wait_fd, suspending, "r")
+    end)
+  end)
+
   it("is named with descriptor and mode in what is told of the task, which has the object too", function()
     local a, b = pair()
     local object = setmetatable({ getfd = function() return a end }, { __tostring = error })

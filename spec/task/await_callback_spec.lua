@@ -158,3 +158,209 @@ describe("co.await", function()
     end)
   end)
 end)
+
+--- What `resume` is told of whether somebody takes the value.
+describe("resume of co.await", function()
+  --- A task that waits in co.await, and the function that resumes it.
+  local function waiting(...)
+    local resume
+    local task = co.spawn(co.await, function(r) resume = r end, ...)
+    co.yield()
+    co.yield()
+    return task, resume
+  end
+
+  it("returns true to the first caller and false to the others", function()
+    helpers.run(function()
+      local task, resume = waiting()
+      assert.is_true(resume "first")
+      assert.is_false(resume "second")
+      assert.same({ true, "first" }, { task:join() })
+      assert.is_false(resume "third")
+    end)
+  end)
+
+  it("returns true in the function of co.await", function()
+    helpers.run(function()
+      local answers = {}
+      local value = co.await(function(resume) answers = { resume "first", resume "second" } end)
+      assert.equal("first", value)
+      assert.same({ true, false }, answers)
+    end)
+  end)
+
+  it("returns false once the task's time is out", function()
+    helpers.run(function()
+      local resume
+      co.with_timeout(1, co.await, function(r) resume = r end)
+      assert.is_false(resume "a pooled connection")
+    end)
+  end)
+
+  it("returns false when the time runs out in its turn, before the task knows", function()
+    helpers.run(function()
+      local resume
+      local task = co.spawn(co.with_timeout, 1, co.await, function(r) resume = r end)
+      co.sleep(1) -- both timers are due: the other's came first
+      assert.is_false(resume "late")
+      assert.is_false((select(2, task:join())))
+    end)
+  end)
+
+  it("returns false when the task has been cancelled, before it has run", function()
+    helpers.run(function()
+      local task, resume = waiting()
+      task:cancel()
+      assert.is_false(resume "late")
+      task:join()
+      assert.is_false(resume "later still")
+      assert.equal("cancelled", task:status())
+    end)
+  end)
+
+  it("returns false when a scope's panic ends the task", function()
+    helpers.run(function()
+      local resume
+      local ok = co.pcall(co.scope, function(s)
+        s:spawn(co.await, function(r) resume = r end)
+        co.yield()
+        co.yield()
+        error "the scope fails"
+      end)
+      assert.is_false(ok)
+      assert.is_false(resume "late")
+    end)
+  end)
+
+  it("returns false after the end of the run", function()
+    local resume
+    helpers.run(function()
+      co.spawn_with({ daemon = true }, co.await, function(r) resume = r end)
+      co.yield()
+      co.yield()
+    end)
+    assert.is_false(resume "late")
+  end)
+
+  it("returns false when the function of co.await has raised", function()
+    helpers.run(function()
+      local resume
+      co.pcall(co.await, function(r)
+        resume = r
+        error "not begun"
+      end)
+      assert.is_false(resume "late")
+      co.sleep(1)
+    end)
+  end)
+
+  it("returns false while a cancellation ends the function of co.await", function()
+    helpers.run(function()
+      local resume
+      local task = co.spawn(co.await, function(r)
+        resume = r
+        co.sleep(10)
+      end)
+      co.sleep(1)
+      task:cancel()
+      assert.is_false(resume "late")
+      task:join()
+      assert.is_false(resume "later still")
+    end)
+  end)
+
+  it("returns true in a shielded function of a cancelled task, and the value is returned", function()
+    helpers.run(function()
+      local resume, value
+      local task = co.spawn(function()
+        co.defer(function()
+          value = co.await(function(r)
+            resume = r
+            co.sleep(10)
+          end)
+        end)
+        co.sleep(100)
+      end)
+      co.sleep(1)
+      task:cancel()
+      co.sleep(1)
+      assert.is_true(resume "for the deferred call")
+      task:join()
+      assert.equal("for the deferred call", value)
+    end)
+  end)
+
+  it("that has returned true is returned, though a cancellation comes in the same turn", function()
+    helpers.run(function()
+      local got, after
+      local resume
+      local task = co.spawn(function()
+        got = co.await(function(r) resume = r end)
+        after = true
+        co.sleep(1)
+        after = "it slept"
+      end)
+      co.yield()
+      co.yield()
+      assert.is_true(resume "a pooled connection")
+      assert.is_true(task:cancel())
+      task:join()
+      assert.equal("a pooled connection", got)
+      assert.is_true(after)
+      assert.equal("cancelled", task:status())
+    end)
+  end)
+
+  it("that has returned true is returned, though its scope ends in the same turn", function()
+    helpers.run(function()
+      local resume, got, scope
+      local task = co.spawn(co.scope, function(s)
+        scope = s
+        got = co.await(function(r) resume = r end)
+        co.sleep(1)
+        got = "it slept"
+      end)
+      co.yield()
+      co.yield()
+      assert.is_true(resume "in time")
+      scope:cancel()
+      task:join()
+      assert.equal("in time", got)
+    end)
+  end)
+
+  it("lets a pool give its value to the next who waits", function()
+    helpers.run(function()
+      local queue = {}
+      local function take() return co.await(function(resume) table.insert(queue, resume) end) end
+      local function put(value)
+        while not table.remove(queue, 1)(value) do end
+      end
+      local impatient = co.spawn(co.with_timeout, 1, take)
+      local cancelled = co.spawn(take)
+      local patient = co.spawn(take)
+      co.sleep(2)
+      cancelled:cancel()
+      put "the connection"
+      assert.same({ true, "the connection" }, { patient:join() })
+      impatient:join()
+      cancelled:join()
+    end)
+  end)
+
+  it("is refused by one of its values' finalizers, which runs while it decides", function()
+    helpers.run(function()
+      local task, resume = waiting()
+      local said = {}
+      local function finalizer() said.finalizer = resume "the finalizer's" end
+      for _ = 1, 1000 do -- garbage that is due at some allocation of resume's
+        setmetatable({}, { __gc = finalizer })
+      end
+      local first = resume("a", "b", "c")
+      collectgarbage()
+      local results = table.pack(task:join())
+      assert.equal(first and "a" or "the finalizer's", results[2])
+      assert.equal(first, not said.finalizer)
+    end)
+  end)
+end)

@@ -81,6 +81,14 @@ function helpers.assert_error(part, fn, ...)
 end
 
 
+--- Functions of Lua's coroutine library as they were before the module was loaded: what code that has kept
+--- them may still do to a task's coroutine.
+helpers.unguarded = {}
+for _, name in ipairs { "resume", "close", "running" } do
+  local _, original = debug.getupvalue(coroutine[name], 2)
+  helpers.unguarded[name] = original
+end
+
 --- The lines of a text, without their ends.
 function helpers.lines_of(text)
   local lines = {}

@@ -2,6 +2,7 @@
 ** co.coroutine: Lua's coroutine library, but that tasks may suspend inside; and co.instrument, which
 ** puts it in the place of Lua's.
 */
+#include "lua/guard.h"
 #include "lua/lib.h"
 #include "runtime/args.h"
 #include "runtime/nested.h"
@@ -18,7 +19,7 @@ static const char *status_of(runtime *rt, lua_State *L, lua_State *thread) {
   lua_Debug ar;
   if (thread == L) return "running";
   switch (lua_status(thread)) {
-    case LUA_YIELD: return nested_is_parked(rt, L, thread) ? "normal" : "suspended";
+    case LUA_YIELD: return nested_is_refused(rt, L, thread) ? "normal" : "suspended";
     case LUA_OK:
       if (lua_getstack(thread, 0, &ar)) return "normal";
       return lua_gettop(thread) == 0 ? "dead" : "suspended";
@@ -41,8 +42,8 @@ static int coroutine_create(lua_State *L) {
 /* Pushes why the coroutine at 1 can't be resumed with so many values; false: it can.   [-0, +1, m] */
 static bool push_refusal(runtime *rt, lua_State *L, lua_State *thread, int arguments) {
   lua_Debug ar;
-  if (nested_is_parked(rt, L, thread)) {
-    lua_pushliteral(L, "cannot resume a coroutine in which its task waits");
+  if (nested_is_refused(rt, L, thread)) {
+    lua_pushliteral(L, TASK_REFUSAL);
   } else if (thread == L || (lua_status(thread) == LUA_OK && lua_getstack(thread, 0, &ar))) {
     lua_pushliteral(L, "cannot resume non-suspended coroutine");
   } else if ((lua_status(thread) == LUA_OK && lua_gettop(thread) == 0) ||
@@ -142,7 +143,9 @@ static int coroutine_status(lua_State *L) {
   return 1;
 }
 
+/* What is in the hands of code is not used again. */
 static int coroutine_running(lua_State *L) {
+  guard_note_seen(runtime_of(L), L);
   lua_pushboolean(L, lua_pushthread(L));
   return 2;
 }
@@ -158,11 +161,13 @@ static int coroutine_isyieldable(lua_State *L) {
 static int coroutine_close(lua_State *L) {
   runtime *rt = runtime_of(L);
   lua_State *thread = check_thread(L, 1, "close");
-  const char *status = status_of(rt, L, thread);
-  if (*status != 's' && *status != 'd') {
-    return luaL_error(L, "cannot close a %s coroutine",
-                      nested_is_parked(rt, L, thread) ? "waiting" : status);
+  if (nested_is_refused(rt, L, thread)) {
+    lua_pushboolean(L, 0);
+    lua_pushliteral(L, TASK_REFUSAL);
+    return 2;
   }
+  const char *status = status_of(rt, L, thread);
+  if (*status != 's' && *status != 'd') return luaL_error(L, "cannot close a %s coroutine", status);
   if (nested_close(rt, L, thread) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
@@ -197,6 +202,7 @@ void lib_coroutine_open(lua_State *L, runtime *rt) {
       {NULL, NULL},
   };
   nested_open(rt, L);
+  guard_install(rt, L);
   rt->resume = coroutine_resume;
   rt->wrapped = call_wrapped;
   lua_newtable(L);

@@ -10,6 +10,7 @@
 #include "runtime/context.h"
 #include "runtime/io.h"
 #include "runtime/scheduler.h"
+#include "runtime/threads.h"
 
 /* --- options --- */
 
@@ -122,6 +123,19 @@ int spawn_with(lua_State *L, struct region *scope) {
 
 static int run_spawn_with(lua_State *L) { return spawn_with(L, NULL); }
 
+/* --- threads --- */
+
+static int run_thread_pool(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  lua_Integer before = (lua_Integer)rt->pool_max;
+  if (!lua_isnoneornil(L, 1)) {
+    lua_Integer max = arg_check_integer(L, 1, 1, "thread_pool", "threads", 0, THREAD_POOL_MAX);
+    threads_limit(rt, L, (size_t)max);
+  }
+  lua_pushinteger(L, before);
+  return 1;
+}
+
 /* --- hosts --- */
 
 static int run_step(lua_State *L) {
@@ -189,6 +203,7 @@ void lib_run_open(lua_State *L, runtime *rt) {
       {"run_with", run_run_with},
       {"spawn", run_spawn},
       {"spawn_with", run_spawn_with},
+      {"thread_pool", run_thread_pool},
       {"step", run_step},
       {"timeout", run_timeout},
       {"pollfd", run_pollfd},

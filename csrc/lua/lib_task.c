@@ -19,6 +19,7 @@ static int wait_for(lua_State *L, task *t, const char *method, wait_kind kind, i
                     lua_KFunction continuation) {
   runtime *rt = runtime_of(L);
   task *self = task_check_suspend(rt, L, method);
+  task_is_closed(rt, t);
   if (self == t) return luaL_error(L, "a task can not %s itself: it would wait for ever", method);
   if (deadline == TIME_FOREVER) deadlock_check(rt, L, kind, t);
   list_append(&t->live.waiters, &self->waiter.link);
@@ -253,10 +254,11 @@ enum { CALLBACK_UV_RESULTS = 1, CALLBACK_UV_TASK, CALLBACK_UV_COUNT = CALLBACK_U
 ** where it was woken by something else, nor where a cancellation will end the function of co.await, in which
 ** it is suspended.
 */
-static bool is_awaited(runtime *rt, lua_State *L, const callback *c, const task *waiting) {
+static bool is_awaited(runtime *rt, lua_State *L, const callback *c, task *waiting) {
   if (c->given || c->left || waiting == NULL || task_ended(waiting)) return false;
   if (c->wait_serial != 0) {
-    return waiting->status == TASK_WAITING && waiting->wait_serial == c->wait_serial;
+    return waiting->status == TASK_WAITING && waiting->wait_serial == c->wait_serial &&
+           !task_is_closed(rt, waiting);
   }
   return waiting == rt->current || !cancel_will_raise(rt, L, waiting);
 }
@@ -313,11 +315,7 @@ static int after_callback(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   const callback *c = lua_touserdata(L, 2);
-  if (c->given) {
-    task_check_resumed(runtime_of(L), L);
-  } else {
-    task_check_wake(runtime_of(L), L);
-  }
+  if (!c->given) task_check_wake(runtime_of(L), L);
   return push_callback_results(L);
 }
 

@@ -15,6 +15,8 @@
 /* How often the deferred calls of a task's entry are tried to be begun; see run_epilogue. */
 #define EPILOGUE_ATTEMPTS 16
 
+#define LOST "the task's coroutine was closed or resumed by somebody else"
+
 /* Status of a task that ended with this record. */
 static task_status status_of(const record *r) {
   if (!r->exits) return TASK_PANICKED;
@@ -67,8 +69,8 @@ static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
   if (!panic_is_in_flight(rt, L, -1)) {
     record_wrap_safe(rt, L, thread, 0, status == LUA_ERRMEM ? RECORD_MEMORY : RECORD_ERROR);
   }
-  /* The variables to be closed are given the record, as in a frame. */
-  lua_pop(thread, 1);
+  /* The variables to be closed are given the record, as in a frame. A finalizer may have closed them. */
+  if (lua_gettop(thread) > 0) lua_pop(thread, 1);
   lua_pushvalue(L, -1);
   lua_xmove(L, thread, 1);
   reset_thread(rt, L, t);
@@ -203,7 +205,7 @@ void activation_finish(runtime *rt, lua_State *L, task *t, int status, int value
     capture_loss(rt, L, t, "coroutine.yield in a task: use co.yield to let other tasks run");
   } else if (lua_status(thread) == LUA_OK) {
     lost = true;
-    capture_loss(rt, L, t, "the task's coroutine was closed or resumed by somebody else");
+    capture_loss(rt, L, t, LOST);
   } else {
     capture_error(rt, L, t, status);
   }
@@ -224,8 +226,28 @@ static void end_unstarted(runtime *rt, lua_State *L, task *t) {
   end_with_record(rt, L, t);
 }
 
+/* Whether the thread is as task_spawn has left it.   [-0, +0, -] */
+static bool is_untouched(lua_State *thread) {
+  lua_Debug ar;
+  return lua_status(thread) == LUA_OK && lua_gettop(thread) > 0 && !lua_getstack(thread, 0, &ar);
+}
+
+/*
+** Somebody has begun or closed the task's coroutine before the scheduler came to it. It may run, or
+** wait for them, so that it is theirs now.   [-0, +0, -]
+*/
+static void lose_unstarted(runtime *rt, lua_State *L, task *t) {
+  record_make_safe(rt, L, t->live.thread, 0, RECORD_ERROR, LOST);
+  t->lost = true;
+  end_with_record(rt, L, t);
+}
+
 int activation_start(runtime *rt, lua_State *L, task *t) {
   t->started = true;
+  if (!is_untouched(t->live.thread)) {
+    lose_unstarted(rt, L, t);
+    return -1;
+  }
   if (t->cancel == CANCEL_NONE) return lua_gettop(t->live.thread) - 1;
   end_unstarted(rt, L, t);
   return -1;

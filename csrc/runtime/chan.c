@@ -112,10 +112,16 @@ waiter *chan_first(runtime *rt, list *queue) {
   return NULL;
 }
 
+/* The stack of the parked task, whose C function has room for the one value that is to be pushed. */
+static lua_State *stack_for_value(task *t) {
+  lua_settop(t->live.top, t->live.height++);
+  return t->live.top;
+}
+
 /* Gives the value on top of the stack to the first receiver that waits.   [-1, +0, -] */
 static void hand_over(runtime *rt, lua_State *L, waiter *w) {
   task *receiver = task_of(w);
-  lua_xmove(L, receiver->live.top, 1); /* a C function is parked there, and has room */
+  lua_xmove(L, stack_for_value(receiver), 1);
   task_wake(rt, receiver, WAKE_READY);
 }
 
@@ -178,7 +184,7 @@ void chan_close(runtime *rt, chan *c) {
   waiter *w;
   while ((w = chan_first(rt, &c->receivers)) != NULL) {
     task *t = task_of(w);
-    lua_pushnil(t->live.top);
+    lua_pushnil(stack_for_value(t));
     task_wake(rt, t, WAKE_CLOSED);
   }
   while ((w = chan_first(rt, &c->senders)) != NULL) task_wake(rt, task_of(w), WAKE_CLOSED);
@@ -206,7 +212,7 @@ static int wait_in(runtime *rt, lua_State *L, chan *c, list *queue, wait_kind ki
 static int after_send(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
   runtime *rt = (runtime *)runtime_address;
-  const task *t = task_check_resumed(rt, L);
+  const task *t = rt->current;
   if (t->wake == WAKE_READY) return 0;
   if (t->wake == WAKE_CLOSED) return chan_raise_closed(rt, L);
   task_check_wake(rt, L);
@@ -222,7 +228,7 @@ int chan_send(runtime *rt, lua_State *L, chan *c) {
 static int after_receive(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
   runtime *rt = (runtime *)runtime_address;
-  const task *t = task_check_resumed(rt, L);
+  const task *t = rt->current;
   if (t->wake == WAKE_READY || t->wake == WAKE_CLOSED) {
     lua_pushboolean(L, t->wake == WAKE_READY);
     return 2;
@@ -249,7 +255,7 @@ static int push_next(lua_State *L, bool received) {
 static int after_next(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
   runtime *rt = (runtime *)runtime_address;
-  const task *t = task_check_resumed(rt, L);
+  const task *t = rt->current;
   if (t->wake == WAKE_READY || t->wake == WAKE_CLOSED) return push_next(L, t->wake == WAKE_READY);
   task_check_wake(rt, L);
   return chan_next(rt, L, lua_touserdata(L, 1));

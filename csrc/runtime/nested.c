@@ -3,10 +3,12 @@
 #include "runtime/cancel.h"
 #include "runtime/panic.h"
 #include "runtime/place.h"
+#include "runtime/threads.h"
 
 /* --- who has resumed whom --- */
 
 void nested_register(runtime *rt, lua_State *L, int index) {
+  rt->has_nested = true;
   index = lua_absindex(L, index);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->nested_ref);
   lua_pushvalue(L, index);
@@ -40,6 +42,23 @@ lua_State *nested_resumer(runtime *rt, lua_State *L, lua_State *thread) {
 
 bool nested_is_parked(runtime *rt, lua_State *L, lua_State *thread) {
   return lua_status(thread) == LUA_YIELD && nested_resumer(rt, L, thread) != NULL;
+}
+
+task *nested_waiting_in(runtime *rt, lua_State *L) {
+  lua_State *thread = L;
+  task *t = threads_owner(rt, L, thread);
+  while (t == NULL && (thread = nested_resumer(rt, L, thread)) != NULL) {
+    t = threads_owner(rt, L, thread);
+  }
+  return t != NULL && t->live.top == L ? t : NULL;
+}
+
+bool nested_is_refused(runtime *rt, lua_State *L, lua_State *thread) {
+  lua_Debug ar;
+  if (threads_owner(rt, L, thread) != NULL) {
+    return lua_status(thread) != LUA_OK || !lua_getstack(thread, 0, &ar);
+  }
+  return rt->has_nested && nested_is_parked(rt, L, thread);
 }
 
 /* --- whose request it works for --- */
@@ -202,6 +221,14 @@ static int came_back(runtime *rt, lua_State *L, bool passes, int status, int val
   return caller->finish(rt, L, thread, status, values);
 }
 
+/* As task_refuse_resumption, for a thread between the task's own and the one that it waits in. */
+static int refuse_resumption(const runtime *rt, lua_State *L, lua_KContext task_id) {
+  lua_settop(L, 2);
+  lua_pushnil(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->refusal_ref);
+  return lua_yieldk(L, 2, task_id, continue_resume);
+}
+
 /* The task goes on after it has waited in the coroutine at 1. The caller is at 2. */
 static int continue_resume(lua_State *L, int status, lua_KContext task_id) {
   (void)status;
@@ -209,8 +236,7 @@ static int continue_resume(lua_State *L, int status, lua_KContext task_id) {
   lua_State *thread = lua_tothread(L, 1);
   const task *t = rt->current;
   if (t == NULL || t->id != (uint64_t)task_id || t->status != TASK_RUNNING) {
-    return luaL_error(
-        L, "this coroutine belongs to a task of coropanic: only its scheduler may resume it");
+    return refuse_resumption(rt, L, task_id);
   }
   const nested_caller *caller = lua_touserdata(L, 2);
   lua_settop(L, 1);

@@ -41,6 +41,15 @@ lua_State *nested_resumer(runtime *rt, lua_State *L, lua_State *thread);
 /* Whether the task that `thread` belongs to waits in it.   [-0, +0, -] */
 bool nested_is_parked(runtime *rt, lua_State *L, lua_State *thread);
 
+/* The live task that waits in L, a thread of its own or of a coroutine inside it; NULL: none.   [-0, +0, -] */
+task *nested_waiting_in(runtime *rt, lua_State *L);
+
+/*
+** Whether `thread` belongs to a live task, or its task waits in it, so that nobody else may resume or
+** close it. False for one that runs or has resumed another: Lua itself refuses that.   [-0, +0, -]
+*/
+bool nested_is_refused(runtime *rt, lua_State *L, lua_State *thread);
+
 /* The task has ended: lets go of what its coroutines needed.   [-0, +0, -] */
 void nested_release_top(runtime *rt, lua_State *L, task *t);
 

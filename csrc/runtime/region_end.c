@@ -140,7 +140,7 @@ static int after_member(lua_State *L, int status, lua_KContext runtime_address) 
   (void)status;
   runtime *rt = (runtime *)runtime_address;
   region *r = lua_touserdata(L, REGION_INDEX);
-  const task *t = task_check_resumed(rt, L);
+  const task *t = rt->current;
   if (cancel_is_due(rt, L, t)) {
     lua_pushnil(L);
     region_cancel(rt, L, r, CANCEL_PARENT);

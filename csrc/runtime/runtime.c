@@ -6,6 +6,7 @@
 #include "runtime/io.h"
 #include "runtime/select.h"
 #include "runtime/task.h"
+#include "runtime/threads.h"
 #include "runtime/unclaimed.h"
 
 /* The address is the registry key; the value is never read. */
@@ -64,9 +65,7 @@ static int close_runtime(lua_State *L) {
   select_close(rt);
   timer_heap_free(&rt->timers);
   site_table_free(&rt->sites);
-  mem_free(&rt->memory, rt->pool, rt->pool_capacity * sizeof(pooled_thread));
-  rt->pool = NULL;
-  rt->pool_capacity = rt->pool_count = 0;
+  threads_close(rt);
   poller_close(&rt->poller);
   wakeup_close(&rt->wakeup);
   id_give_back(&rt->generator, rt->ids);
@@ -173,7 +172,7 @@ runtime *runtime_open(lua_State *L) {
   lua_pushvalue(L, -1);
   rt->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   rt->tasks_ref = new_table_ref(L, NULL);
-  rt->threads_ref = new_table_ref(L, NULL);
+  threads_open(rt, L);
   rt->anchors_ref = new_table_ref(L, NULL);
   rt->unclaimed_ref = new_table_ref(L, "v");
   rt->abandoned_ref = new_table_ref(L, NULL);
@@ -185,6 +184,8 @@ runtime *runtime_open(lua_State *L) {
   rt->attributes_ref = new_table_ref(L, "k");
   rt->places_ref = new_table_ref(L, "v");
   rt->task_spans_ref = new_table_ref(L, NULL);
+  lua_pushliteral(L, TASK_REFUSAL);
+  rt->refusal_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   rt->sampler = (sampler){.kind = SAMPLING_PARENT, .root = SAMPLING_ALWAYS};
   rt->base_error = base_function(L, "error");
   rt->base_assert = base_function(L, "assert");
@@ -297,63 +298,4 @@ strand *runtime_make_strand(runtime *rt, lua_State *L) {
   }
   strand *s = find_foreign(rt, L);
   return s != NULL ? s : new_foreign(rt, L);
-}
-
-/* --- pooled threads --- */
-
-static bool reserve_pool(runtime *rt, size_t threads) {
-  if (threads <= rt->pool_capacity) return true;
-  size_t capacity = rt->pool_capacity == 0 ? 16 : rt->pool_capacity * 2;
-  if (capacity < threads) capacity = threads;
-  pooled_thread *pool = mem_resize(&rt->memory, rt->pool, rt->pool_capacity * sizeof(pooled_thread),
-                                   capacity * sizeof(pooled_thread));
-  if (pool == NULL) return false;
-  rt->pool = pool;
-  rt->pool_capacity = capacity;
-  return true;
-}
-
-/* (runtime, pooled_thread) makes a thread, and room in `tasks` for whom it will be; protected. */
-static int make_thread(lua_State *L) {
-  const runtime *rt = lua_touserdata(L, 1);
-  pooled_thread *made = lua_touserdata(L, 2);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads_ref);
-  made->thread = lua_newthread(L);
-  /* It would inherit the hook of whoever happens to spawn. */
-  lua_sethook(made->thread, NULL, 0, 0);
-  made->slot = luaL_ref(L, -2);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, made->slot);
-  return 0;
-}
-
-bool runtime_take_thread(runtime *rt, lua_State *L, pooled_thread *thread) {
-  if (rt->pool_count > 0) {
-    *thread = rt->pool[--rt->pool_count];
-    return true;
-  }
-  *thread = (pooled_thread){0};
-  lua_pushcfunction(L, make_thread);
-  lua_pushlightuserdata(L, rt);
-  lua_pushlightuserdata(L, thread);
-  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return true;
-  lua_pop(L, 1);
-  if (thread->slot != 0) runtime_drop_thread(rt, L, thread->slot);
-  return false;
-}
-
-void runtime_drop_thread(runtime *rt, lua_State *L, int slot) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads_ref);
-  luaL_unref(L, -1, slot);
-  lua_pop(L, 1);
-}
-
-void runtime_return_thread(runtime *rt, lua_State *L, pooled_thread thread) {
-  bool kept = rt->pool_count < THREAD_POOL_MAX && reserve_pool(rt, rt->pool_count + 1);
-  if (kept) {
-    rt->pool[rt->pool_count++] = thread;
-  } else {
-    runtime_drop_thread(rt, L, thread.slot);
-  }
 }

@@ -27,9 +27,6 @@
 
 struct task;
 
-/* Threads kept for reuse after their task ended: enough for bursts, at about a kilobyte each. */
-#define THREAD_POOL_MAX 1024
-
 /* Strands kept likewise, each with its thread of values. */
 #define STRAND_POOL_MAX 1024
 
@@ -97,6 +94,7 @@ typedef struct runtime {
   wakeup wakeup;
   poller poller;   /* of the descriptors that tasks wait for */
   bool inner_kept; /* RUNTIME_UV_INNER has a stack */
+  bool has_nested; /* a coroutine of co.coroutine was made */
   bool spare_used; /* the spare record was given away and is to be renewed */
   bool shuffled;   /* run_with{seed=}: take ready tasks in random order */
   rng order;       /* of ready tasks, and of the ready cases of a select */
@@ -134,10 +132,11 @@ typedef struct runtime {
   list places;            /* that are open, by place.link */
   site_table sites;
 
-  /* Pooled threads. */
+  /* Pooled threads (threads.h). */
   pooled_thread *pool;
   size_t pool_count;
   size_t pool_capacity;
+  size_t pool_max; /* how many are kept at rest */
 
   /* Registry references. */
   int self_ref;        /* this userdata */
@@ -146,6 +145,8 @@ typedef struct runtime {
   int task_type_ref;   /* the metatable of tasks */
   int tasks_ref;       /* slot -> task: anchors live tasks */
   int threads_ref;     /* slot -> thread */
+  int slots_ref;       /* address of a thread in that table -> its slot */
+  int refusal_ref;     /* what is said to whoever resumes or closes a task's coroutine */
   int anchors_ref;     /* strands' value threads */
   int foreign_ref;     /* weak: thread -> box of its strand */
   int places_ref; /* weak values: key -> place, address -> what a coroutine carries; see place.h */
@@ -219,18 +220,6 @@ void runtime_release_strand(runtime *rt, lua_State *L, strand *s);
 
 /* Frees a strand's memory as the universe is being closed. */
 void runtime_free_strand(runtime *rt, strand *s);
-
-/*
-** Takes a thread out of the pool, or makes one; `runtime.tasks` has room at its slot.   [-0, +0, -]
-** False: there is no memory.
-*/
-bool runtime_take_thread(runtime *rt, lua_State *L, pooled_thread *thread);
-
-/* Gives a thread that can be started again back.   [-0, +0, -] */
-void runtime_return_thread(runtime *rt, lua_State *L, pooled_thread thread);
-
-/* Lets the collector have a thread that is of no use any more.   [-0, +0, -] */
-void runtime_drop_thread(runtime *rt, lua_State *L, int slot);
 
 /* Names of the metatables in the registry. */
 #define RECORD_TYPE "coropanic.record"

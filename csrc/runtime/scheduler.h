@@ -58,6 +58,7 @@ int64_t scheduler_next_deadline(const runtime *rt);
 static inline int scheduler_yield(runtime *rt, lua_State *L, task *t) {
   t->status = TASK_READY;
   t->wait = WAIT_YIELD;
+  t->live.height = 0;
   task_enqueue(rt, t);
   return lua_yieldk(L, 0, (lua_KContext)rt, task_after_wait);
 }

@@ -150,7 +150,7 @@ static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t coun
 static int after_select(lua_State *L, int status, lua_KContext top) {
   (void)status;
   runtime *rt = runtime_of(L);
-  const task *t = task_check_resumed(rt, L);
+  const task *t = rt->current;
   if (t->wake != WAKE_READY && t->wake != WAKE_CLOSED) {
     task_check_wake(rt, L);
     lua_pushinteger(L, 0);

@@ -11,6 +11,7 @@
 #include "runtime/region.h"
 #include "runtime/select.h"
 #include "runtime/span.h"
+#include "runtime/threads.h"
 #include "runtime/unclaimed.h"
 #include "runtime/waitlist.h"
 
@@ -162,11 +163,11 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
                          const spawn_options *options) {
   if (!inherit(rt, L, t, options)) return trace_why_none(rt);
   pooled_thread thread;
-  if (!runtime_take_thread(rt, L, &thread)) return "not enough memory";
+  if (!threads_take(rt, L, &thread)) return "not enough memory";
   t->live.thread = t->live.top = thread.thread;
   t->slot = thread.slot;
   if (lua_checkstack(thread.thread, arguments + LUA_MINSTACK)) return NULL;
-  runtime_return_thread(rt, L, thread);
+  threads_return(rt, L, thread);
   return "too many arguments";
 }
 
@@ -241,6 +242,21 @@ void task_wake(runtime *rt, task *t, wake_reason reason) {
   if (left != NULL && reason != WAKE_READY) waitlist_serve(rt, left);
 }
 
+bool task_is_closed(runtime *rt, task *t) {
+  if (t->status != TASK_WAITING || lua_status(t->live.thread) == LUA_YIELD) return false;
+  task_wake(rt, t, WAKE_READY);
+  return true;
+}
+
+/* The thread of a parked task is resumed: by the scheduler, or by somebody who may not do it. */
+static int after_park(lua_State *L, int status, lua_KContext runtime_address) {
+  runtime *rt = (runtime *)runtime_address;
+  task *t = rt->current;
+  if (t == NULL || t->live.top != L) return task_refuse_resumption(rt, L, after_park);
+  if (lua_gettop(L) != t->live.height) lua_settop(L, t->live.height);
+  return t->live.continuation(L, status, t->live.context);
+}
+
 int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lua_KContext context,
               lua_KFunction continuation) {
   task *t = rt->current;
@@ -254,20 +270,23 @@ int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lu
   }
   t->status = TASK_WAITING;
   t->wait_serial++;
-  return lua_yieldk(L, 0, context, continuation);
+  t->live.height = lua_gettop(L);
+  t->live.context = context;
+  t->live.continuation = continuation;
+  return lua_yieldk(L, 0, (lua_KContext)rt, after_park);
 }
 
-task *task_check_resumed(runtime *rt, lua_State *L) {
-  task *t = rt->current;
-  if (t == NULL || t->live.top != L) {
-    luaL_error(L,
-               "this coroutine belongs to a task of coropanic: only its scheduler may resume it");
-  }
-  return t;
+int task_refuse_resumption(runtime *rt, lua_State *L, lua_KFunction continuation) {
+  const task *t = nested_waiting_in(rt, L);
+  lua_settop(L, t == NULL ? 0 : t->live.height);
+  if (!lua_checkstack(L, 2)) return lua_yieldk(L, 0, (lua_KContext)rt, continuation);
+  lua_pushnil(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->refusal_ref);
+  return lua_yieldk(L, 2, (lua_KContext)rt, continuation);
 }
 
 task *task_check_wake(runtime *rt, lua_State *L) {
-  task *t = task_check_resumed(rt, L);
+  task *t = rt->current;
   if (task_needs_unwinding(t)) cancel_raise(rt, L, t);
   if (t->wake == WAKE_DEADLOCK) {
     t->wake = WAKE_READY;
@@ -354,9 +373,8 @@ int task_after_wait(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
   runtime *rt = (runtime *)runtime_address;
   const task *t = rt->current;
-  bool quiet =
-      t != NULL && t->live.top == L && !task_needs_unwinding(t) && t->wake != WAKE_DEADLOCK;
-  if (!quiet) task_check_wake(rt, L);
+  if (t == NULL || t->live.top != L) return task_refuse_resumption(rt, L, task_after_wait);
+  if (task_needs_unwinding(t) || t->wake == WAKE_DEADLOCK) task_check_wake(rt, L);
   return 0;
 }
 
@@ -448,10 +466,11 @@ static region *retire(runtime *rt, lua_State *L, task *t) {
   if (t->live.strand != NULL) {
     runtime_release_strand(rt, L, t->live.strand);
   }
-  if (t->lost) {
-    runtime_drop_thread(rt, L, t->slot);
+  pooled_thread thread = {.thread = t->live.thread, .slot = t->slot};
+  if (t->lost || t->seen) {
+    threads_drop(rt, L, thread);
   } else {
-    runtime_return_thread(rt, L, (pooled_thread){.thread = t->live.thread, .slot = t->slot});
+    threads_return(rt, L, thread);
   }
   memcpy(t->ended.trace_id, t->context.trace->trace_id, sizeof(t->ended.trace_id));
   trace_release(rt, t->context.trace);

@@ -100,6 +100,10 @@ typedef struct task {
       lua_State *top; /* what its code runs on: `thread`, or a coroutine of its own inside that */
       strand *strand; /* NULL until a frame needs more than the bare entry */
       list waiters;   /* tasks parked in join or await of this one, by waiter.link */
+      /* While it is parked: what its C function goes on with, and how many values that has. */
+      lua_KFunction continuation;
+      lua_KContext context;
+      int height;
     } live;
     struct {
       int64_t unclaimed_until_ns;
@@ -134,6 +138,7 @@ typedef struct task {
   bool silent;   /* spawned by the listener of spans, or by such a task: it makes none */
   bool anchored; /* its innermost coroutine is, in runtime.pinned_ref (nested.c) */
   bool lost; /* its thread was closed from outside or yielded by itself, and is not to be reused */
+  bool seen; /* code may know its thread, which is not to be reused either */
   bool claimed; /* somebody was given the panic: join, await, run or the handler */
   char name[];  /* "": unnamed, shown as "task <id>" */
 } task;
@@ -273,19 +278,35 @@ static inline void task_raise_pending(runtime *rt, lua_State *L) {
 ** From WAIT_SEND on the object that is waited for stands at index 1 of the C function's stack: there
 ** parked_push_waiting_on finds it.
 **   deadline_ns   TIME_FOREVER for none
-**   continuation  runs on wake; it must call task_check_wake first
+**   continuation  runs on wake, with what is on the stack now and what the waker has pushed; it must
+**                 call task_check_wake, or look at `wake` itself
+** Whoever else resumes the thread is refused, and the task goes on waiting.
 */
 int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lua_KContext context,
               lua_KFunction continuation);
 
-/* The current task, which must be the one whose code runs on L: nobody else may resume it. */
-task *task_check_resumed(runtime *rt, lua_State *L);
+/* What is said to whoever resumes or closes the coroutine of a task. */
+#define TASK_REFUSAL \
+  "this coroutine belongs to a task of coropanic: only its scheduler may resume or close it"
+
+/*
+** A parked thread was resumed by somebody who may not do it: it yields again, nil and the refusal, and
+** goes on waiting as it was. To be returned from the continuation, which is called with the runtime as
+** its context when the thread is resumed once more.   [-?, +2, -]
+*/
+int task_refuse_resumption(runtime *rt, lua_State *L, lua_KFunction continuation);
 
 /* The current task, on waking: raises what it was woken with (cancellation, deadlock). */
 task *task_check_wake(runtime *rt, lua_State *L);
 
 /* The continuation of waits that return nothing. The context is the runtime. */
 int task_after_wait(lua_State *L, int status, lua_KContext runtime_address);
+
+/*
+** Whether the task waits although its coroutine is dead, because somebody has closed it: then it is
+** made ready, and ends at its next turn.
+*/
+bool task_is_closed(runtime *rt, task *t);
 
 /* Makes a parked task ready. Never raises. */
 void task_wake(runtime *rt, task *t, wake_reason reason);

@@ -51,9 +51,7 @@ int waitlist_park(runtime *rt, lua_State *L, waitlist *w, wait_kind kind, int64_
 
 bool waitlist_woken(runtime *rt, lua_State *L, waitlist *w) {
   const task *self = rt->current;
-  bool is_own = self != NULL && self->live.top == L;
-  if (is_own && self->wake == WAKE_READY && cancel_will_raise(rt, L, self) &&
-      w->type->take_back != NULL) {
+  if (self->wake == WAKE_READY && cancel_will_raise(rt, L, self) && w->type->take_back != NULL) {
     w->type->take_back(rt, w, self);
   }
   return task_check_wake(rt, L)->wake == WAKE_READY;

@@ -205,35 +205,3 @@ describe("coroutine.yield in a task", function()
     assert.same({ "another" }, lines)
   end)
 end)
-
-describe("a task whose coroutine somebody else resumes", function()
-  --- Runs a task that defers `deferred`, and resumes it from outside while it is parked.
-  local function resume_from_outside(deferred)
-    local resumed, task
-    helpers.run(function()
-      local thread
-      task = co.spawn(function()
-        co.defer(deferred)
-        thread = coroutine.running()
-        co.sleep(1)
-      end)
-      co.yield()
-      resumed = table.pack(coroutine.resume(thread))
-      task:join()
-    end)
-    return resumed, task
-  end
-
-  it("gives that one an error", function()
-    local resumed = resume_from_outside(function() end)
-    assert.is_false(resumed[1])
-    helpers.assert_contains("scheduler", helpers.message_of(resumed[2]))
-  end)
-
-  it("ends, having run its deferred calls once", function()
-    local count = 0
-    local _, task = resume_from_outside(function() count = count + 1 end)
-    assert.equal("panicked", task:status())
-    assert.equal(1, count)
-  end)
-end)

@@ -157,19 +157,6 @@ describe("co.spawn", function()
     assert.same({ "spawned" }, lines)
   end)
 
-  it("does not pass the spawner's debug hook on", function()
-    local result = helpers.run_script [[
-      local co = require "coropanic"
-      co.run(function()
-        debug.sethook(function() end, "l")
-        local child = co.spawn(debug.gethook)
-        debug.sethook()
-        print(child:await())
-      end)
-    ]]
-    assert.same({ "nil\n", "" }, { result.stdout, result.stderr })
-  end)
-
   it("gives each of many generations its own stack", function()
     local function descend(n)
       return n == 0 and "bottom" or (co.spawn(descend, n - 1):await())

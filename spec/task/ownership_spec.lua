@@ -133,7 +133,8 @@ local waits = {
     return function() return "waited", co.call(function() co.sleep(2) return "value" end) end, nil, "value"
   end,
   ["pcall"] = function()
-    return function() return "waited", pcall(function() co.sleep(2) return "value" end) end, nil, true, "value"
+    local function body() co.sleep(2) return "value" end
+    return function() return "waited", pcall(body) end, nil, true, "value"
   end,
   ["a deferred call"] = function()
     local waited

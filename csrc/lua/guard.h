@@ -8,6 +8,8 @@
 
 #include "runtime/task.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Puts the three in the place of those of the loaded library, unless they are there.   [-0, +0, e] */
 void guard_install(runtime *rt, lua_State *L);
 
@@ -16,5 +18,7 @@ static inline void guard_note_seen(const runtime *rt, const lua_State *L) {
   task *t = rt->current;
   if (t != NULL && t->live.thread == L) t->seen = true;
 }
+
+#pragma GCC visibility pop
 
 #endif

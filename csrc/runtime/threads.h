@@ -9,6 +9,8 @@
 #include "compat.h"
 #include "runtime/runtime.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Threads kept for reuse after their task ended: enough for bursts, at about a kilobyte each. */
 #define THREAD_POOL_MAX 1024
 
@@ -39,5 +41,7 @@ void threads_limit(runtime *rt, lua_State *L, size_t max);
 
 /* The live task whose own thread it is; NULL: none.   [-0, +0, -] */
 struct task *threads_owner(const runtime *rt, lua_State *L, const lua_State *thread);
+
+#pragma GCC visibility pop
 
 #endif

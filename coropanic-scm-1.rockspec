@@ -52,6 +52,7 @@ build = {
         "csrc/core/id_hlc.c",
         "csrc/core/id_snowflake.c",
         "csrc/core/id_uuid7.c",
+        "csrc/core/owned_memory.c",
         "csrc/core/poller.c",
         "csrc/core/random.c",
         "csrc/core/sampling.c",

@@ -57,7 +57,7 @@ static int resume(lua_State *L, lua_State *thread) {
 /* Whether the first argument is a coroutine that belongs to a task; then it pushes what is said. */
 static bool is_refused(lua_State *L) {
   lua_State *thread = lua_tothread(L, 1);
-  runtime *rt = runtime_of(L);
+  runtime *rt = runtime_of_any(L); /* coroutines of others go on to work */
   if (thread == NULL || !nested_is_refused(rt, L, thread)) return false;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->refusal_ref);
   return true;
@@ -78,7 +78,7 @@ static int guarded_close(lua_State *L) {
 }
 
 static int guarded_running(lua_State *L) {
-  guard_note_seen(runtime_of(L), L);
+  guard_note_seen(runtime_of_any(L), L);
   if (!lua_toboolean(L, lua_upvalueindex(UP_OF_LUA))) return call_original(L);
   lua_pushboolean(L, lua_pushthread(L));
   return 2;

@@ -6,10 +6,13 @@
 /* The state's runtime; opens the module if nobody has.   [-0, +0, m] */
 static runtime *open_runtime(lua_State *L) {
   runtime *rt = runtime_find(L);
-  if (rt != NULL) return rt;
-  luaL_requiref(L, "coropanic.core", luaopen_coropanic_core, 0);
-  lua_pop(L, 1);
-  return runtime_find(L);
+  if (rt == NULL) {
+    luaL_requiref(L, "coropanic.core", luaopen_coropanic_core, 0);
+    lua_pop(L, 1);
+    rt = runtime_find(L);
+  }
+  if (rt->closed) runtime_refuse_closed(L);
+  return rt;
 }
 
 void cp_spawn(lua_State *L, int arguments) {
@@ -29,7 +32,7 @@ int cp_step(lua_State *L, double budget) {
 
 double cp_timeout(lua_State *L) {
   const runtime *rt = runtime_find(L);
-  if (rt == NULL) return -1;
+  if (rt == NULL || rt->closed) return -1;
   int64_t next = scheduler_next_deadline(rt);
   if (next == TIME_FOREVER) return -1;
   int64_t now = runtime_now(rt);

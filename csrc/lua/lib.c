@@ -38,6 +38,7 @@ int lib_set_hook(lua_State *L, int uv, const char *function) {
 int luaopen_coropanic_core(lua_State *L) {
   luaL_checkversion(L);
   runtime *rt = runtime_open(L);
+  if (rt->closed) return runtime_refuse_closed(L);
   lua_newtable(L);
   lua_pushliteral(L, CP_VERSION);
   lua_setfield(L, -2, "_VERSION");

@@ -5,9 +5,14 @@
 #include "runtime/panic.h"
 #include "runtime/select.h"
 
+static chan *check_open_runtime(lua_State *L, chan *c) {
+  if (c->runtime->closed) runtime_refuse_closed(L);
+  return c;
+}
+
 static chan *check_self(lua_State *L, const char *method) {
   chan *c = chan_test(L, 1);
-  return c != NULL ? c : arg_check_self(L, CHANNEL_TYPE, method);
+  return check_open_runtime(L, c != NULL ? c : arg_check_self(L, CHANNEL_TYPE, method));
 }
 
 /* A channel that is not for its owner alone. */
@@ -82,7 +87,7 @@ static int method_capacity(lua_State *L) {
 static int next_value(lua_State *L) {
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(2));
-  chan *c = lua_touserdata(L, 1);
+  chan *c = check_open_runtime(L, lua_touserdata(L, 1));
   return chan_next(c->runtime, L, c);
 }
 

@@ -182,7 +182,7 @@ static int context_tostring(lua_State *L) {
 }
 
 static int context_gc(lua_State *L) {
-  context_collect(runtime_of(L), lua_touserdata(L, 1));
+  context_collect(runtime_of_any(L), lua_touserdata(L, 1));
   return 0;
 }
 

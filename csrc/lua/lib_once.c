@@ -63,7 +63,7 @@ static int close_run(lua_State *L) {
   o->state = ONCE_DONE;
   lua_pushnil(L);
   lua_setiuservalue(L, -2, ONCE_UV_FUNCTION);
-  waitlist_wake_all(runtime_of(L), &o->waitlist, WAKE_READY);
+  waitlist_wake_all(runtime_of_any(L), &o->waitlist, WAKE_READY);
   return 0;
 }
 

@@ -91,7 +91,7 @@ static int hold(lua_State *L) {
 ** failed.
 */
 static int end_call(lua_State *L) {
-  runtime *rt = runtime_of(L);
+  const runtime *rt = runtime_of_any(L);
   lease *l = lua_touserdata(L, 1);
   if (rt->lease != l) l->over = true;
   return 0;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/runtime.h"
+
 int arg_error(lua_State *L, int arg, const char *function, const char *message) {
   return luaL_error(L, "bad argument #%d to '%s' (%s)", arg, function, message);
 }
@@ -78,6 +80,7 @@ double arg_check_timeout(lua_State *L, int index, int arg, const char *function)
 }
 
 void *arg_check_self(lua_State *L, const char *type, const char *method) {
+  (void)runtime_of(L); /* raises after its end */
   void *self = luaL_testudata(L, 1, type);
   if (self != NULL) return self;
   const char *dot = strchr(type, '.');

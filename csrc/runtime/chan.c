@@ -192,8 +192,9 @@ void chan_close(runtime *rt, chan *c) {
 
 void chan_collect(runtime *rt, chan *c) {
   list *queues[] = {&c->receivers, &c->senders};
+  if (rt->closed) return;
   for (int i = 0; i < 2; i++) {
-    if (!rt->closed) chan_first(rt, queues[i]);
+    chan_first(rt, queues[i]);
     while (list_take_first(queues[i]) != NULL) continue;
   }
 }

@@ -15,8 +15,9 @@ typedef struct after {
 } after;
 
 static int collect_after(lua_State *L) {
+  runtime *rt = runtime_of_any(L);
   after *a = lua_touserdata(L, 1);
-  trace_release(runtime_of(L), a->trace.trace);
+  if (!rt->closed) trace_release(rt, a->trace.trace);
   a->trace.trace = NULL;
   return 0;
 }

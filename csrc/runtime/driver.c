@@ -7,7 +7,7 @@
 #include "runtime/task.h"
 
 /*
-** The C stack of a running driver, from the bottom: [box of a foreign strand, or the region,] handler,
+** The C stack of a running driver, from the bottom: [a foreign strand, or the region,] handler,
 ** then what the call in progress was given or returned.
 **   kind  of the frame that the driver was called for
 */
@@ -174,12 +174,19 @@ static int finish_call(lua_State *L, int status, strand *s) {
   return kind == FRAME_REGION ? region_finish(rt, L, s, state) : leave(s, L, kind, state);
 }
 
+/* The frames are gone: the coroutine was garbage, or the Lua state is being closed.   [-0, +0, e] */
+static int refuse_without_frames(lua_State *L, const strand *s) {
+  if (s->runtime->closed) return runtime_refuse_closed(L);
+  return luaL_error(L, "this coroutine was garbage, and can't go on");
+}
+
 /*
 ** The innermost frame's call has ended, at once or after it had yielded. The strand comes with the
 ** continuation, so that it is the right one even if somebody else resumed a task's coroutine.
 */
 static int after_call(lua_State *L, int status, lua_KContext strand_address) {
   strand *s = (strand *)strand_address;
+  if (s->depth == 0 || s->runtime->closed) return refuse_without_frames(L, s);
   const frame *f = strand_top(s);
   bool returned = status == LUA_OK || status == LUA_YIELD;
   if (returned && f->deferred == 0 && f->kind == FRAME_FUNC && !strand_is_exiting(s)) {
@@ -212,8 +219,8 @@ static int push_bottom(runtime *rt, const strand *s, lua_State *L) {
     lua_pushcfunction(L, panic_handler);
     return 1;
   }
-  /* A coroutine that we don't own may be closed under us: its box runs what is pending then. */
-  runtime_push_foreign_box(rt, L);
+  /* A coroutine that we don't own may be closed under us: its strand runs what is pending then. */
+  runtime_push_foreign(rt, L);
   lua_pushcfunction(L, panic_handler);
   return 2;
 }
@@ -258,7 +265,7 @@ int driver_finish(lua_State *L) {
 ** frame, which finds it recovered (end_with_error) and returns to its caller, as in Go.
 */
 int driver_close_deferred(lua_State *L) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = runtime_of_any(L);
   const deferred_handle *handle = luaL_checkudata(L, 1, DEFER_TYPE);
   strand *s = runtime_find_strand(rt, L);
   /* While a task's thread is reset nothing can suspend: the task's frame runs it just after. */
@@ -288,7 +295,7 @@ int driver_close_deferred(lua_State *L) {
 }
 
 int driver_close_foreign(lua_State *L) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = runtime_of_any(L);
   strand *s = runtime_find_strand(rt, L);
   if (s == NULL || s->depth == 0) return 0;
   if (s->leaving) {

@@ -45,8 +45,8 @@ int driver_finish(lua_State *L);
 int driver_close_deferred(lua_State *L);
 
 /*
-** The __close of a foreign strand's box: the coroutine is being closed while frames are open; runs
-** their deferred calls. (box, error).
+** The __close of a foreign strand: the coroutine is being closed while frames are open; runs
+** their deferred calls. (strand, error).
 */
 int driver_close_foreign(lua_State *L);
 

@@ -76,10 +76,12 @@ typedef struct carried {
 } carried;
 
 static int collect_carried(lua_State *L) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = runtime_of_any(L);
   carried *c = lua_touserdata(L, 1);
+  /* While its code runs it is collected only as the universe is closed, and that code may be what does it. */
+  if (c->active || rt->closed) return 0;
   trace_release(rt, c->context.trace);
-  *c = (carried){0};
+  c->context.trace = NULL;
   return 0;
 }
 
@@ -110,14 +112,14 @@ void nested_carry_trace(runtime *rt, lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-/* What the coroutine at 1 carries, NULL if nothing.   [-0, +0, -] */
+/* What the coroutine at 1 carries; NULL: nothing, or that was collected with it.   [-0, +0, -] */
 static carried *find_carried(const runtime *rt, lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->carried_ref);
   lua_pushvalue(L, 1);
   lua_rawget(L, -2);
   carried *c = lua_touserdata(L, -1);
   lua_pop(L, 2);
-  return c;
+  return c != NULL && c->context.trace == NULL ? NULL : c;
 }
 
 /* What says which coroutine the running code is in. */

@@ -144,8 +144,9 @@ void place_push_current(runtime *rt, lua_State *L) {
 
 /* A coroutine was dropped while it was inside: nobody can say when its span ended. */
 static int collect(lua_State *L) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = runtime_of_any(L);
   place *p = lua_touserdata(L, 1);
+  if (rt->closed) return 0;
   if (p->is_open && p->exit.run == NULL) place_leave(rt, L, 1);
   if (p->continues) trace_release(rt, p->saved.trace);
   p->saved.trace = NULL;

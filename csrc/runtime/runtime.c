@@ -4,7 +4,6 @@
 
 #include "runtime/driver.h"
 #include "runtime/io.h"
-#include "runtime/select.h"
 #include "runtime/task.h"
 #include "runtime/threads.h"
 #include "runtime/unclaimed.h"
@@ -12,11 +11,7 @@
 /* The address is the registry key; the value is never read. */
 static const char registry_key = 0;
 
-/* A foreign coroutine's strand: lives as long as its thread, in a table with weak keys. */
-typedef struct foreign_box {
-  strand *strand; /* owned; NULL once given back */
-} foreign_box;
-
+/* A foreign coroutine's strand; it lives as long as its thread, in a table with weak keys. */
 #define FOREIGN_TYPE "coropanic.foreign"
 
 runtime *runtime_find(lua_State *L) {
@@ -41,36 +36,27 @@ void runtime_set_value(runtime *rt, lua_State *L, int uv) {
 
 /* --- opening and closing --- */
 
-void runtime_free_strand(runtime *rt, strand *s) {
-  strand_free(s, &rt->memory);
-  mem_free(&rt->memory, s, sizeof(strand));
-}
+int runtime_refuse_closed(lua_State *L) { return luaL_error(L, "the Lua state is being closed"); }
 
-/* __gc of the runtime: the universe is being closed. */
+/*
+** __gc of the runtime: the universe is being closed. Finalizers of what is older run after this one; they
+** find `closed` set (runtime_of), and no object is freed before the last of them.
+*/
 static int close_runtime(lua_State *L) {
   runtime *rt = lua_touserdata(L, 1);
   if (rt->closed) return 0;
   unclaimed_flush(rt, L);
   rt->closed = true;
-  task_close_all(rt, L);
-  if (rt->main_strand != NULL) runtime_free_strand(rt, rt->main_strand);
-  rt->main_strand = NULL;
-  while (rt->free_strands != NULL) {
-    strand *s = rt->free_strands;
-    rt->free_strands = s->next_free;
-    runtime_free_strand(rt, s);
-  }
-  trace_release(rt, rt->outside.trace);
+  rt->current = rt->main_task = NULL;
+  rt->main_strand = rt->free_strands = NULL;
+  rt->inside = NULL;
   rt->outside = (trace_context){0};
-  select_close(rt);
-  timer_heap_free(&rt->timers);
-  site_table_free(&rt->sites);
-  threads_close(rt);
   poller_close(&rt->poller);
   wakeup_close(&rt->wakeup);
   id_give_back(&rt->generator, rt->ids);
   id_source_close(rt->ids);
   rt->ids = NULL;
+  owned_memory_free_all(&rt->owned);
   return 0;
 }
 
@@ -100,7 +86,10 @@ static lua_CFunction base_function(lua_State *L, const char *name) {
 
 static void init_fields(runtime *rt, lua_State *L) {
   memset(rt, 0, sizeof(runtime));
-  rt->memory.fn = lua_getallocf(L, &rt->memory.ud);
+  allocator host;
+  host.fn = lua_getallocf(L, &host.ud);
+  owned_memory_init(&rt->owned, host);
+  rt->memory = owned_memory_allocator(&rt->owned);
   list_init(&rt->ready);
   list_init(&rt->unclaimed);
   list_init(&rt->ending);
@@ -111,18 +100,21 @@ static void init_fields(runtime *rt, lua_State *L) {
   poller_init(&rt->poller, &rt->memory, io_wake, rt);
 }
 
-static int close_foreign_box(lua_State *L) {
-  runtime *rt = runtime_of(L);
-  foreign_box *box = lua_touserdata(L, 1);
-  strand *s = box->strand;
-  box->strand = NULL;
-  if (s == NULL) return 0;
-  /* Frames that are still open belong to a coroutine that nobody can resume any more. */
-  if (rt->closed) {
-    runtime_free_strand(rt, s);
-  } else {
-    runtime_release_strand(rt, L, s);
+/*
+** __gc of a foreign strand. What is collected with the coroutine may still close or resume it, in a
+** finalizer that runs after this one: frames that are open stay until the next cycle.
+*/
+static int collect_foreign(lua_State *L) {
+  const runtime *rt = runtime_of_any(L);
+  strand *s = lua_touserdata(L, 1);
+  if (rt->closed) return 0;
+  if (s->depth > 0 && !s->collected) {
+    s->collected = true;
+    luaL_setmetatable(L, FOREIGN_TYPE);
+    return 0;
   }
+  strand_clear(s, &rt->memory);
+  strand_free(s, &rt->memory);
   return 0;
 }
 
@@ -130,7 +122,7 @@ static int close_foreign_box(lua_State *L) {
 static void open_metatables(runtime *rt, lua_State *L) {
   luaL_newmetatable(L, FOREIGN_TYPE);
   lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, close_foreign_box, 1);
+  lua_pushcclosure(L, collect_foreign, 1);
   lua_setfield(L, -2, "__gc");
   lua_pushlightuserdata(L, rt);
   lua_pushcclosure(L, driver_close_foreign, 1);
@@ -200,6 +192,16 @@ runtime *runtime_open(lua_State *L) {
 
 /* --- strands --- */
 
+/* Pushes a new strand.   [-0, +1, m] */
+static strand *new_strand(runtime *rt, lua_State *L) {
+  strand *s = lua_newuserdatauv(L, sizeof(strand), 1);
+  *s = (strand){.runtime = rt};
+  s->values = lua_newthread(L);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushnil(s->values);
+  return s;
+}
+
 /* A strand from the pool, or a new one.   [-0, +0, m] */
 static strand *acquire_strand(runtime *rt, lua_State *L) {
   strand *s = rt->free_strands;
@@ -208,49 +210,45 @@ static strand *acquire_strand(runtime *rt, lua_State *L) {
     rt->free_strand_count--;
     return s;
   }
+  s = new_strand(rt, L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_ref);
-  lua_State *values = lua_newthread(L);
-  int anchor = luaL_ref(L, -2);
+  lua_insert(L, -2);
+  s->anchor = luaL_ref(L, -2);
   lua_pop(L, 1);
-  s = mem_new(&rt->memory, sizeof(strand));
-  if (s == NULL) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_ref);
-    luaL_unref(L, -1, anchor);
-    luaL_error(L, "not enough memory");
-  }
-  *s = (strand){.values = values, .anchor = anchor};
-  lua_pushnil(values);
   return s;
 }
 
 void runtime_release_strand(runtime *rt, lua_State *L, strand *s) {
+  strand_clear(s, &rt->memory);
   if (rt->free_strand_count == STRAND_POOL_MAX) {
+    strand_free(s, &rt->memory);
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_ref);
     luaL_unref(L, -1, s->anchor);
     lua_pop(L, 1);
-    runtime_free_strand(rt, s);
     return;
   }
-  strand_clear(s, &rt->memory);
   s->next_free = rt->free_strands;
   rt->free_strands = s;
   rt->free_strand_count++;
 }
 
-static strand *task_strand(runtime *rt, lua_State *L, task *t) {
-  if (t->live.strand == NULL) {
-    strand *s = acquire_strand(rt, L);
-    if (!strand_push_frame(s, &rt->memory, FRAME_ENTRY, 0)) {
-      runtime_release_strand(rt, L, s);
-      luaL_error(L, "not enough memory");
-    }
-    t->live.strand = s;
+/*
+** Makes the strand in `*place` if there is none. A finalizer that ran meanwhile may have needed and made
+** it.   [-0, +0, m]
+*/
+static strand *ensure_strand(runtime *rt, lua_State *L, strand **place, bool has_entry) {
+  if (*place != NULL) return *place;
+  strand *s = acquire_strand(rt, L);
+  if (*place == NULL && (!has_entry || strand_push_frame(s, &rt->memory, FRAME_ENTRY, 0))) {
+    *place = s;
+    return s;
   }
-  return t->live.strand;
+  runtime_release_strand(rt, L, s);
+  if (*place == NULL) luaL_error(L, "not enough memory");
+  return *place;
 }
 
-/* Pushes the box of somebody's coroutine, nil if it has none.   [-0, +1, -] */
-static int push_foreign(runtime *rt, lua_State *L) {
+int runtime_push_foreign(runtime *rt, lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->foreign_ref);
   lua_pushthread(L);
   int type = lua_rawget(L, -2);
@@ -258,27 +256,32 @@ static int push_foreign(runtime *rt, lua_State *L) {
   return type;
 }
 
-void runtime_push_foreign_box(runtime *rt, lua_State *L) { push_foreign(rt, L); }
-
 static strand *find_foreign(runtime *rt, lua_State *L) {
   if (rt->closed || !lua_checkstack(L, 2)) return NULL;
-  push_foreign(rt, L);
-  const foreign_box *box = lua_touserdata(L, -1);
+  runtime_push_foreign(rt, L);
+  strand *s = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  return box == NULL ? NULL : box->strand;
+  return s;
 }
 
-static strand *new_foreign(runtime *rt, lua_State *L) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->foreign_ref);
-  lua_pushthread(L);
-  foreign_box *box = lua_newuserdatauv(L, sizeof(foreign_box), 0);
-  box->strand = NULL;
-  luaL_setmetatable(L, FOREIGN_TYPE);
-  box->strand = acquire_strand(rt, L);
-  box->strand->foreign = true;
-  lua_rawset(L, -3);
+/* The strand of somebody's coroutine; a finalizer may need and make it meanwhile.   [-0, +0, m] */
+static strand *ensure_foreign(runtime *rt, lua_State *L) {
+  strand *s = find_foreign(rt, L);
+  if (s != NULL) return s;
+  strand *made = new_strand(rt, L);
+  made->foreign = true;
+  s = find_foreign(rt, L);
+  if (s == NULL) {
+    luaL_setmetatable(L, FOREIGN_TYPE);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->foreign_ref);
+    lua_pushthread(L);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    s = made;
+  }
   lua_pop(L, 1);
-  return box->strand;
+  return s;
 }
 
 strand *runtime_find_strand(runtime *rt, lua_State *L) {
@@ -290,12 +293,7 @@ strand *runtime_find_strand(runtime *rt, lua_State *L) {
 
 strand *runtime_make_strand(runtime *rt, lua_State *L) {
   task *t = rt->current;
-  if (t != NULL && t->live.thread == L) return task_strand(rt, L, t);
-  if (rt->closed) luaL_error(L, "the Lua state is being closed");
-  if (L == rt->main_thread) {
-    if (rt->main_strand == NULL) rt->main_strand = acquire_strand(rt, L);
-    return rt->main_strand;
-  }
-  strand *s = find_foreign(rt, L);
-  return s != NULL ? s : new_foreign(rt, L);
+  if (t != NULL && t->live.thread == L) return ensure_strand(rt, L, &t->live.strand, true);
+  if (L == rt->main_thread) return ensure_strand(rt, L, &rt->main_strand, false);
+  return ensure_foreign(rt, L);
 }

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/id.h"
 #include "core/list.h"
+#include "core/owned_memory.h"
 #include "core/poller.h"
 #include "core/random.h"
 #include "core/sampling.h"
@@ -76,7 +77,8 @@ typedef struct pooled_thread {
 } pooled_thread;
 
 typedef struct runtime {
-  allocator memory;
+  owned_memory owned; /* all memory that is not Lua's; it is freed when the universe is closed */
+  allocator memory;   /* of `owned` */
   lua_State *main_thread; /* the universe's main thread */
   bool closed;            /* the universe is being closed: nothing may start any more */
 
@@ -147,8 +149,8 @@ typedef struct runtime {
   int threads_ref;     /* slot -> thread */
   int slots_ref;       /* address of a thread in that table -> its slot */
   int refusal_ref;     /* what is said to whoever resumes or closes a task's coroutine */
-  int anchors_ref;     /* strands' value threads */
-  int foreign_ref;     /* weak: thread -> box of its strand */
+  int anchors_ref;     /* strands, but for foreign ones */
+  int foreign_ref;     /* weak: thread -> its strand */
   int places_ref; /* weak values: key -> place, address -> what a coroutine carries; see place.h */
   int task_spans_ref; /* address -> the span of a live task */
   int attributes_ref; /* weak: task -> attributes */
@@ -184,9 +186,20 @@ runtime *runtime_find(lua_State *L);
 /*
 ** The runtime of the module's running C function. It is a light upvalue, which is quicker to read;
 ** the registry keeps the userdata until the universe is closed.   [-0, +0, -]
+** For finalizers and the closing of variables: they are called also after the runtime's own end.
 */
-static inline runtime *runtime_of(lua_State *L) {
+static inline runtime *runtime_of_any(lua_State *L) {
   return (runtime *)lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* Raises "the Lua state is being closed".   [-0, +0, e] */
+int runtime_refuse_closed(lua_State *L);
+
+/* The same for what scripts call: after the runtime's end it raises.   [-0, +0, e] */
+static inline runtime *runtime_of(lua_State *L) {
+  runtime *rt = runtime_of_any(L);
+  if (rt->closed) runtime_refuse_closed(L);
+  return rt;
 }
 
 /* The runtime's clock. */
@@ -212,14 +225,11 @@ strand *runtime_make_strand(runtime *rt, lua_State *L);
 /* The same, or NULL when it has none yet. Never raises. */
 strand *runtime_find_strand(runtime *rt, lua_State *L);
 
-/* Pushes the box that holds the foreign coroutine L's strand.   [-0, +1, -] */
-void runtime_push_foreign_box(runtime *rt, lua_State *L);
+/* Pushes the foreign coroutine L's strand, nil if it has none.   [-0, +1, -] */
+int runtime_push_foreign(runtime *rt, lua_State *L);
 
-/* Gives a strand without frames back to the pool. */
+/* Gives a strand without frames, which is not a foreign one, back to the pool.   [-0, +0, -] */
 void runtime_release_strand(runtime *rt, lua_State *L, strand *s);
-
-/* Frees a strand's memory as the universe is being closed. */
-void runtime_free_strand(runtime *rt, strand *s);
 
 /* Names of the metatables in the registry. */
 #define RECORD_TYPE "coropanic.record"

@@ -44,14 +44,6 @@ void select_leave(runtime *rt, selection *s) {
   give_back(rt, s);
 }
 
-void select_close(runtime *rt) {
-  while (rt->free_selections != NULL) {
-    selection *s = rt->free_selections;
-    rt->free_selections = s->next_free;
-    mem_free(&rt->memory, s, size_of(s->capacity));
-  }
-}
-
 /* --- the cases --- */
 
 /*

@@ -44,9 +44,6 @@ void select_push_channels(lua_State *L, const task *t);
 /* Takes a select out of all queues and gives its places back. NULL is harmless. */
 void select_leave(runtime *rt, selection *s);
 
-/* Frees the pool: the universe is being closed. */
-void select_close(runtime *rt);
-
 #pragma GCC visibility pop
 
 #endif

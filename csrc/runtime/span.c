@@ -84,7 +84,7 @@ static void end_span(runtime *rt, lua_State *L, int index) {
 
 /* __close of a place, with what was raised or nil. */
 static int close_place(lua_State *L) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = runtime_of_any(L);
   const place *p = luaL_checkudata(L, 1, PLACE_TYPE);
   lua_settop(L, 2);
   if (!p->is_open || rt->closed) return 0;

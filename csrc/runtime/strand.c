@@ -47,7 +47,7 @@ void strand_clear(strand *s, const allocator *memory) {
   lua_settop(s->values, 0);
   lua_pushnil(s->values);
   s->depth = s->call_count = s->exit_floor = s->exit_depth = 0;
-  s->foreign = s->leaving = s->resetting = false;
+  s->leaving = s->resetting = false;
   if (s->capacity > MOST_KEPT || s->call_capacity > MOST_KEPT) strand_free(s, memory);
 }
 

@@ -65,7 +65,12 @@ typedef struct frame {
   uint8_t state;     /* frame_state */
 } frame;
 
+/*
+** It is a userdata, so that what is parked in a frame finds it for as long as that exists; its user
+** value is `values`. The frames and calls are the runtime's memory.
+*/
 typedef struct strand {
+  struct runtime *runtime;
   struct strand *next_free; /* in the runtime's pool */
   lua_State *values;
   frame *frames;
@@ -78,8 +83,9 @@ typedef struct strand {
      deferred calls that it runs stand above and are shielded from it. Depth 0: there is none. */
   uint32_t exit_floor;
   uint32_t exit_depth;
-  int anchor;     /* of `values`, in the runtime's anchor table */
+  int anchor;     /* in the runtime's anchor table; of a foreign one: 0 */
   bool foreign;   /* of a coroutine that somebody else made */
+  bool collected; /* foreign: its coroutine was garbage once, with frames open */
   bool leaving;   /* foreign: the driver is about to leave, its to-be-closed slot has no work */
   bool resetting; /* the thread is being reset: `<close>`d deferred calls wait for their frame */
 } strand;
@@ -125,7 +131,7 @@ static inline bool strand_is_exiting(const strand *s) {
 */
 bool strand_defer(strand *s, const allocator *memory, lua_State *L, int count, uint64_t serial);
 
-/* Frees what the strand owns but its thread; it is as if new. */
+/* Frees what the strand, which has no frames, owns. */
 void strand_free(strand *s, const allocator *memory);
 
 /* Makes it ready for another line of execution.   [-0, +0, -] */

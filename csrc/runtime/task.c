@@ -200,7 +200,6 @@ static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn
 }
 
 task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options) {
-  if (rt->closed) luaL_error(L, "the Lua state is being closed");
   luaL_checkstack(L, 8, NULL);
   task *t = new_task(rt, L, options);
   if (options->attributes != 0) set_attributes(rt, L, options->attributes);
@@ -555,28 +554,4 @@ int task_push_results(lua_State *L, const task *t, int index) {
   for (int i = 1; i <= results; i++) lua_rawgeti(L, table, i);
   lua_remove(L, table);
   return results;
-}
-
-void task_close_all(runtime *rt, lua_State *L) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_Unsigned count = lua_rawlen(L, -1);
-  for (lua_Unsigned i = 1; i <= count; i++) {
-    lua_rawgeti(L, -1, (lua_Integer)i);
-    task *t = task_test(L, -1);
-    if (t != NULL && !task_ended(t)) {
-      if (t->live.strand != NULL) runtime_free_strand(rt, t->live.strand);
-      t->live.strand = NULL;
-      trace_release(rt, t->context.trace);
-      t->context.trace = NULL;
-      /* Finalizers that run later may still use what it waits for. */
-      leave_queues(rt, t);
-      timer_heap_remove(&rt->timers, &t->timer);
-      if (t->membership != NULL) mem_free(&rt->memory, t->membership, sizeof(membership));
-      t->membership = NULL;
-      run_exits(rt, L, t);
-    }
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  rt->ready_count = 0;
 }

@@ -311,9 +311,6 @@ bool task_is_closed(runtime *rt, task *t);
 /* Makes a parked task ready. Never raises. */
 void task_wake(runtime *rt, task *t, wake_reason reason);
 
-/* The universe is being closed: frees what live tasks own.   [-0, +0, -] */
-void task_close_all(runtime *rt, lua_State *L);
-
 #pragma GCC visibility pop
 
 #endif

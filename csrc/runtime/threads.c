@@ -10,12 +10,6 @@ void threads_open(runtime *rt, lua_State *L) {
   rt->pool_max = THREAD_POOL_MAX;
 }
 
-void threads_close(runtime *rt) {
-  mem_free(&rt->memory, rt->pool, rt->pool_capacity * sizeof(pooled_thread));
-  rt->pool = NULL;
-  rt->pool_capacity = rt->pool_count = 0;
-}
-
 static bool reserve_pool(runtime *rt, size_t threads) {
   if (threads <= rt->pool_capacity) return true;
   size_t capacity = rt->pool_capacity == 0 ? 16 : rt->pool_capacity * 2;

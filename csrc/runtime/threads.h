@@ -17,9 +17,6 @@
 /* Makes what the runtime keeps of threads.   [-0, +0, m] */
 void threads_open(runtime *rt, lua_State *L);
 
-/* The universe is being closed. */
-void threads_close(runtime *rt);
-
 /*
 ** Takes a thread out of the pool, or makes one; `runtime.tasks` has room at its slot. It gets the hook
 ** that a coroutine made by L would have: the limit that a host sets holds in what is spawned under it.

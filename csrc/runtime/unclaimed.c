@@ -46,7 +46,7 @@ static void push_entry(lua_State *L, int ref, const task *t) {
 ** needs no memory.
 */
 static int collect_guard(lua_State *L) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = runtime_of_any(L);
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, GUARD_UV_TASK);
   task *t = task_test(L, 2);
@@ -60,7 +60,7 @@ static int collect_guard(lua_State *L) {
 }
 
 static int collect_canary(lua_State *L) {
-  runtime_of(L)->canaries--;
+  runtime_of_any(L)->canaries--;
   return 0;
 }
 

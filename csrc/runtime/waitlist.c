@@ -12,11 +12,12 @@ void *waitlist_new(lua_State *L, const waitlist_type *type) {
 }
 
 int waitlist_collect(lua_State *L) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = runtime_of_any(L);
   waitlist *w = lua_touserdata(L, 1);
+  if (rt->closed) return 0;
   if (w->type->close != NULL) w->type->close(rt, w);
   /* Only a task whose coroutine was closed can wait for what nobody refers to. */
-  if (!rt->closed) waitlist_wake_all(rt, w, WAKE_READY);
+  waitlist_wake_all(rt, w, WAKE_READY);
   /* Another finalizer may still have the object; nothing may begin to refer to it any more. */
   lua_pushnil(L);
   lua_setmetatable(L, 1);

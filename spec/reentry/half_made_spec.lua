@@ -1,5 +1,5 @@
--- Scripts that call us while we make something: their finalizers run at any allocation, their hooks and listeners
--- in the middle of a spawn or of an end. None of them may see what is half made.
+-- Scripts that call us while we make something: their finalizers run at any allocation, their hooks and
+-- listeners in the middle of a spawn or of an end. None of them may see what is half made.
 
 local co = require "coropanic"
 local helpers = require "spec.helpers"

@@ -1,0 +1,31 @@
+/*
+** Memory that is all freed at once: an allocator on top of the host's that keeps its blocks in a list. The
+** runtime's memory ends with it, whoever held a part of it and was never told to let go.
+*/
+#ifndef CP_CORE_OWNED_MEMORY_H
+#define CP_CORE_OWNED_MEMORY_H
+
+#include <stdbool.h>
+
+#include "core/base.h"
+#include "core/list.h"
+
+#pragma GCC visibility push(hidden)
+
+typedef struct owned_memory {
+  allocator host;
+  list blocks;
+  bool freed; /* nothing is allocated any more, and to free a block does nothing */
+} owned_memory;
+
+void owned_memory_init(owned_memory *memory, allocator host);
+
+/* The allocator itself; `memory` must outlive its use and stay where it is. */
+allocator owned_memory_allocator(owned_memory *memory);
+
+/* Frees every block, and ends the allocator. */
+void owned_memory_free_all(owned_memory *memory);
+
+#pragma GCC visibility pop
+
+#endif

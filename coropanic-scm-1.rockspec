@@ -89,6 +89,7 @@ build = {
         "csrc/lua/plain.c",
         "csrc/lua/record_fields.c",
         "csrc/lua/record_table.c",
+        "csrc/lua/version.c",
         "csrc/runtime/activation.c",
         "csrc/runtime/args.c",
         "csrc/runtime/cancel.c",

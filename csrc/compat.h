@@ -1,20 +1,29 @@
 /*
-** The only file that knows which Lua it is compiled for. The rest is written against Lua 5.4's API.
+** The only file that knows which Lua it is compiled for: PUC Lua 5.4 or 5.5. The rest is written
+** against Lua 5.4's API.
 */
 #ifndef CP_COMPAT_H
 #define CP_COMPAT_H
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdio.h>
+#include <string.h>
 
-#if LUA_VERSION_NUM != 504
-#error "coropanic is written for Lua 5.4; see docs/architecture.md for the versions to come"
+/*
+** Before 5.4.4, lua_resetthread loses the error or leaves the thread dead, and to-be-closed variables
+** can not suspend while a function returns. 5.4.5 was withdrawn: its lua_resetthread has another
+** signature under the same name.
+*/
+#define compat_release_works(release) ((release) >= 50404 && (release) != 50405)
+
+#if LUA_VERSION_NUM > 505 || !compat_release_works(LUA_VERSION_RELEASE_NUM)
+#error "coropanic needs the headers of Lua 5.4.4 or later, not 5.4.5, or of Lua 5.5"
 #endif
 
 /*
 ** Ends a coroutine's activations and makes the thread reusable. Returns the status of the
-** to-be-closed variables that it ran. (lua_closethread is 5.4.6 and later; 5.4.0 to 5.4.5 have
-** this one.)
+** to-be-closed variables that it ran. (lua_closethread is 5.4.6 and later.)
 */
 #if LUA_VERSION_RELEASE_NUM >= 50406
 static inline int compat_close_thread(lua_State *thread, lua_State *from) {
@@ -24,6 +33,26 @@ static inline int compat_close_thread(lua_State *thread, lua_State *from) {
 static inline int compat_close_thread(lua_State *thread, lua_State *from) {
   (void)from;
   return lua_resetthread(thread);
+}
+#endif
+
+/* A buffer of this size holds every number's text. */
+#define COMPAT_NUMBER_SIZE 64
+
+/* Writes the number at `index`, and 0, as tostring does.   [-0, +0, -] */
+#if LUA_VERSION_NUM >= 505
+static inline void compat_write_number(lua_State *L, int index, char *buffer) {
+  lua_numbertocstring(L, index, buffer);
+}
+#else
+static inline void compat_write_number(lua_State *L, int index, char *buffer) {
+  if (lua_isinteger(L, index)) {
+    snprintf(buffer, COMPAT_NUMBER_SIZE, LUA_INTEGER_FMT, lua_tointeger(L, index));
+    return;
+  }
+  int length = lua_number2str(buffer, COMPAT_NUMBER_SIZE, lua_tonumber(L, index));
+  int looks_like_integer = buffer[strspn(buffer, "-0123456789")] == '\0';
+  if (looks_like_integer) memcpy(buffer + length, ".0", 3);
 }
 #endif
 

@@ -16,6 +16,9 @@ packages_of() { # group
       packages_of demo
       echo "lua-busted lua-unit lua-logging lua-cqueues luarocks git python3-jsonschema"
       echo "pkg-config libprotobuf-c-dev protobuf-c-compiler"
+      # Interpreters that refuse the module. Debian has two LuaJITs, which exclude each other.
+      echo "lua5.1"
+      command -v luajit >/dev/null || echo "luajit2"
       ;;
     rock) echo "luarocks" ;;
     clang) echo "clang" ;;

@@ -5,6 +5,7 @@
 #include "coropanic.h"
 #include "lua/lib_record.h"
 #include "lua/lib_trace.h"
+#include "lua/version.h"
 #include "runtime/args.h"
 
 void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions) {
@@ -36,7 +37,7 @@ int lib_set_hook(lua_State *L, int uv, const char *function) {
 }
 
 int luaopen_coropanic_core(lua_State *L) {
-  luaL_checkversion(L);
+  version_check(L);
   runtime *rt = runtime_open(L);
   if (rt->closed) return runtime_refuse_closed(L);
   lua_newtable(L);

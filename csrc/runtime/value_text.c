@@ -15,18 +15,6 @@ static void set_text(value_text *out, const char *text, size_t length) {
 
 static void set_literal(value_text *out, const char *text) { set_text(out, text, strlen(text)); }
 
-/* As tostring writes it. */
-static void set_number(lua_State *L, int index, value_text *out) {
-  if (lua_isinteger(L, index)) {
-    snprintf(out->buffer, sizeof(out->buffer), LUA_INTEGER_FMT, lua_tointeger(L, index));
-  } else {
-    int length = lua_number2str(out->buffer, sizeof(out->buffer), lua_tonumber(L, index));
-    bool looks_like_integer = out->buffer[strspn(out->buffer, "-0123456789")] == '\0';
-    if (looks_like_integer) memcpy(out->buffer + length, ".0", 3);
-  }
-  set_literal(out, out->buffer);
-}
-
 static bool is_scalar(lua_State *L, int index) {
   int type = lua_type(L, index);
   return type == LUA_TNIL || type == LUA_TBOOLEAN || type == LUA_TNUMBER || type == LUA_TSTRING;
@@ -39,7 +27,10 @@ static bool set_scalar(lua_State *L, int index, value_text *out) {
   switch (lua_type(L, index)) {
     case LUA_TNIL: set_literal(out, "nil"); return true;
     case LUA_TBOOLEAN: set_literal(out, lua_toboolean(L, index) ? "true" : "false"); return true;
-    case LUA_TNUMBER: set_number(L, index, out); return true;
+    case LUA_TNUMBER:
+      compat_write_number(L, index, out->buffer);
+      set_literal(out, out->buffer);
+      return true;
     case LUA_TSTRING:
       text = lua_tolstring(L, index, &length);
       set_text(out, text, length);

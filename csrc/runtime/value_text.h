@@ -19,7 +19,7 @@ typedef struct value_text {
   size_t length;    /* at most RECORD_MAX_TEXT, and a note of what was left out */
   size_t left_out;  /* bytes after that */
   bool failed;      /* __tostring failed, and the text is why */
-  char buffer[64];
+  char buffer[COMPAT_NUMBER_SIZE];
 } value_text;
 
 /* What `failed` texts are to begin with, as Go has it. */

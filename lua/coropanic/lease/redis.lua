@@ -90,7 +90,7 @@ local CHECKS = {
   host = { is_a "string" },
   port = { integer_in(1, 65535) },
   password = { is_a "string" },
-  db = { integer_in(0, 1 << 31) },
+  db = { integer_in(0, 0x80000000) },
   prefix = { is_a "string" },
   ttl = { is_time, TIME },
   timeout = { is_time, TIME },
@@ -125,8 +125,10 @@ end
 
 --- What tells our lease from others': 128 bits of the system's.
 local function new_token()
-  local file <close> = assert(io.open("/dev/urandom", "rb"))
-  return (file:read(16):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+  local file = assert(io.open("/dev/urandom", "rb"))
+  local bytes = file:read(16)
+  file:close()
+  return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
 local function raise(message) error(message, 0) end

@@ -82,8 +82,9 @@ static int context_with_timeout(lua_State *L) {
 
 static int context_with_deadline(lua_State *L) {
   check_parent(L, "with_deadline");
-  double time = arg_check_seconds(L, 2, 2, "with_deadline");
-  return push_with_deadline(L, clock_deadline_ns(0, time));
+  double time = arg_check_time(L, 2, 2, "with_deadline");
+  return push_with_deadline(L,
+                            time < 0 ? -clock_deadline_ns(0, -time) : clock_deadline_ns(0, time));
 }
 
 static int context_without_cancel(lua_State *L) {

@@ -1,28 +1,36 @@
-/* co.once: a function that runs once, whoever calls it first. */
+/* co.once: a function that runs to its end once, whoever calls it first. Model: Go's sync.OnceValues. */
 #include "lua/lib.h"
 #include "runtime/args.h"
 #include "runtime/panic.h"
 #include "runtime/waitlist.h"
 
-typedef enum once_state { ONCE_NEW, ONCE_RUNNING, ONCE_DONE } once_state;
+/*
+**   NEW ── called ──▶ RUNNING ── returns ──▶ DONE
+**    ▲                   │  └─── panics ───▶ PANICKED
+**    └── its caller is cancelled, exits, or its coroutine is closed
+*/
+typedef enum once_state { ONCE_NEW, ONCE_RUNNING, ONCE_DONE, ONCE_PANICKED } once_state;
 
 typedef struct once {
   waitlist waitlist; /* who called while it runs */
   uint64_t runner;   /* RUNNING: id of the task that called first; 0: the main program */
-  int results;       /* DONE: how many; 0 also if the function did not return */
+  int results;       /* DONE: how many */
   uint8_t state;     /* once_state */
 } once;
 
-/* User values: the function until it has run, and a table of its results. */
-enum { ONCE_UV_FUNCTION = 1, ONCE_UV_RESULTS, ONCE_UV_COUNT = ONCE_UV_RESULTS };
+/* User values: the function until it has run; then a table of its results, or the record of its panic. */
+enum { ONCE_UV_FUNCTION = 1, ONCE_UV_OUTCOME, ONCE_UV_COUNT = ONCE_UV_OUTCOME };
 
 #define ONCE_TYPE "coropanic.once"
 
 /*
-** A to-be-closed value in the first call: whatever ends that (results, a panic, a cancellation,
-** the closing of the coroutine), its __close says that the once has run. User value 1: the once.
+** A to-be-closed value in the first call: its __close ends a run whose coroutine is closed. User value 1: the
+** once, until the run has ended.
 */
 #define ONCE_RUN_TYPE "coropanic.once_run"
+
+/* The C stack of the first call: [once] [run] [message handler] [results or error ...]. */
+enum { ONCE_INDEX = 1, RUN_INDEX, HANDLER_INDEX };
 
 static const waitlist_type once_type = {
     .name = "once",
@@ -43,106 +51,152 @@ static int once_once(lua_State *L) {
   return 1;
 }
 
-/* Pushes the results of the once at 1, which has run.   [-0, +n, e] */
+/* Pushes the results of the once at 1, which is DONE.   [-0, +n, e] */
 static int push_results(lua_State *L, const once *o) {
-  if (o->results == 0) return 0;
   luaL_checkstack(L, o->results + 1, "too many results");
-  lua_getiuservalue(L, 1, ONCE_UV_RESULTS);
+  lua_getiuservalue(L, ONCE_INDEX, ONCE_UV_OUTCOME);
   int table = lua_gettop(L);
   for (int i = 1; i <= o->results; i++) lua_rawgeti(L, table, i);
   return o->results;
 }
 
+/* Raises the panic of the once at 1, which is PANICKED, as one of the running code.   [-0, +0, e] */
+static int raise_panic(lua_State *L) {
+  lua_getiuservalue(L, ONCE_INDEX, ONCE_UV_OUTCOME);
+  record_wrap_safe(runtime_of(L), L, L, 1, record_test(L, -1)->kind);
+  return lua_error(L);
+}
+
 /* --- the first call --- */
+
+/*
+** The run at `index` is over, and the once on top of the stack in this state. All who wait look again; if it is
+** NEW, the first of them that runs calls the function.   [-1, +0, -]
+*/
+static void end_run(lua_State *L, int index, once_state state) {
+  once *o = lua_touserdata(L, -1);
+  o->state = (uint8_t)state;
+  if (state != ONCE_NEW) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, ONCE_UV_FUNCTION);
+  }
+  lua_pushnil(L);
+  lua_setiuservalue(L, index, 1);
+  lua_pop(L, 1);
+  waitlist_wake_all(runtime_of_any(L), &o->waitlist, WAKE_READY);
+}
 
 /* (run, error) */
 static int close_run(lua_State *L) {
   arg_check_self(L, ONCE_RUN_TYPE, "__close");
-  lua_getiuservalue(L, 1, 1);
-  once *o = lua_touserdata(L, -1);
-  o->state = ONCE_DONE;
-  lua_pushnil(L);
-  lua_setiuservalue(L, -2, ONCE_UV_FUNCTION);
-  waitlist_wake_all(runtime_of_any(L), &o->waitlist, WAKE_READY);
+  if (lua_getiuservalue(L, 1, 1) != LUA_TNIL) end_run(L, 1, ONCE_NEW);
   return 0;
 }
 
-/* The function has returned: (once, run, results...) → results. */
-static int after_run(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  (void)context;
-  once *o = lua_touserdata(L, 1);
-  int results = lua_gettop(L) - 2;
+/* Keeps the results, which are on top of the stack.   [-0, +0, m] */
+static void keep_results(lua_State *L, once *o, int results) {
   luaL_checkstack(L, 2, "too many results");
   lua_createtable(L, results, 0);
   for (int i = 1; i <= results; i++) {
-    lua_pushvalue(L, i + 2);
+    lua_pushvalue(L, i + HANDLER_INDEX);
     lua_rawseti(L, -2, i);
   }
-  lua_setiuservalue(L, 1, ONCE_UV_RESULTS);
+  lua_setiuservalue(L, ONCE_INDEX, ONCE_UV_OUTCOME);
   o->results = results;
-  return results;
+}
+
+/* The function has returned, or has been unwound. */
+static int after_run(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  once *o = lua_touserdata(L, ONCE_INDEX);
+  if (status == LUA_OK || status == LUA_YIELD) {
+    int results = lua_gettop(L) - HANDLER_INDEX;
+    keep_results(L, o, results);
+    lua_pushvalue(L, ONCE_INDEX);
+    end_run(L, RUN_INDEX, ONCE_DONE);
+    return results;
+  }
+  panic_settle(runtime_of(L), L, status);
+  once_state state = ONCE_NEW;
+  if (!record_test(L, -1)->exits) {
+    state = ONCE_PANICKED;
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, ONCE_INDEX, ONCE_UV_OUTCOME);
+  }
+  lua_pushvalue(L, ONCE_INDEX);
+  end_run(L, RUN_INDEX, state);
+  return lua_error(L);
 }
 
 /* (once, arguments...) */
 static int run_function(lua_State *L, once *o) {
   const task *self = runtime_of(L)->current;
   int arguments = lua_gettop(L) - 1;
-  luaL_checkstack(L, 3, "too many arguments");
+  luaL_checkstack(L, 4, "too many arguments");
   lua_newuserdatauv(L, 0, 1);
   luaL_setmetatable(L, ONCE_RUN_TYPE);
-  lua_pushvalue(L, 1);
+  lua_pushvalue(L, ONCE_INDEX);
   lua_setiuservalue(L, -2, 1);
-  lua_insert(L, 2);
-  lua_getiuservalue(L, 1, ONCE_UV_FUNCTION);
-  lua_insert(L, 3);
-  lua_toclose(L, 2);
+  lua_insert(L, RUN_INDEX);
+  lua_pushcfunction(L, panic_handler);
+  lua_insert(L, HANDLER_INDEX);
+  lua_getiuservalue(L, ONCE_INDEX, ONCE_UV_FUNCTION);
+  lua_insert(L, HANDLER_INDEX + 1);
+  lua_toclose(L, RUN_INDEX);
   o->state = ONCE_RUNNING;
   o->runner = self == NULL ? 0 : self->id;
-  lua_callk(L, arguments, LUA_MULTRET, 0, after_run);
-  return after_run(L, LUA_OK, 0);
+  return after_run(L, lua_pcallk(L, arguments, LUA_MULTRET, HANDLER_INDEX, 0, after_run), 0);
 }
 
-/* --- later calls --- */
+/* --- every call --- */
+
+static int call(lua_State *L, once *o);
 
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  const once *o = lua_touserdata(L, 1);
-  waitlist_woken(runtime_of(L), L, lua_touserdata(L, 1));
-  return push_results(L, o);
+  once *o = lua_touserdata(L, ONCE_INDEX);
+  waitlist_woken(runtime_of(L), L, &o->waitlist);
+  return call(L, o);
 }
 
-static int wait_for_first(lua_State *L, once *o) {
+static int wait_for_run(lua_State *L, once *o) {
   runtime *rt = runtime_of(L);
   if (o->runner == (rt->current == NULL ? 0 : rt->current->id)) {
     lua_pushliteral(L, "once called by its own function: it would wait for itself");
     return panic_raise_kind(rt, L, RECORD_DEADLOCK);
   }
   waitlist_check(rt, L, "once");
-  lua_settop(L, 1);
   return waitlist_park(rt, L, &o->waitlist, WAIT_ONCE, TIME_FOREVER, "once", after_wait);
 }
 
-/* o(...) and o:call(...). A suspension point only where it waits for the first call to end. */
-static int once_method_call(lua_State *L) {
-  once *o = check_once(L, "call");
+/* (once, arguments...) */
+static int call(lua_State *L, once *o) {
   switch (o->state) {
     case ONCE_NEW: return run_function(L, o);
-    case ONCE_RUNNING: return wait_for_first(L, o);
+    case ONCE_RUNNING: return wait_for_run(L, o);
+    case ONCE_PANICKED: return raise_panic(L);
     default: return push_results(L, o);
   }
 }
 
+/* o(...) and o:call(...). A suspension point only where it waits for another call to end. */
+static int once_method_call(lua_State *L) { return call(L, check_once(L, "call")); }
+
 static int once_method_done(lua_State *L) {
-  lua_pushboolean(L, check_once(L, "done")->state == ONCE_DONE);
+  lua_pushboolean(L, check_once(L, "done")->state >= ONCE_DONE);
   return 1;
 }
 
 static int once_tostring(lua_State *L) {
   const once *o = check_once(L, "__tostring");
   if (o->state != ONCE_RUNNING) {
-    lua_pushstring(L, o->state == ONCE_NEW ? "once (not called)" : "once (done)");
+    static const char *const texts[] = {
+        [ONCE_NEW] = "once (not called)",
+        [ONCE_DONE] = "once (done)",
+        [ONCE_PANICKED] = "once (panicked)",
+    };
+    lua_pushstring(L, texts[o->state]);
   } else if (o->runner == 0) {
     lua_pushliteral(L, "once (running in the main program)");
   } else {

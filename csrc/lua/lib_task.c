@@ -45,10 +45,18 @@ static int push_time_out(lua_State *L) {
   return 2;
 }
 
+/* The current task, which was woken by the end of the one at 1, or for another reason.   [-0, +0, e] */
+static const task *check_wake(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  const task *self = rt->current;
+  if (self->wake == WAKE_READY) unclaimed_arrived(rt, L, 1, !cancel_will_raise(rt, L, self));
+  return task_check_wake(rt, L);
+}
+
 static int after_join(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  const task *self = task_check_wake(runtime_of(L), L);
+  const task *self = check_wake(L);
   task *t = task_test(L, 1);
   return task_ended(t) || self->wake != WAKE_TIMEOUT ? push_join_result(L, t) : push_time_out(L);
 }
@@ -94,7 +102,7 @@ static int push_await_result(lua_State *L, task *t) {
 static int after_await(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  task_check_wake(runtime_of(L), L);
+  check_wake(L);
   return push_await_result(L, task_test(L, 1));
 }
 

@@ -67,10 +67,15 @@ int arg_find_word(lua_State *L, int index, const char *const *words) {
   return -1;
 }
 
-double arg_check_seconds(lua_State *L, int index, int arg, const char *function) {
+double arg_check_time(lua_State *L, int index, int arg, const char *function) {
   if (lua_type(L, index) != LUA_TNUMBER) type_error_at(L, index, arg, function, "number");
   double seconds = lua_tonumber(L, index);
   if (isnan(seconds)) arg_error(L, arg, function, "seconds expected, got NaN");
+  return seconds;
+}
+
+double arg_check_seconds(lua_State *L, int index, int arg, const char *function) {
+  double seconds = arg_check_time(L, index, arg, function);
   if (seconds < 0) arg_error(L, arg, function, "seconds expected, got a negative number");
   return seconds;
 }

@@ -35,6 +35,9 @@ lua_Integer arg_check_integer(lua_State *L, int index, int arg, const char *func
 /* Where in `words`, which end with NULL, the string at `index` stands, whole; -1: nowhere, or it is none. */
 int arg_find_word(lua_State *L, int index, const char *const *words);
 
+/* A point in time, in seconds: a number, not NaN. */
+double arg_check_time(lua_State *L, int index, int arg, const char *function);
+
 /* A time in seconds: a number, not negative, not NaN. */
 double arg_check_seconds(lua_State *L, int index, int arg, const char *function);
 

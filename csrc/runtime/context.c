@@ -52,8 +52,9 @@ ctx *context_new(runtime *rt, lua_State *L, int parent, bool linked) {
 
 void context_set_deadline(runtime *rt, lua_State *L, ctx *c, int64_t deadline_ns) {
   c->can_end = true;
-  if (c->state != CONTEXT_LIVE || deadline_ns >= c->deadline_ns) return;
+  if (deadline_ns >= c->deadline_ns) return;
   c->deadline_ns = deadline_ns;
+  if (c->state != CONTEXT_LIVE) return;
   if (deadline_ns <= runtime_now(rt)) {
     context_end(rt, L, c, CONTEXT_EXPIRED);
   } else if (!timer_heap_add(&rt->timers, &c->timer, deadline_ns)) {

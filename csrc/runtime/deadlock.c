@@ -40,11 +40,19 @@ static bool target_reaches(search *s, wait_kind kind, const void *target) {
   }
 }
 
-/* Whether the code that waits has put a time-out around the wait. */
+/*
+** Whether a deadline ends the wait: of the context that the task runs under, or of a context or time-out around
+** the wait. A context has the earliest deadline of those that it descends from.
+*/
+static bool has_deadline(const ctx *c) { return c != NULL && c->deadline_ns != TIME_FOREVER; }
+
 static bool has_time_out(const task *t) {
-  const region *r = t->membership == NULL ? NULL : t->membership->regions;
-  while (r != NULL && r->kind != REGION_TIMEOUT) r = r->outer;
-  return r != NULL;
+  const membership *m = t->membership;
+  if (m == NULL) return false;
+  for (const region *r = m->regions; r != NULL; r = r->outer) {
+    if (has_deadline(r->context)) return true;
+  }
+  return has_deadline(m->context);
 }
 
 /* Whether the parked task waits until what it waits for happens. */

@@ -18,20 +18,21 @@ static bool call_protected(runtime *rt, lua_State *L, int arguments) {
   lua_pushcfunction(L, panic_handler);
   int handler = lua_gettop(L) - arguments - 1;
   lua_insert(L, handler);
-  const strand *s = runtime_find_strand(rt, L);
-  uint32_t exit_floor = s == NULL ? 0 : s->exit_floor;
-  uint32_t exit_depth = s == NULL ? 0 : s->exit_depth;
+  strand *s = runtime_find_strand(rt, L);
+  uint32_t outer_base = s == NULL ? 0 : s->hook_base;
+  /* A goexit ends the hook, not the code that it was called from. */
+  if (s != NULL) s->hook_base = s->depth;
   rt->hooks++;
   int status = lua_pcall(L, arguments, 0, handler);
   rt->hooks--;
   lua_remove(L, handler);
-  if (status == LUA_OK) return true;
-  /* A goexit ends the hook, not the code that it was called from. */
   strand *after = runtime_find_strand(rt, L);
-  if (after != NULL) {
-    after->exit_floor = exit_floor;
-    after->exit_depth = exit_depth;
+  if (s != NULL) {
+    s->hook_base = outer_base;
+  } else if (after != NULL) {
+    for (uint32_t i = 0; i < after->depth; i++) after->frames[i].exiting = false;
   }
+  if (status == LUA_OK) return true;
   panic_settle(rt, L, status);
   return false;
 }

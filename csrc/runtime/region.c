@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/membership.h"
+#include "runtime/unclaimed.h"
 
 /* Members that a scope's text names. */
 #define MAX_NAMED 8
@@ -22,10 +23,8 @@ static region *new_region(lua_State *L, task *owner, region_kind kind) {
 }
 
 /* Keeps the exit that the region is opened in, as its own may take its place.   [-0, +0, -] */
-static void save_exit(lua_State *L, region *r, const strand *s, int index) {
-  r->exit_floor = s->exit_floor;
-  r->exit_depth = s->exit_depth;
-  if (s->exit_depth == 0) return;
+static void save_exit(lua_State *L, const strand *s, int index) {
+  if (!strand_has_exit(s)) return;
   strand_push_exit(s, L);
   lua_setiuservalue(L, index, REGION_UV_EXIT);
 }
@@ -60,7 +59,7 @@ region *region_open(runtime *rt, lua_State *L, region_kind kind, int context_ind
   r->floor = s->depth;
   r->outer = m->regions;
   m->regions = r;
-  save_exit(L, r, s, index);
+  save_exit(L, s, index);
   if (kind == REGION_TIMEOUT || kind == REGION_WITH) bind(rt, L, r);
   return r;
 }
@@ -123,26 +122,24 @@ bool region_cancel(runtime *rt, lua_State *L, region *r, cancel_source source) {
 
 /* --- members --- */
 
-/* (region, uv, value) appends the value to the array in that user value; protected. */
-static int append(lua_State *L) {
-  int uv = (int)lua_tointeger(L, 2);
-  if (lua_getiuservalue(L, 1, uv) != LUA_TTABLE) {
+/* (region, record) appends the record to the suppressed ones; protected. */
+static int append_suppressed(lua_State *L) {
+  if (lua_getiuservalue(L, 1, REGION_UV_SUPPRESSED) != LUA_TTABLE) {
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, uv);
+    lua_setiuservalue(L, 1, REGION_UV_SUPPRESSED);
   }
-  lua_pushvalue(L, 3);
+  lua_pushvalue(L, 2);
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   return 0;
 }
 
-/* The same for the value on top of the stack. False: there is no memory.   [-0, +0, -] */
-static bool append_safe(runtime *rt, lua_State *L, const region *r, int uv) {
-  lua_pushcfunction(L, append);
+/* The same for the record on top of the stack. False: there is no memory.   [-0, +0, -] */
+static bool suppress(runtime *rt, lua_State *L, const region *r) {
+  lua_pushcfunction(L, append_suppressed);
   region_push(rt, L, r);
-  lua_pushinteger(L, uv);
-  lua_pushvalue(L, -4);
-  if (lua_pcall(L, 3, 0, 0) == LUA_OK) return true;
+  lua_pushvalue(L, -3);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return true;
   lua_pop(L, 1);
   return false;
 }
@@ -160,7 +157,7 @@ bool region_take_panic(runtime *rt, lua_State *L, region *r) {
     r->suppressed++;
     return true;
   }
-  if (!append_safe(rt, L, r, REGION_UV_SUPPRESSED)) return false;
+  if (!suppress(rt, L, r)) return false;
   r->suppressed++;
   return true;
 }
@@ -183,14 +180,8 @@ static void push_reason(lua_State *L, const task *t) {
   lua_pushnil(L);
 }
 
-bool region_offer_panic(runtime *rt, lua_State *L, region *r, int index, bool awaited) {
+bool region_offer_panic(runtime *rt, lua_State *L, region *r, int index) {
   if (r->kind == REGION_SUPERVISE) return false;
-  if (awaited) {
-    lua_pushvalue(L, index);
-    append_safe(rt, L, r, REGION_UV_HELD);
-    lua_pop(L, 1);
-    return false;
-  }
   if (!region_take_panic(rt, L, r)) return false;
   push_reason(L, task_test(L, index));
   region_cancel(rt, L, r, CANCEL_SCOPE);
@@ -209,6 +200,7 @@ void region_member_ended(runtime *rt, region *r) {
 
 void region_close(runtime *rt, lua_State *L, region *r) {
   r->ended = true;
+  unclaimed_forget(rt, r);
   list_remove(&r->binding.link);
   lua_pushnil(L);
   end_context(rt, L, r);

@@ -39,7 +39,6 @@ enum {
   REGION_UV_REASON = 1, /* of the request to end the body */
   REGION_UV_PANIC,      /* the record of the first member that panicked */
   REGION_UV_SUPPRESSED, /* array of the records of the others */
-  REGION_UV_HELD,       /* array of members whose panic went to whom waited for them */
   REGION_UV_EXIT,       /* the exit record of the deferred call that the region is in */
   REGION_UV_COUNT = REGION_UV_EXIT
 };
@@ -52,9 +51,7 @@ typedef struct region {
   uint32_t daemons;     /* of these, daemons */
   uint32_t suppressed;  /* panics that came second */
   uint32_t floor;       /* index of its frame */
-  uint32_t exit_floor;  /* the exit under way around it, to go on with at its end */
-  uint32_t exit_depth;
-  ctx *context; /* pinned; what the body and its tasks run under */
+  ctx *context;         /* pinned; what the body and its tasks run under */
   context_binding binding;
   uint8_t request; /* cancel_source: that the body end, not yet raised */
   uint8_t kind;    /* region_kind */
@@ -91,11 +88,10 @@ bool region_cancel(runtime *rt, lua_State *L, region *r, cancel_source source);
 int region_finish(runtime *rt, lua_State *L, strand *s, frame_state state);
 
 /*
-** Offers the panic of a member that has just ended to its scope. The member is at `index`, its
-** record on top of the stack.   [-0, +0, -] False: it is not for the scope.
-**   awaited  somebody waited for the member, and is to have it
+** Offers the panic of a member that has ended to its scope. The member is at `index`, its record on top
+** of the stack.   [-0, +0, -] False: it is not for the scope.
 */
-bool region_offer_panic(runtime *rt, lua_State *L, region *r, int index, bool awaited);
+bool region_offer_panic(runtime *rt, lua_State *L, region *r, int index);
 
 /*
 ** Keeps the record on top of the stack as the first panic, or as a suppressed one.   [-0, +0, -]

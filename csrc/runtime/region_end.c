@@ -12,11 +12,12 @@ enum { REGION_INDEX = 1, OUTCOME_INDEX = 3 };
 /* --- the body's end --- */
 
 /* Goes on with the exit that the region was opened in, if its own has taken that one's place. */
-static void restore_exit(lua_State *L, const region *r, strand *s) {
-  if (s->exit_depth > 0 || r->exit_depth == 0) return;
-  lua_getiuservalue(L, REGION_INDEX, REGION_UV_EXIT);
-  strand_begin_exit(s, L, r->exit_floor);
-  s->exit_depth = r->exit_depth;
+static void restore_exit(lua_State *L, strand *s) {
+  if (lua_getiuservalue(L, REGION_INDEX, REGION_UV_EXIT) == LUA_TNIL || !strand_has_exit(s)) {
+    lua_pop(L, 1);
+  } else {
+    strand_set_exit(s, L);
+  }
 }
 
 /*
@@ -27,24 +28,6 @@ static bool is_own_exit(const region *r, const strand *s) {
 }
 
 /* --- the end --- */
-
-/* Panics that went to whom waited for a member, but were not fetched, come here after all. */
-static void take_held(runtime *rt, lua_State *L, region *r) {
-  if (lua_getiuservalue(L, REGION_INDEX, REGION_UV_HELD) == LUA_TTABLE) {
-    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
-    for (lua_Integer i = 1; i <= count; i++) {
-      lua_rawgeti(L, -1, i);
-      task *t = task_test(L, -1);
-      if (!t->claimed) {
-        task_push_record(L, lua_gettop(L));
-        if (region_take_panic(rt, L, r)) unclaimed_claim(rt, L, t);
-        lua_pop(L, 1);
-      }
-      lua_pop(L, 1);
-    }
-  }
-  lua_pop(L, 1);
-}
 
 /*
 ** Gives the record on top of the stack the panics that came second, if any.   [-0, +0, m]
@@ -114,7 +97,7 @@ static int deliver_results(runtime *rt, lua_State *L, const region *r) {
 /* All members have ended: what the region comes to. A panic comes before an exit. */
 static int conclude(runtime *rt, lua_State *L, region *r) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  take_held(rt, L, r);
+  unclaimed_give_all(rt, L, r);
   membership *m = rt->current->membership;
   m->regions = r->outer;
   region_close(rt, L, r);
@@ -172,12 +155,17 @@ int region_finish(runtime *rt, lua_State *L, strand *s, frame_state state) {
   r->body_ended = true;
   r->request = CANCEL_NONE;
   r->outcome = (uint8_t)state;
-  restore_exit(L, r, s);
+  restore_exit(L, s);
   r->own_exit = is_own_exit(r, s);
   membership_update_unwind(rt->current);
-  if (state != STATE_RETURNING && !r->own_exit) {
+  bool exited = state == STATE_EXITING && !r->own_exit;
+  /* A cancellation that came with what the body last waited for has not been raised in it. */
+  if (exited || cancel_is_due(rt, L, rt->current)) {
     lua_pushnil(L);
-    region_cancel(rt, L, r, state == STATE_PANICKING ? CANCEL_SCOPE : CANCEL_PARENT);
+    region_cancel(rt, L, r, CANCEL_PARENT);
+  } else if (state == STATE_PANICKING) {
+    lua_pushnil(L);
+    region_cancel(rt, L, r, CANCEL_SCOPE);
   }
   return wait_for_members(rt, L, r);
 }

@@ -46,7 +46,7 @@ void strand_free(strand *s, const allocator *memory) {
 void strand_clear(strand *s, const allocator *memory) {
   lua_settop(s->values, 0);
   lua_pushnil(s->values);
-  s->depth = s->call_count = s->exit_floor = s->exit_depth = 0;
+  s->depth = s->call_count = s->hook_base = 0;
   s->leaving = s->resetting = false;
   if (s->capacity > MOST_KEPT || s->call_capacity > MOST_KEPT) strand_free(s, memory);
 }
@@ -209,10 +209,11 @@ bool strand_holds_record(const strand *s, lua_State *L, int index) {
 }
 
 uint32_t strand_shield(const strand *s) {
-  for (uint32_t i = s->depth; i > s->exit_depth; i--) {
-    if (s->frames[i - 1].state == STATE_PANICKING) return i;
+  for (uint32_t i = s->depth; i > 0; i--) {
+    const frame *f = &s->frames[i - 1];
+    if (f->exiting || f->state == STATE_PANICKING) return i;
   }
-  return s->exit_depth;
+  return 0;
 }
 
 bool strand_push_in_flight(const strand *s, lua_State *L) {
@@ -254,15 +255,26 @@ bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count) {
   return true;
 }
 
+bool strand_has_exit(const strand *s) {
+  for (uint32_t i = 0; i < s->depth; i++) {
+    if (s->frames[i].exiting) return true;
+  }
+  return false;
+}
+
 void strand_begin_exit(strand *s, lua_State *L, uint32_t floor) {
+  if (floor < s->hook_base) floor = s->hook_base;
+  if (floor >= s->depth) {
+    lua_pop(L, 1);
+    return;
+  }
   lua_xmove(L, s->values, 1);
   lua_replace(s->values, EXIT_INDEX);
-  s->exit_floor = floor;
-  s->exit_depth = s->depth;
+  for (uint32_t i = floor; i < s->depth; i++) s->frames[i].exiting = true;
 }
 
 void strand_exit(strand *s, lua_State *L) {
-  if (s->exit_depth == 0) {
+  if (!strand_has_exit(s)) {
     lua_pushvalue(L, -1);
     strand_begin_exit(s, L, 0);
   }
@@ -272,4 +284,9 @@ void strand_exit(strand *s, lua_State *L) {
 void strand_push_exit(const strand *s, lua_State *L) {
   lua_pushvalue(s->values, EXIT_INDEX);
   lua_xmove(s->values, L, 1);
+}
+
+void strand_set_exit(strand *s, lua_State *L) {
+  lua_xmove(L, s->values, 1);
+  lua_replace(s->values, EXIT_INDEX);
 }

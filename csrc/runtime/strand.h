@@ -63,6 +63,7 @@ typedef struct frame {
   uint32_t base;     /* index of the first frame of the driver that runs this one */
   uint8_t kind;      /* frame_kind */
   uint8_t state;     /* frame_state */
+  bool exiting;      /* an exit unwinds it */
 } frame;
 
 /*
@@ -79,14 +80,11 @@ typedef struct strand {
   deferred_call *calls; /* pending, those of outer frames first, the newest last */
   uint32_t call_count;
   uint32_t call_capacity;
-  /* A goexit or cancellation unwinds the frames from index exit_floor up to below exit_depth; the
-     deferred calls that it runs stand above and are shielded from it. Depth 0: there is none. */
-  uint32_t exit_floor;
-  uint32_t exit_depth;
-  int anchor;     /* in the runtime's anchor table; of a foreign one: 0 */
-  bool foreign;   /* of a coroutine that somebody else made */
-  bool collected; /* foreign: its coroutine was garbage once, with frames open */
-  bool leaving;   /* foreign: the driver is about to leave, its to-be-closed slot has no work */
+  uint32_t hook_base; /* frames below it are not unwound by exits that begin now: a hook runs */
+  int anchor;         /* in the runtime's anchor table; of a foreign one: 0 */
+  bool foreign;       /* of a coroutine that somebody else made */
+  bool collected;     /* foreign: its coroutine was garbage once, with frames open */
+  bool leaving;       /* foreign: the driver is about to leave, its to-be-closed slot has no work */
   bool resetting; /* the thread is being reset: `<close>`d deferred calls wait for their frame */
 } strand;
 
@@ -100,19 +98,14 @@ static inline bool strand_push_frame(strand *s, const allocator *memory, frame_k
                                      uint32_t base) {
   if (s->depth == s->capacity && !strand_reserve_frames(s, memory, s->depth + 1)) return false;
   /* Code that goes on although it is being exited is not shielded by opening another frame. */
-  if (s->exit_depth > 0 && s->exit_depth == s->depth && kind == FRAME_FUNC) s->exit_depth++;
-  s->frames[s->depth++] = (frame){.base = base, .kind = (uint8_t)kind, .state = STATE_BODY};
+  bool exiting = kind == FRAME_FUNC && s->depth > 0 && s->frames[s->depth - 1].exiting;
+  s->frames[s->depth++] =
+      (frame){.base = base, .kind = (uint8_t)kind, .state = STATE_BODY, .exiting = exiting};
   return true;
 }
 
 /* Closes the innermost frame, which has neither deferred calls nor an outcome any more. */
-static inline void strand_pop_frame(strand *s) {
-  s->depth--;
-  if (s->exit_depth > s->depth) {
-    s->exit_depth = s->depth;
-    if (s->exit_depth == s->exit_floor) s->exit_depth = s->exit_floor = 0;
-  }
-}
+static inline void strand_pop_frame(strand *s) { s->depth--; }
 
 static inline frame *strand_top(const strand *s) {
   cp_assert(s->depth > 0);
@@ -121,7 +114,7 @@ static inline frame *strand_top(const strand *s) {
 
 /* Whether code in the innermost frame is to be unwound by a goexit or cancellation. */
 static inline bool strand_is_exiting(const strand *s) {
-  return s->depth <= s->exit_depth && s->depth > s->exit_floor;
+  return s->depth > 0 && s->frames[s->depth - 1].exiting;
 }
 
 /*
@@ -200,6 +193,9 @@ void strand_push_results(const strand *s, lua_State *L, uint32_t index);
  */
 bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count);
 
+/* Whether some frame is being exited. */
+bool strand_has_exit(const strand *s);
+
 /* Starts exiting the open frames from index `floor` on, with the record on top of L.   [-1, +0, -] */
 void strand_begin_exit(strand *s, lua_State *L, uint32_t floor);
 
@@ -214,6 +210,9 @@ uint32_t strand_shield(const strand *s);
 ** no exit is under way.   [-1, +0, -]
 */
 void strand_exit(strand *s, lua_State *L);
+
+/* The record on top of L is that of the exit under way.   [-1, +0, -] */
+void strand_set_exit(strand *s, lua_State *L);
 
 /* Pushes the exit record.   [-0, +1, -] */
 void strand_push_exit(const strand *s, lua_State *L);

@@ -408,11 +408,15 @@ static bool keep_results(lua_State *L, task *t, int index, int values) {
   return true;
 }
 
-static void wake_waiters(runtime *rt, task *t) {
+/* Wakes those who join or await the task. Returns how many there are. */
+static uint32_t wake_waiters(runtime *rt, task *t) {
+  uint32_t count = 0;
   list *link;
   while ((link = list_take_first(&t->live.waiters)) != NULL) {
     task_wake(rt, container_of(link, task, waiter.link), WAKE_READY);
+    count++;
   }
+  return count;
 }
 
 /* --- what happens at the end --- */
@@ -471,6 +475,8 @@ static region *retire(runtime *rt, lua_State *L, task *t) {
   } else {
     threads_return(rt, L, thread);
   }
+  t->ended.scope = NULL;
+  t->ended.comers = 0;
   memcpy(t->ended.trace_id, t->context.trace->trace_id, sizeof(t->ended.trace_id));
   trace_release(rt, t->context.trace);
   t->context.trace = NULL;
@@ -483,16 +489,20 @@ static region *retire(runtime *rt, lua_State *L, task *t) {
 ** Passes the record of an ended task, on top of the stack, to whom it concerns.   [-1, +0, -]
 ** A panic is held even when somebody waits for it: who was woken may be cancelled before it comes
 ** for it. What was told of the end may have come for it by now.
+**   comers  tasks that were woken to come for it
 */
-static void pass_on(runtime *rt, lua_State *L, task *t, int index, region *scope, bool awaited) {
+static void pass_on(runtime *rt, lua_State *L, task *t, int index, region *scope, uint32_t comers) {
   bool panicked = t->status == TASK_PANICKED;
   bool taken = t->claimed;
   if (rt->unhandled == UNHANDLED_CRASH && panicked) {
     handler_report(rt, L, index);
     return;
   }
-  if (panicked && !taken && scope != NULL) {
-    taken = region_offer_panic(rt, L, scope, index, awaited);
+  if (panicked && !taken && scope != NULL && comers > 0) {
+    t->ended.scope = scope;
+    t->ended.comers = comers;
+  } else if (panicked && !taken && scope != NULL) {
+    taken = region_offer_panic(rt, L, scope, index);
   }
   if (panicked && !taken && t != rt->main_task) {
     unclaimed_hold(rt, L, t, index);
@@ -514,9 +524,8 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
     record_wrap_safe(rt, L, L, 0, RECORD_MEMORY);
     status = TASK_PANICKED;
   }
-  bool awaited = !list_empty(&t->live.waiters);
   region *scope = t->membership == NULL ? NULL : t->membership->scope;
-  wake_waiters(rt, t);
+  uint32_t comers = wake_waiters(rt, t);
   leave_unserved(rt, t);
   region *open = retire(rt, L, t);
   t->status = (uint8_t)status;
@@ -529,7 +538,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
   if (t == rt->main_task || rt->live_count == rt->daemon_count) rt->batch = 0;
   region_abandon_all(rt, L, open);
   run_exits(rt, L, t);
-  if (status != TASK_DONE) pass_on(rt, L, t, index, scope, awaited);
+  if (status != TASK_DONE) pass_on(rt, L, t, index, scope, comers);
   if (scope != NULL) region_member_ended(rt, scope);
   handler_run_hook(rt, L, RUNTIME_UV_ON_EXIT, index, 0);
   lua_settop(L, index - 1);

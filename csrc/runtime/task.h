@@ -107,6 +107,8 @@ typedef struct task {
     } live;
     struct {
       int64_t unclaimed_until_ns;
+      struct region *scope; /* that is given the panic if nobody comes for it; NULL: none */
+      uint32_t comers;      /* tasks that were woken to come for it and have not run yet */
       uint8_t trace_id[16];
     } ended;
   };
@@ -241,7 +243,7 @@ static inline void task_enqueue(runtime *rt, task *t) {
 
 /* Whether a cancellation or exit may have to be raised at the task's next suspension point. */
 static inline bool task_needs_unwinding(const task *t) {
-  return t->unwind || (t->live.strand != NULL && t->live.strand->exit_depth > 0);
+  return t->unwind || (t->live.strand != NULL && strand_is_exiting(t->live.strand));
 }
 
 /* Raises why the code that runs on L can't suspend. */

@@ -1,6 +1,7 @@
 #include "runtime/unclaimed.h"
 
 #include "runtime/handler.h"
+#include "runtime/region.h"
 #include "runtime/report.h"
 
 /*
@@ -147,7 +148,48 @@ static void push_held(runtime *rt, lua_State *L, const task *t) {
   }
 }
 
-/* Gives the first held panic to the handler. One that its guard will bring is left to it.   [-0,
+/*
+** Gives the panic of the task at `index` to the scope that it is held for. False: there is none, or no memory.
+**   [-0, +0, -]
+*/
+static bool give_to_scope(runtime *rt, lua_State *L, task *t, int index) {
+  region *scope = t->ended.scope;
+  t->ended.scope = NULL;
+  if (scope == NULL) return false;
+  task_push_record(L, index);
+  bool given = region_offer_panic(rt, L, scope, index);
+  lua_pop(L, 1);
+  if (given) unclaimed_claim(rt, L, t);
+  return given;
+}
+
+void unclaimed_arrived(runtime *rt, lua_State *L, int index, bool comes) {
+  task *t = task_test(L, index);
+  if (!task_ended(t) || t->claimed || t->ended.comers == 0) return;
+  t->ended.comers--;
+  if (!comes && t->ended.comers == 0) give_to_scope(rt, L, t, index);
+}
+
+void unclaimed_give_all(runtime *rt, lua_State *L, region *scope) {
+  list *link = rt->unclaimed.next;
+  while (link != &rt->unclaimed) {
+    task *t = task_of_link(link);
+    link = link->next;
+    if (t->ended.scope != scope) continue;
+    push_held(rt, L, t);
+    if (!lua_isnil(L, -1)) give_to_scope(rt, L, t, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+}
+
+void unclaimed_forget(runtime *rt, const region *scope) {
+  for (list *link = rt->unclaimed.next; link != &rt->unclaimed; link = link->next) {
+    task *t = task_of_link(link);
+    if (t->ended.scope == scope) t->ended.scope = NULL;
+  }
+}
+
+/* Gives the first held panic to its scope, or to the handler. One that its guard will bring is left to it.   [-0,
  * +0, -] */
 static void report_first(runtime *rt, lua_State *L) {
   task *t = task_of_link(rt->unclaimed.next);
@@ -156,9 +198,11 @@ static void report_first(runtime *rt, lua_State *L) {
     list_remove(&t->waiter.link);
   } else {
     int index = lua_gettop(L);
-    unclaimed_claim(rt, L, t);
-    task_push_record(L, index);
-    handler_report(rt, L, index);
+    if (!give_to_scope(rt, L, t, index)) {
+      unclaimed_claim(rt, L, t);
+      task_push_record(L, index);
+      handler_report(rt, L, index);
+    }
   }
   lua_pop(L, 1);
 }

@@ -34,6 +34,18 @@ void unclaimed_expire(runtime *rt, lua_State *L, int64_t now_ns);
 /* Gives everything to the handler: nobody will come any more.   [-0, +0, -] */
 void unclaimed_flush(runtime *rt, lua_State *L);
 
+/*
+** A task that joins or awaits the one at `index`, and was woken by its end, goes on: it comes for the panic, or it
+** does not, because it is unwound. When nobody is left who may come, the panic is the scope's.   [-0, +0, -]
+*/
+void unclaimed_arrived(runtime *rt, lua_State *L, int index, bool comes);
+
+/* The scope is about to end: what is held for it is its own.   [-0, +0, -] */
+void unclaimed_give_all(runtime *rt, lua_State *L, struct region *scope);
+
+/* The scope is gone: nothing is held for it any more. */
+void unclaimed_forget(runtime *rt, const struct region *scope);
+
 /* When the next one is overdue, or TIME_FOREVER. */
 int64_t unclaimed_next_deadline(const runtime *rt);
 

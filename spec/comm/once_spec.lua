@@ -34,41 +34,96 @@ describe("a once", function()
     end)
   end)
 
-  it("counts a panic as done: the first caller gets it, others nothing", function()
+  it("raises its panic again for each caller: the same value, the first record as the cause", function()
     helpers.run(function()
-      local value = {}
+      local value, calls = {}, 0
       local o = co.once(function()
+        calls = calls + 1
         co.sleep(1)
         error(value)
       end)
       local first, second = co.spawn(o), co.spawn(o)
-      assert.equal(value, select(2, first:join()).value)
-      assert.same({ true, n = 1 }, table.pack(second:join()))
-      assert.equal(0, select("#", o()))
-      assert.is_true(o:done())
-    end)
-  end)
-
-  it("counts a cancellation and goexit as done", function()
-    helpers.run(function()
-      for _, leave in ipairs { co.sleep, co.goexit } do
-        local o = co.once(leave)
-        local first, second = co.spawn(o, 100), co.spawn(o)
-        co.yield()
-        first:cancel()
-        assert.same({ true, n = 1 }, table.pack(second:join()))
-        assert.is_true(o:done())
+      local _, original = first:join()
+      local _, waited = second:join()
+      local late = helpers.record_of(o)
+      for _, record in ipairs { original, waited, late } do
+        assert.equal(value, record.value)
+        assert.equal("error", record.kind)
       end
+      assert.is_nil(original.cause)
+      assert.equal(first.id, waited.cause.task.id)
+      assert.equal(first.id, late.cause.task.id)
+      assert.is_true(o:done())
+      assert.equal("once (panicked)", tostring(o))
+      assert.equal(1, calls)
     end)
   end)
 
-  it("counts the end of a closed coroutine as done", function()
+  it("raises it again although the first caller recovered", function()
+    local o = co.once(function() co.panic "boom" end)
+    local recovered
+    co.call(function()
+      co.defer(function() recovered = co.recover() end)
+      o()
+    end)
+    assert.equal("boom", recovered)
+    assert.equal("boom", helpers.record_of(o).value)
+  end)
+
+  it("is run by the next caller where the first was cancelled, timed out or exited", function()
+    local function cancel(o)
+      local task = co.spawn(o)
+      co.yield()
+      task:cancel()
+      task:join()
+    end
+    local function time_out(o) assert.is_false((co.with_timeout(1, o))) end
+    local function exit() co.goexit() end
+    local function goexit(o) co.spawn(o, exit):join() end
+    for _, leave in ipairs { cancel, time_out, goexit } do
+      helpers.run(function()
+        local calls = 0
+        local o = co.once(function(fn)
+          calls = calls + 1
+          if fn then fn() end
+          co.sleep(2)
+          return "result of call", calls
+        end)
+        leave(o)
+        assert.is_false(o:done())
+        assert.same({ "result of call", 2 }, { o() })
+        assert.same({ "result of call", 2 }, { o() })
+      end)
+    end
+  end)
+
+  it("is run by exactly one of those who wait, with its own arguments", function()
+    helpers.run(function()
+      local ran = {}
+      local o = co.once(function(name)
+        ran[#ran + 1] = name
+        co.sleep(2)
+        return name
+      end)
+      local tasks = {}
+      for i, name in ipairs { "a", "b", "c", "d" } do tasks[i] = co.spawn(o, name) end
+      co.sleep(1)
+      tasks[1]:cancel()
+      tasks[2]:cancel() -- in the same tick: who would have been next
+      assert.equal("c", tasks[3]:await())
+      assert.equal("c", tasks[4]:await())
+      assert.same({ "a", "c" }, ran)
+    end)
+  end)
+
+  it("is run by the next caller where the first one's coroutine was closed", function()
     local o = co.once(coroutine.yield)
     local thread = coroutine.create(function() o() end)
     coroutine.resume(thread)
     assert.equal("once (running in the main program)", tostring(o))
     coroutine.close(thread)
-    assert.is_true(o:done())
+    assert.is_false(o:done())
+    assert.equal("once (not called)", tostring(o))
   end)
 
   it("is not done when a caller that waits is cancelled", function()

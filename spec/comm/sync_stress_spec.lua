@@ -168,21 +168,23 @@ describe("whatever the schedule,", function()
     end)
   end)
 
-  it("a once runs its function once, and lets everybody go on", function()
+  it("a once runs its function to the end once, and lets everybody go on", function()
     each_seed(function(random)
-      local calls = 0
-      local o = co.once(function()
-        calls = calls + 1
+      local running, returned = 0, 0
+      local o = co.once(co.func(function()
+        running = running + 1
+        assert(running == 1)
+        co.defer(function() running = running - 1 end)
         co.sleep(random())
+        returned = returned + 1
         return "result"
-      end)
+      end))
       spawn_and_disturb(random, 5, function()
         co.sleep(random() / 2)
-        local result = o()
-        assert(o:done() and (result == "result" or result == nil))
+        assert(o() == "result" and o:done())
       end)
-      o()
-      assert(calls == 1)
+      assert(o() == "result")
+      assert(returned == 1)
     end)
   end)
 

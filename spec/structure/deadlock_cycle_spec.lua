@@ -318,3 +318,64 @@ describe("what is no cycle", function()
     end)
   end)
 end)
+
+describe("a cycle that a deadline will break is no deadlock:", function()
+  --- a, in `around`, joins b, which joins a. What b's function returns.
+  local function cycle(around, options)
+    local a, b
+    local function join_b() return b:join() end
+    a = co.spawn_with(options or {}, function() return around(join_b) end)
+    b = co.spawn(function()
+      a:join()
+      return "b is through"
+    end)
+    return b:await()
+  end
+  local function call(join) return join() end
+
+  it("a time-out around a scope around the wait", function()
+    helpers.run(function()
+      assert.equal("b is through", cycle(function(join) return co.with_timeout(1, co.scope, join) end))
+      assert.equal(1, co.now())
+    end)
+  end)
+
+  it("the deadline of the task's context", function()
+    helpers.run(function()
+      local context = co.context.with_timeout(co.ctx(), 1)
+      assert.equal("b is through", cycle(call, { context = context }))
+      assert.equal(1, co.now())
+    end)
+  end)
+
+  it("the deadline of a context further out", function()
+    helpers.run(function()
+      local context = co.context.with_value(co.context.with_timeout(co.ctx(), 1), "key", 1)
+      assert.equal("b is through", cycle(call, { context = context }))
+    end)
+  end)
+
+  it("the deadline of a context that the wait is under", function()
+    helpers.run(function()
+      local context = co.context.with_timeout(co.ctx(), 1)
+      assert.equal("b is through", cycle(function(join) return co.pcall(co.with, context, join) end))
+    end)
+  end)
+
+  it("a time-out around the scope that both are in", function()
+    helpers.run(function()
+      local in_time = co.with_timeout(1, function() cycle(call) end)
+      assert.is_false(in_time)
+      assert.equal(1, co.now())
+    end)
+  end)
+
+  it("but not one that the context has left behind", function()
+    helpers.run(function()
+      local context = co.context.without_cancel(co.context.with_timeout(co.ctx(), 1))
+      local record = helpers.record_of(cycle, call, { context = context })
+      assert.equal("deadlock", record.kind)
+      assert.equal(0, co.now())
+    end)
+  end)
+end)

@@ -8,7 +8,8 @@ co.run(function()
   end)
   local try = co.func(function()
     co.defer(function() P("r", (co.recover())) end)
-    o()
+    -- co.once has results, as sync.OnceValue: it would panic again. This is what sync.Once's Do does.
+    if not o:done() then o() end
   end)
   try()
   try()

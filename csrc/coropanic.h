@@ -2,8 +2,9 @@
 ** coropanic for C hosts: opening the module in a Lua state and driving its tasks from a loop of
 ** your own.
 **
-** A host that has a loop (a game, a server) never calls co.run. It spawns tasks, calls cp_step
-** whenever there is time, and otherwise waits for cp_timeout or for its own events. Nothing here
+** A host that has a loop (a game, a server) never calls co.run. It spawns tasks, calls cp_step once
+** each time round, does its own work, and then waits for its own events, but no longer than
+** cp_timeout. Nothing here
 ** is thread-safe: call it from the thread that runs the Lua state, and not from a signal handler.
 */
 #ifndef COROPANIC_H
@@ -37,7 +38,9 @@ CP_API void cp_spawn(lua_State *L, int arguments);
 /*
 ** Runs tasks that are ready, and never blocks.   [-0, +0, e]
 **   budget  seconds after which it returns, between two tasks; 0 for one round
-** Returns 1 while something is still ready, else 0. Panics of tasks are not errors of cp_step:
+** Returns 1 if a task is still ready: the budget is used up, or the round is over. It is not a reason
+** to call it again before the host has done its own work, since a task that yields for ever is always
+** ready; cp_timeout is 0 then, so that the host does not sleep. Else returns 0. Panics of tasks are not errors of cp_step:
 ** they go to whoever joins the task, or to the panic handler. Errors: inside a task or another
 ** step.
 */

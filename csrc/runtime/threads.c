@@ -49,8 +49,11 @@ static int make_thread(lua_State *L) {
   lua_pushinteger(L, made->slot);
   lua_rawsetp(L, 2, made->thread);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, made->slot);
+  /* luaL_ref keeps some numbers for itself; `tasks` is a sequence, and has a length, only without gaps. */
+  for (lua_Integer slot = (lua_Integer)lua_rawlen(L, -1) + 1; slot <= made->slot; slot++) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, slot);
+  }
   return 0;
 }
 

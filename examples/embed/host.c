@@ -1,6 +1,6 @@
 /*
-** A host with a loop of its own, as a game has: each frame it gives the tasks of its script a
-** millisecond, then does its own work. Build it against libcoropanic.a; see docs/embedding.md.
+** A host with a loop of its own, as a game has: each frame it gives the tasks of its script one step
+** of a millisecond, then does its own work. Build it against libcoropanic.a; see docs/embedding.md.
 */
 #define _POSIX_C_SOURCE 200809L
 #include <lauxlib.h>
@@ -11,6 +11,14 @@
 #include "coropanic.h"
 
 #define FRAME_BUDGET 0.001 /* seconds that tasks get of one frame */
+
+static lua_Integer frames; /* that have been drawn */
+
+/* () For scripts: the number of this frame. */
+static int frame(lua_State *L) {
+  lua_pushinteger(L, frames);
+  return 1;
+}
 
 /* Sleeps until the next task is due; a real game would draw and wait for the display here. */
 static void wait_seconds(double seconds) {
@@ -25,8 +33,9 @@ static int play(lua_State *L) {
   if (luaL_loadfile(L, lua_tostring(L, 1)) != LUA_OK) return lua_error(L);
   cp_spawn(L, 0);
   for (;;) {
-    while (cp_step(L, FRAME_BUDGET)) continue;
-    double timeout = cp_timeout(L);
+    cp_step(L, FRAME_BUDGET); /* once: a task that yields for ever keeps something ready for ever */
+    frames++;
+    double timeout = cp_timeout(L); /* 0: something is still ready */
     if (timeout < 0) return 0;
     wait_seconds(timeout);
   }
@@ -40,6 +49,7 @@ int main(int argc, char **argv) {
   lua_State *L = luaL_newstate();
   if (L == NULL) return 1;
   luaL_openlibs(L);
+  lua_register(L, "frame", frame);
   lua_pushcfunction(L, play);
   lua_pushstring(L, argv[1]);
   int status = lua_pcall(L, 1, 0, 0);

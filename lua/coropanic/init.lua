@@ -1,5 +1,5 @@
---- The module of C, after a look at whether this is a Lua that can load it: in any other, loading fails with
---- the name of some function of Lua that is missing there. All files here are such that Lua 5.1 can read them.
+--- The module of C, after a look at whether this Lua can load it: in any other, loading fails with the name
+--- of a function that is missing there. Lua 5.1 can read all files here.
 
 if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then
   local jit = rawget(_G, "jit")

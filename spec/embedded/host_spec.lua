@@ -17,6 +17,24 @@ describe("a C host", function()
     end
   end)
 
+  it("does its own work between two steps, also when a task yields for ever", function()
+    local script = os.tmpname()
+    local file = assert(io.open(script, "w"))
+    file:write [[
+      local co = require "coropanic"
+      local begin = frame()
+      repeat co.yield() until frame() >= begin + 3
+      print "three frames later"
+    ]]
+    file:close()
+    local host = assert(os.getenv "BUILD", "make test sets BUILD") .. "/embed_host"
+    local pipe = assert(io.popen(("timeout 60 %s %s 2>&1"):format(host, script)))
+    local output = pipe:read "a"
+    pipe:close()
+    os.remove(script)
+    assert.equal("three frames later\n", output)
+  end)
+
   it("ends with the script's error when the script can not be loaded", function()
     local host = assert(os.getenv "BUILD", "make test sets BUILD") .. "/embed_host"
     local pipe = assert(io.popen(host .. " no/such/script.lua 2>&1"))

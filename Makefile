@@ -111,7 +111,7 @@ demo: setup-demo ## start the example service and send it real requests
 test: setup-test ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) test-all
 
-test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/embed_host
+test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/embed_host
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
 
 $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
@@ -131,8 +131,8 @@ $(BUILD)/ids: spec/soak/ids.c $(ID_SOURCES) $(wildcard csrc/core/*.h)
 soak: $(BUILD)/ids ## what takes minutes: 10^8 ids of each generator by many threads and processes, no two the same
 	@$(BUILD)/ids 100000000
 
-# What the specs of forked processes need.
-$(BUILD)/spec_fork.so: spec/fork.c
+# C modules that specs need.
+$(BUILD)/spec_fork.so $(BUILD)/spec_hook.so: $(BUILD)/spec_%.so: spec/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
 

@@ -1,5 +1,5 @@
 /* co.run, co.run_with, co.spawn, co.spawn_with, co.step, co.timeout, co.pollfd, co.events,
-   co.yield, co.sleep, co.now, co.on_panic, co.on_spawn, co.on_exit, co.on_suspend */
+   co.yield, co.sleep, co.now, co.on_panic, co.on_spawn, co.on_start, co.on_exit, co.on_suspend */
 #include <errno.h>
 #include <string.h>
 
@@ -192,6 +192,7 @@ static int run_now(lua_State *L) {
 
 static int run_on_panic(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_PANIC, "on_panic"); }
 static int run_on_spawn(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_SPAWN, "on_spawn"); }
+static int run_on_start(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_START, "on_start"); }
 static int run_on_exit(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_EXIT, "on_exit"); }
 static int run_on_suspend(lua_State *L) {
   return lib_set_hook(L, RUNTIME_UV_ON_SUSPEND, "on_suspend");
@@ -213,6 +214,7 @@ void lib_run_open(lua_State *L, runtime *rt) {
       {"now", run_now},
       {"on_panic", run_on_panic},
       {"on_spawn", run_on_spawn},
+      {"on_start", run_on_start},
       {"on_exit", run_on_exit},
       {"on_suspend", run_on_suspend},
       {NULL, NULL},

@@ -248,9 +248,12 @@ int activation_start(runtime *rt, lua_State *L, task *t) {
     lose_unstarted(rt, L, t);
     return -1;
   }
-  if (t->cancel == CANCEL_NONE) return lua_gettop(t->live.thread) - 1;
-  end_unstarted(rt, L, t);
-  return -1;
+  if (t->cancel != CANCEL_NONE) {
+    end_unstarted(rt, L, t);
+    return -1;
+  }
+  handler_run_start(rt, t->live.thread);
+  return lua_gettop(t->live.thread) - 1;
 }
 
 void activation_run_suspend_hook(runtime *rt, lua_State *L, task *t) {

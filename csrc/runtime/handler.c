@@ -66,6 +66,12 @@ void handler_report(runtime *rt, lua_State *L, int index) {
   lua_settop(L, given - 1);
 }
 
+void handler_run_start(runtime *rt, lua_State *thread) {
+  if (!rt->has_hook[RUNTIME_UV_ON_START] || !lua_checkstack(thread, LUA_MINSTACK)) return;
+  runtime_push_value(rt, thread, RUNTIME_UV_ON_START);
+  if (!call_protected(rt, thread, 0)) handler_report(rt, thread, 0);
+}
+
 void handler_run_hook(runtime *rt, lua_State *L, int uv, int index, int second) {
   if (!rt->has_hook[uv] || !lua_checkstack(L, LUA_MINSTACK)) return;
   index = lua_absindex(L, index);

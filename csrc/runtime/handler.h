@@ -1,5 +1,5 @@
 /*
-** Who hears of what happens: the panic handler, and the hooks on_spawn, on_suspend and on_exit. Nothing that
+** Who hears of what happens: the panic handler, and the hooks on_spawn, on_start, on_suspend and on_exit. Nothing that
 ** they do takes the loop down.
 */
 #ifndef CP_RUNTIME_HANDLER_H
@@ -22,6 +22,12 @@ void handler_report(runtime *rt, lua_State *L, int index);
 ** none; a panic of it is reported.   [-0, +0, -]
 */
 void handler_run_hook(runtime *rt, lua_State *L, int uv, int index, int second);
+
+/*
+** Calls the hook on_start on a thread whose function, already on its stack, has not begun: so what the hook sets for
+** the running coroutine, such as a debug hook, holds for that function. A panic of it is reported.   [-0, +0, -]
+*/
+void handler_run_start(runtime *rt, lua_State *thread);
 
 #pragma GCC visibility pop
 

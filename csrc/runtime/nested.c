@@ -1,6 +1,7 @@
 #include "runtime/nested.h"
 
 #include "runtime/cancel.h"
+#include "runtime/handler.h"
 #include "runtime/panic.h"
 #include "runtime/place.h"
 #include "runtime/threads.h"
@@ -254,6 +255,7 @@ int nested_resume(runtime *rt, lua_State *L, const nested_caller *caller) {
   /* Where the resumer can't suspend, neither can what it resumes. */
   bool passes = t != NULL && t->live.top == L && lua_isyieldable(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+  if (lua_status(thread) == LUA_OK) handler_run_start(rt, thread);
   nested_register(rt, L, 1);
   if (passes) {
     lua_pushvalue(L, 1);

@@ -5,11 +5,12 @@ describe("a hook", function()
   after_each(function()
     co.on_panic(nil)
     co.on_spawn(nil)
+    co.on_start(nil)
     co.on_suspend(nil)
     co.on_exit(nil)
   end)
 
-  for _, name in ipairs { "on_panic", "on_spawn", "on_suspend", "on_exit" } do
+  for _, name in ipairs { "on_panic", "on_spawn", "on_start", "on_suspend", "on_exit" } do
     it(("set by %s replaces the one before, which is returned"):format(name), function()
       local function first() end
       local function second() end
@@ -27,6 +28,65 @@ describe("a hook", function()
       co.spawn_with({ name = "a" }, co.spawn_with, { name = "b" }, function() end)
     end)
     assert.same({ "main", "a", "b" }, names)
+  end)
+
+  it("set by on_start runs in each task and coroutine of co.coroutine, once, before its function", function()
+    local lines, say = helpers.log()
+    co.on_start(function(...)
+      local task = co.current()
+      say("start", task and task.name, coroutine.running(), select("#", ...))
+    end)
+    local threads = {}
+    helpers.run(function(...)
+      threads[1] = coroutine.running()
+      say("main", ...)
+      co.spawn_with({ name = "worker" }, function(...)
+        threads[2] = coroutine.running()
+        say("worker", ...)
+        co.yield()
+        co.defer(co.sleep, 1)
+      end, 1, nil):join()
+      local thread = co.coroutine.create(function(...)
+        say("coroutine", ...)
+        say("again", co.coroutine.yield())
+      end)
+      threads[3] = thread
+      co.coroutine.resume(thread, 3)
+      co.coroutine.resume(thread, 4)
+    end, "given")
+    assert.same({
+      ("start main %s 0"):format(threads[1]),
+      "main given",
+      ("start worker %s 0"):format(threads[2]),
+      "worker 1 nil",
+      ("start main %s 0"):format(threads[3]),
+      "coroutine 3",
+      "again 4",
+    }, lines)
+  end)
+
+  it("set by on_start is not called for a task that is cancelled before it runs", function()
+    local started = 0
+    helpers.run(function()
+      co.on_start(function() started = started + 1 end)
+      local task = co.spawn(function() end)
+      task:cancel()
+      task:join()
+    end)
+    assert.equal(0, started)
+  end)
+
+  it("set by on_start sets debug hooks of a task, which end with it", function()
+    helpers.run(function()
+      local counted = 0
+      co.on_start(function() debug.sethook(function() counted = counted + 1 end, "", 100) end)
+      co.spawn(function() for _ = 1, 10000 do end end):join()
+      assert.is_true(counted > 50)
+      co.on_start(nil)
+      counted = 0
+      co.spawn(function() for _ = 1, 10000 do end end):join()
+      assert.equal(0, counted)
+    end)
   end)
 
   it("set by on_suspend is called each time a task has suspended, with where it stands", function()
@@ -136,7 +196,7 @@ describe("a hook", function()
     assert.equal(0, calls)
   end)
 
-  for _, name in ipairs { "on_spawn", "on_suspend", "on_exit", "on_panic" } do
+  for _, name in ipairs { "on_spawn", "on_start", "on_suspend", "on_exit", "on_panic" } do
     it(("set by %s that panics is reported, and the tasks go on"):format(name), function()
       local result = helpers.run_script(([[
         local co = require "coropanic"

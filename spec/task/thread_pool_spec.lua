@@ -114,6 +114,61 @@ describe("a debug hook", function()
   end)
 end)
 
+describe("a limit that a host has set with lua_sethook", function()
+  --- Runs a program in which `endless` never ends, under a limit.
+  local function run_limited(body)
+    local result = helpers.run_script(([[
+      local co = require "coropanic"
+      local limit = require("spec_hook").limit
+      local function endless() while true do end end
+      co.on_panic(function(record) print("panic", record.message) end)
+      %s
+    ]]):format(body))
+    assert.equal("", result.stderr)
+    return result.stdout
+  end
+
+  it("holds in tasks, their tasks, deferred calls and coroutines", function()
+    local out = run_limited [[
+      limit(100000)
+      co.run(function()
+        local function deferring() co.defer(endless) end
+        local function nested() co.coroutine.wrap(endless)() end
+        for _, body in ipairs { endless, deferring, nested } do
+          for _ = 1, 3 do
+            print((co.spawn(body):join()))
+            print((co.spawn(function() return co.spawn(body):await() end):join()))
+          end
+        end
+      end)
+    ]]
+    assert.equal(("false\n"):rep(18), out)
+  end)
+
+  it("holds in tasks that a host spawns and steps", function()
+    assert.equal("true\tfalse\npanic\tthe host's limit\n", run_limited [[
+      co.run(function() end) -- a thread is at rest
+      limit(100000)
+      local task = co.spawn(endless)
+      limit()
+      print(pcall(co.step))
+      co.run(function() end)
+    ]])
+  end)
+
+  it("is not there any more in what is spawned after it was taken back", function()
+    assert.equal("false\ntrue\n", run_limited [[
+      co.run(function()
+        limit(100000)
+        local limited = co.spawn(endless)
+        limit()
+        print((limited:join()))
+        print((co.spawn(function() for _ = 1, 10^6 do end end):join()))
+      end)
+    ]])
+  end)
+end)
+
 describe("co.thread_pool", function()
   local before
   before_each(function() before = co.thread_pool() end)

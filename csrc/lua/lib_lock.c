@@ -92,7 +92,7 @@ static int take_now(lua_State *L, mutex *m, wait_kind kind) {
 /* --- mutex --- */
 
 static int lock_mutex(lua_State *L) {
-  waitlist_new(L, &mutex_type);
+  mutex_new(runtime_of(L), L, &mutex_type);
   return 1;
 }
 
@@ -140,7 +140,7 @@ static int mutex_tostring(lua_State *L) {
 /* --- rwmutex --- */
 
 static int lock_rwmutex(lua_State *L) {
-  waitlist_new(L, &rwmutex_type);
+  mutex_new(runtime_of(L), L, &rwmutex_type);
   return 1;
 }
 

@@ -11,17 +11,23 @@ ctx *context_test(lua_State *L, int index) { return (ctx *)luaL_testudata(L, ind
 
 /* --- making --- */
 
+static void init_links(context_links *links) {
+  links->timer = (timer){.number = TIMER_IDLE, .owner = TIMER_OF_CONTEXT};
+  list_init(&links->sibling);
+  list_init(&links->children);
+}
+
 /* Pushes a context without parent.   [-0, +1, m] */
-static ctx *new_context(lua_State *L) {
+static ctx *new_context(runtime *rt, lua_State *L) {
   ctx *c = lua_newuserdatauv(L, sizeof(ctx), CONTEXT_UV_COUNT);
   memset(c, 0, sizeof(ctx));
-  c->timer.number = TIMER_IDLE;
-  c->timer.owner = TIMER_OF_CONTEXT;
   c->deadline_ns = TIME_FOREVER;
-  list_init(&c->sibling);
-  list_init(&c->children);
   list_init(&c->bound);
   luaL_setmetatable(L, CONTEXT_TYPE);
+  c->links = mem_new(&rt->memory, sizeof(context_links));
+  if (c->links == NULL) luaL_error(L, "not enough memory");
+  init_links(c->links);
+  runtime_note_alive(rt, L, c->links);
   return c;
 }
 
@@ -30,15 +36,14 @@ void context_open(runtime *rt, lua_State *L) {
   runtime_set_value(rt, L, RUNTIME_UV_CANCELED);
   lua_pushstring(L, context_error(&(ctx){.state = CONTEXT_EXPIRED}));
   runtime_set_value(rt, L, RUNTIME_UV_EXCEEDED);
-  new_context(L);
+  new_context(rt, L);
   rt->background_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 ctx *context_new(runtime *rt, lua_State *L, int parent, bool linked) {
-  (void)rt;
   parent = lua_absindex(L, parent);
   ctx *above = context_test(L, parent);
-  ctx *c = new_context(L);
+  ctx *c = new_context(rt, L);
   c->parent = above;
   lua_pushvalue(L, parent);
   lua_setiuservalue(L, -2, CONTEXT_UV_PARENT);
@@ -46,7 +51,9 @@ ctx *context_new(runtime *rt, lua_State *L, int parent, bool linked) {
   c->can_end = true;
   c->deadline_ns = above->deadline_ns;
   c->state = above->state;
-  if (c->state == CONTEXT_LIVE) list_append(&above->children, &c->sibling);
+  if (c->state == CONTEXT_LIVE && above->links != NULL) {
+    list_append(&above->links->children, &c->links->sibling);
+  }
   return c;
 }
 
@@ -57,7 +64,7 @@ void context_set_deadline(runtime *rt, lua_State *L, ctx *c, int64_t deadline_ns
   if (c->state != CONTEXT_LIVE) return;
   if (deadline_ns <= runtime_now(rt)) {
     context_end(rt, L, c, CONTEXT_EXPIRED);
-  } else if (!timer_heap_add(&rt->timers, &c->timer, deadline_ns)) {
+  } else if (!timer_heap_add(&rt->timers, &c->links->timer, deadline_ns)) {
     luaL_error(L, "not enough memory");
   } else {
     rt->stats.timers++;
@@ -65,9 +72,13 @@ void context_set_deadline(runtime *rt, lua_State *L, ctx *c, int64_t deadline_ns
 }
 
 void context_collect(runtime *rt, ctx *c) {
-  if (rt->closed) return;
-  timer_heap_remove(&rt->timers, &c->timer);
-  list_remove(&c->sibling);
+  context_links *links = c->links;
+  if (rt->closed || links == NULL) return;
+  c->links = NULL;
+  timer_heap_remove(&rt->timers, &links->timer);
+  list_remove(&links->sibling);
+  while (list_take_first(&links->children) != NULL) continue; /* garbage as well */
+  mem_free(&rt->memory, links, sizeof(context_links));
 }
 
 /* --- anchoring --- */
@@ -143,12 +154,16 @@ void context_push_reason(runtime *rt, lua_State *L, const ctx *c) {
   lua_remove(L, -2);
 }
 
-/* Asks what is bound to the context to end.   [-0, +0, -] */
+/*
+** Asks what is bound to the context to end.   [-0, +0, -]
+** What that calls may take others out of the list, so each is taken out before.
+*/
 static void end_bound(runtime *rt, lua_State *L, ctx *c) {
   if (list_empty(&c->bound)) return;
   cancel_source source = context_cancel_source(c);
   context_push_reason(rt, L, c);
-  for (list *link = c->bound.next; link != &c->bound; link = link->next) {
+  list *link;
+  while ((link = list_take_first(&c->bound)) != NULL) {
     const context_binding *binding = container_of(link, context_binding, link);
     lua_pushvalue(L, -1);
     if (binding->region != NULL) {
@@ -160,12 +175,32 @@ static void end_bound(runtime *rt, lua_State *L, ctx *c) {
   lua_pop(L, 1);
 }
 
-/* Marks the context as ended, and puts it into the queue of those that have to tell others. */
-static void enqueue(runtime *rt, ctx *c, context_state state) {
-  c->state = (uint8_t)state;
-  timer_heap_remove(&rt->timers, &c->timer);
-  list_remove(&c->sibling);
-  list_append(&rt->ending, &c->sibling);
+/* Tells all but its children that the context has ended.   [-0, +0, -] */
+static void tell(runtime *rt, lua_State *L, ctx *c) {
+  if (c->done != NULL) chan_close(rt, c->done);
+  end_bound(rt, L, c);
+  context_after_start(rt, L, c);
+}
+
+/* Takes the context out of where it would be found, as it has ended.   [-0, +0, -] */
+static void detach(runtime *rt, context_links *links) {
+  timer_heap_remove(&rt->timers, &links->timer);
+  list_remove(&links->sibling);
+}
+
+/* Marks the children as ended, and puts them into the queue of those that have to tell others. [-0, +0, -] */
+static void enqueue_children(runtime *rt, lua_State *L, const ctx *c) {
+  list *children = &c->links->children;
+  while (!list_empty(children)) {
+    context_links *links = container_of(children->next, context_links, sibling);
+    detach(rt, links);
+    runtime_push_alive(rt, L, links);
+    ctx *child = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (child == NULL) continue;
+    child->state = c->state;
+    list_append(&rt->ending, &links->sibling);
+  }
 }
 
 /*
@@ -175,19 +210,27 @@ static void enqueue(runtime *rt, ctx *c, context_state state) {
 void context_end(runtime *rt, lua_State *L, ctx *c, context_state state) {
   if (c->state != CONTEXT_LIVE || !c->can_end) return;
   c->own_end = true;
-  enqueue(rt, c, state);
+  c->state = (uint8_t)state;
+  if (c->links != NULL) {
+    detach(rt, c->links);
+    enqueue_children(rt, L, c);
+  }
+  tell(rt, L, c);
   list *link;
   while ((link = list_take_first(&rt->ending)) != NULL) {
-    ctx *next = container_of(link, ctx, sibling);
-    while (!list_empty(&next->children)) {
-      enqueue(rt, container_of(next->children.next, ctx, sibling), next->state);
+    runtime_push_alive(rt, L, container_of(link, context_links, sibling));
+    ctx *next = lua_touserdata(L, -1);
+    if (next != NULL) {
+      enqueue_children(rt, L, next);
+      tell(rt, L, next);
     }
-    if (next->done != NULL) chan_close(rt, next->done);
-    end_bound(rt, L, next);
-    context_after_start(rt, L, next);
+    lua_pop(L, 1);
   }
 }
 
 void context_expire(runtime *rt, lua_State *L, timer *t) {
-  context_end(rt, L, container_of(t, ctx, timer), CONTEXT_EXPIRED);
+  runtime_push_alive(rt, L, container_of(t, context_links, timer));
+  ctx *c = lua_touserdata(L, -1);
+  if (c != NULL) context_end(rt, L, c, CONTEXT_EXPIRED);
+  lua_pop(L, 1);
 }

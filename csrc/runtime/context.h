@@ -1,9 +1,10 @@
 /*
 ** Contexts: immutable chains of values, deadlines and cancellation, as Go's package context has them.
 ** A context is one userdata. A child holds its parent by a user value; a parent has its children in
-** an intrusive list that they leave when they are collected, so that a context nobody refers to any
-** more costs nothing and its timer goes with it. While a task or region depends on a context it is
-** pinned: anchored in runtime.pinned_ref, where C finds the object by its address.
+** a list that they leave when they are collected, so that a context nobody refers to any more costs
+** nothing and its timer goes with it. Timer and lists are the runtime's memory (context_links), so that
+** nothing depends on that; C finds the object by them (runtime_push_alive). While a task or region depends
+** on a context it is pinned: anchored in runtime.pinned_ref, where C finds the object by its address.
 */
 #ifndef CP_RUNTIME_CONTEXT_H
 #define CP_RUNTIME_CONTEXT_H
@@ -40,16 +41,20 @@ enum {
   CONTEXT_UV_COUNT = CONTEXT_UV_AFTERS
 };
 
-typedef struct ctx {
+typedef struct context_links {
   timer timer;
-  struct ctx *parent; /* NULL: the background */
-  list sibling;       /* in the parent's children, if it ends with the parent */
-  list children;
-  list bound;          /* what ends with it: context_binding */
-  struct chan *done;   /* the channel in CONTEXT_UV_DONE, or NULL */
-  int64_t deadline_ns; /* its own or an ancestor's; TIME_FOREVER: none */
-  uint32_t pins;       /* users that need it anchored */
-  uint8_t state;       /* context_state */
+  list sibling;  /* in the parent's children, if it ends with the parent; in runtime.ending */
+  list children; /* by context_links.sibling */
+} context_links;
+
+typedef struct ctx {
+  context_links *links; /* NULL: it was garbage, and has neither timer nor children any more */
+  struct ctx *parent;   /* NULL: the background */
+  list bound;           /* what ends with it: context_binding; it is pinned meanwhile */
+  struct chan *done;    /* the channel in CONTEXT_UV_DONE, or NULL */
+  int64_t deadline_ns;  /* its own or an ancestor's; TIME_FOREVER: none */
+  uint32_t pins;        /* users that need it anchored */
+  uint8_t state;        /* context_state */
   bool has_value;
   bool can_end; /* false: the background, values on top of it, and without_cancel's */
   bool own_end; /* it ended by itself, not with its parent: it has the cause */
@@ -86,7 +91,7 @@ void context_unpin(runtime *rt, lua_State *L, ctx *c);
 
 /*
 ** Ends a context and all that depends on it, parents before children.   [-0, +0, -]
-** Its cause is in CONTEXT_UV_CAUSE already. Nothing happens when it has ended.
+** It is anchored, or on the stack; its cause is in CONTEXT_UV_CAUSE already. Nothing happens when it has ended.
 */
 void context_end(runtime *rt, lua_State *L, ctx *c, context_state state);
 

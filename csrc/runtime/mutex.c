@@ -47,13 +47,22 @@ void mutex_check_hope(runtime *rt, lua_State *L, const mutex *m) {
 
 /* The owner has ended with the lock in its hands, or before it knew that it had it. */
 static void owner_ended(runtime *rt, lua_State *L, task_exit *self) {
-  (void)L;
-  mutex *m = container_of(self, mutex, exit);
-  if (m->accepted) {
+  runtime_push_alive(rt, L, self);
+  mutex *m = lua_touserdata(L, -1);
+  if (m != NULL && m->accepted) {
     waitlist_wake_all(rt, &m->waitlist, WAKE_ABANDONED);
-  } else {
+  } else if (m != NULL) {
     mutex_release(rt, m);
   }
+  lua_pop(L, 1);
+}
+
+void mutex_new(runtime *rt, lua_State *L, const waitlist_type *type) {
+  mutex *m = waitlist_new(L, type);
+  m->exit = mem_new(&rt->memory, sizeof(task_exit));
+  if (m->exit == NULL) luaL_error(L, "not enough memory");
+  *m->exit = (task_exit){.run = owner_ended};
+  runtime_note_alive(rt, L, m->exit);
 }
 
 void mutex_give(runtime *rt, mutex *m, task *t, lua_State *thread) {
@@ -62,8 +71,7 @@ void mutex_give(runtime *rt, mutex *m, task *t, lua_State *thread) {
   m->accepted = false;
   m->owner = t;
   m->site = site_of_caller(&rt->sites, thread, 1);
-  m->exit.run = owner_ended;
-  if (t != NULL) task_on_end(t, &m->exit);
+  if (t != NULL && m->exit != NULL) task_on_end(t, m->exit);
 }
 
 void mutex_accept(runtime *rt, lua_State *L, mutex *m, int index) {
@@ -84,7 +92,7 @@ bool mutex_try_lock(runtime *rt, lua_State *L, mutex *m, int index) {
 /* --- giving --- */
 
 void mutex_release(runtime *rt, mutex *m) {
-  task_exit_remove(&m->exit);
+  if (m->exit != NULL) task_exit_remove(m->exit);
   m->owner = NULL;
   m->locked = false;
   waitlist_serve(rt, &m->waitlist);
@@ -117,9 +125,13 @@ static void take_back(runtime *rt, waitlist *w, const task *t) {
   mutex_release(rt, (mutex *)w);
 }
 
-void mutex_close(runtime *rt, waitlist *w) {
-  (void)rt;
-  task_exit_remove(&((mutex *)w)->exit);
+void mutex_close(runtime *rt, lua_State *L, waitlist *w) {
+  (void)L;
+  mutex *m = (mutex *)w;
+  if (m->exit == NULL) return;
+  task_exit_remove(m->exit);
+  mem_free(&rt->memory, m->exit, sizeof(task_exit));
+  m->exit = NULL;
 }
 
 const waitlist_type mutex_type = {

@@ -28,15 +28,18 @@ typedef struct mutex {
   */
   task *owner;
   const site *site; /* where it was taken */
-  task_exit exit;
+  task_exit *exit;  /* of the runtime's memory; NULL: the mutex was garbage */
   bool locked;
   bool accepted; /* the owner has run since it was given the lock */
 } mutex;
 
 extern const waitlist_type mutex_type;
 
-/* For every kind of object that begins with a mutex: its `close`. */
-void mutex_close(runtime *rt, waitlist *w);
+/* Pushes a new object of a kind that begins with a mutex.   [-0, +1, m] */
+void mutex_new(runtime *rt, lua_State *L, const waitlist_type *type);
+
+/* For every such kind: its `close`. */
+void mutex_close(runtime *rt, lua_State *L, waitlist *w);
 
 /* The task that holds it, which may have ended; NULL: nobody, the main program, or readers. */
 static inline task *mutex_owner(const mutex *m) { return m->owner; }

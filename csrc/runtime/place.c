@@ -52,7 +52,6 @@ place *place_new(const runtime *rt, lua_State *L, uint64_t key) {
   place *p = lua_newuserdatauv(L, sizeof(place), PLACE_UV_COUNT);
   memset(p, 0, sizeof(place));
   p->key = key;
-  list_init(&p->link);
   luaL_setmetatable(L, PLACE_TYPE);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->places_ref);
   lua_pushvalue(L, -2);
@@ -62,8 +61,11 @@ place *place_new(const runtime *rt, lua_State *L, uint64_t key) {
 }
 
 place *place_new_here(runtime *rt, lua_State *L) {
-  if (rt->ids == NULL) luaL_error(L, "the Lua state is being closed");
   place *p = place_new(rt, L, id_source_next(rt->ids));
+  p->back = mem_new(&rt->memory, sizeof(way_back));
+  if (p->back == NULL) luaL_error(L, "not enough memory");
+  *p->back = (way_back){.key = p->key};
+  list_init(&p->back->link);
   place_push_current(rt, L);
   lua_setiuservalue(L, -2, PLACE_UV_OUTER);
   push_owner(rt, L);
@@ -71,46 +73,56 @@ place *place_new_here(runtime *rt, lua_State *L) {
   return p;
 }
 
+void place_continue(place *p, trace *t) {
+  p->back->continues = true;
+  p->back->saved.trace = t;
+}
+
 void place_enter(runtime *rt, place *p, const trace_context *inner) {
   trace_context *context = trace_current(rt);
-  p->saved = *context;
-  p->is_open = true;
-  list_append(&rt->places, &p->link);
+  p->back->saved = *context;
+  p->back->is_open = true;
+  list_append(&rt->places, &p->back->link);
   *context = *inner;
   context->place = p->key;
 }
 
 /* The context goes back to what is around the place; a trace may have got other baggage meanwhile. */
-static void go_back(runtime *rt, trace_context *context, place *p) {
-  if (p->continues) {
+static void go_back(runtime *rt, trace_context *context, way_back *back) {
+  if (back->continues) {
     trace_release(rt, context->trace);
-    context->trace = p->saved.trace;
-    p->saved.trace = NULL;
+    context->trace = back->saved.trace;
+    back->saved.trace = NULL;
   }
-  context->span_id = p->saved.span_id;
-  context->parent_span_id = p->saved.parent_span_id;
-  context->place = p->saved.place;
+  context->span_id = back->saved.span_id;
+  context->parent_span_id = back->saved.parent_span_id;
+  context->place = back->saved.place;
+}
+
+/* Nobody is in the place any more. */
+static void close_back(way_back *back) {
+  back->is_open = false;
+  list_remove(&back->link);
 }
 
 void place_leave(runtime *rt, lua_State *L, int index) {
   index = lua_absindex(L, index);
   place *p = lua_touserdata(L, index);
   trace_context *context = context_of(rt, L, index);
-  p->is_open = false;
-  list_remove(&p->link);
+  close_back(p->back);
   p->passed_over = context == NULL || context->place != p->key;
   p->is_known = p->is_known || p->passed_over || context->span_id != 0;
   if (p->passed_over) return;
-  go_back(rt, context, p);
+  go_back(rt, context, p->back);
   lua_pushvalue(L, index);
   for (;;) {
     lua_getiuservalue(L, -1, PLACE_UV_OUTER);
     lua_replace(L, -2);
     p = lua_touserdata(L, -1);
     /* A coroutine is where it was made: that is left by its owner. */
-    if (p == NULL || !p->passed_over || context_of(rt, L, -1) != context) break;
+    if (p == NULL || p->back == NULL || !p->passed_over || context_of(rt, L, -1) != context) break;
     p->passed_over = false;
-    go_back(rt, context, p);
+    go_back(rt, context, p->back);
   }
   lua_pop(L, 1);
 }
@@ -121,15 +133,15 @@ void place_leave(runtime *rt, lua_State *L, int index) {
 */
 static void leave_dropped(runtime *rt, trace_context *context) {
   list *at = rt->places.next;
-  while (at != &rt->places && container_of(at, place, link)->key != context->place) at = at->next;
+  while (at != &rt->places && container_of(at, way_back, link)->key != context->place)
+    at = at->next;
   if (at == &rt->places) {
     context->place = 0;
     return;
   }
-  place *p = container_of(at, place, link);
-  p->is_open = false;
-  list_remove(&p->link);
-  go_back(rt, context, p);
+  way_back *back = container_of(at, way_back, link);
+  close_back(back);
+  go_back(rt, context, back);
 }
 
 void place_push_current(runtime *rt, lua_State *L) {
@@ -146,10 +158,12 @@ void place_push_current(runtime *rt, lua_State *L) {
 static int collect(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   place *p = lua_touserdata(L, 1);
-  if (rt->closed) return 0;
-  if (p->is_open && p->exit.run == NULL) place_leave(rt, L, 1);
-  if (p->continues) trace_release(rt, p->saved.trace);
-  p->saved.trace = NULL;
+  way_back *back = p->back;
+  if (rt->closed || back == NULL) return 0;
+  if (back->is_open) place_leave(rt, L, 1);
+  if (back->continues) trace_release(rt, back->saved.trace);
+  mem_free(&rt->memory, back, sizeof(way_back));
+  p->back = NULL;
   return 0;
 }
 

@@ -23,13 +23,20 @@ enum {
   PLACE_UV_COUNT = PLACE_UV_OWNER
 };
 
-typedef struct place {
-  task_exit exit;      /* of a task's own span */
-  list link;           /* in runtime.places while it is open; a task's own never is */
+/* What has to be known of a place that was dropped; it is the runtime's memory. */
+typedef struct way_back {
+  list link;           /* in runtime.places while the place is open */
   trace_context saved; /* where the code goes back to */
-  uint64_t key;        /* trace_context.place of the code inside, and the span's id */
+  uint64_t key;
   bool is_open;
-  bool continues;   /* another trace: `saved.trace` is counted until it is gone back to */
+  bool continues; /* another trace: `saved.trace` is counted until it is gone back to */
+} way_back;
+
+typedef struct place {
+  task_exit exit;   /* of a task's own span, which is anchored while it is open */
+  way_back *back;   /* NULL: a task's own span, or it was garbage */
+  uint64_t key;     /* trace_context.place of the code inside, and the span's id */
+  bool is_open;     /* a task's own span */
   bool is_recorded; /* it is, or was, a span that the listener is told of */
   bool is_known;    /* of co.trace.continue: somebody has its span id, or has written to its span */
   bool passed_over; /* it was left while its code was further inside: leaving that leaves both */
@@ -46,6 +53,9 @@ place *place_new(const runtime *rt, lua_State *L, uint64_t key);
 ** entered yet.   [-0, +1, e]
 */
 place *place_new_here(runtime *rt, lua_State *L);
+
+/* The new place of the running code is in another trace, a reference of which it takes. */
+void place_continue(place *p, trace *t);
 
 /* The running code enters the place: its context is `inner`, whose place is set.   [-0, +0, -] */
 void place_enter(runtime *rt, place *p, const trace_context *inner);

@@ -169,6 +169,7 @@ runtime *runtime_open(lua_State *L) {
   rt->unclaimed_ref = new_table_ref(L, "v");
   rt->abandoned_ref = new_table_ref(L, NULL);
   rt->pinned_ref = new_table_ref(L, NULL);
+  rt->alive_ref = new_table_ref(L, "v");
   rt->askers_ref = new_table_ref(L, "k");
   rt->nested_ref = new_table_ref(L, "k");
   rt->carried_ref = new_table_ref(L, "k");
@@ -188,6 +189,21 @@ runtime *runtime_open(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return rt;
+}
+
+/* --- objects --- */
+
+void runtime_note_alive(runtime *rt, lua_State *L, const void *part) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->alive_ref);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, part);
+  lua_pop(L, 1);
+}
+
+void runtime_push_alive(const runtime *rt, lua_State *L, const void *part) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->alive_ref);
+  lua_rawgetp(L, -1, part);
+  lua_replace(L, -2);
 }
 
 /* --- strands --- */

@@ -106,7 +106,7 @@ typedef struct runtime {
   uint64_t next_task_id;
   struct task *main_task; /* of the run under way */
 
-  /* Panics that nobody has claimed yet: ended tasks by task.link, the oldest first. */
+  /* Panics that nobody has claimed yet (unclaimed.c), the oldest first. */
   list unclaimed;
   int canaries; /* garbage that the collector is to find while the loop is idle (unclaimed.c) */
   int nudges;   /* steps spent on that since the last panic was held */
@@ -155,13 +155,14 @@ typedef struct runtime {
   int places_ref; /* weak values: key -> place, address -> what a coroutine carries; see place.h */
   int task_spans_ref; /* address -> the span of a live task */
   int attributes_ref; /* weak: task -> attributes */
-  int unclaimed_ref;  /* weak values: task's address -> the ended task whose panic is held */
+  int unclaimed_ref;  /* weak values: held panic's address -> the ended task; see unclaimed.c */
   int carried_ref;    /* weak keys: coroutine -> the place in a trace that it carries */
   int nested_ref;     /* weak keys: coroutine -> its resumer, or false; see nested.h */
   int askers_ref;     /* weak: task -> the task that has cancelled it */
   int background_ref; /* the root of all contexts */
+  int alive_ref;      /* weak values: address of what C keeps of an object -> the object */
   int pinned_ref;     /* address -> context or region that somebody depends on; task -> thread */
-  int abandoned_ref;  /* the same -> the task, once nobody else refers to it; until then false */
+  int abandoned_ref; /* the same -> the task, once nobody else refers to it; until then its value */
 
   /* Functions of the base library that are in the way of nobody, or not worth a frame. */
   lua_CFunction base_error;
@@ -231,6 +232,19 @@ int runtime_push_foreign(runtime *rt, lua_State *L);
 
 /* Gives a strand without frames, which is not a foreign one, back to the pool.   [-0, +0, -] */
 void runtime_release_strand(runtime *rt, lua_State *L, strand *s);
+
+/*
+** What C points to is never an object itself, which may be garbage, but the runtime's memory, or an object
+** that is anchored meanwhile. `part` is such memory, the part of the object on top of the stack that lists
+** and timers have: runtime_push_alive finds the object by it.   [-0, +0, m]
+*/
+void runtime_note_alive(runtime *rt, lua_State *L, const void *part);
+
+/*
+** Pushes the object that `part` is of, nil once that is garbage; its finalizer may still be to come, or may
+** never.   [-0, +1, -]
+*/
+void runtime_push_alive(const runtime *rt, lua_State *L, const void *part);
 
 /* Names of the metatables in the registry. */
 #define RECORD_TYPE "coropanic.record"

@@ -32,7 +32,7 @@ bool span_push_current(runtime *rt, lua_State *L) {
       return true;
     }
     lua_pop(L, 1);
-    if (p->continues) break; /* what is around it is in another trace */
+    if (p->back != NULL && p->back->continues) break; /* what is around it is in another trace */
     lua_getiuservalue(L, -1, PLACE_UV_OUTER);
     lua_replace(L, -2);
   }
@@ -87,7 +87,7 @@ static int close_place(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   const place *p = luaL_checkudata(L, 1, PLACE_TYPE);
   lua_settop(L, 2);
-  if (!p->is_open || rt->closed) return 0;
+  if (rt->closed || p->back == NULL || !p->back->is_open) return 0;
   place_leave(rt, L, 1);
   if (p->is_recorded && p->is_known) end_span(rt, L, 1);
   return 0;
@@ -114,8 +114,7 @@ void span_begin_continued(runtime *rt, lua_State *L, const traceparent *parent,
   place *p = place_new_here(rt, L);
   trace *t = trace_continue(rt, parent, luggage);
   if (t == NULL) luaL_error(L, "not enough memory");
-  p->continues = true;
-  p->saved.trace = t; /* it is freed if what is below raises */
+  place_continue(p, t); /* it is freed if what is below raises */
   trace_context inner = {.trace = t, .span_id = p->key, .parent_span_id = parent->span_id};
   if (is_heard(rt) && (t->flags & TRACE_FLAG_SAMPLED) != 0) {
     lua_pushliteral(L, "continue");

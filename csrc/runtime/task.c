@@ -13,6 +13,7 @@
 #include "runtime/span.h"
 #include "runtime/threads.h"
 #include "runtime/unclaimed.h"
+#include "runtime/waitgroup.h"
 #include "runtime/waitlist.h"
 
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
@@ -160,15 +161,21 @@ void task_push_attributes(const runtime *rt, lua_State *L, int index) {
 ** NULL: nothing that follows can fail.   [-0, +0, -]
 */
 static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
-                         const spawn_options *options) {
+                         const spawn_options *options, waitgroup_member **member) {
   if (!inherit(rt, L, t, options)) return trace_why_none(rt);
   pooled_thread thread;
   if (!threads_take(rt, L, &thread)) return "not enough memory";
   t->live.thread = t->live.top = thread.thread;
   t->slot = thread.slot;
-  if (lua_checkstack(thread.thread, arguments + LUA_MINSTACK)) return NULL;
-  threads_return(rt, L, thread);
-  return "too many arguments";
+  const char *why = NULL;
+  if (!lua_checkstack(thread.thread, arguments + LUA_MINSTACK)) {
+    why = "too many arguments";
+  } else if (options->waitgroup != NULL) {
+    *member = waitgroup_make_member(rt, options->waitgroup);
+    if (*member == NULL) why = "not enough memory";
+  }
+  if (why != NULL) threads_return(rt, L, thread);
+  return why;
 }
 
 /* Gives back what a task that is not to be has got, and raises.   [-0, +0, e] */
@@ -183,8 +190,9 @@ static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
 ** The task is on top of the stack, with what it needs. From here on all see it.   [-(arguments + 1), +0, -]
 ** Calls nothing of scripts.
 */
-static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn_options *options) {
+static void begin(runtime *rt, lua_State *L, task *t, int arguments, waitgroup_member *member) {
   membership_join(rt, L, t);
+  if (member != NULL) waitgroup_join(rt, L, t, member);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, t->slot);
@@ -194,7 +202,6 @@ static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn
   lua_xmove(L, t->live.thread, arguments + 1);
   rt->live_count++;
   if (t->daemon) rt->daemon_count++;
-  if (options->on_end != NULL) task_on_end(t, options->on_end);
   rt->stats.spawned++;
   task_enqueue(rt, t);
 }
@@ -204,11 +211,12 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   task *t = new_task(rt, L, options);
   if (options->attributes != 0) set_attributes(rt, L, options->attributes);
   if (!options->independent) prepare_membership(rt, L, t, options);
-  const char *why = equip(rt, L, t, arguments, options);
+  waitgroup_member *member = NULL;
+  const char *why = equip(rt, L, t, arguments, options, &member);
   if (why != NULL) discard(rt, L, t, why);
   t->id = ++rt->next_task_id;
   if (rt->has_hook[RUNTIME_UV_ON_SPAN]) span_begin_task(rt, L, t, (spawn_spans)options->spans);
-  begin(rt, L, t, arguments, options);
+  begin(rt, L, t, arguments, member);
   handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1, 0);
   return t;
 }
@@ -475,7 +483,7 @@ static region *retire(runtime *rt, lua_State *L, task *t) {
   } else {
     threads_return(rt, L, thread);
   }
-  t->ended.scope = NULL;
+  t->ended.held = NULL;
   t->ended.comers = 0;
   memcpy(t->ended.trace_id, t->context.trace->trace_id, sizeof(t->ended.trace_id));
   trace_release(rt, t->context.trace);
@@ -498,14 +506,12 @@ static void pass_on(runtime *rt, lua_State *L, task *t, int index, region *scope
     handler_report(rt, L, index);
     return;
   }
-  if (panicked && !taken && scope != NULL && comers > 0) {
-    t->ended.scope = scope;
-    t->ended.comers = comers;
-  } else if (panicked && !taken && scope != NULL) {
+  t->ended.comers = comers;
+  if (panicked && !taken && scope != NULL && comers == 0) {
     taken = region_offer_panic(rt, L, scope, index);
   }
   if (panicked && !taken && t != rt->main_task) {
-    unclaimed_hold(rt, L, t, index);
+    unclaimed_hold(rt, L, t, index, comers > 0 ? scope : NULL);
   } else {
     t->claimed = true;
     lua_pop(L, 1);

@@ -93,7 +93,7 @@ enum {
 };
 
 typedef struct task {
-  waiter waiter; /* the one queue that it is in: ready, of what it waits for, or unclaimed */
+  waiter waiter; /* the one queue that it is in: ready, or of what it waits for */
   union {
     struct {
       lua_State *thread;
@@ -106,9 +106,8 @@ typedef struct task {
       int height;
     } live;
     struct {
-      int64_t unclaimed_until_ns;
-      struct region *scope; /* that is given the panic if nobody comes for it; NULL: none */
-      uint32_t comers;      /* tasks that were woken to come for it and have not run yet */
+      struct held_panic *held; /* while nobody has claimed it (unclaimed.c) */
+      uint32_t comers;         /* tasks that were woken to come for it and have not run yet */
       uint8_t trace_id[16];
     } ended;
   };
@@ -199,7 +198,7 @@ typedef struct spawn_options {
   struct region *scope; /* NULL: the innermost one of the spawner, see task_spawn */
   /* The place in a trace that it goes on from. NULL: the spawner's; of no trace: begins one. */
   const trace_context *trace;
-  task_exit *on_end; /* NULL, or what is to happen at its end */
+  struct waitgroup *waitgroup; /* at index 1, in which it counts; NULL: in none */
 } spawn_options;
 
 /*

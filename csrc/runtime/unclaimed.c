@@ -20,25 +20,43 @@ enum { GUARD_UV_RECORD = 1, GUARD_UV_TASK, GUARD_UV_COUNT = GUARD_UV_TASK };
 */
 #define CANARY_TYPE "coropanic.canary"
 
+/*
+** What the loop has of a panic that is held. It is the runtime's memory, since the task may be garbage, and
+** Lua may have dropped the guard's finalizer.
+*/
+typedef struct held_panic {
+  list link; /* in runtime.unclaimed */
+  int64_t until_ns;
+  region *scope;  /* that is given the panic if nobody comes for it; NULL: none */
+  bool abandoned; /* the guard has brought the task */
+} held_panic;
+
 /* Steps of the collector after which we no longer wait for a canary: those of a heap of gigabytes.
  */
 #define NUDGE_MAX_STEPS 1000000
 
-static task *task_of_link(list *link) { return container_of(link, task, waiter.link); }
+static held_panic *held_of_link(list *link) { return container_of(link, held_panic, link); }
 
-/* Makes the value on top of the stack the task's entry in the table `ref`.   [-1, +0, m] */
-static void set_entry(lua_State *L, int ref, const task *t) {
+/* Makes the value on top of the stack the panic's entry in the table `ref`.   [-1, +0, m] */
+static void set_entry(lua_State *L, int ref, const held_panic *held) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
   lua_insert(L, -2);
-  lua_rawsetp(L, -2, t);
+  lua_rawsetp(L, -2, held);
   lua_pop(L, 1);
 }
 
-/* Pushes the task's entry in the table `ref`.   [-0, +1, -] */
-static void push_entry(lua_State *L, int ref, const task *t) {
+/* Pushes the panic's entry in the table `ref`.   [-0, +1, -] */
+static void push_entry(lua_State *L, int ref, const held_panic *held) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
-  lua_rawgetp(L, -1, t);
+  lua_rawgetp(L, -1, held);
   lua_remove(L, -2);
+}
+
+/* Puts it where the loop looks next. */
+static void hurry(runtime *rt, held_panic *held) {
+  held->until_ns = INT64_MIN;
+  list_remove(&held->link);
+  list_prepend(&rt->unclaimed, &held->link);
 }
 
 /*
@@ -52,10 +70,10 @@ static int collect_guard(lua_State *L) {
   lua_getiuservalue(L, 1, GUARD_UV_TASK);
   task *t = task_test(L, 2);
   if (t == NULL || t->claimed || rt->closed) return 0;
-  set_entry(L, rt->abandoned_ref, t);
-  t->ended.unclaimed_until_ns = INT64_MIN;
-  list_remove(&t->waiter.link);
-  list_prepend(&rt->unclaimed, &t->waiter.link);
+  held_panic *held = t->ended.held;
+  set_entry(L, rt->abandoned_ref, held);
+  held->abandoned = true;
+  hurry(rt, held);
   if (rt->host == NULL) wakeup_signal(&rt->wakeup);
   return 0;
 }
@@ -78,18 +96,22 @@ void unclaimed_open(runtime *rt, lua_State *L) {
   set_finalizer(rt, L, CANARY_TYPE, collect_canary);
 }
 
-/* (task, record, runtime) → guard; protected. */
+/*
+** (task, record, runtime, held_panic) → guard; protected. What was raised is kept for the case that the
+** guard is never heard of; if the task can be reached from there, it is not found to be abandoned.
+*/
 static int make_guard(lua_State *L) {
   runtime *rt = lua_touserdata(L, 3);
-  const task *t = lua_touserdata(L, 1);
+  const held_panic *held = lua_touserdata(L, 4);
+  lua_getiuservalue(L, 2, RECORD_UV_VALUE);
+  if (lua_isnil(L, -1)) lua_pushboolean(L, 0);
+  set_entry(L, rt->abandoned_ref, held);
   lua_pushvalue(L, 1);
-  set_entry(L, rt->unclaimed_ref, t);
-  lua_pushboolean(L, 0);
-  set_entry(L, rt->abandoned_ref, t);
+  set_entry(L, rt->unclaimed_ref, held);
   lua_newuserdatauv(L, 0, 0);
   luaL_setmetatable(L, CANARY_TYPE);
   rt->canaries++;
-  lua_pop(L, 1);
+  lua_settop(L, 4);
   lua_newuserdatauv(L, 0, GUARD_UV_COUNT);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, GUARD_UV_RECORD);
@@ -99,53 +121,73 @@ static int make_guard(lua_State *L) {
   return 1;
 }
 
-void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index) {
-  index = lua_absindex(L, index);
+/* It is not held any more.   [-0, +0, -] */
+static void let_go(runtime *rt, lua_State *L, held_panic *held) {
+  list_remove(&held->link);
+  lua_pushnil(L);
+  set_entry(L, rt->abandoned_ref, held);
+  lua_pushnil(L);
+  set_entry(L, rt->unclaimed_ref, held);
+  mem_free(&rt->memory, held, sizeof(held_panic));
+}
+
+/* Makes the guard, and pushes it. NULL: no memory, or the panic was claimed meanwhile.   [-0, +(0|1), -] */
+static held_panic *hold(runtime *rt, lua_State *L, const task *t, int index, region *scope) {
   int rec = lua_gettop(L);
+  held_panic *held = mem_new(&rt->memory, sizeof(held_panic));
+  if (held == NULL) return NULL;
+  *held = (held_panic){.until_ns = runtime_now(rt) + UNCLAIMED_GRACE_NS, .scope = scope};
+  list_init(&held->link);
   lua_pushcfunction(L, make_guard);
   lua_pushvalue(L, index);
   lua_pushvalue(L, rec);
   lua_pushlightuserdata(L, rt);
-  bool made = lua_pcall(L, 3, 1, 0) == LUA_OK;
-  if (t->claimed) { /* by a finalizer meanwhile */
-    lua_settop(L, rec - 1);
-    return;
-  }
-  if (!made) {
+  lua_pushlightuserdata(L, held);
+  if (lua_pcall(L, 4, 1, 0) == LUA_OK && !t->claimed) return held;
+  let_go(rt, L, held);
+  lua_settop(L, rec);
+  return NULL;
+}
+
+void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index, region *scope) {
+  index = lua_absindex(L, index);
+  held_panic *held = hold(rt, L, t, index, scope);
+  if (held != NULL) {
+    t->ended.held = held;
+    lua_setiuservalue(L, index, TASK_UV_RESULT);
+    lua_pop(L, 1);
+    list_append(&rt->unclaimed, &held->link);
+    rt->nudges = 0;
+  } else if (t->claimed) { /* by a finalizer */
+    lua_pop(L, 1);
+  } else {
     /* No memory to wait with: better too early than never. */
-    lua_settop(L, rec);
     t->claimed = true;
     handler_report(rt, L, index);
-    return;
   }
-  lua_setiuservalue(L, index, TASK_UV_RESULT);
-  lua_pop(L, 1);
-  t->ended.unclaimed_until_ns = runtime_now(rt) + UNCLAIMED_GRACE_NS;
-  list_append(&rt->unclaimed, &t->waiter.link);
-  rt->nudges = 0;
 }
 
 void unclaimed_claim(runtime *rt, lua_State *L, task *t) {
   if (t->claimed) return;
   t->claimed = true;
-  list_remove(&t->waiter.link);
-  lua_pushnil(L);
-  set_entry(L, rt->abandoned_ref, t);
+  if (t->ended.held != NULL) let_go(rt, L, t->ended.held);
+  t->ended.held = NULL;
+}
+
+/* Pushes the held task: nil if the collector has taken it, and its guard has not said so.   [-0, +1, -] */
+static void push_held(const runtime *rt, lua_State *L, const held_panic *held) {
+  push_entry(L, held->abandoned ? rt->abandoned_ref : rt->unclaimed_ref, held);
 }
 
 /*
-** Pushes the held task: nil if the collector has taken it, and its guard has not yet said so.
-**   [-0, +1, -]
+** The task is gone, and its guard was never heard of: Lua has dropped the finalizer, which it does where
+** the C stack is at its limit. What the panic was is known, but not where.   [-0, +0, -]
 */
-static void push_held(runtime *rt, lua_State *L, const task *t) {
-  push_entry(L, rt->unclaimed_ref, t);
-  if (!lua_isnil(L, -1)) return;
-  lua_pop(L, 1);
-  push_entry(L, rt->abandoned_ref, t);
-  if (lua_isboolean(L, -1)) {
-    lua_pop(L, 1);
-    lua_pushnil(L);
-  }
+static void report_lost(runtime *rt, lua_State *L, held_panic *held) {
+  push_entry(L, rt->abandoned_ref, held);
+  let_go(rt, L, held);
+  record_wrap_safe(rt, L, L, 0, RECORD_PANIC);
+  handler_report(rt, L, 0);
 }
 
 /*
@@ -153,8 +195,8 @@ static void push_held(runtime *rt, lua_State *L, const task *t) {
 **   [-0, +0, -]
 */
 static bool give_to_scope(runtime *rt, lua_State *L, task *t, int index) {
-  region *scope = t->ended.scope;
-  t->ended.scope = NULL;
+  region *scope = t->ended.held->scope;
+  t->ended.held->scope = NULL;
   if (scope == NULL) return false;
   task_push_record(L, index);
   bool given = region_offer_panic(rt, L, scope, index);
@@ -165,44 +207,59 @@ static bool give_to_scope(runtime *rt, lua_State *L, task *t, int index) {
 
 void unclaimed_arrived(runtime *rt, lua_State *L, int index, bool comes) {
   task *t = task_test(L, index);
-  if (!task_ended(t) || t->claimed || t->ended.comers == 0) return;
+  if (!task_ended(t) || t->claimed || t->ended.held == NULL || t->ended.comers == 0) return;
   t->ended.comers--;
   if (!comes && t->ended.comers == 0) give_to_scope(rt, L, t, index);
 }
 
+/* The first panic that is held for the scope, or NULL. */
+static held_panic *find_for(const runtime *rt, const region *scope) {
+  for (list *link = rt->unclaimed.next; link != &rt->unclaimed; link = link->next) {
+    if (held_of_link(link)->scope == scope) return held_of_link(link);
+  }
+  return NULL;
+}
+
 void unclaimed_give_all(runtime *rt, lua_State *L, region *scope) {
-  list *link = rt->unclaimed.next;
-  while (link != &rt->unclaimed) {
-    task *t = task_of_link(link);
-    link = link->next;
-    if (t->ended.scope != scope) continue;
-    push_held(rt, L, t);
-    if (!lua_isnil(L, -1)) give_to_scope(rt, L, t, lua_gettop(L));
+  held_panic *held;
+  while ((held = find_for(rt, scope)) != NULL) {
+    push_held(rt, L, held);
+    if (lua_isnil(L, -1)) {
+      held->scope = NULL; /* its guard will bring it */
+    } else {
+      give_to_scope(rt, L, task_test(L, -1), lua_gettop(L));
+    }
     lua_pop(L, 1);
   }
 }
 
 void unclaimed_forget(runtime *rt, const region *scope) {
-  for (list *link = rt->unclaimed.next; link != &rt->unclaimed; link = link->next) {
-    task *t = task_of_link(link);
-    if (t->ended.scope == scope) t->ended.scope = NULL;
-  }
+  held_panic *held;
+  while ((held = find_for(rt, scope)) != NULL) held->scope = NULL;
 }
 
-/* Gives the first held panic to its scope, or to the handler. One that its guard will bring is left to it.   [-0,
- * +0, -] */
+/*
+** Gives the first held panic to its scope, or to the handler. Of one whose task the collector has taken it
+** waits for the guard to say so, which that does in the cycle that is under way, if ever.   [-0, +0, -]
+*/
 static void report_first(runtime *rt, lua_State *L) {
-  task *t = task_of_link(rt->unclaimed.next);
-  push_held(rt, L, t);
+  held_panic *held = held_of_link(rt->unclaimed.next);
+  push_held(rt, L, held);
   if (lua_isnil(L, -1)) {
-    list_remove(&t->waiter.link);
-  } else {
-    int index = lua_gettop(L);
-    if (!give_to_scope(rt, L, t, index)) {
-      unclaimed_claim(rt, L, t);
-      task_push_record(L, index);
-      handler_report(rt, L, index);
-    }
+    lua_pop(L, 1);
+    lua_gc(L, LUA_GCCOLLECT);
+    /* Others may have come first, or it has gone. */
+    if (held_of_link(rt->unclaimed.next) != held) return;
+    push_held(rt, L, held);
+  }
+  int index = lua_gettop(L);
+  task *t = task_test(L, index);
+  if (t == NULL) {
+    report_lost(rt, L, held);
+  } else if (!give_to_scope(rt, L, t, index) && !t->claimed) {
+    unclaimed_claim(rt, L, t);
+    task_push_record(L, index);
+    handler_report(rt, L, index);
   }
   lua_pop(L, 1);
 }
@@ -218,20 +275,20 @@ static bool spawner_is_joining(lua_State *L, int index) {
 
 /* Gives the first held task another while. False: there is no reason to.   [-0, +0, -] */
 static bool extend_first(runtime *rt, lua_State *L, int64_t now_ns) {
-  task *t = task_of_link(rt->unclaimed.next);
-  push_entry(L, rt->unclaimed_ref, t);
+  held_panic *held = held_of_link(rt->unclaimed.next);
+  push_entry(L, rt->unclaimed_ref, held);
   bool extend = !lua_isnil(L, -1) && spawner_is_joining(L, -1);
   lua_pop(L, 1);
   if (!extend) return false;
-  t->ended.unclaimed_until_ns = now_ns + UNCLAIMED_GRACE_NS;
-  list_remove(&t->waiter.link);
-  list_append(&rt->unclaimed, &t->waiter.link);
+  held->until_ns = now_ns + UNCLAIMED_GRACE_NS;
+  list_remove(&held->link);
+  list_append(&rt->unclaimed, &held->link);
   return true;
 }
 
 int64_t unclaimed_next_deadline(const runtime *rt) {
   if (list_empty(&rt->unclaimed)) return TIME_FOREVER;
-  return task_of_link(rt->unclaimed.next)->ended.unclaimed_until_ns;
+  return held_of_link(rt->unclaimed.next)->until_ns;
 }
 
 void unclaimed_expire(runtime *rt, lua_State *L, int64_t now_ns) {

@@ -22,8 +22,9 @@ void unclaimed_open(runtime *rt, lua_State *L);
 /*
 ** Takes charge of the panic of the ended task at `index`, whose record is on top of the stack and is
 ** the task's result already.   [-1, +0, -] A finalizer that runs meanwhile may come for it first.
+**   scope  that is given it if nobody comes for it, or NULL
 */
-void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index);
+void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index, struct region *scope);
 
 /* Somebody was given the task's record: it is not to be reported any more.   [-0, +0, -] */
 void unclaimed_claim(runtime *rt, lua_State *L, task *t);

@@ -5,13 +5,6 @@
 
 static const char negative[] = "sync: negative WaitGroup counter";
 
-/* A task that counts. Owned by the waitgroup; freed when the task ends or the waitgroup is garbage. */
-typedef struct waitgroup_member {
-  task_exit exit;
-  list link; /* in waitgroup.members */
-  waitgroup *waitgroup;
-} waitgroup_member;
-
 /* Raises unless the counter can change by `delta`.   [-0, +0, e] */
 static void check_change(runtime *rt, lua_State *L, const waitgroup *wg, lua_Integer delta) {
   if (delta >= -wg->count && delta <= WAITGROUP_MAX - wg->count) return;
@@ -29,6 +22,17 @@ void waitgroup_add(runtime *rt, lua_State *L, waitgroup *wg, lua_Integer delta) 
   change(rt, wg, delta);
 }
 
+/*
+** Sets the waitgroup's entry among the anchored to the value on top of the stack: itself, or false, which
+** keeps its place there, so that to anchor it needs no memory.   [-1, +0, m]
+*/
+static void set_anchor(runtime *rt, lua_State *L, const waitgroup *wg) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
+  lua_insert(L, -2);
+  lua_rawsetp(L, -2, wg);
+  lua_pop(L, 1);
+}
+
 static void free_member(runtime *rt, waitgroup_member *member) {
   task_exit_remove(&member->exit);
   list_remove(&member->link);
@@ -42,44 +46,52 @@ static void free_member(runtime *rt, waitgroup_member *member) {
 static void member_ended(runtime *rt, lua_State *L, task_exit *self) {
   waitgroup_member *member = container_of(self, waitgroup_member, exit);
   waitgroup *wg = member->waitgroup;
-  if (wg->spare == member) wg->spare = NULL;
+  bool is_counted = wg->count > 0;
   free_member(rt, member);
-  if (wg->count > 0) {
-    change(rt, wg, -1);
-  } else if (!rt->closed) {
-    record_make_safe(rt, L, L, 0, RECORD_PANIC, negative);
-    handler_report(rt, L, 0);
+  if (is_counted) change(rt, wg, -1);
+  if (list_empty(&wg->members)) {
+    lua_pushboolean(L, 0);
+    set_anchor(rt, L, wg);
   }
+  if (is_counted) return;
+  record_make_safe(rt, L, L, 0, RECORD_PANIC, negative);
+  handler_report(rt, L, 0);
 }
 
-/*
-** Makes a member for the next task, before that is made and where it is not lost if that fails. The
-** hook that runs as a task is spawned may spawn another one, while the spare is in use already.
-** [-0, +0, m]
-*/
-static waitgroup_member *reserve_member(runtime *rt, lua_State *L, waitgroup *wg) {
-  if (wg->spare != NULL && wg->spare->exit.place == NULL) return wg->spare;
+waitgroup_member *waitgroup_make_member(runtime *rt, waitgroup *wg) {
   waitgroup_member *member = mem_new(&rt->memory, sizeof(waitgroup_member));
-  if (member == NULL) luaL_error(L, "not enough memory");
+  if (member == NULL) return NULL;
   *member = (waitgroup_member){.exit = {.run = member_ended}, .waitgroup = wg};
   list_init(&member->link);
-  list_append(&wg->members, &member->link);
-  wg->spare = member;
   return member;
+}
+
+void waitgroup_join(runtime *rt, lua_State *L, task *t, waitgroup_member *member) {
+  waitgroup *wg = member->waitgroup;
+  task_on_end(t, &member->exit);
+  list_append(&wg->members, &member->link);
+  lua_pushvalue(L, 1);
+  set_anchor(rt, L, wg);
+  change(rt, wg, 1);
 }
 
 void waitgroup_spawn(runtime *rt, lua_State *L, waitgroup *wg, int arguments) {
   check_change(rt, L, wg, 1);
-  waitgroup_member *member = reserve_member(rt, L, wg);
-  task_spawn(rt, L, arguments, &(spawn_options){.on_end = &member->exit});
-  change(rt, wg, 1);
+  if (list_empty(&wg->members)) {
+    lua_pushboolean(L, 0);
+    set_anchor(rt, L, wg);
+  }
+  task_spawn(rt, L, arguments, &(spawn_options){.waitgroup = wg});
 }
 
-static void close(runtime *rt, waitlist *w) {
+/* It has members only if the universe is being closed. */
+static void close(runtime *rt, lua_State *L, waitlist *w) {
   waitgroup *wg = (waitgroup *)w;
   while (!list_empty(&wg->members)) {
     free_member(rt, container_of(wg->members.next, waitgroup_member, link));
   }
+  lua_pushnil(L);
+  set_anchor(rt, L, wg);
 }
 
 waitgroup *waitgroup_new(lua_State *L) {

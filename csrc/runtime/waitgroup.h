@@ -14,14 +14,19 @@
 /* Bounds the counter, so that it can not overflow; as Go's, which has 32 bits. */
 #define WAITGROUP_MAX INT32_MAX
 
-struct waitgroup_member;
-
+/* It is anchored, in runtime.pinned_ref, while it has members, which have its address. */
 typedef struct waitgroup {
   waitlist waitlist;
   int64_t count; /* from 0 to WAITGROUP_MAX */
   list members;
-  struct waitgroup_member *spare; /* one of `members`, for the next task that is spawned, or NULL */
 } waitgroup;
+
+/* A task that counts. */
+typedef struct waitgroup_member {
+  task_exit exit;
+  list link; /* in waitgroup.members */
+  waitgroup *waitgroup;
+} waitgroup_member;
 
 extern const waitlist_type waitgroup_type;
 
@@ -36,9 +41,15 @@ void waitgroup_add(runtime *rt, lua_State *L, waitgroup *wg, lua_Integer delta);
 
 /*
 ** Spawns the function and its `arguments` on top of the stack as a task that counts until it has
-** ended, and pushes it.   [-(arguments + 1), +1, e]
+** ended, and pushes it. The waitgroup is at index 1.   [-(arguments + 1), +1, e]
 */
 void waitgroup_spawn(runtime *rt, lua_State *L, waitgroup *wg, int arguments);
+
+/* For task_spawn: a member for a task that is being made; NULL: no memory. It is nowhere yet. */
+waitgroup_member *waitgroup_make_member(runtime *rt, waitgroup *wg);
+
+/* The task that it was made for counts from now on.   [-0, +0, -] Calls nothing of scripts. */
+void waitgroup_join(runtime *rt, lua_State *L, task *t, waitgroup_member *member);
 
 #pragma GCC visibility pop
 

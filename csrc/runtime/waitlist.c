@@ -15,12 +15,9 @@ int waitlist_collect(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   waitlist *w = lua_touserdata(L, 1);
   if (rt->closed) return 0;
-  if (w->type->close != NULL) w->type->close(rt, w);
+  if (w->type->close != NULL) w->type->close(rt, L, w);
   /* Only a task whose coroutine was closed can wait for what nobody refers to. */
   waitlist_wake_all(rt, w, WAKE_READY);
-  /* Another finalizer may still have the object; nothing may begin to refer to it any more. */
-  lua_pushnil(L);
-  lua_setmetatable(L, 1);
   return 0;
 }
 

@@ -30,8 +30,9 @@ typedef struct waitlist_type {
   void (*serve)(runtime *rt, struct waitlist *w);
   /* Takes back what the task was given, because it is unwound before it can use it. */
   void (*take_back)(runtime *rt, struct waitlist *w, const task *t);
-  /* The object is garbage: leaves whatever refers to it. */
-  void (*close)(runtime *rt, struct waitlist *w);
+  /* The object, which is at index 1, is garbage: gives back the memory that it has. Another finalizer may
+     use it still. */
+  void (*close)(runtime *rt, lua_State *L, struct waitlist *w);
 } waitlist_type;
 
 typedef struct waitlist {

@@ -95,6 +95,20 @@ describe("a Lua state that is closed while all is in use", function()
 end)
 
 describe("after the runtime's end", function()
+  it("Lua's own coroutines go on to work", function()
+    local result = helpers.run_script [[
+      OLDER = setmetatable({}, { __gc = function()
+        local thread = coroutine.create(function(...) print(..., coroutine.yield(2)) end)
+        print(coroutine.resume(thread, 1))
+        print(coroutine.resume(thread, 3))
+        print(coroutine.close(thread), coroutine.running())
+      end })
+      require "coropanic"
+    ]]
+    assert.equal("", result.stderr)
+    assert.equal("true\t2\n1\t3\ntrue\ntrue\t", result.stdout:match "^(.*)thread: ")
+  end)
+
   it("every function says that the Lua state is being closed", function()
     local result = helpers.run_script [[
       local co, calls
@@ -105,7 +119,7 @@ describe("after the runtime's end", function()
         end
       end })
       co = require "coropanic"
-      local task, channel, cancel = co.spawn(co.sleep, 9), co.chan(1), nil
+      local task, channel, mutex, cancel = co.spawn(co.sleep, 9), co.chan(1), co.mutex(), nil
       local context
       context, cancel = co.context.with_cancel(co.context.background())
       local _, record = co.pcall(error, "x")
@@ -116,6 +130,7 @@ describe("after the runtime's end", function()
         function() return task.trace_id end,
         function() task:cancel() end,
         function() channel:send(1) end,
+        function() mutex:lock() end,
         function() context:err() end,
         function() cancel() end,
         function() tostring(record) end,
@@ -127,6 +142,6 @@ describe("after the runtime's end", function()
       }
     ]]
     assert.equal("", result.stderr)
-    assert.equal(("false\tthe Lua state is being closed\n"):rep(12), result.stdout)
+    assert.equal(("false\tthe Lua state is being closed\n"):rep(13), result.stdout)
   end)
 end)

@@ -39,7 +39,11 @@ static int coroutine_create(lua_State *L) {
 
 /* --- resume --- */
 
-/* Pushes why the coroutine at 1 can't be resumed with so many values; false: it can.   [-0, +1, m] */
+/*
+** Pushes why the coroutine at 1 can't be resumed with so many values; false: it can.   [-0, +1, e]
+** A dead one may be dead of the exit that the task has swallowed since: a loop that resumes it comes across no
+** suspension point any more, so the exit is raised here.
+*/
 static bool push_refusal(runtime *rt, lua_State *L, lua_State *thread, int arguments) {
   lua_Debug ar;
   if (nested_is_refused(rt, L, thread)) {
@@ -48,6 +52,7 @@ static bool push_refusal(runtime *rt, lua_State *L, lua_State *thread, int argum
     lua_pushliteral(L, "cannot resume non-suspended coroutine");
   } else if ((lua_status(thread) == LUA_OK && lua_gettop(thread) == 0) ||
              (lua_status(thread) != LUA_OK && lua_status(thread) != LUA_YIELD)) {
+    task_raise_pending(rt, L);
     lua_pushliteral(L, "cannot resume dead coroutine");
   } else if (!lua_checkstack(thread, arguments)) {
     lua_pushliteral(L, "too many arguments to resume");

@@ -271,6 +271,15 @@ static void push_recovered(lua_State *L, int index, const record *r) {
   lua_pushboolean(L, r->recovered);
 }
 
+static void push_forced(lua_State *L, int index, const record *r) {
+  (void)index;
+  if (r->forced) {
+    lua_pushboolean(L, 1);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
 static void push_cause(lua_State *L, int index, const record *r) {
   (void)r;
   lua_getiuservalue(L, index, RECORD_UV_CAUSE);
@@ -355,6 +364,7 @@ static const field fields[] = {
     {"hash_version", push_hash_version, false},
     {"chain", push_chain, true},
     {"recovered", push_recovered, false},
+    {"forced", push_forced, false},
     {"cause", push_cause, false},
     {"parked", push_parked, false},
     {"cycle", push_cycle, false},

@@ -158,6 +158,7 @@ static void push_record(lua_State *L, int index, int depth) {
                                       "stack_hash_full",
                                       "hash_version",
                                       "recovered",
+                                      "forced",
                                       "parent_span_id",
                                       NULL};
   static const char *const of_task[] = {"id", "name", "status", "spawned_at", "attributes", NULL};

@@ -2,6 +2,7 @@
 
 #include "runtime/driver.h"
 #include "runtime/handler.h"
+#include "runtime/nested.h"
 #include "runtime/panic.h"
 
 /*
@@ -85,6 +86,22 @@ static void capture_loss(runtime *rt, lua_State *L, task *t, const char *message
   lua_pushnil(L);
   record_make_safe(rt, L, t->live.thread, 0, RECORD_ERROR, message);
   t->lost = true;
+  reset_thread(rt, L, t);
+}
+
+/*
+** The task is parked for good, because pcall has swallowed its exit too often (cancel.h): its coroutines and thread are
+** closed where they are, as by coroutine.close.   [-0, +1, -]
+*/
+static void capture_forced(runtime *rt, lua_State *L, task *t) {
+  t->forced = false;
+  t->epilogues = 0;
+  t->lost = true; /* the handler of an xpcall around it stays in the thread (Lua 5.4.0 to 5.4.4) */
+  nested_close_all(rt, L, t);
+  task_push(rt, L, t);
+  lua_getiuservalue(L, -1, TASK_UV_RESULT);
+  lua_pushnil(L);
+  lua_setiuservalue(L, -3, TASK_UV_RESULT);
   reset_thread(rt, L, t);
 }
 
@@ -199,7 +216,10 @@ void activation_finish(runtime *rt, lua_State *L, task *t, int status, int value
     }
     return;
   }
-  if (status == LUA_YIELD) {
+  if (status == LUA_YIELD && t->forced) {
+    lost = true;
+    capture_forced(rt, L, t);
+  } else if (status == LUA_YIELD) {
     lost = true;
     lua_pop(thread, values);
     capture_loss(rt, L, t, "coroutine.yield in a task: use co.yield to let other tasks run");

@@ -139,6 +139,49 @@ static void take_request(task *t, uint8_t *request) {
 }
 
 /*
+** The record that the task is to end with, for the exit whose record is on top of the stack: what was asked of the
+** task itself comes first.   [-1, +1, -]
+*/
+static void choose_record(runtime *rt, lua_State *L, const task *t) {
+  if (t->cancel == CANCEL_NONE) return;
+  lua_pop(L, 1);
+  task_push(rt, L, t);
+  lua_getiuservalue(L, -1, TASK_UV_RESULT);
+  cancel_make_record(rt, L, L, 1, t->cancel);
+  lua_remove(L, -2);
+}
+
+/*
+** Parks the task for good. Nobody resumes it: its coroutines yield up to the loop, which ends it.
+** [-1, +0, e]
+*/
+static void force(runtime *rt, lua_State *L, task *t) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  choose_record(rt, L, t);
+  record_test(L, -1)->forced = true;
+  strand *s = t->live.strand;
+  if (s != NULL && s->depth > 0) {
+    lua_pushvalue(L, -1);
+    strand_begin_exit(s, L, 0);
+  }
+  task_push(rt, L, t);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, TASK_UV_RESULT);
+  t->cancel = CANCEL_NONE;
+  membership_update_unwind(t);
+  t->raises = 0;
+  t->forced = true;
+  lua_yield(L, 0);
+}
+
+void cancel_count_raise(runtime *rt, lua_State *L, task *t) {
+  if (t->raised_at != rt->stats.switches) t->raises = 0;
+  t->raised_at = rt->stats.switches;
+  if (t->raises < CANCEL_MAX_RAISES) t->raises++;
+  if (t->raises == CANCEL_MAX_RAISES && lua_isyieldable(L)) force(rt, L, t);
+}
+
+/*
 ** In a coroutine inside the task the request stays: it is raised again in the coroutine that resumed
 ** it, and is taken where it gets to the task's own thread (cancel_raise_outwards).
 */
@@ -155,19 +198,21 @@ void cancel_raise(runtime *rt, lua_State *L, task *t) {
   /* Hooks and handlers run inside the task: they are not what was asked to end. */
   if (rt->hooks > 0) return;
   bool inside = t->live.thread != L;
-  if (inside) {
-    const strand *unwinding = find_unwinding(rt, L, t);
-    panic_check_exit(unwinding, L);
-    if (unwinding != NULL) return;
+  const strand *unwinding = inside ? find_unwinding(rt, L, t) : NULL;
+  const strand *s = unwinding != NULL ? unwinding : t->live.strand;
+  if (s != NULL && strand_is_exiting(s)) {
+    strand_push_exit(s, L);
+    cancel_count_raise(rt, L, t);
+    lua_error(L);
   }
-  panic_check_exit(t->live.strand, L);
-  if (!t->unwind) return;
+  if (unwinding != NULL || !t->unwind) return;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   uint32_t floor;
   uint8_t *request = find_request(rt, L, t, &floor);
   if (request == NULL) return;
   lua_getiuservalue(L, -1, request == &t->cancel ? TASK_UV_RESULT : REGION_UV_REASON);
   cancel_make_record(rt, L, L, 1, *request);
+  cancel_count_raise(rt, L, t);
   if (inside) {
     raise_inside(rt, L);
   } else {

@@ -20,6 +20,13 @@ struct runtime;
 struct task;
 
 /*
+** So often an exit is raised without a suspension in between; then the task is unwound by force. Each time it was
+** swallowed by a pcall, and a loop around one would keep the processor for ever. A loop over what there is to
+** clean up has a chance to come to its end.
+*/
+#define CANCEL_MAX_RAISES 100
+
+/*
 ** Asks a live task to end. The reason is on top of the stack.   [-1, +0, -]
 ** False: it had ended already. A second request changes nothing.
 */
@@ -46,6 +53,13 @@ bool cancel_will_raise(struct runtime *rt, lua_State *L, const struct task *t);
 ** Returns when there is none.
 */
 void cancel_raise(struct runtime *rt, lua_State *L, struct task *t);
+
+/*
+** The exit whose record is on top of the stack is about to be raised in the current task, which is exiting already.
+** At the CANCEL_MAX_RAISES-th time without a suspension does not return: parks the task for good, and
+** activation.c unwinds it.   [-0, +0, e]
+*/
+void cancel_count_raise(struct runtime *rt, lua_State *L, struct task *t);
 
 /*
 ** The exit whose record is on top of the stack has ended a coroutine inside the task: raises it in the

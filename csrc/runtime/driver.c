@@ -16,6 +16,7 @@ static int handler_index(const strand *s, frame_kind kind) {
 }
 
 static int after_call(lua_State *L, int status, lua_KContext strand_address);
+static int after_lost_members(lua_State *L, int status, lua_KContext strand_address);
 
 bool driver_is_machinery(lua_CFunction f) {
   return f == driver_func || f == driver_call || f == driver_finish || f == driver_close_deferred ||
@@ -67,12 +68,30 @@ static void return_to(strand *s, lua_State *L) {
 }
 
 /*
+** Whether the innermost frame is a deferred call that was unwound by force while its frame was unwinding already: then
+** that goes on, and its record says what has happened.   [-0, +0, -]
+*/
+static bool is_cut_short(const strand *s, lua_State *L) {
+  const frame *outer = strand_top(s) - 1;
+  if (strand_top(s)->kind != FRAME_DEFERRED || strand_top(s)->state != STATE_EXITING) return false;
+  if (outer->state != STATE_EXITING && outer->state != STATE_PANICKING) return false;
+  strand_push_record(s, L, s->depth - 1);
+  bool forced = record_test(L, -1)->forced;
+  lua_pop(L, 1);
+  if (!forced) return false;
+  strand_push_record(s, L, s->depth - 2);
+  record_test(L, -1)->forced = true;
+  lua_pop(L, 1);
+  return true;
+}
+
+/*
 ** The innermost frame is done and stands on another one of this driver: passes its outcome on.
 ** [-0, +0, -]
 */
 static void merge_outcome(strand *s, lua_State *L) {
   frame_state state = strand_top(s)->state;
-  if (state == STATE_RETURNING) {
+  if (state == STATE_RETURNING || is_cut_short(s, L)) {
     strand_drop_outcome(s);
     strand_pop_frame(s);
     return_to(s, L);
@@ -109,6 +128,16 @@ static int call_deferred(runtime *rt, strand *s, lua_State *L, int handler, uint
 }
 
 /*
+** The innermost frame is a region's, and its driver's activation is gone: only a task's entry comes across it.
+** May not return (region_finish_lost).   [-0, +0, e]
+*/
+static void finish_lost_region(runtime *rt, strand *s, lua_State *L) {
+  region_finish_lost(rt, L, s, (lua_KContext)s, after_lost_members);
+  lua_settop(L, 0);
+  lua_pushcfunction(L, panic_handler);
+}
+
+/*
 ** Runs the strand from the innermost frame, whose call has just ended with `status`, down to the
 ** frame `base`. Leaves that frame's outcome on top of the stack and returns its state.
 **   [-?, +outcome, -]
@@ -132,6 +161,7 @@ static frame_state drive(runtime *rt, strand *s, lua_State *L, int status, uint3
     if (strand_next_deferred(s) != 0) {
       status = call_deferred(rt, s, L, handler, base);
     } else if (s->depth - 1 > base) {
+      if (strand_top(s)->kind == FRAME_REGION) finish_lost_region(rt, s, L);
       merge_outcome(s, L);
     } else {
       frame_state state = strand_top(s)->state;
@@ -251,12 +281,22 @@ int driver_region(runtime *rt, lua_State *L) {
   return call_in_frame(rt, rt->current->live.strand, L, arguments, FRAME_REGION);
 }
 
-int driver_finish(lua_State *L) {
-  runtime *rt = runtime_of(L);
-  strand *s = task_strand_of(rt, L);
+/* Runs the task's strand down to its entry.   [-?, +outcome, e] */
+static int finish_entry(runtime *rt, lua_State *L, strand *s) {
   lua_settop(L, 0);
   lua_pushcfunction(L, panic_handler);
   return leave(s, L, FRAME_ENTRY, drive(rt, s, L, LUA_OK, 0));
+}
+
+/* The members of a region without a body have ended, or the task was woken for another reason. */
+static int after_lost_members(lua_State *L, int status, lua_KContext strand_address) {
+  (void)status;
+  return finish_entry(runtime_of(L), L, (strand *)strand_address);
+}
+
+int driver_finish(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  return finish_entry(rt, L, task_strand_of(rt, L));
 }
 
 /*

@@ -172,6 +172,38 @@ void nested_release_top(runtime *rt, lua_State *L, task *t) {
   t->anchored = false;
 }
 
+/* (coroutine) closes it, which the current task was in; protected. */
+static int close_inner(lua_State *L) {
+  runtime *rt = runtime_find(L);
+  lua_State *thread = lua_tothread(L, 1);
+  lua_pushboolean(L, 0);
+  set_entry(rt, L);
+  if (nested_close(rt, L, thread) != LUA_OK) {
+    lua_xmove(thread, L, 1);
+    panic_settle(rt, L, LUA_ERRRUN);
+    handler_report(rt, L, 0);
+  }
+  leave_trace(rt, find_carried(rt, L));
+  return 0;
+}
+
+void nested_close_all(runtime *rt, lua_State *L, task *t) {
+  while (t->live.top != t->live.thread) {
+    lua_State *thread = t->live.top;
+    lua_State *resumer = nested_resumer(rt, L, thread);
+    if (resumer == NULL || !lua_checkstack(thread, 1)) break;
+    lua_pushcfunction(L, close_inner);
+    lua_pushthread(thread);
+    lua_xmove(thread, L, 1);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+    lua_pushthread(resumer);
+    lua_xmove(resumer, L, 1);
+    t->live.top = resumer;
+    anchor_top(rt, L, t);
+  }
+  t->live.top = t->live.thread;
+}
+
 /* --- resuming --- */
 
 /*
@@ -189,7 +221,7 @@ static int came_back(runtime *rt, lua_State *L, bool passes, int status, int val
                      const nested_caller *caller) {
   lua_State *thread = lua_tothread(L, 1);
   task *t = rt->current;
-  if (passes && status == LUA_YIELD && t->status != TASK_RUNNING) {
+  if (passes && status == LUA_YIELD && (t->status != TASK_RUNNING || t->forced)) {
     lua_settop(L, 1);
     lua_pushlightuserdata(L, (void *)caller);
     return lua_yieldk(L, 0, (lua_KContext)t->id, continue_resume);

@@ -50,6 +50,12 @@ task *nested_waiting_in(runtime *rt, lua_State *L);
 */
 bool nested_is_refused(runtime *rt, lua_State *L, lua_State *thread);
 
+/*
+** The task never goes on where it is: closes the coroutines that it is in, the innermost first, so that their deferred
+** calls run. These can't suspend; what they raise goes to the panic handler.   [-0, +0, -]
+*/
+void nested_close_all(runtime *rt, lua_State *L, task *t);
+
 /* The task has ended: lets go of what its coroutines needed.   [-0, +0, -] */
 void nested_release_top(runtime *rt, lua_State *L, task *t);
 

@@ -25,13 +25,11 @@ int panic_goexit(runtime *rt, lua_State *L) {
   record *r = record_test(L, -1);
   r->kind = RECORD_GOEXIT; /* even where there was no memory for more */
   r->exits = true;
+  task *t = rt->current;
+  if (t != NULL && t->live.top == L && rt->hooks == 0 && strand_is_exiting(task_strand_of(rt, L))) {
+    cancel_count_raise(rt, L, t);
+  }
   return panic_exit(rt, L, 0);
-}
-
-void panic_check_exit(const strand *s, lua_State *L) {
-  if (s == NULL || !strand_is_exiting(s)) return;
-  strand_push_exit(s, L);
-  lua_error(L);
 }
 
 bool panic_is_in_flight(const runtime *rt, lua_State *L, int index) {

@@ -27,9 +27,6 @@ int panic_exit(runtime *rt, lua_State *L, uint32_t floor);
 /* co.goexit.   [-0, +0, e] */
 int panic_goexit(runtime *rt, lua_State *L);
 
-/* Raises the strand's exit again, if the innermost frame is to be unwound by one.   [-0, +0, e] */
-void panic_check_exit(const strand *s, lua_State *L);
-
 /*
 ** The message handler of every protected call that the runtime makes: makes the raised value a
 ** record while the stack still stands.   [-1, +1, -] A light C function, since it is pushed for

@@ -386,7 +386,7 @@ static void use_spare(runtime *rt, lua_State *L, record_kind kind) {
   record *r = record_test(L, -1);
   rt->spare_used = true;
   r->kind = (uint8_t)kind;
-  r->recovered = r->exits = false;
+  r->recovered = r->exits = r->forced = false;
   r->cancel_source = CANCEL_NONE;
   identify(rt, L, r);
   lua_pushvalue(L, -2);

@@ -99,6 +99,15 @@ bool region_offer_panic(runtime *rt, lua_State *L, region *r, int index);
 */
 bool region_take_panic(runtime *rt, lua_State *L, region *r);
 
+/*
+** The innermost region has lost its body's activation, and its frame, which is the strand's innermost, is about to be
+** closed: ends its members and waits for them, then closes it. A member's panic takes the place of the frame's outcome.
+** To be called from a C function that may suspend. Returns when the region is closed; while it waits it does not return,
+** but the continuation is called, with its context, to call this again.   [-?, +0, e]
+*/
+void region_finish_lost(runtime *rt, lua_State *L, strand *s, lua_KContext context,
+                        lua_KFunction continuation);
+
 /* A member has ended, and its panic is with whom it concerns.   [-0, +0, -] */
 void region_member_ended(runtime *rt, region *r);
 

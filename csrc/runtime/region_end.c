@@ -59,19 +59,19 @@ static void set_suppressed(lua_State *L, const region *r, bool first) {
   lua_settop(L, index);
 }
 
-/* The first member's panic becomes one of the running code. */
-static int raise_member_panic(runtime *rt, lua_State *L, const region *r) {
+/* Pushes the first member's panic as one of the running code.   [-0, +1, m] */
+static void wrap_member_panic(runtime *rt, lua_State *L, const region *r) {
   lua_getiuservalue(L, REGION_INDEX, REGION_UV_PANIC);
   const record *child = record_test(L, -1);
   record_wrap_safe(rt, L, L, 1, child->kind);
   set_suppressed(L, r, false);
-  return lua_error(L);
 }
 
 /* The body was unwound by the region's own request; the record of that is on top of the stack. */
 static int deliver_own_exit(runtime *rt, lua_State *L, const region *r) {
   record *exit = record_test(L, -1);
   exit->recovered = true;
+  rt->current->raises = 0;
   if (r->kind == REGION_TIMEOUT) {
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
@@ -106,7 +106,10 @@ static int conclude(runtime *rt, lua_State *L, region *r) {
     set_suppressed(L, r, r->panicked);
     return lua_error(L);
   }
-  if (r->panicked) return raise_member_panic(rt, L, r);
+  if (r->panicked) {
+    wrap_member_panic(rt, L, r);
+    return lua_error(L);
+  }
   if (r->outcome == STATE_RETURNING) return deliver_results(rt, L, r);
   return r->own_exit ? deliver_own_exit(rt, L, r) : lua_error(L);
 }
@@ -148,6 +151,31 @@ static int wait_for_members(runtime *rt, lua_State *L, region *r) {
   }
   rt->current->waits_on = r;
   return task_park(rt, L, WAIT_SCOPE, TIME_FOREVER, (lua_KContext)rt, after_member);
+}
+
+void region_finish_lost(runtime *rt, lua_State *L, strand *s, lua_KContext context,
+                        lua_KFunction continuation) {
+  task *t = rt->current;
+  region *r = t->membership == NULL ? NULL : t->membership->regions;
+  if (r == NULL || r->floor != s->depth - 1) return;
+  lua_settop(L, 0);
+  region_push(rt, L, r);
+  r->body_ended = true;
+  lua_pushnil(L);
+  region_cancel(rt, L, r, CANCEL_PARENT);
+  if (r->live > 0) {
+    t->waits_on = r;
+    task_park(rt, L, WAIT_SCOPE, TIME_FOREVER, context, continuation);
+    compat_unreachable();
+  }
+  unclaimed_give_all(rt, L, r);
+  if (r->panicked) {
+    wrap_member_panic(rt, L, r);
+    strand_unwind(s, L, STATE_PANICKING);
+  }
+  t->membership->regions = r->outer;
+  region_close(rt, L, r);
+  membership_update_unwind(t);
 }
 
 int region_finish(runtime *rt, lua_State *L, strand *s, frame_state state) {

@@ -68,6 +68,11 @@ void report_write_head(lua_State *L, int index, text_writer *w) {
     lua_pop(L, 1);
   }
   text_put(w, verb_of(r));
+  if (r->forced) {
+    text_put(w, ", and was unwound by force: it had swallowed that ");
+    text_put_number(w, CANCEL_MAX_RAISES);
+    text_put(w, " times");
+  }
   put_trace(w, r);
   text_put(w, "\n");
 }

@@ -127,18 +127,22 @@ typedef struct task {
   };
   uint32_t generation;  /* ancestors, kept or not */
   uint32_t wait_serial; /* counts parks, so that a late wake-up finds nobody */
-  uint8_t status;       /* task_status */
-  uint8_t wait;         /* wait_kind */
-  uint8_t wake;         /* wake_reason of the last wake-up */
-  uint16_t fired;       /* what woke it: the case of a select, or what a descriptor is ready for */
-  uint8_t cancel;       /* cancel_source: asked to end, not yet raised; TASK_UV_RESULT has why */
-  bool unwind;          /* a cancellation, its own or of a region, waits to be raised */
-  uint8_t epilogues;    /* attempts to run the entry frame's deferred calls */
+  uint64_t
+      raised_at; /* stats.switches when `raises` was counted: another one means that it suspended */
+  uint8_t status; /* task_status */
+  uint8_t wait;   /* wait_kind */
+  uint8_t wake;   /* wake_reason of the last wake-up */
+  uint16_t fired; /* what woke it: the case of a select, or what a descriptor is ready for */
+  uint8_t cancel; /* cancel_source: asked to end, not yet raised; TASK_UV_RESULT has why */
+  bool unwind;    /* a cancellation, its own or of a region, waits to be raised */
+  uint8_t raises; /* of an exit, one after the other, while the task did not suspend */
+  bool forced;    /* parked for good, to be unwound from outside; TASK_UV_RESULT has the record */
+  uint8_t epilogues; /* attempts to run the entry frame's deferred calls */
   bool daemon;
   bool started;
   bool silent;   /* spawned by the listener of spans, or by such a task: it makes none */
   bool anchored; /* its innermost coroutine is, in runtime.pinned_ref (nested.c) */
-  bool lost; /* its thread was closed from outside or yielded by itself, and is not to be reused */
+  bool lost; /* its thread was closed while it ran, or yielded by itself, and is not to be reused */
   bool seen; /* code may know its thread, which is not to be reused either */
   bool claimed; /* somebody was given the panic: join, await, run or the handler */
   char name[];  /* "": unnamed, shown as "task <id>" */

@@ -1,0 +1,543 @@
+-- A task that swallows its exit in a loop, and never suspends, is unwound by force (CANCEL_MAX_RAISES).
+
+local co = require "coropanic"
+local helpers = require "spec.helpers"
+
+local MAX_RAISES = 100
+
+local function log_close(log, name)
+  return setmetatable({}, { __close = function() log[#log + 1] = name end })
+end
+
+-- Bodies that never end by themselves. Each calls `tick` once a raise at most, and suspends by `wait`.
+local LOOPS = {
+  ["pcall"] = function(wait, tick)
+    while true do
+      tick()
+      pcall(wait)
+    end
+  end,
+  ["pcall around a function"] = function(wait, tick)
+    while true do
+      pcall(function()
+        wait()
+        tick()
+      end)
+      tick()
+    end
+  end,
+  ["nested pcalls"] = function(wait, tick)
+    while true do
+      pcall(function()
+        while true do
+          pcall(wait)
+          tick()
+        end
+      end)
+    end
+  end,
+  ["xpcall with a handler that raises"] = function(wait, tick)
+    while true do
+      tick()
+      xpcall(wait, function() error "no" end)
+    end
+  end,
+  ["xpcall with a handler that suspends"] = function(wait, tick)
+    while true do
+      tick()
+      xpcall(wait, function() pcall(co.sleep, 1) end)
+    end
+  end,
+  ["pcall in a generator"] = function(wait, tick)
+    local generator = co.coroutine.wrap(function()
+      while true do
+        tick()
+        pcall(wait)
+      end
+    end)
+    generator()
+  end,
+  ["pcall in a generator in a generator"] = function(wait, tick)
+    co.coroutine.wrap(function()
+      co.coroutine.wrap(function()
+        while true do
+          tick()
+          pcall(wait)
+        end
+      end)()
+    end)()
+  end,
+  ["pcall around a generator"] = function(wait, tick)
+    local generator = co.coroutine.wrap(function()
+      while true do wait() end
+    end)
+    while true do
+      tick()
+      pcall(generator)
+    end
+  end,
+  ["resume of a generator"] = function(wait, tick)
+    local generator = co.coroutine.create(function()
+      while true do wait() end
+    end)
+    while true do
+      tick()
+      pcall(co.coroutine.resume, generator)
+    end
+  end,
+  ["pcall in a frame"] = function(wait, tick)
+    co.call(function()
+      while true do
+        tick()
+        pcall(wait)
+      end
+    end)
+  end,
+  ["pcall around a frame"] = function(wait, tick)
+    while true do
+      tick()
+      pcall(co.call, wait)
+    end
+  end,
+  ["pcall in a scope"] = function(wait, tick)
+    co.scope(function(s)
+      s:spawn(co.sleep, 1e6)
+      while true do
+        tick()
+        pcall(wait)
+      end
+    end)
+  end,
+  ["pcall in a supervising scope"] = function(wait, tick)
+    co.supervise(function(s)
+      s:spawn(co.sleep, 1e6)
+      while true do
+        tick()
+        pcall(wait)
+      end
+    end)
+  end,
+  ["pcall under a time-out"] = function(wait, tick)
+    co.with_timeout(1e6, function()
+      co.spawn(co.sleep, 1e6)
+      while true do
+        tick()
+        pcall(wait)
+      end
+    end)
+  end,
+  ["pcall around a scope"] = function(wait, tick)
+    while true do
+      tick()
+      pcall(co.scope, function(s)
+        s:spawn(co.sleep, 1e6)
+        wait()
+      end)
+    end
+  end,
+  ["pcall after a goexit"] = function(wait, tick)
+    pcall(wait)
+    pcall(co.goexit)
+    while true do
+      tick()
+      pcall(co.goexit)
+    end
+  end,
+}
+
+local WAITS = {
+  recv = function()
+    local ch = co.chan()
+    return function() ch:recv() end
+  end,
+  send = function()
+    local ch = co.chan()
+    return function() ch:send(1) end
+  end,
+  select = function()
+    local ch = co.chan()
+    return function() co.select(1e6, ch) end
+  end,
+  sleep = function()
+    return function() co.sleep(1e6) end
+  end,
+  yield = function()
+    local waited = false
+    return function()
+      if not waited then
+        waited = true -- virtual time does not pass while a task yields
+        co.sleep(1e6)
+      end
+      co.yield()
+    end
+  end,
+  join = function()
+    local other = co.spawn_with({ daemon = true }, co.sleep, 1e6)
+    return function() other:join() end
+  end,
+  await = function()
+    return function() co.await(function() end) end
+  end,
+  lock = function()
+    local mutex = co.mutex()
+    co.spawn_with({ daemon = true }, function()
+      mutex:lock()
+      co.sleep(1e6)
+    end)
+    co.yield()
+    return function() mutex:lock() end
+  end,
+  acquire = function()
+    local semaphore = co.semaphore(1)
+    semaphore:acquire()
+    return function() semaphore:acquire() end
+  end,
+  waitgroup = function()
+    local group = co.waitgroup()
+    group:add(1)
+    return function() group:wait() end
+  end,
+  event = function()
+    local event = co.event()
+    return function() event:wait() end
+  end,
+}
+
+local REQUESTS = {
+  ["task:cancel"] = { ask = function(task) task:cancel "enough" end, kind = "cancelled" },
+  ["its context"] = { ask = function(_, cancel) cancel "enough" end, kind = "cancelled" },
+}
+
+describe("a task that swallows its cancellation for ever", function()
+  for loop_name, loop in pairs(LOOPS) do
+    for wait_name, make in pairs(WAITS) do
+      for request_name, request in pairs(REQUESTS) do
+        it(("by %s around %s, after %s, is unwound"):format(loop_name, wait_name, request_name), function()
+          helpers.run(function()
+            local log, ticks = {}, 0
+            local context, cancel = co.context.with_cancel(co.context.background())
+            local task = co.spawn_with({ context = context }, function()
+              co.defer(function()
+                co.sleep(1)
+                log[#log + 1] = "deferred"
+              end)
+              local _ <close> = log_close(log, "closed")
+              loop(make(), function() ticks = ticks + 1 end)
+            end)
+            co.sleep(1)
+            request.ask(task, cancel)
+            local ended, record = task:join(100)
+            assert.is_false(ended)
+            assert.is_true(record.forced)
+            assert.equal(task:status() == "exited" and "goexit" or request.kind, record.kind)
+            assert.same({ "closed", "deferred" }, log)
+            assert.equal(2, co.now())
+            local at_end = ticks
+            co.sleep(10)
+            assert.equal(at_end, ticks)
+          end)
+        end)
+      end
+    end
+  end
+
+  it("is raised CANCEL_MAX_RAISES times", function()
+    helpers.run(function()
+      local raised = 0
+      local task = co.spawn(function()
+        while true do
+          pcall(co.sleep, 1e6)
+          raised = raised + 1
+        end
+      end)
+      co.yield()
+      task:cancel()
+      task:join()
+      assert.equal(MAX_RAISES - 1, raised)
+    end)
+  end)
+
+  it("does not keep a run from its end", function()
+    local jobs = co.chan()
+    local deferred = false
+    co.run_with({ clock = "virtual" }, function()
+      co.spawn_with({ daemon = true }, function()
+        co.defer(function() deferred = true end)
+        while true do
+          pcall(function()
+            local job = jobs:recv()
+            return job()
+          end)
+        end
+      end)
+      co.sleep(1)
+    end)
+    assert.is_true(deferred)
+  end)
+
+  it("may be main", function()
+    local deferred = false
+    local ok, record = pcall(co.run_with, { clock = "virtual" }, function()
+      co.defer(function()
+        co.sleep(1)
+        deferred = true
+      end)
+      co.current():cancel "enough"
+      while true do pcall(co.sleep, 1) end
+    end)
+    assert.is_false(ok)
+    assert.equal("enough", record.reason)
+    assert.is_true(record.forced)
+    assert.is_true(deferred)
+  end)
+
+  it("has the deferred calls of its frames and generators run, innermost first", function()
+    helpers.run(function()
+      local log = {}
+      local function note(name, seconds)
+        co.defer(function()
+          if seconds then co.sleep(seconds) end
+          co.defer(function() log[#log + 1] = name end)
+        end)
+      end
+      local task = co.spawn(function()
+        note("entry", 1)
+        co.call(function()
+          note("call", 1)
+          co.coroutine.wrap(function()
+            co.call(function()
+              note "generator"
+              while true do pcall(co.sleep, 1e6) end
+            end)
+          end)()
+        end)
+      end)
+      co.yield()
+      task:cancel()
+      task:join()
+      assert.same({ "generator", "call", "entry" }, log)
+    end)
+  end)
+
+  it("waits for the tasks of its scopes before the deferred calls around them", function()
+    helpers.run(function()
+      local log = {}
+      local function note(name, seconds)
+        co.defer(function()
+          co.sleep(seconds)
+          log[#log + 1] = name
+        end)
+      end
+      local task = co.spawn(function()
+        note("around", 1)
+        co.scope(function(s)
+          s:spawn(function()
+            note("member", 5)
+            co.sleep(1e6)
+          end)
+          note("body", 1)
+          co.yield()
+          while true do pcall(co.sleep, 1e6) end
+        end)
+      end)
+      co.sleep(1)
+      task:cancel()
+      task:join()
+      assert.same({ "body", "member", "around" }, log)
+      assert.equal(8, co.now())
+    end)
+  end)
+
+  it("ends with the panic of a member of its scope", function()
+    helpers.run(function()
+      local task = co.spawn(function()
+        co.scope(function(s)
+          s:spawn(function()
+            co.defer(error, "member", 0)
+            co.sleep(1e6)
+          end)
+          co.yield()
+          while true do pcall(co.sleep, 1e6) end
+        end)
+      end)
+      co.sleep(1)
+      task:cancel()
+      local _, record = task:join()
+      assert.equal("member", record.value)
+      assert.equal("panicked", task:status())
+    end)
+  end)
+
+  it("under its own time-out ends as out of time", function()
+    helpers.run(function()
+      local went_on = false
+      local task = co.spawn(function()
+        co.with_timeout(1, function()
+          while true do pcall(co.sleep, 1e6) end
+        end)
+        went_on = true
+      end)
+      local _, record = task:join()
+      assert.equal("timeout", record.kind)
+      assert.equal("deadline", record.source)
+      assert.is_true(record.forced)
+      assert.equal("cancelled", task:status())
+      assert.is_false(went_on)
+      assert.equal(1, co.now())
+    end)
+  end)
+
+  it("in deferred calls that are unwound themselves goes on with the others", function()
+    helpers.run(function()
+      local begun = 0
+      local task = co.spawn(function()
+        for _ = 1, 30 do
+          co.defer(function()
+            begun = begun + 1
+            while true do pcall(co.goexit) end
+          end)
+          co.defer(function()
+            begun = begun + 1
+            co.with_timeout(1, function()
+              while true do pcall(co.sleep, 1e6) end
+            end)
+          end)
+        end
+        co.sleep(1e6)
+      end)
+      co.yield()
+      task:cancel "enough"
+      local _, record = task:join()
+      assert.equal(60, begun)
+      assert.equal("enough", record.reason)
+      assert.is_true(record.forced)
+      assert.equal(30, co.now())
+    end)
+  end)
+
+  it("in a deferred call of a panic does not hide the panic", function()
+    helpers.run(function()
+      local task = co.spawn(function()
+        co.defer(function()
+          co.with_timeout(1, function()
+            while true do pcall(co.sleep, 1e6) end
+          end)
+        end)
+        error("bad", 0)
+      end)
+      local _, record = task:join()
+      assert.equal("bad", record.value)
+      assert.is_true(record.forced)
+      assert.equal("panicked", task:status())
+    end)
+  end)
+
+  it("says so in the report and the table of its record", function()
+    helpers.run(function()
+      local task = co.spawn(function()
+        co.current():cancel()
+        while true do pcall(co.yield) end
+      end)
+      local _, record = task:join()
+      assert.matches("was unwound by force: it had swallowed that 100 times", tostring(record), 1, true)
+      assert.is_true(record:to_table().forced)
+    end)
+  end)
+
+  it("leaves nothing of it behind: what it waited for, held, and its thread serve others", function()
+    helpers.run(function()
+      local mutex, ch = co.mutex(), co.chan()
+      local task = co.spawn(function()
+        local _ <close> = mutex:guard()
+        while true do pcall(ch.recv, ch) end
+      end)
+      co.yield()
+      task:cancel()
+      task:join()
+      assert.is_true(mutex:try_lock())
+      assert.is_false(ch:try_send(1))
+      for _ = 1, 10 do assert.is_true(co.spawn(function() co.sleep(1) end):join()) end
+    end)
+  end)
+end)
+
+describe("a task that is not unwound by force", function()
+  local function cancelled(body)
+    helpers.run(function()
+      local task = co.spawn(body)
+      co.yield()
+      task:cancel()
+      local _, record = task:join()
+      assert.equal("cancelled", task:status())
+      assert.is_nil(record.forced)
+    end)
+  end
+
+  it("swallows its cancellation less often", function()
+    local rounds = 0
+    cancelled(function()
+      for _ = 1, MAX_RAISES - 1 do
+        pcall(co.sleep, 1e6)
+        rounds = rounds + 1
+      end
+    end)
+    assert.equal(MAX_RAISES - 1, rounds)
+  end)
+
+  it("suspends in between, in a deferred call", function()
+    local rounds = 0
+    cancelled(function()
+      for _ = 1, 5 * MAX_RAISES do
+        pcall(co.call, function()
+          co.defer(co.yield)
+          co.sleep(1e6)
+        end)
+        rounds = rounds + 1
+      end
+    end)
+    assert.equal(5 * MAX_RAISES, rounds)
+  end)
+
+  it("has many time-outs of its own, one after the other", function()
+    helpers.run(function()
+      for _ = 1, 5 * MAX_RAISES do
+        local ok, record = co.with_timeout(0, co.sleep, 1)
+        assert.is_false(ok)
+        assert.equal("timeout", record.kind)
+      end
+    end)
+  end)
+
+  it("cancels many scopes of its own, one after the other", function()
+    helpers.run(function()
+      for _ = 1, 5 * MAX_RAISES do
+        co.scope(function(s)
+          s:cancel()
+          pcall(co.yield)
+          co.yield()
+        end)
+      end
+    end)
+  end)
+
+  it("loops in a deferred call, which is shielded", function()
+    cancelled(function()
+      co.defer(function()
+        for _ = 1, 5 * MAX_RAISES do assert.is_true(pcall(co.sleep, 1)) end
+      end)
+      co.sleep(1e6)
+    end)
+  end)
+
+  it("runs hooks that call goexit", function()
+    local went_on
+    helpers.run_reporting(function()
+      local previous = co.on_spawn(function() co.goexit() end)
+      for _ = 1, 5 * MAX_RAISES do co.spawn(function() end) end
+      co.on_spawn(previous)
+      co.sleep(1)
+      went_on = true
+    end)
+    assert.is_true(went_on)
+  end)
+end)

@@ -186,7 +186,7 @@ check: setup-lint ## run the linters
 	@LUA_INCDIR=$(LUA_INCDIR) ./scripts/check.sh
 
 format: setup-format ## format the C sources
-	clang-format -i csrc/*.h csrc/*/*.[ch] spec/*.c spec/core/*.[ch] spec/memory/*.c spec/soak/*.c examples/embed/*.c bench/*.c
+	find bench csrc examples spec -name '*.[ch]' -exec clang-format -i {} +
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)

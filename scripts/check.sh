@@ -7,7 +7,7 @@ include=${LUA_INCDIR:-/usr/include/lua5.4}
 # Tidiness is looked at where the compiler finds everything: what protoc-c writes is made first.
 make --no-print-directory protobuf >/dev/null || exit 1
 mapfile -t sources < <(ls csrc/*/*.c)
-mapfile -t formatted < <(ls csrc/*.h csrc/*/*.[ch] spec/*.c spec/core/*.[ch] spec/memory/*.c spec/soak/*.c examples/embed/*.c bench/*.c)
+mapfile -t formatted < <(find bench csrc examples spec -name '*.[ch]')
 
 echo "clang-format"
 clang-format --dry-run --Werror "${formatted[@]}" || status=1

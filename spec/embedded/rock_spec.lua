@@ -33,6 +33,11 @@ describe("the rock", function()
     assert.same(PUBLIC, names("nm", BUILD .. "/libcoropanic.a"))
   end)
 
+  it("of protobuf exports what require looks for", function()
+    local module = BUILD .. "/coropanic/export/otlp/protobuf.so"
+    assert.same({ "luaopen_coropanic_export_otlp_protobuf" }, names("nm --dynamic", module))
+  end)
+
   it("runs in a host that has functions of the same names as ours inside", function()
     local script = os.tmpname()
     local file = assert(io.open(script, "w"))

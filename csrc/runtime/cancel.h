@@ -55,7 +55,7 @@ bool cancel_will_raise(struct runtime *rt, lua_State *L, const struct task *t);
 void cancel_raise(struct runtime *rt, lua_State *L, struct task *t);
 
 /*
-** The exit whose record is on top of the stack is about to be raised in the current task, which is exiting already.
+** The exit whose record is on top of the stack is about to be raised in the current task.
 ** At the CANCEL_MAX_RAISES-th time without a suspension does not return: parks the task for good, and
 ** activation.c unwinds it.   [-0, +0, e]
 */

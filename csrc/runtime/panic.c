@@ -26,9 +26,7 @@ int panic_goexit(runtime *rt, lua_State *L) {
   r->kind = RECORD_GOEXIT; /* even where there was no memory for more */
   r->exits = true;
   task *t = rt->current;
-  if (t != NULL && t->live.top == L && rt->hooks == 0 && strand_is_exiting(task_strand_of(rt, L))) {
-    cancel_count_raise(rt, L, t);
-  }
+  if (t != NULL && t->live.top == L && rt->hooks == 0) cancel_count_raise(rt, L, t);
   return panic_exit(rt, L, 0);
 }
 

@@ -432,6 +432,83 @@ describe("a task that swallows its cancellation for ever", function()
     end)
   end)
 
+  it("by goexit in generators, which it makes or stays in, is unwound", function()
+    local function in_one()
+      co.coroutine.wrap(function()
+        while true do pcall(co.goexit) end
+      end)()
+    end
+    local function in_many()
+      while true do pcall(co.coroutine.wrap(function() co.goexit() end)) end
+    end
+    helpers.run(function()
+      for _, body in ipairs { in_one, in_many } do
+        local task = co.spawn(body)
+        local _, record = task:join()
+        assert.equal("exited", task:status())
+        assert.is_true(record.forced)
+      end
+    end)
+  end)
+
+  it("has its variables closed, and a panic of that is how it ends", function()
+    helpers.run(function()
+      local released = false
+      local task = co.spawn(function()
+        co.defer(function()
+          co.sleep(1)
+          released = true
+        end)
+        local _ <close> = setmetatable({}, { __close = function() error("closing", 0) end })
+        while true do pcall(co.sleep, 1e6) end
+      end)
+      co.yield()
+      task:cancel()
+      local _, record = task:join()
+      assert.equal("closing", record.value)
+      assert.equal("panicked", task:status())
+      assert.is_true(record.chain[1].forced)
+      assert.is_true(released)
+    end)
+  end)
+
+  it("has the panics of what its generators close reported", function()
+    local reported = helpers.run_reporting(function()
+      local task = co.spawn(function()
+        co.coroutine.wrap(function()
+          local _ <close> = setmetatable({}, { __close = function() error("closing", 0) end })
+          while true do pcall(co.sleep, 1e6) end
+        end)()
+      end)
+      co.yield()
+      task:cancel()
+      task:join()
+      assert.equal("cancelled", task:status())
+    end)
+    assert.equal(1, #reported)
+    assert.equal("closing", reported[1].record.value)
+  end)
+
+  it("does not go on where a deferred call recovers another panic", function()
+    helpers.run(function()
+      local recovered, went_on
+      local task = co.spawn(function()
+        co.call(function()
+          co.defer(function() recovered = co.recover() end)
+          co.defer(error, "another", 0)
+          while true do pcall(co.sleep, 1e6) end
+        end)
+        went_on = true
+      end)
+      co.yield()
+      task:cancel "enough"
+      local _, record = task:join()
+      assert.equal("another", recovered)
+      assert.is_nil(went_on)
+      assert.equal("enough", record.reason)
+    end)
+  end)
+
   it("says so in the report and the table of its record", function()
     helpers.run(function()
       local task = co.spawn(function()

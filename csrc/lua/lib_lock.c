@@ -1,20 +1,10 @@
-/* co.mutex, co.rwmutex, and the guards that unlock them at the end of a block. */
+/* co.mutex, co.rwmutex. */
 #include "lua/lib.h"
+#include "lua/lock_guard.h"
 #include "runtime/args.h"
 #include "runtime/deadlock.h"
 #include "runtime/mutex.h"
 #include "runtime/rwmutex.h"
-
-/*
-** A guard: what `local _ <close> = m:guard()` holds. Its user value is the lock. While a function
-** that locks runs, a guard at index 2 is what it returns instead of a boolean.
-*/
-typedef struct guard {
-  uint8_t kind; /* wait_kind: WAIT_LOCK, WAIT_READ_LOCK, WAIT_WRITE_LOCK */
-  bool armed;   /* it has the lock, and has not yet unlocked it */
-} guard;
-
-#define GUARD_TYPE "coropanic.lock_guard"
 
 static void *check_mutex(lua_State *L, const char *method) {
   return arg_check_self(L, MUTEX_TYPE, method);
@@ -26,7 +16,7 @@ static void *check_rwmutex(lua_State *L, const char *method) {
 
 /* --- locking --- */
 
-/* Takes the lock at 1 if it is free; for the kinds of waiting see guard.kind.   [-0, +0, -] */
+/* Takes the lock at 1 if it is free; `kind` is WAIT_LOCK, WAIT_READ_LOCK or WAIT_WRITE_LOCK.   [-0, +0, -] */
 static bool try_take(runtime *rt, lua_State *L, mutex *m, wait_kind kind) {
   switch (kind) {
     case WAIT_READ_LOCK: return rwmutex_try_read_lock(rt, (rwmutex *)m);
@@ -35,18 +25,16 @@ static bool try_take(runtime *rt, lua_State *L, mutex *m, wait_kind kind) {
   }
 }
 
-/* Returns whether the lock was taken: the guard or nil, or else a boolean.   [-0, +1, -] */
-static int push_outcome(lua_State *L, bool taken) {
-  guard *g = lua_touserdata(L, 2);
-  if (g == NULL) {
-    lua_pushboolean(L, taken);
-  } else if (taken) {
-    g->armed = true;
-    lua_settop(L, 2);
-  } else {
-    lua_pushnil(L);
-  }
-  return 1;
+/* What guards do at the end: see lock_guard_release. */
+
+static void release_lock(runtime *rt, lua_State *L, void *object, int amount) {
+  (void)amount;
+  mutex_unlock(rt, L, object, -1);
+}
+
+static void release_read_lock(runtime *rt, lua_State *L, void *object, int amount) {
+  (void)amount;
+  rwmutex_read_unlock(rt, L, object);
 }
 
 static int after_wait(lua_State *L, int status, lua_KContext context) {
@@ -57,7 +45,7 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   bool taken = waitlist_woken(rt, L, &m->waitlist);
   if (rt->current->wake == WAKE_ABANDONED) return mutex_raise_abandoned(rt, L, m);
   if (taken && rt->current->wait != WAIT_READ_LOCK) mutex_accept(rt, L, m, 1);
-  return push_outcome(L, taken);
+  return lock_guard_push_outcome(L, taken);
 }
 
 /* Takes the lock at 1, or waits for it; 2 is the time-out.   [-0, +1, e] */
@@ -67,15 +55,9 @@ static int take(lua_State *L, mutex *m, wait_kind kind, const char *method, bool
   waitlist_check(rt, L, method);
   mutex_check_hope(rt, L, m);
   lua_settop(L, 1);
-  if (guarded) {
-    guard *g = lua_newuserdatauv(L, sizeof(guard), 1);
-    *g = (guard){.kind = (uint8_t)kind};
-    luaL_setmetatable(L, GUARD_TYPE);
-    lua_pushvalue(L, 1);
-    lua_setiuservalue(L, 2, 1);
-  }
-  if (try_take(rt, L, m, kind)) return push_outcome(L, true);
-  if (seconds == 0) return push_outcome(L, false);
+  if (guarded) lock_guard_push(L, kind == WAIT_READ_LOCK ? release_read_lock : release_lock, 1);
+  if (try_take(rt, L, m, kind)) return lock_guard_push_outcome(L, true);
+  if (seconds == 0) return lock_guard_push_outcome(L, false);
   if (rt->current != NULL && seconds < 0) deadlock_check(rt, L, kind, m);
   int64_t deadline = runtime_deadline(rt, seconds);
   return waitlist_park(rt, L, &m->waitlist, kind, deadline, method, after_wait);
@@ -189,29 +171,6 @@ static int rwmutex_tostring(lua_State *L) {
   return 1;
 }
 
-/* --- guards --- */
-
-static int guard_close(lua_State *L) {
-  guard *g = arg_check_self(L, GUARD_TYPE, "__close");
-  if (!g->armed) return 0;
-  g->armed = false;
-  lua_getiuservalue(L, 1, 1);
-  mutex *m = lua_touserdata(L, -1);
-  if (g->kind == WAIT_READ_LOCK) {
-    rwmutex_read_unlock(runtime_of(L), L, (rwmutex *)m);
-  } else {
-    mutex_unlock(runtime_of(L), L, m, -1);
-  }
-  return 0;
-}
-
-static int guard_tostring(lua_State *L) {
-  const guard *g = arg_check_self(L, GUARD_TYPE, "__tostring");
-  lua_getiuservalue(L, 1, 1);
-  lua_pushfstring(L, "%s of %s", g->armed ? "guard" : "closed guard", luaL_tolstring(L, -1, NULL));
-  return 1;
-}
-
 void lib_lock_open(lua_State *L, runtime *rt) {
   static const luaL_Reg mutex_methods[] = {
       {"lock", mutex_method_lock},
@@ -243,12 +202,6 @@ void lib_lock_open(lua_State *L, runtime *rt) {
       {"__gc", waitlist_collect},
       {NULL, NULL},
   };
-  static const luaL_Reg guard_methods[] = {{NULL, NULL}};
-  static const luaL_Reg guard_metamethods[] = {
-      {"__close", guard_close},
-      {"__tostring", guard_tostring},
-      {NULL, NULL},
-  };
   static const luaL_Reg functions[] = {
       {"mutex", lock_mutex},
       {"rwmutex", lock_rwmutex},
@@ -256,6 +209,6 @@ void lib_lock_open(lua_State *L, runtime *rt) {
   };
   lib_new_type(L, rt, MUTEX_TYPE, mutex_methods, mutex_metamethods);
   lib_new_type(L, rt, RWMUTEX_TYPE, rwmutex_methods, rwmutex_metamethods);
-  lib_new_type(L, rt, GUARD_TYPE, guard_methods, guard_metamethods);
+  lock_guard_open(L, rt);
   lib_register(L, rt, functions);
 }

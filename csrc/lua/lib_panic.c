@@ -39,10 +39,13 @@ static int panic_defer(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->defer_type_ref);
   lua_setmetatable(L, -2);
   for (int i = 1; i <= count; i++) lua_pushvalue(L, i);
-  if (!strand_defer(s, &rt->memory, L, count, handle->serial)) {
-    return luaL_error(L, "not enough memory");
+  if (strand_defer(s, &rt->memory, L, count, handle->serial)) return 1;
+  if (lua_gettop(s->values) > LUAI_MAXSTACK - count - LUA_MINSTACK) {
+    return luaL_error(
+        L, "too many deferred calls are pending: they and their arguments are at most %d values",
+        LUAI_MAXSTACK);
   }
-  return 1;
+  return luaL_error(L, "not enough memory");
 }
 
 static int panic_panic(lua_State *L) {

@@ -1,5 +1,6 @@
 /* co.semaphore, co.waitgroup, co.event */
 #include "lua/lib.h"
+#include "lua/lock_guard.h"
 #include "runtime/args.h"
 #include "runtime/semaphore.h"
 #include "runtime/waitgroup.h"
@@ -8,22 +9,17 @@
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  lua_pushboolean(L, waitlist_woken(runtime_of(L), L, lua_touserdata(L, 1)));
-  return 1;
+  return lock_guard_push_outcome(L, waitlist_woken(runtime_of(L), L, lua_touserdata(L, 1)));
 }
 
 /*
 ** What every wait here does: true if `have` says that there is nothing to wait for, false if the
-** time-out is 0, else waits.   [-0, +1, e]
+** time-out is 0, else waits. The stack is the object at 1, and a guard at 2 if one is wanted.   [-0, +1, e]
 */
 static int wait_unless(lua_State *L, bool have, waitlist *w, wait_kind kind, double seconds,
                        const char *method) {
   runtime *rt = runtime_of(L);
-  if (have || seconds == 0) {
-    lua_pushboolean(L, have);
-    return 1;
-  }
-  lua_settop(L, 1);
+  if (have || seconds == 0) return lock_guard_push_outcome(L, have);
   return waitlist_park(rt, L, w, kind, runtime_deadline(rt, seconds), method, after_wait);
 }
 
@@ -55,16 +51,31 @@ static int check_wanted(lua_State *L, const semaphore *s, const char *method) {
   return permits;
 }
 
-static int semaphore_method_acquire(lua_State *L) {
-  semaphore *s = check_semaphore(L, "acquire");
-  int permits = check_wanted(L, s, "acquire");
-  double seconds = arg_check_timeout(L, 3, 2, "acquire");
+/* See lock_guard_release. */
+static void release_permits(runtime *rt, lua_State *L, void *object, int amount) {
+  (void)L;
+  semaphore *s = object;
+  int taken = s->total - s->free; /* somebody may have released what is not theirs */
+  semaphore_release(rt, s, amount < taken ? amount : taken);
+}
+
+/* (semaphore, [permits, [seconds]]) takes the permits, or waits for them.   [-0, +1, e] */
+static int acquire(lua_State *L, const char *method, bool guarded) {
+  semaphore *s = check_semaphore(L, method);
+  int permits = check_wanted(L, s, method);
+  double seconds = arg_check_timeout(L, 3, 2, method);
   runtime *rt = runtime_of(L);
-  waitlist_check(rt, L, "acquire");
+  waitlist_check(rt, L, method);
+  lua_settop(L, 1);
+  if (guarded) lock_guard_push(L, release_permits, permits);
   bool have = semaphore_try_acquire(rt, s, permits);
   if (rt->current != NULL) rt->current->permits = permits;
-  return wait_unless(L, have, &s->waitlist, WAIT_SEMAPHORE, seconds, "acquire");
+  return wait_unless(L, have, &s->waitlist, WAIT_SEMAPHORE, seconds, method);
 }
+
+static int semaphore_method_acquire(lua_State *L) { return acquire(L, "acquire", false); }
+
+static int semaphore_method_guard(lua_State *L) { return acquire(L, "guard", true); }
 
 static int semaphore_method_try_acquire(lua_State *L) {
   semaphore *s = check_semaphore(L, "try_acquire");
@@ -125,6 +136,7 @@ static int waitgroup_method_wait(lua_State *L) {
   waitgroup *wg = check_waitgroup(L, "wait");
   double seconds = arg_check_timeout(L, 2, 1, "wait");
   waitlist_check(runtime_of(L), L, "wait");
+  lua_settop(L, 1);
   return wait_unless(L, wg->count == 0, &wg->waitlist, WAIT_WAITGROUP, seconds, "wait");
 }
 
@@ -187,6 +199,7 @@ static int event_method_wait(lua_State *L) {
   event *e = check_event(L, "wait");
   double seconds = arg_check_timeout(L, 2, 1, "wait");
   waitlist_check(runtime_of(L), L, "wait");
+  lua_settop(L, 1);
   return wait_unless(L, e->set, &e->waitlist, WAIT_EVENT, seconds, "wait");
 }
 
@@ -197,11 +210,9 @@ static int event_tostring(lua_State *L) {
 
 void lib_sync_open(lua_State *L, runtime *rt) {
   static const luaL_Reg semaphore_methods[] = {
-      {"acquire", semaphore_method_acquire},
-      {"try_acquire", semaphore_method_try_acquire},
-      {"release", semaphore_method_release},
-      {"available", semaphore_method_available},
-      {NULL, NULL},
+      {"acquire", semaphore_method_acquire},         {"guard", semaphore_method_guard},
+      {"try_acquire", semaphore_method_try_acquire}, {"release", semaphore_method_release},
+      {"available", semaphore_method_available},     {NULL, NULL},
   };
   static const luaL_Reg semaphore_metamethods[] = {
       {"__tostring", semaphore_tostring},

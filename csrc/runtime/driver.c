@@ -18,9 +18,13 @@ static int handler_index(const strand *s, frame_kind kind) {
 static int after_call(lua_State *L, int status, lua_KContext strand_address);
 static int after_lost_members(lua_State *L, int status, lua_KContext strand_address);
 
-bool driver_is_machinery(lua_CFunction f) {
+bool driver_runs_frames(lua_CFunction f) {
   return f == driver_func || f == driver_call || f == driver_finish || f == driver_close_deferred ||
-         f == driver_close_foreign || f == driver_pcall || f == panic_handler;
+         f == driver_close_foreign;
+}
+
+bool driver_is_machinery(lua_CFunction f) {
+  return driver_runs_frames(f) || f == driver_pcall || f == panic_handler;
 }
 
 /* The innermost frame's body has ended with an error, on top of the stack.   [-1, +0, -] */
@@ -299,6 +303,18 @@ int driver_finish(lua_State *L) {
   return finish_entry(rt, L, task_strand_of(rt, L));
 }
 
+static int do_nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Raises Lua's "C stack overflow" if not even a function that does nothing could be called.   [-0, +0, e] */
+static void check_c_stack(lua_State *L) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_pushcfunction(L, do_nothing);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_error(L);
+}
+
 /*
 ** The deferred call moves to a frame of its own that is ending as the block ends: with its error in
 ** flight, so that recover works, or returning. If it recovers, the error still unwinds to the
@@ -310,18 +326,14 @@ int driver_close_deferred(lua_State *L) {
   strand *s = runtime_find_strand(rt, L);
   /* While a task's thread is reset nothing can suspend: the task's frame runs it just after. */
   if (s == NULL || s->resetting) return 0;
-  uint64_t serial = handle->serial;
-  int count = strand_find_deferred(s, serial);
-  if (count == 0) return 0;
+  if (!strand_is_pending(s, handle->serial)) return 0;
   bool panicking = panic_is_in_flight(rt, L, 2) && !record_test(L, 2)->exits;
-  luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments of a deferred call");
-  if (!strand_push_frame(s, &rt->memory, FRAME_BLOCK, s->depth)) {
+  /* The block's frame, and that of the call: what fails here leaves the call to the frame that it is deferred in. */
+  if (!strand_reserve_frames(s, &rt->memory, s->depth + 2))
     return luaL_error(L, "not enough memory");
-  }
-  strand_take_found(s, L, serial);
-  bool moved = strand_defer(s, &rt->memory, L, count, serial);
-  cp_assert(moved); /* into the room that it came from */
-  (void)moved;
+  check_c_stack(L);
+  strand_push_frame(s, &rt->memory, FRAME_BLOCK, s->depth);
+  strand_move_deferred(s, &rt->memory, handle->serial);
   if (panicking) {
     lua_settop(L, 2);
     strand_unwind(s, L, STATE_PANICKING);

@@ -12,6 +12,9 @@
 
 #pragma GCC visibility push(hidden)
 
+/* Whether `f` opens frames, or runs their deferred calls. */
+bool driver_runs_frames(lua_CFunction f);
+
 /* Whether `f` is a C function of the machinery below: not worth a line in a report. */
 bool driver_is_machinery(lua_CFunction f);
 

@@ -1,5 +1,7 @@
 #include "runtime/panic.h"
 
+#include <string.h>
+
 #include "runtime/driver.h"
 #include "runtime/task.h"
 
@@ -36,13 +38,31 @@ bool panic_is_in_flight(const runtime *rt, lua_State *L, int index) {
   return r->task_id == (rt->current == NULL ? 0 : rt->current->id);
 }
 
+/*
+** Whether the error whose record is on top of the stack is on its way to Lua's `load`, or the like, which makes it
+** a result: an error of a reader, or of the parser itself when C calls nest too deep. Lua's parser has no message
+** handler of its own, so that it is ours that is called.   [-0, +0, -]
+*/
+static bool is_caught_by_load(lua_State *L, const record *r) {
+  if (r->caught != CAUGHT_IN_LOADER) return r->caught == CAUGHT_BY_LOAD;
+  lua_getiuservalue(L, -1, RECORD_UV_VALUE);
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  lua_pop(L, 1);
+  return strncmp(text, "C stack overflow", strlen("C stack overflow")) == 0;
+}
+
 int panic_handler(lua_State *L) {
   const record *r = record_test(L, -1);
   runtime *rt = r != NULL ? r->runtime : runtime_find(L);
   const strand *s = runtime_find_strand(rt, L);
   /* Raising once more what a frame further out is unwinding is a panic of its own, as in Go. */
   bool again = s != NULL && strand_holds_record(s, L, -1);
-  if (again || !panic_is_in_flight(rt, L, -1)) record_wrap_safe(rt, L, L, 1, RECORD_ERROR);
+  if (!again && panic_is_in_flight(rt, L, -1)) return 1;
+  record_wrap_safe(rt, L, L, 1, RECORD_ERROR);
+  if (is_caught_by_load(L, record_test(L, -1))) {
+    lua_getiuservalue(L, -1, RECORD_UV_VALUE);
+    rt->stats.panics--;
+  }
   return 1;
 }
 
@@ -52,38 +72,66 @@ void panic_settle(runtime *rt, lua_State *L, int status) {
   record_wrap_safe(rt, L, L, 0, kind);
 }
 
-/* Whether the activation is one that drives frames.   [-0, +0, -] */
-static bool is_driver(const runtime *rt, lua_State *L, lua_Debug *activation) {
-  lua_getinfo(L, "f", activation);
+/*
+** Whether the activation at `level` is one that opens frames and runs their deferred calls.   [-0, +0, -]
+** False where there is none.
+*/
+static bool is_driver(const runtime *rt, lua_State *L, int level) {
+  lua_Debug activation;
+  if (!lua_getstack(L, level, &activation)) return false;
+  lua_getinfo(L, "f", &activation);
   lua_CFunction f = lua_tocfunction(L, -1);
   lua_pop(L, 1);
-  if (f == NULL || driver_is_machinery(f)) return f != NULL;
+  if (f == NULL || driver_runs_frames(f)) return f != NULL;
   for (size_t i = 0; i < sizeof(rt->openers) / sizeof(rt->openers[0]); i++) {
     if (f == rt->openers[i]) return true;
   }
   return false;
 }
 
+/* Whether the activation at `level` was tail called: who did that stands nowhere any more. */
+static bool is_tail_called(lua_State *L, int level) {
+  lua_Debug activation;
+  if (!lua_getstack(L, level, &activation)) return false;
+  lua_getinfo(L, "t", &activation);
+  return activation.istailcall;
+}
+
 /*
-** Whether the running C function was called by a deferred function: one that a driver has called,
-** and not the driver itself. What a tail call calls is a helper.
+** The frame of the function that has called recover, and the level of the driver of that frame; or else -1.
+** A deferred recover is a call of the function that has deferred it, once that has returned.   [-0, +0, -]
 */
-static bool is_called_by_deferred(const runtime *rt, lua_State *L) {
-  lua_Debug caller;
-  lua_Debug driver;
-  if (!lua_getstack(L, 1, &caller) || !lua_getstack(L, 2, &driver)) return false;
-  lua_getinfo(L, "t", &caller);
-  return !caller.istailcall && !is_driver(rt, L, &caller) && is_driver(rt, L, &driver);
+static int find_caller(const runtime *rt, lua_State *L, const strand *s, int *driver) {
+  int top = (int)s->depth - 1;
+  if (is_driver(rt, L, 1)) {
+    *driver = 1;
+    bool deferred = s->frames[top].kind == FRAME_DEFERRED && top > 0;
+    return deferred && s->frames[top - 1].state == STATE_RETURNING ? top - 1 : -1;
+  }
+  *driver = 2;
+  return is_driver(rt, L, 2) && !is_tail_called(L, 1) ? top : -1;
+}
+
+/*
+** The frame whose panic recover sees: that in which its caller is a deferred call. A deferred function may be
+** one of co.func: then its frame stands on that of the call, and so does its driver. -1: there is none.
+*/
+static int find_panicking(const runtime *rt, lua_State *L, const strand *s) {
+  if (s == NULL || s->depth < 2) return -1;
+  int driver;
+  int index = find_caller(rt, L, s, &driver);
+  if (index > 1 && s->frames[index].kind == FRAME_FUNC && is_driver(rt, L, driver + 1)) index--;
+  if (index < 1 || s->frames[index].kind != FRAME_DEFERRED) return -1;
+  return s->frames[index - 1].state == STATE_PANICKING ? index - 1 : -1;
 }
 
 int panic_recover(runtime *rt, lua_State *L) {
   const strand *s = runtime_find_strand(rt, L);
   lua_settop(L, 0);
   lua_pushnil(L);
-  if (s == NULL || s->depth < 2 || strand_top(s)->kind != FRAME_DEFERRED) return 1;
-  uint32_t panicking = s->depth - 2;
-  if (s->frames[panicking].state != STATE_PANICKING || !is_called_by_deferred(rt, L)) return 1;
-  strand_push_record(s, L, panicking);
+  int panicking = find_panicking(rt, L, s);
+  if (panicking < 0) return 1;
+  strand_push_record(s, L, (uint32_t)panicking);
   record *r = record_test(L, -1);
   if (r->recovered) {
     lua_settop(L, 1);

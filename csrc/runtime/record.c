@@ -109,6 +109,18 @@ static bool is_machinery(const runtime *rt, lua_CFunction f, bool innermost) {
   return driver_is_machinery(f) || (innermost && (f == rt->base_error || f == rt->base_assert));
 }
 
+static bool is_loader(const runtime *rt, lua_CFunction f) {
+  return f == rt->base_load || f == rt->base_loadfile || f == rt->base_dofile;
+}
+
+/* What catches an error that has not been caught by what stands above the C function on the stack. */
+static record_catcher catcher_of(const runtime *rt, lua_CFunction f, bool innermost) {
+  if (innermost && is_loader(rt, f)) return CAUGHT_IN_LOADER;
+  if (f == rt->base_load) return CAUGHT_BY_LOAD;
+  bool catches = f == rt->base_pcall || f == rt->base_xpcall || driver_is_machinery(f);
+  return catches ? CAUGHT_BY_OTHER : CAUGHT_UNKNOWN;
+}
+
 /*
 ** Captures levels [from, to) into the record on top of L. The functions are anchored, which keeps
 ** the frames' strings alive; a frame's name belongs to the constants of its caller, so that one
@@ -121,6 +133,8 @@ static void capture_levels(const runtime *rt, lua_State *L, const one_stack *s, 
   for (int level = from; level < to && (ar = find_activation(s, level, &room)) != NULL; level++) {
     lua_getinfo(s->thread, "lnf", ar);
     lua_CFunction f = lua_tocfunction(s->thread, -1);
+    if (f != NULL && r->caught == CAUGHT_UNKNOWN)
+      r->caught = (uint8_t)catcher_of(rt, f, level == s->level);
     if (f != NULL && is_machinery(rt, f, r->frame_count == 0)) {
       lua_pop(s->thread, 1);
       continue;
@@ -323,12 +337,29 @@ static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) 
   return r;
 }
 
+#define OVERFLOW "C stack overflow"
+
+/* Says, if the value at `index` is Lua's message about nested C calls, what nests.   [-0, +0, m] */
+static void explain_overflow(lua_State *L, int index) {
+  size_t length = 0;
+  const size_t suffix = sizeof(OVERFLOW) - 1;
+  const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : NULL;
+  if (length < suffix || strcmp(text + length - suffix, OVERFLOW) != 0) return;
+  index = lua_absindex(L, index);
+  lua_pushfstring(L,
+                  "%s: co.scope, co.with_timeout, co.call, pcall and the like nest too deep (Lua "
+                  "allows about 190)",
+                  text);
+  lua_replace(L, index);
+}
+
 /*
 ** Replaces the value on top of L's stack by a record of it, with the stack of `thread` from `level`
 ** outwards.   [-1, +1, m]
 */
 static void wrap(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind) {
   if (rt->spare_used) renew_spare(rt, L);
+  explain_overflow(L, -1);
   record *r = capture(rt, L, thread, level);
   r->kind = (uint8_t)kind;
   identify(rt, L, r);

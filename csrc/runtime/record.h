@@ -63,6 +63,14 @@ typedef struct record_frame {
   int line_defined;
 } record_frame;
 
+/* What of the captured stack catches the error that the record was made of. */
+typedef enum record_catcher {
+  CAUGHT_UNKNOWN,
+  CAUGHT_BY_LOAD, /* Lua's load: it was raised in the function that gives the pieces */
+  CAUGHT_IN_LOADER, /* raised in load, or the like, itself: by its parser, or because of its arguments */
+  CAUGHT_BY_OTHER, /* pcall, a frame, ... */
+} record_catcher;
+
 /* The record's user values. */
 enum {
   RECORD_UV_VALUE = 1, /* what was raised, the identical value */
@@ -93,8 +101,8 @@ typedef struct record {
   uint8_t cancel_source;
   bool exits; /* an unwinding that recover does not stop, until who asked for it has caught it */
   bool recovered;
-  bool
-      forced; /* its exit was swallowed CANCEL_MAX_RAISES times, then the task unwound from outside */
+  bool forced;    /* its exit was swallowed CANCEL_MAX_RAISES times, then the task unwound from outside */
+  uint8_t caught; /* record_catcher */
   record_frame frames[];
 } record;
 

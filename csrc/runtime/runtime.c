@@ -184,6 +184,9 @@ runtime *runtime_open(lua_State *L) {
   rt->base_assert = base_function(L, "assert");
   rt->base_pcall = base_function(L, "pcall");
   rt->base_xpcall = base_function(L, "xpcall");
+  rt->base_load = base_function(L, "load");
+  rt->base_loadfile = base_function(L, "loadfile");
+  rt->base_dofile = base_function(L, "dofile");
   open_metatables(rt, L);
   record_open(rt, L);
   lua_pushvalue(L, -1);

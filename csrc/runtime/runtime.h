@@ -169,6 +169,9 @@ typedef struct runtime {
   lua_CFunction base_assert;
   lua_CFunction base_pcall;
   lua_CFunction base_xpcall;
+  lua_CFunction base_load; /* these make errors of the parser, and of what it calls, results */
+  lua_CFunction base_loadfile;
+  lua_CFunction base_dofile;
 
   lua_CFunction resume;     /* co.coroutine.resume */
   lua_CFunction wrapped;    /* what co.coroutine.wrap returns */

@@ -120,7 +120,16 @@ static int finish(runtime *rt, lua_State *L, uint32_t number, const select_case 
 
 /* --- waiting --- */
 
-/* The cases, in the queues of their channels.   [-0, +0, m] */
+static void enter_queue(select_case *entry) {
+  if (entry->chan == NULL) return;
+  list *queue = entry->value != 0 ? &entry->chan->senders : &entry->chan->receivers;
+  list_append(queue, &entry->waiter.link);
+}
+
+/*
+** The cases, in the queues of their channels: in random order, since of cases of one channel that which is first
+** in its queue is served. (Durstenfeld's shuffle, of the order in which they enter.)   [-0, +0, m]
+*/
 static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t count) {
   selection *s = take_selection(rt, L, count);
   int copies = case_index(count) + 1;
@@ -130,10 +139,13 @@ static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t coun
     *entry = case_at(L, i, &copies);
     entry->task = t;
     entry->waiter.which = i;
+    entry->order = i - 1;
     list_init(&entry->waiter.link);
-    if (entry->chan == NULL) continue;
-    list_append(entry->value != 0 ? &entry->chan->senders : &entry->chan->receivers,
-                &entry->waiter.link);
+  }
+  for (uint32_t left = count; left > 0; left--) {
+    uint32_t chosen = (uint32_t)rng_below(&rt->order, left);
+    enter_queue(&s->cases[s->cases[chosen].order]);
+    s->cases[chosen].order = s->cases[left - 1].order;
   }
   return s;
 }

@@ -21,8 +21,9 @@
 typedef struct select_case {
   waiter waiter;
   task *task;
-  chan *chan; /* NULL: never ready */
-  int value;  /* stack index of what it sends, the channel is above it; 0: it receives */
+  chan *chan;     /* NULL: never ready */
+  int value;      /* stack index of what it sends, the channel is above it; 0: it receives */
+  uint32_t order; /* while the cases enter their queues: of those that are left, one */
 } select_case;
 
 typedef struct selection {

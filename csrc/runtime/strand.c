@@ -114,17 +114,36 @@ void strand_take_deferred(strand *s, lua_State *L) {
   strand_drop_deferred(s);
 }
 
-/* The index in `calls` of a pending call; call_count: there is none. */
+/*
+** The index in `calls` of a pending call; call_count: there is none. They stand in the order of their serials: calls
+** are deferred in the innermost frame only.
+*/
 static uint32_t find_serial(const strand *s, uint64_t serial) {
-  for (uint32_t i = s->call_count; i-- > 0;) {
-    if (s->calls[i].serial == serial) return i;
+  uint32_t low = 0;
+  uint32_t high = s->call_count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (s->calls[middle].serial < serial) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
   }
-  return s->call_count;
+  bool found = low < s->call_count && s->calls[low].serial == serial && s->calls[low].count > 0;
+  return found ? low : s->call_count;
 }
 
-int strand_find_deferred(const strand *s, uint64_t serial) {
-  uint32_t index = find_serial(s, serial);
-  return index == s->call_count ? 0 : (int)s->calls[index].count;
+bool strand_is_pending(const strand *s, uint64_t serial) {
+  return find_serial(s, serial) < s->call_count;
+}
+
+void strand_drop_gone(strand *s) {
+  frame *f = strand_top(s);
+  while (f->deferred > 0 && s->calls[s->call_count - 1].count == 0) {
+    f->deferred--;
+    f->gone--;
+    s->call_count--;
+  }
 }
 
 /* The index of the frame that a pending call belongs to. */
@@ -150,19 +169,103 @@ static void shift_calls(strand *s, uint32_t from_call, uint32_t from_frame, int 
   for (uint32_t i = from_frame; i < s->depth; i++) s->frames[i].bottom += (uint32_t)by;
 }
 
-void strand_take_found(strand *s, lua_State *L, uint64_t serial) {
-  uint32_t index = find_serial(s, serial);
-  cp_assert(index < s->call_count);
+/* Closes the gaps that calls have left in the frame below the innermost one, which is empty.   [-0, +0, -] */
+static void close_gaps(strand *s) {
+  frame *f = &s->frames[s->depth - 2];
+  uint32_t kept = s->call_count - f->deferred;
+  uint32_t to = s->calls[kept].at;
+  for (uint32_t i = kept; i < s->call_count; i++) {
+    deferred_call c = s->calls[i];
+    if (c.count == 0) continue;
+    for (uint32_t k = 0; k < c.count; k++) lua_copy(s->values, (int)(c.at + k), (int)(to + k));
+    s->calls[kept++] = (deferred_call){.serial = c.serial, .at = to, .count = c.count};
+    to += c.count;
+  }
+  lua_settop(s->values, (int)to - 1);
+  f->deferred -= f->gone;
+  f->gone = 0;
+  s->call_count = kept;
+}
+
+/*
+** Moves call `index` of the frame below the innermost one to the end of `values`, and leaves a gap. False: there
+** is no memory, and nothing has changed.   [-0, +0, -]
+*/
+static bool move_leaving_gap(strand *s, const allocator *memory, uint32_t index) {
+  deferred_call c = s->calls[index];
+  frame *owner = &s->frames[s->depth - 2];
+  if (!reserve_call(s, memory)) return false;
+  if (!lua_checkstack(s->values, (int)c.count + RESERVED_SLOTS)) return false;
+  uint32_t at = (uint32_t)lua_gettop(s->values) + 1;
+  for (uint32_t k = 0; k < c.count; k++) {
+    lua_pushvalue(s->values, (int)(c.at + k));
+    lua_pushnil(s->values);
+    lua_replace(s->values, (int)(c.at + k));
+  }
+  s->calls[index].count = 0;
+  owner->gone++;
+  s->calls[s->call_count++] = (deferred_call){.serial = c.serial, .at = at, .count = c.count};
+  return true;
+}
+
+/* The same for its newest call, which leaves none: it takes the place of the gaps just below it.   [-0, +0, -] */
+static void move_newest(strand *s) {
+  frame *owner = &s->frames[s->depth - 2];
+  deferred_call c = s->calls[--s->call_count];
+  owner->deferred--;
+  uint32_t to = c.at;
+  while (owner->deferred > 0 && s->calls[s->call_count - 1].count == 0) {
+    to = s->calls[--s->call_count].at;
+    owner->deferred--;
+    owner->gone--;
+  }
+  for (uint32_t k = 0; k < c.count; k++) lua_copy(s->values, (int)(c.at + k), (int)(to + k));
+  lua_settop(s->values, (int)(to + c.count) - 1);
+  c.at = to;
+  s->calls[s->call_count++] = c;
+}
+
+/* Takes entry `index` out of `calls`; it is one of frame `owner`. */
+static void remove_entry(strand *s, uint32_t index, uint32_t owner) {
+  s->frames[owner].deferred--;
+  s->call_count--;
+  memmove(&s->calls[index], &s->calls[index + 1], (s->call_count - index) * sizeof(deferred_call));
+}
+
+/* The same for a call of any frame: everything behind it moves down.   [-0, +0, -] */
+static void move_closing_gap(strand *s, uint32_t index) {
   deferred_call c = s->calls[index];
   uint32_t owner = frame_of_call(s, index);
   int count = (int)c.count;
   lua_rotate(s->values, (int)c.at, -count);
-  lua_xmove(s->values, L, count);
-  s->frames[owner].deferred--;
-  s->call_count--;
-  memmove(&s->calls[index], &s->calls[index + 1], (s->call_count - index) * sizeof(deferred_call));
+  remove_entry(s, index, owner);
   shift_calls(s, index, owner + 1, -count);
   shift_outcomes(s, owner, -count);
+  /* If it was its frame's newest, that is another one now, which may be gone. */
+  uint32_t end = s->call_count;
+  for (uint32_t i = s->depth - 1; i > owner; i--) end -= s->frames[i].deferred;
+  while (s->frames[owner].deferred > 0 && s->calls[end - 1].count == 0) {
+    remove_entry(s, --end, owner);
+    s->frames[owner].gone--;
+  }
+  c.at = (uint32_t)(lua_gettop(s->values) - count) + 1;
+  s->calls[s->call_count++] = c;
+}
+
+void strand_move_deferred(strand *s, const allocator *memory, uint64_t serial) {
+  frame *owner = s->depth < 2 ? NULL : &s->frames[s->depth - 2];
+  bool is_open = owner != NULL && owner->state == STATE_BODY;
+  if (is_open && owner->gone > FIRST_CALLS && owner->gone > owner->deferred / 2) close_gaps(s);
+  uint32_t index = find_serial(s, serial);
+  cp_assert(index < s->call_count);
+  if (!is_open || index < s->call_count - owner->deferred) {
+    move_closing_gap(s, index);
+  } else if (index == s->call_count - 1) {
+    move_newest(s);
+  } else if (!move_leaving_gap(s, memory, index)) {
+    move_closing_gap(s, index);
+  }
+  strand_top(s)->deferred++;
 }
 
 int strand_outcome_size(const strand *s) {

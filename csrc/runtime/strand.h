@@ -51,12 +51,14 @@ typedef enum frame_state {
 
 typedef struct deferred_call {
   uint64_t serial;
-  uint32_t at;    /* index in `values` of its function */
-  uint32_t count; /* its function and arguments */
+  uint32_t at; /* index in `values` of its function */
+  uint32_t
+      count; /* its function and arguments; 0: it was taken out of the middle, see frame.gone */
 } deferred_call;
 
 typedef struct frame {
-  uint32_t deferred; /* pending deferred calls */
+  uint32_t deferred; /* pending deferred calls, and those that are gone */
+  uint32_t gone;     /* of these, taken out of the middle; the newest never is */
   uint32_t bottom;   /* once there is an outcome: index in `values` of the first deferred call */
   uint32_t outcome;  /* index in `values` of the outcome's first value; 0 while in BODY */
   uint32_t results;  /* of the outcome's values, how many are results; the record is the next */
@@ -155,17 +157,26 @@ static inline int strand_next_deferred(const strand *s) {
 /* Takes that call to L, which has room.   [-0, +n, -] The frame's body has ended. */
 void strand_take_deferred(strand *s, lua_State *L);
 
+/* Forgets the innermost frame's newest calls that are gone. */
+void strand_drop_gone(strand *s);
+
 /* Forgets that call. */
 static inline void strand_drop_deferred(strand *s) {
-  strand_top(s)->deferred--;
+  frame *f = strand_top(s);
+  f->deferred--;
   s->call_count--;
+  if (f->gone > 0) strand_drop_gone(s);
 }
 
+/* Whether the deferred call of this serial is pending, in whichever frame. */
+bool strand_is_pending(const strand *s, uint64_t serial);
+
 /*
-** The same for the deferred call of this serial, wherever it is pending; 0 when it is not any more.
+** Moves that call to the innermost frame, which has just been opened for it. Without memory it takes longer.
+**   [-0, +0, -]
+** Closing n handles of one frame, in whatever order, costs n times a constant.
 */
-int strand_find_deferred(const strand *s, uint64_t serial);
-void strand_take_found(strand *s, lua_State *L, uint64_t serial);
+void strand_move_deferred(strand *s, const allocator *memory, uint64_t serial);
 
 /*
 ** Takes the innermost frame's outcome to L: its results (RETURNING) or the record (else). Returns

@@ -332,25 +332,61 @@ static void push_loaded_name(lua_State *L) {
   lua_settop(L, function);
 }
 
+/* How far down the stack the obstacle is looked for: lua_getstack costs as much as the level. */
+#define OBSTACLE_LEVELS 200
+
 /*
-** Pushes the name of the C function that keeps the code on `thread` from suspending.   [-0, +1, m]
+** Whether what has been called like this can't suspend by its nature; pushes its name then. The function is on top
+** of the stack.   [-1, +(0|1), m]
+*/
+static bool push_special(const runtime *rt, lua_State *L, const lua_Debug *ar) {
+  const char *name = NULL;
+  if (strcmp(ar->namewhat, "hook") == 0) {
+    name = "a debug hook";
+  } else if (strcmp(ar->namewhat, "metamethod") == 0 && ar->name != NULL &&
+             strstr(ar->name, "gc") != NULL) {
+    name = "a finalizer";
+  } else if (lua_tocfunction(L, -1) == rt->base_error) {
+    name = "a message handler"; /* nothing else is called by it */
+  }
+  lua_pop(L, 1);
+  if (name != NULL) lua_pushstring(L, name);
+  return name != NULL;
+}
+
+/* Whether the C function, or the Lua function, is in the way of nobody. */
+static bool lets_suspend(const runtime *rt, lua_CFunction f) {
+  return f == NULL || f == rt->base_pcall || f == rt->base_xpcall || f == rt->wrapped ||
+         f == rt->resume || driver_is_machinery(f);
+}
+
+/*
+** Pushes the name of what keeps the code on `thread` from suspending: "the C function 'table.sort'".   [-0, +1, m]
 */
 static void push_obstacle(const runtime *rt, lua_State *L, lua_State *thread) {
   lua_Debug ar;
-  for (int level = thread == L ? 1 : 0; lua_getstack(thread, level, &ar); level++) {
-    lua_getinfo(thread, "nSf", &ar);
+  int first = thread == L ? 1 : 0;
+  for (int level = first; level < first + OBSTACLE_LEVELS && lua_getstack(thread, level, &ar);
+       level++) {
+    lua_getinfo(thread, "nf", &ar);
     lua_CFunction f = lua_tocfunction(thread, -1);
-    if (*ar.what != 'C' || f == rt->base_pcall || f == rt->base_xpcall || f == rt->wrapped ||
-        f == rt->resume || driver_is_machinery(f)) {
-      lua_pop(thread, 1);
+    if (thread != L) lua_xmove(thread, L, 1);
+    lua_pushvalue(L, -1);
+    if (push_special(rt, L, &ar)) {
+      lua_remove(L, -2);
+      return;
+    }
+    if (lets_suspend(rt, f)) {
+      lua_pop(L, 1);
       continue;
     }
-    if (thread != L) lua_xmove(thread, L, 1);
     push_loaded_name(L);
-    if (lua_isnil(L, -1)) lua_pushstring(L, ar.name == NULL ? "?" : ar.name);
+    const char *name = lua_isnil(L, -1) ? ar.name : lua_tostring(L, -1);
+    lua_pushfstring(L, "the C function '%s'", name == NULL ? "?" : name);
+    lua_remove(L, -2);
     return;
   }
-  lua_pushliteral(L, "a metamethod or finalizer");
+  lua_pushliteral(L, "a message handler, metamethod or finalizer");
 }
 
 int task_refuse_suspension(runtime *rt, lua_State *L, const char *name) {
@@ -370,9 +406,7 @@ int task_refuse_suspension(runtime *rt, lua_State *L, const char *name) {
                       name);
   }
   push_obstacle(rt, L, obstructed);
-  return luaL_error(L,
-                    "'%s' can not suspend here: the C function '%s' is in the way; "
-                    "do this before or after it",
+  return luaL_error(L, "'%s' can not suspend here: %s is in the way; do this before or after it",
                     name, lua_tostring(L, -1));
 }
 

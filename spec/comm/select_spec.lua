@@ -559,4 +559,25 @@ describe("a context's done channel", function()
     helpers.assert_error("'close' on a context's done channel", ctx:done().close, ctx:done())
     helpers.assert_error("only its owner closes this channel", co.select, 0, { ctx:done(), 1 })
   end)
+
+  it("chooses among its cases of one channel as often each, also when it has waited", function()
+    for _, receives in ipairs { true, false } do
+      helpers.run(function()
+        local counts = { 0, 0, 0 }
+        for _ = 1, 600 do
+          local ch = co.chan()
+          local cases = { ch, ch, ch }
+          if not receives then cases = { { ch, 1 }, { ch, 2 }, { ch, 3 } } end
+          local task = co.spawn(function()
+            local index = co.select(nil, table.unpack(cases))
+            counts[index] = counts[index] + 1
+          end)
+          co.yield()
+          if receives then ch:send(1) else ch:recv() end
+          task:join()
+        end
+        for i = 1, 3 do assert.is_true(counts[i] > 120, ("%d %d %d"):format(table.unpack(counts))) end
+      end)
+    end
+  end)
 end)

@@ -157,4 +157,23 @@ describe("a chain's text", function()
     end))
     assert.equal("panic: same [recovered]\n\tpanic: same", head_of(record))
   end)
+
+  it("is its own where a frame in a __close panics while a task ends by an error", function()
+    helpers.run(function()
+      local _, record = co.spawn(function()
+        local _ <close> = setmetatable({}, {
+          __close = function()
+            co.call(function()
+              co.defer(co.panic, "c")
+              co.panic "b"
+            end)
+          end,
+        })
+        error("a", 0)
+      end):join()
+      assert.equal("c", record.value)
+      assert.equal(1, #record.chain)
+      assert.equal("b", record.chain[1].value)
+    end)
+  end)
 end)

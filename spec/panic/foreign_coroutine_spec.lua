@@ -204,4 +204,19 @@ describe("coroutine.yield in a task", function()
     end)
     assert.same({ "another" }, lines)
   end)
+
+  it("may hold frames in frames, whose deferred calls run where each is left", function()
+    local out = {}
+    local inner = co.func(function()
+      co.defer(function() out[#out + 1] = "inner deferred" end)
+      return "x"
+    end)
+    local outer = co.func(function()
+      co.defer(function() out[#out + 1] = "outer deferred" end)
+      inner()
+      out[#out + 1] = "outer goes on"
+    end)
+    coroutine.wrap(function() return outer() end)()
+    assert.same({ "inner deferred", "outer goes on", "outer deferred" }, out)
+  end)
 end)

@@ -397,4 +397,16 @@ describe("co.current", function()
       assert.equal(before, co.current())
     end)
   end)
+
+  it("keeps the parents that are live, however many generations there are", function()
+    helpers.run(function()
+      local tasks = {}
+      local function nest(n)
+        tasks[n] = co.current()
+        if n < 70 then return co.spawn(nest, n + 1):await() end
+        for i = 2, 70 do assert.equal(tasks[i - 1].id, tasks[i].parent.id) end
+      end
+      nest(1)
+    end)
+  end)
 end)

@@ -895,3 +895,27 @@ describe("co.trace.fields", function()
     assert.equal(co.trace.current().trace_id, fields.trace_id)
   end)
 end)
+
+describe("a listener of spans", function()
+  it("that closes a coroutine with a span in it hears of no span that it makes itself", function()
+    local names = {}
+    local thread
+    co.trace.on_span(function(span)
+      names[#names + 1] = span.name
+      if span.name == "outer" then
+        co.coroutine.close(thread)
+        co.trace.span("made by the listener", function() end)
+      end
+    end)
+    thread = co.coroutine.create(function()
+      co.trace.span("in coroutine", function() co.coroutine.yield() end)
+    end)
+    helpers.run(function()
+      co.coroutine.resume(thread)
+      co.trace.span("outer", function() end)
+    end)
+    co.trace.on_span(nil)
+    table.sort(names)
+    assert.same({ "in coroutine", "main", "outer" }, names)
+  end)
+end)

@@ -1,0 +1,60 @@
+#include "lua/lock_guard.h"
+
+#include "lua/lib.h"
+#include "runtime/args.h"
+
+/* Its user value is the lock or semaphore. */
+typedef struct lock_guard {
+  lock_guard_release release;
+  int amount;
+  bool armed; /* it has what it guards, and has not given it back */
+} lock_guard;
+
+#define LOCK_GUARD_TYPE "coropanic.lock_guard"
+
+void lock_guard_push(lua_State *L, lock_guard_release release, int amount) {
+  lock_guard *g = lua_newuserdatauv(L, sizeof(lock_guard), 1);
+  *g = (lock_guard){.release = release, .amount = amount};
+  luaL_setmetatable(L, LOCK_GUARD_TYPE);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, 2, 1);
+}
+
+int lock_guard_push_outcome(lua_State *L, bool taken) {
+  lock_guard *g = lua_touserdata(L, 2);
+  if (g == NULL) {
+    lua_pushboolean(L, taken);
+  } else if (taken) {
+    g->armed = true;
+    lua_settop(L, 2);
+  } else {
+    lua_pushnil(L);
+  }
+  return 1;
+}
+
+static int guard_close(lua_State *L) {
+  lock_guard *g = arg_check_self(L, LOCK_GUARD_TYPE, "__close");
+  if (!g->armed) return 0;
+  g->armed = false;
+  lua_getiuservalue(L, 1, 1);
+  g->release(runtime_of(L), L, lua_touserdata(L, -1), g->amount);
+  return 0;
+}
+
+static int guard_tostring(lua_State *L) {
+  const lock_guard *g = arg_check_self(L, LOCK_GUARD_TYPE, "__tostring");
+  lua_getiuservalue(L, 1, 1);
+  lua_pushfstring(L, "%s of %s", g->armed ? "guard" : "closed guard", luaL_tolstring(L, -1, NULL));
+  return 1;
+}
+
+void lock_guard_open(lua_State *L, runtime *rt) {
+  static const luaL_Reg methods[] = {{NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__close", guard_close},
+      {"__tostring", guard_tostring},
+      {NULL, NULL},
+  };
+  lib_new_type(L, rt, LOCK_GUARD_TYPE, methods, metamethods);
+}

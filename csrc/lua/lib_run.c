@@ -93,8 +93,8 @@ static int run_spawn(lua_State *L) {
 }
 
 int spawn_with(lua_State *L, struct region *scope) {
-  static const char *const names[] = {"name",       "daemon",  "detached_trace",
-                                      "attributes", "context", NULL};
+  static const char *const names[] = {"name",    "daemon",         "service", "attributes",
+                                      "context", "detached_trace", NULL};
   static const trace_context no_trace = {.trace = NULL};
   runtime *rt = runtime_of(L);
   options_check_names(L, 1, "spawn_with", names);
@@ -103,8 +103,10 @@ int spawn_with(lua_State *L, struct region *scope) {
   spawn_options options = {
       .daemon = options_boolean(L, 1, "spawn_with", "daemon"),
       .trace = options_boolean(L, 1, "spawn_with", "detached_trace") ? &no_trace : NULL,
+      .service = options_boolean(L, 1, "spawn_with", "service"),
       .scope = scope,
   };
+  if (options.service) options.spans = SPANS_NO;
   options.name = options_string(L, 1, "spawn_with", "name");
   if (lua_getfield(L, 1, "context") != LUA_TNIL) {
     if (context_test(L, -1) == NULL) options_error(L, 1, "spawn_with", "context", "context");

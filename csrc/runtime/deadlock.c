@@ -55,8 +55,7 @@ static bool has_time_out(const task *t) {
   return has_deadline(m->context);
 }
 
-/* Whether the parked task waits until what it waits for happens. */
-static bool waits_for_ever(const task *t) {
+bool deadlock_waits_for_ever(const task *t) {
   return t->status == TASK_WAITING && t->timer.number == TIMER_IDLE && !t->unwind &&
          !has_time_out(t);
 }
@@ -64,7 +63,8 @@ static bool waits_for_ever(const task *t) {
 /* Whether `t` is, or waits for ever for, the task that the search began with. */
 static bool reaches(search *s, const task *t) {
   if (t == s->self) return true;
-  if (!waits_for_ever(t) || s->length == MAX_CYCLE || s->steps++ == MAX_STEPS) return false;
+  if (!deadlock_waits_for_ever(t) || s->length == MAX_CYCLE || s->steps++ == MAX_STEPS)
+    return false;
   s->path[s->length++] = t;
   if (target_reaches(s, t->wait, t->waits_on)) return true;
   s->length--;

@@ -25,6 +25,9 @@ bool deadlock_find(runtime *rt, lua_State *L, wait_kind kind, void *target);
 /* The same, and raises the panic.   [-0, +0, e] */
 void deadlock_check(runtime *rt, lua_State *L, wait_kind kind, void *target);
 
+/* Whether the task is parked until what it waits for happens: no time-out, deadline or cancellation is near. */
+bool deadlock_waits_for_ever(const task *t);
+
 #pragma GCC visibility pop
 
 #endif

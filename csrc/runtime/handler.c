@@ -42,7 +42,11 @@ void handler_report(runtime *rt, lua_State *L, int index) {
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
   int given = lua_gettop(L);
   bool custom = false;
-  if (rt->unhandled == UNHANDLED_CALL) {
+  const task *of = index == 0 ? NULL : task_test(L, index);
+  unsigned depth = of == NULL ? 0 : of->aftermath;
+  if (depth >= HANDLER_MAX_DEPTH) {
+    /* Its tasks panic each time: on stderr it ends. */
+  } else if (rt->unhandled == UNHANDLED_CALL) {
     runtime_push_value(rt, L, RUNTIME_UV_UNHANDLED);
     custom = true;
   } else if (rt->unhandled == UNHANDLED_REPORT) {
@@ -56,7 +60,11 @@ void handler_report(runtime *rt, lua_State *L, int index) {
     } else {
       lua_pushnil(L);
     }
-    if (!call_protected(rt, L, 2)) {
+    uint8_t outer = rt->aftermath;
+    if (rt->finishing) rt->aftermath = (uint8_t)(depth + 1);
+    bool returned = call_protected(rt, L, 2);
+    rt->aftermath = outer;
+    if (!returned) {
       report_to_stderr(L, -1);
       custom = false;
     }
@@ -78,6 +86,10 @@ void handler_run_hook(runtime *rt, lua_State *L, int uv, int index, int second) 
   runtime_push_value(rt, L, uv);
   lua_pushvalue(L, index);
   if (second != 0) lua_pushvalue(L, second);
-  if (!call_protected(rt, L, second != 0 ? 2 : 1))
+  if (call_protected(rt, L, second != 0 ? 2 : 1)) return;
+  if (record_test(L, -1)->exits) {
+    lua_pop(L, 1); /* of the task that the hook runs in: nobody hears of it who does not ask */
+  } else {
     handler_report(rt, L, task_test(L, index) != NULL ? index : 0);
+  }
 }

@@ -11,6 +11,12 @@
 #pragma GCC visibility push(hidden)
 
 /*
+** At the end of a run what a handler spawns runs too, and may panic; the handler is told, and may spawn again. Where
+** that has happened so many times in a row the next record goes to stderr: else the run would never end.
+*/
+#define HANDLER_MAX_DEPTH 8
+
+/*
 ** Gives a record to the handler that this run, or on_panic, or else the default has set. The task
 ** at `index` (0: none) comes with it. The record is on top of the stack.   [-1, +0, -] A handler
 ** that panics is reported on stderr, and so is what it was given.

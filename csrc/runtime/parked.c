@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "runtime/deadlock.h"
 #include "runtime/io.h"
 #include "runtime/panic.h"
 #include "runtime/select.h"
@@ -203,7 +204,30 @@ static void cancel_one(runtime *rt, lua_State *L, task *t) {
   cancel_task(rt, L, t, CANCEL_SHUTDOWN);
 }
 
+static void cancel_other(runtime *rt, lua_State *L, task *t) {
+  bool is_last = t->service || (t->aftermath > 0 && !t->daemon);
+  if (!is_last) cancel_one(rt, L, t);
+}
+
 void parked_cancel_all(runtime *rt, lua_State *L) { each_task(rt, L, cancel_one); }
+
+void parked_cancel_others(runtime *rt, lua_State *L) { each_task(rt, L, cancel_other); }
+
+/* Leaves true below the array of tasks once one is found. */
+static void find_active(runtime *rt, lua_State *L, task *t) {
+  (void)rt;
+  if (t->service || (deadlock_waits_for_ever(t) && t->wait != WAIT_FD)) return;
+  lua_pushboolean(L, true);
+  lua_replace(L, -4);
+}
+
+bool parked_others_may_go_on(runtime *rt, lua_State *L) {
+  lua_pushboolean(L, false);
+  each_task(rt, L, find_active);
+  bool found = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return found;
+}
 
 static void wake_from_deadlock(runtime *rt, lua_State *L, task *t) {
   (void)L;

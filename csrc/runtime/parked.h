@@ -17,6 +17,12 @@ void parked_push_deadlock(runtime *rt, lua_State *L, const char *message);
 /* Asks every live task to end, because the run does.   [-0, +0, -] */
 void parked_cancel_all(runtime *rt, lua_State *L);
 
+/* The same but for services, and what the panic handler has spawned at the end of the run.   [-0, +0, -] */
+void parked_cancel_others(runtime *rt, lua_State *L);
+
+/* Whether a live task that is no service may go on without any other's doing.   [-0, +0, -] */
+bool parked_others_may_go_on(runtime *rt, lua_State *L);
+
 /* Wakes every parked task with a deadlock panic.   [-0, +0, -] */
 void parked_wake_all(runtime *rt, lua_State *L);
 

@@ -88,9 +88,10 @@ typedef struct runtime {
   lua_State *host; /* the thread that drives the loop; NULL: the loop is not running */
   list ready;      /* tasks in FIFO order, by task.link */
   size_t ready_count;
-  size_t batch;        /* turns left before a run looks at the clock */
-  size_t live_count;   /* tasks that have not ended */
-  size_t daemon_count; /* of these, daemons */
+  size_t batch;         /* turns left before a run looks at the clock */
+  size_t live_count;    /* tasks that have not ended */
+  size_t daemon_count;  /* of these, daemons */
+  size_t service_count; /* of these, services */
   timer_heap timers;
   list ending; /* contexts that have ended, and whose children and tasks are to be told */
   task_clock clock;
@@ -111,8 +112,10 @@ typedef struct runtime {
   int canaries; /* garbage that the collector is to find while the loop is idle (unclaimed.c) */
   int nudges;   /* steps spent on that since the last panic was held */
   unhandled_mode unhandled;
-  unsigned hooks;                      /* handlers and hooks that are running */
-  bool hears_span;                     /* the hook on_span is running */
+  bool finishing;    /* the run's own tasks have ended: handlers are told of what is left */
+  uint8_t aftermath; /* of the tasks that the handler spawns which runs now; 0: of none */
+  unsigned hooks;    /* handlers and hooks that are running */
+  bool hears_span;   /* the hook on_span is running */
   bool has_hook[RUNTIME_UV_COUNT + 1]; /* by user value: a hook is set */
 
   /* Frames. */

@@ -160,9 +160,31 @@ static bool run_until_done(runtime *rt, lua_State *L, const task *main) {
   return true;
 }
 
-/* Ends all tasks that are left, running their deferred calls.   [-0, +0, -] */
-static void shut_down(runtime *rt, lua_State *L) {
+/* Ends the tasks that the run leaves, but for services, which serve them meanwhile.   [-0, +0, -] */
+static void end_others(runtime *rt, lua_State *L) {
   uint64_t cancelled = 0; /* of the tasks spawned, deferred calls may spawn more */
+  for (;;) {
+    if (cancelled != rt->next_task_id) {
+      cancelled = rt->next_task_id;
+      parked_cancel_others(rt, L);
+    }
+    if (rt->live_count == rt->service_count) {
+      if (list_empty(&rt->unclaimed)) return;
+      unclaimed_flush(rt, L); /* the handler may spawn */
+      continue;
+    }
+    look_around(rt, L);
+    if (rt->ready_count > 0) {
+      run_batch(rt, L);
+    } else if (!parked_others_may_go_on(rt, L) || !wait_for_work(rt, L)) {
+      return; /* what they wait for may come from the services' end */
+    }
+  }
+}
+
+/* Ends all tasks that are left, running their deferred calls.   [-0, +0, -] */
+static void end_all(runtime *rt, lua_State *L) {
+  uint64_t cancelled = 0;
   int rounds = 0;
   while (rt->live_count > 0) {
     if (cancelled != rt->next_task_id) {
@@ -180,6 +202,19 @@ static void shut_down(runtime *rt, lua_State *L) {
       }
     }
   }
+}
+
+/*
+** Ends what is left of a run: first the daemons and what a failed main leaves, then the services. The handler is told
+** of the panics of each; what it spawns runs, but what it spawns for the services' is cancelled. HANDLER_MAX_DEPTH
+** bounds it.   [-0, +0, -]
+*/
+static void shut_down(runtime *rt, lua_State *L) {
+  end_others(rt, L);
+  do {
+    end_all(rt, L);
+    unclaimed_flush(rt, L);
+  } while (rt->live_count > 0);
 }
 
 static void apply_options(runtime *rt, lua_State *L, const run_options *options) {
@@ -231,9 +266,14 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
   rt->host = L;
   rt->main_task = main;
   bool stuck = !run_until_done(rt, L, main);
+  rt->finishing = true;
+  while (!stuck && !main_failed(main) && !list_empty(&rt->unclaimed)) {
+    unclaimed_flush(rt, L); /* what the handler spawns runs beside the daemons */
+    stuck = !run_until_done(rt, L, main);
+  }
   if (stuck) parked_push_deadlock(rt, L, "all tasks are asleep - deadlock!");
   shut_down(rt, L);
-  unclaimed_flush(rt, L);
+  rt->finishing = false;
   if (!stuck && main->status == TASK_EXITED) {
     parked_push_deadlock(rt, L, "no tasks (main called goexit) - deadlock!");
     stuck = true;

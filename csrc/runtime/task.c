@@ -87,7 +87,11 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   list_init(&t->waiter.link);
   list_init(&t->live.waiters);
   t->timer.number = TIMER_IDLE;
-  t->daemon = options->daemon;
+  t->daemon = options->daemon || options->service;
+  t->service = options->service;
+  t->silent = options->spans == SPANS_NO;
+  t->aftermath = rt->aftermath;
+  if (t->aftermath == 0 && rt->current != NULL) t->aftermath = rt->current->aftermath;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_type_ref);
   lua_setmetatable(L, -2);
   return t;
@@ -202,6 +206,7 @@ static void begin(runtime *rt, lua_State *L, task *t, int arguments, waitgroup_m
   lua_xmove(L, t->live.thread, arguments + 1);
   rt->live_count++;
   if (t->daemon) rt->daemon_count++;
+  if (t->service) rt->service_count++;
   rt->stats.spawned++;
   task_enqueue(rt, t);
 }
@@ -524,6 +529,7 @@ static region *retire(runtime *rt, lua_State *L, task *t) {
   t->context.trace = NULL;
   rt->live_count--;
   if (t->daemon) rt->daemon_count--;
+  if (t->service) rt->service_count--;
   return open;
 }
 

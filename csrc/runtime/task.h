@@ -138,7 +138,9 @@ typedef struct task {
   uint8_t raises; /* of an exit, one after the other, while the task did not suspend */
   bool forced;    /* parked for good, to be unwound from outside; TASK_UV_RESULT has the record */
   uint8_t epilogues; /* attempts to run the entry frame's deferred calls */
+  uint8_t aftermath; /* handlers at the end of a run that led to it, each told of the last one's task */
   bool daemon;
+  bool service; /* a daemon that ends last, when every other task of the run has */
   bool started;
   bool silent;   /* spawned by the listener of spans, or by such a task: it makes none */
   bool anchored; /* its innermost coroutine is, in runtime.pinned_ref (nested.c) */
@@ -195,6 +197,7 @@ typedef enum spawn_spans {
 typedef struct spawn_options {
   const char *name; /* NULL or "": unnamed */
   bool daemon;
+  bool service;         /* a daemon, which ends last */
   bool independent;     /* of the spawner's context and scopes */
   int context;          /* stack index; 0: the spawner's */
   int attributes;       /* stack index of a table; 0: none */

@@ -463,6 +463,79 @@ describe("the exporter", function()
     assert.is_true(stats.dropped["given up"] >= 1)
   end)
 
+  it("sends what comes after it was told to end: late panics, and what daemons' deferred calls make", function()
+    local sampled = co.trace.sampler "never"
+    finally(function() co.trace.sampler(sampled) end)
+    local collector
+    silently(function()
+      collector = receiver.open { {} }
+      start(collector)
+      co.spawn_with({ daemon = true }, function()
+        co.defer(error, "on the way out", 0)
+        co.sleep(100)
+      end)
+      co.yield()
+      co.spawn(error, "late", 0)
+    end)
+    local bodies = {}
+    for _, log in ipairs(receiver.items(collector, LOGS)) do bodies[log.body.stringValue] = true end
+    assert.same({ ["on the way out"] = true, late = true }, bodies)
+  end)
+
+  it("sends the panic of the main task, which co.run raises", function()
+    local sampled = co.trace.sampler "never"
+    finally(function() co.trace.sampler(sampled) end)
+    local collector
+    local ok = pcall(silently, function()
+      collector = receiver.open { {} }
+      start(collector)
+      error("main panics", 0)
+    end)
+    assert.is_false(ok)
+    local logs = receiver.items(collector, LOGS)
+    assert.equal(1, #logs)
+    assert.equal("main panics", logs[1].body.stringValue)
+  end)
+
+  for _, kind in ipairs { "always", "ratio" } do
+    it("does not export itself, whatever the sampler is: " .. kind, function()
+      local sampled = co.trace.sampler(kind, kind == "ratio" and { ratio = 1 } or nil)
+      finally(function() co.trace.sampler(sampled) end)
+      silently(function()
+        local collector = receiver.open { {} }
+        local exporter = start(collector)
+        co.trace.span("mine", function() end)
+        exporter:flush(10)
+        exporter:shutdown(10)
+        local names = {}
+        for _, span in ipairs(receiver.items(collector, TRACES)) do names[#names + 1] = span.name end
+        assert.same({ "mine" }, names)
+      end)
+    end)
+  end
+
+  it("takes no longer for shutdown than it is given, and counts the rest", function()
+    silently(function()
+      local exporter = start(receiver.open { { never = true } }, { timeout = 3600 })
+      co.trace.span("s", function() end)
+      local flushed = exporter:shutdown(0.05) -- comes back at all
+      assert.is_false(flushed)
+      assert.equal(0, exporter:stats().queued)
+      assert.equal(1, exporter:stats().dropped["given up"])
+      assert.is_true(exporter:shutdown(0)) -- nothing is left
+    end)
+  end)
+
+  it("goes by the shortest time of shutdowns at once", function()
+    silently(function()
+      local exporter = start(receiver.open { { never = true } }, { timeout = 3600 })
+      co.trace.span("s", function() end)
+      local long = co.spawn(exporter.shutdown, exporter, 3600)
+      exporter:shutdown(0.05)
+      assert.is_true((long:join(10)))
+    end)
+  end)
+
   it("says what is wrong with its options", function()
     local function fails(message, options)
       silently(function()

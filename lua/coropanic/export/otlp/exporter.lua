@@ -131,12 +131,29 @@ local function drain(self)
   until not more
 end
 
---- What the daemon does until the run ends; then what is left is sent, within the time of one attempt.
+--- Queues the panic of the run's main task: co.run raises it, and no hook hears of it.
+local function tell_of_main(self)
+  if self.root and self.root:status() == "panicked" then
+    local _, record = self.root:join()
+    self:tell(record)
+  end
+end
+
+--- Seconds that sending what is left may take: one attempt's, and not beyond the deadline of `shutdown`.
+local function time_left(self)
+  local timeout = self.options.timeout
+  return self.deadline and math.max(math.min(self.deadline - co.now(), timeout), 0) or timeout
+end
+
+--- What the daemon does until the run ends or `shutdown` ends it; then what is left is sent. As a service it is ended
+--- when all other tasks have ended, so what their deferred calls make is sent too.
 local function run(self)
   co.defer(function()
+    tell_of_main(self)
     self.stopped = true
     self.restore()
-    co.with_timeout(self.options.timeout, drain, self)
+    local left = time_left(self)
+    if left > 0 then co.with_timeout(left, drain, self) end
     for _, queue in pairs(self.queues) do
       if #queue > 0 then self:count_dropped("given up", #queue) end
     end
@@ -167,10 +184,15 @@ function Exporter:flush(timeout)
   return true
 end
 
---- Flushes, and ends the exporter: what comes later is dropped, and counted. In a task.
+--- Flushes, and ends the exporter: what comes later is dropped, and counted, and so is what could not be sent in
+--- time. In a task.
 ---@param timeout number?
 ---@return boolean
 function Exporter:shutdown(timeout)
+  if timeout then
+    local deadline = co.now() + timeout
+    self.deadline = math.min(self.deadline or deadline, deadline) -- the first of several that are up
+  end
   local flushed = self:flush(timeout)
   self.task:cancel "shutdown"
   self.task:join()
@@ -205,6 +227,13 @@ local function listen(self)
   end
 end
 
+--- The outermost task that has led to the running one: the main task in a run, if the chain is not too long.
+local function root_task()
+  local task = co.current()
+  while task.parent do task = task.parent end
+  return task
+end
+
 --- Begins to export, in a task.
 ---@param options table  # checked
 ---@return coropanic.export.otlp.exporter
@@ -214,6 +243,7 @@ function exporter.start(options)
     target = sender.target(options),
     queues = { traces = {}, logs = {} },
     told = setmetatable({}, { __mode = "k" }), -- records that were exported
+    root = root_task(),
     on_the_way = 0,
     sent = 0,
     retries = 0,
@@ -224,10 +254,11 @@ function exporter.start(options)
     finished = { traces = 0, logs = 0 }, -- how many of them were sent, or dropped
   }, Exporter)
   listen(self)
-  -- Its own trace, not sampled: what the exporter does is not exported.
-  self.task = co.trace.continue({ traceparent = ("00-%032x-%016x-00"):format(1, 1) }, co.spawn_with, {
+  -- A service makes no spans: what the exporter does is not exported.
+  self.task = co.spawn_with({
     name = "otlp exporter",
-    daemon = true,
+    service = true,
+    detached_trace = true,
     context = co.context.background(),
   }, run, self)
   co.yield() -- it begins: a task that has not is ended with the run without a word

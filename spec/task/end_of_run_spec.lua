@@ -1,0 +1,201 @@
+-- What the end of a run makes: panics that are told late, what the handler spawns for them, services.
+
+local co = require "coropanic"
+local helpers = require "spec.helpers"
+
+local function live() return co.stats().live end
+
+describe("what the panic handler spawns at the end of a run", function()
+  local lines, say, handler
+
+  before_each(function()
+    lines, say = helpers.log()
+    function handler(record)
+      co.spawn(function()
+        co.sleep(0.1)
+        say("sent", record.message)
+      end)
+    end
+  end)
+
+  it("runs, for the last panic", function()
+    co.run_with({ clock = "virtual", unhandled = handler }, function() co.spawn(error, "late", 0) end)
+    assert.same({ "sent late" }, lines)
+    assert.equal(0, live())
+  end)
+
+  it("runs beside the daemons, which end after it", function()
+    local jobs = co.chan()
+    local function send(record)
+      co.spawn(function() say("answer", jobs:send(record.message)) end)
+    end
+    co.run_with({ clock = "virtual", unhandled = send }, function()
+      co.spawn_with({ daemon = true }, function()
+        for job in jobs:iter() do say("daemon got", job) end
+      end)
+      co.spawn(error, "late", 0)
+    end)
+    table.sort(lines)
+    assert.same({ "answer", "daemon got late" }, lines)
+    assert.equal(0, live())
+  end)
+
+  it("runs for a panic of a daemon's deferred call", function()
+    co.run_with({ clock = "virtual", unhandled = handler }, function()
+      co.spawn_with({ daemon = true }, function()
+        co.defer(error, "on the way out", 0)
+        co.sleep(100)
+      end)
+      co.yield()
+    end)
+    assert.same({ "sent on the way out" }, lines)
+  end)
+
+  it("runs although main has panicked, and co.run raises main's", function()
+    local ok, record = pcall(co.run_with, { clock = "virtual", unhandled = handler }, function()
+      co.spawn(error, "another", 0)
+      co.yield()
+      error("main", 0)
+    end)
+    assert.is_false(ok)
+    assert.equal("main", record.message)
+    assert.same({ "sent another" }, lines)
+    assert.equal(0, live())
+  end)
+
+  it("is told of when it panics itself, but not for ever", function()
+    local told = 0
+    co.run_with({
+      clock = "virtual",
+      unhandled = function()
+        told = told + 1
+        if told > 100 then return end
+        co.spawn(function()
+          co.sleep(0.01)
+          co.spawn(error, "again", 0):join()
+          co.panic "again"
+        end)
+      end,
+    }, function()
+      co.spawn(error, "first", 0)
+    end)
+    assert.equal(8, told)
+    assert.equal(0, live())
+  end)
+
+  it("is unwound when it waits for ever", function()
+    local ok, record = pcall(co.run_with, {
+      clock = "virtual",
+      unhandled = function()
+        co.spawn(function()
+          co.defer(say, "unwound")
+          co.chan():recv()
+        end)
+      end,
+    }, function() co.spawn(error, "late", 0) end)
+    assert.is_false(ok)
+    assert.equal("deadlock", record.kind)
+    assert.same({ "unwound" }, lines)
+    assert.equal(0, live())
+  end)
+
+  it("leaves nothing behind for the next run", function()
+    pcall(co.run_with, { clock = "virtual", unhandled = handler }, function()
+      co.spawn(error, "another", 0)
+      error("main", 0)
+    end)
+    assert.equal(0, live())
+    assert.equal("next", co.run_with({ clock = "virtual" }, function() return "next" end))
+  end)
+
+  it("may not be a run of its own", function()
+    local message
+    co.run_with({
+      clock = "virtual",
+      unhandled = function() message = select(2, pcall(co.run, function() end)) end,
+    }, function() co.spawn(error, "late", 0) end)
+    helpers.assert_contains("not in a handler or hook", message)
+  end)
+end)
+
+describe("a panic that is held", function()
+  it("is not told while its spawner awaits another task, and may be joined then", function()
+    local joined
+    local reports = helpers.run_reporting(function()
+      local bad, slow = co.spawn(error, "bad", 0), co.spawn(co.sleep, 5)
+      slow:await()
+      joined = select(2, bad:join()).message
+    end)
+    assert.equal("bad", joined)
+    assert.same({}, reports)
+  end)
+end)
+
+describe("a service", function()
+  it("is a daemon that lives until the deferred calls of all other daemons have run", function()
+    local lines, say = helpers.log()
+    local jobs = co.chan()
+    helpers.run(function()
+      co.spawn_with({ service = true }, function()
+        co.defer(say, "the service ends")
+        while true do say("served", (jobs:recv())) end
+      end)
+      co.spawn_with({ daemon = true }, function()
+        co.defer(function()
+          co.sleep(1)
+          jobs:send "a last job"
+        end)
+        co.sleep(100)
+      end)
+      co.yield()
+    end)
+    assert.same({ "served a last job", "the service ends" }, lines)
+  end)
+
+  it("is ended with a deferred call that waits for its end", function()
+    local status
+    helpers.run(function()
+      local service = co.spawn_with({ service = true }, co.sleep, math.huge)
+      co.spawn_with({ daemon = true }, function()
+        co.defer(function()
+          service:join()
+          status = service:status()
+        end)
+        co.sleep(100)
+      end)
+      co.yield()
+    end)
+    assert.equal("cancelled", status)
+  end)
+
+  it("makes no spans, nor do the tasks that it spawns", function()
+    local names = {}
+    local before = co.trace.on_span(function(span) names[#names + 1] = span.name end)
+    finally(function() co.trace.on_span(before) end)
+    helpers.run(function()
+      co.spawn_with({ service = true, name = "service" }, function()
+        co.trace.span("in the service", function() end)
+        co.spawn_with({ name = "helper" }, co.trace.span, "in its helper", function() end):join()
+      end)
+      co.sleep(1)
+    end)
+    assert.same({ "main" }, names)
+  end)
+end)
+
+describe("a hook in a task that is being cancelled", function()
+  it("is not told of as a panic when it runs into the cancellation", function()
+    local before = co.on_spawn(function() co.call(co.goexit) end)
+    finally(function() co.on_spawn(before) end)
+    local reports = helpers.run_reporting(function()
+      local task = co.spawn(function()
+        co.defer(function() co.spawn(function() end) end)
+        pcall(co.sleep, 10)
+        co.spawn(function() end)
+      end)
+      co.yield()
+      task:cancel()
+    end)
+    assert.same({}, reports)
+  end)
+end)

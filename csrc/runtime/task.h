@@ -138,7 +138,7 @@ typedef struct task {
   uint8_t raises; /* of an exit, one after the other, while the task did not suspend */
   bool forced;    /* parked for good, to be unwound from outside; TASK_UV_RESULT has the record */
   uint8_t epilogues; /* attempts to run the entry frame's deferred calls */
-  uint8_t aftermath; /* handlers at the end of a run that led to it, each told of the last one's task */
+  uint8_t aftermath; /* handlers at the end of a run that led to it, one by one */
   bool daemon;
   bool service; /* a daemon that ends last, when every other task of the run has */
   bool started;

@@ -107,6 +107,7 @@ build = {
         "csrc/runtime/panic.c",
         "csrc/runtime/parked.c",
         "csrc/runtime/place.c",
+        "csrc/runtime/polling.c",
         "csrc/runtime/record.c",
         "csrc/runtime/region.c",
         "csrc/runtime/region_end.c",

@@ -117,12 +117,19 @@ static int inspect_stats(lua_State *L) {
     const char *name;
     uint64_t value;
   } counters[] = {
-      {"spawned", rt->stats.spawned},     {"live", rt->live_count},
-      {"ready", rt->ready_count},         {"switches", rt->stats.switches},
-      {"panics", rt->stats.panics},       {"recovered", rt->stats.recovered},
-      {"unhandled", rt->stats.unhandled}, {"cancelled", rt->stats.cancelled},
-      {"leaked", rt->stats.leaked},       {"timers", rt->stats.timers},
-      {"steals", rt->stats.steals},       {"rejected_clocks", rt->generator.hlc.rejected},
+      {"spawned", rt->stats.spawned},
+      {"live", rt->live_count},
+      {"ready", rt->ready_count},
+      {"switches", rt->stats.switches},
+      {"panics", rt->stats.panics},
+      {"recovered", rt->stats.recovered},
+      {"unhandled", rt->stats.unhandled},
+      {"cancelled", rt->stats.cancelled},
+      {"afters", rt->afters},
+      {"leaked", rt->stats.leaked},
+      {"timers", rt->stats.timers},
+      {"steals", rt->stats.steals},
+      {"rejected_clocks", rt->generator.hlc.rejected},
   };
   size_t count = sizeof(counters) / sizeof(counters[0]);
   lua_createtable(L, 0, (int)count);

@@ -74,6 +74,7 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
     lua_pop(L, 1);
     context_pin(rt, L, index);
     a->context = c;
+    rt->afters++;
   }
 }
 
@@ -84,6 +85,7 @@ bool context_after_stop(runtime *rt, lua_State *L, int index) {
   a->over = true;
   if (c == NULL) return true; /* of a context that never ends */
   a->context = NULL;
+  rt->afters--;
   context_push(rt, L, c);
   lua_getiuservalue(L, -1, CONTEXT_UV_AFTERS);
   lua_Integer last = (lua_Integer)lua_rawlen(L, -1);
@@ -126,6 +128,7 @@ void context_after_start(runtime *rt, lua_State *L, ctx *c) {
     after *a = lua_touserdata(L, -1);
     a->over = true;
     a->context = NULL;
+    rt->afters--;
     lua_pop(L, 1);
   }
   lua_pushnil(L);

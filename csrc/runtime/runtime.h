@@ -92,9 +92,12 @@ typedef struct runtime {
   size_t live_count;    /* tasks that have not ended */
   size_t daemon_count;  /* of these, daemons */
   size_t service_count; /* of these, services */
+  size_t afters;        /* functions given to ctx:after that wait for the end of their context */
   timer_heap timers;
   list ending; /* contexts that have ended, and whose children and tasks are to be told */
   task_clock clock;
+  int64_t polled_at_ns;   /* where the virtual clock stands */
+  uint64_t polled_rounds; /* since then, of tasks that only yield */
   wakeup wakeup;
   poller poller;   /* of the descriptors that tasks wait for */
   bool inner_kept; /* RUNTIME_UV_INNER has a stack */

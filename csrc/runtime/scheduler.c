@@ -7,6 +7,7 @@
 #include "runtime/handler.h"
 #include "runtime/io.h"
 #include "runtime/parked.h"
+#include "runtime/polling.h"
 #include "runtime/unclaimed.h"
 
 /* Seeded order looks this far into the queue: far enough to reorder, near enough to stay cheap. */
@@ -146,11 +147,12 @@ static bool main_failed(const task *main) {
   return main->status == TASK_PANICKED || main->status == TASK_CANCELLED;
 }
 
-/* Runs rounds until the run is over. False: every task is asleep for ever.   [-0, +0, -] */
+/* Runs rounds until the run is over. False: every task is asleep for ever, or no time passes any more.  [-0, +0, -] */
 static bool run_until_done(runtime *rt, lua_State *L, const task *main) {
   while (!only_daemons_left(rt) && !main_failed(main)) {
     look_around(rt, L);
     if (rt->ready_count > 0) {
+      if (polling_is_endless(rt)) return false;
       run_batch(rt, L);
       if (!list_empty(&rt->unclaimed)) unclaimed_expire(rt, L, runtime_now(rt));
     } else if (!wait_for_work(rt, L)) {
@@ -175,6 +177,7 @@ static void end_others(runtime *rt, lua_State *L) {
     }
     look_around(rt, L);
     if (rt->ready_count > 0) {
+      if (polling_is_endless(rt)) return; /* end_all wakes what sleeps */
       run_batch(rt, L);
     } else if (!parked_others_may_go_on(rt, L) || !wait_for_work(rt, L)) {
       return; /* what they wait for may come from the services' end */
@@ -192,7 +195,9 @@ static void end_all(runtime *rt, lua_State *L) {
       parked_cancel_all(rt, L);
     }
     look_around(rt, L);
-    if (rt->ready_count > 0) {
+    if (rt->ready_count > 0 && polling_is_endless(rt)) {
+      parked_abandon_all(rt, L); /* a deferred call that polls */
+    } else if (rt->ready_count > 0) {
       run_batch(rt, L);
     } else if (!wait_for_work(rt, L)) {
       if (rounds++ < SHUTDOWN_ROUNDS) {
@@ -243,6 +248,15 @@ static void check_not_running(const runtime *rt, lua_State *L, const char *name,
     luaL_error(L, "co.%s while the loop is running: not in a handler or hook", name);
 }
 
+/* Why the run can't go on: a record.   [-0, +1, -] */
+static void push_deadlock(runtime *rt, lua_State *L) {
+  if (rt->ready_count > 0) {
+    polling_push_deadlock(rt, L);
+  } else {
+    parked_push_deadlock(rt, L, "all tasks are asleep - deadlock!");
+  }
+}
+
 /* Main's results, or its record, which is raised.   [-0, +results, e] */
 static int deliver(lua_State *L, const task *main, int index) {
   if (main->status != TASK_DONE) {
@@ -271,7 +285,7 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
     unclaimed_flush(rt, L); /* what the handler spawns runs beside the daemons */
     stuck = !run_until_done(rt, L, main);
   }
-  if (stuck) parked_push_deadlock(rt, L, "all tasks are asleep - deadlock!");
+  if (stuck) push_deadlock(rt, L);
   shut_down(rt, L);
   rt->finishing = false;
   if (!stuck && main->status == TASK_EXITED) {

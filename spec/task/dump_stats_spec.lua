@@ -80,8 +80,8 @@ describe("co.stats", function()
   it("has a count for each of these", function()
     local stats = co.stats()
     for _, name in ipairs {
-      "spawned", "live", "ready", "switches", "panics", "recovered", "unhandled", "cancelled", "leaked",
-      "timers", "steals", "rejected_clocks",
+      "spawned", "live", "ready", "switches", "panics", "recovered", "unhandled", "cancelled", "afters",
+      "leaked", "timers", "steals", "rejected_clocks",
     } do
       assert.equal("integer", math.type(stats[name]), name)
     end

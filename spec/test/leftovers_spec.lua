@@ -311,3 +311,87 @@ describe("the option timeout", function()
     helpers.assert_contains("in a deferred call", failure)
   end)
 end)
+
+describe("a function of ctx:after", function()
+  it("fails the test when it waits still for the end of its context", function()
+    helpers.assert_contains("1 function of ctx:after is left over", failure_of({}, function()
+      co.context.with_cancel(co.ctx()):after(function() end)
+    end))
+  end)
+
+  it("is none that was started, or called off", function()
+    test.run({}, function()
+      local ctx, cancel = co.context.with_cancel(co.ctx())
+      ctx:after(function() end)
+      local stop = ctx:after(function() end)
+      stop()
+      cancel()
+    end)
+  end)
+
+  it("may be ignored", function()
+    test.run({ leftovers = "ignore" }, function()
+      co.context.with_cancel(co.ctx()):after(function() end)
+    end)
+  end)
+end)
+
+describe("a task that polls while the clock stands still", function()
+  local function poll_by(pause)
+    return function()
+      local done
+      co.spawn(function()
+        co.sleep(1)
+        done = true
+      end)
+      co.spawn_with({ name = "poller" }, function()
+        while not done do pause(0) end
+      end)
+    end
+  end
+
+  for name, pause in pairs { ["co.yield"] = co.yield, ["co.sleep(0)"] = co.sleep } do
+    it("fails the test, which names it: " .. name, function()
+      for _, opts in ipairs { {}, { timeout = 5 } } do
+        local failure = failure_of(opts, function()
+          poll_by(pause)()
+          co.sleep(2)
+        end)
+        helpers.assert_contains('"poller" polls, so the virtual clock stands still', failure)
+      end
+    end)
+  end
+
+  it("ends a run under the virtual clock likewise", function()
+    local record = helpers.record_of_run(poll_by(co.yield))
+    assert.equal("deadlock", record.kind)
+    helpers.assert_contains('"poller" polls', record.message)
+  end)
+
+  it("is not a task that yields often while others do something", function()
+    helpers.run(function()
+      local ch = co.chan()
+      co.spawn(function()
+        for i = 1, 20 do ch:send(i) end
+        ch:close()
+      end)
+      for _ in ch:iter() do
+        for _ = 1, 1000 do co.yield() end
+      end
+    end)
+  end)
+
+  it("is given up when it is a deferred call at the end of the run", function()
+    local reports = helpers.run_reporting(function()
+      co.spawn_with({ daemon = true }, function()
+        co.defer(function()
+          while true do co.yield() end
+        end)
+        co.sleep(9)
+      end)
+      co.yield()
+    end)
+    helpers.assert_contains("given up", reports[1].record.message)
+    assert.equal(0, co.stats().live)
+  end)
+end)

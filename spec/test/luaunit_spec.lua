@@ -18,12 +18,19 @@ describe("luaunit", function()
   end
 
   it("counts tests of ours as its own, skipped and succeeding ones too", function()
-    helpers.assert_contains("2 successes, 2 failures, 2 errors, 1 skipped", output)
+    helpers.assert_contains("2 successes, 3 failures, 2 errors, 1 skipped", output)
   end)
 
   it("shows its own assertion in a task as a failure, where it stands", function()
     local text = said_of "test_fails_in_a_task"
     assert.equal(FIXTURE .. ":17: expected: 2, actual: 1", text:match "^[^\n]+")
+  end)
+
+  it("does not show its own mark, nor a text twice where it failed in the test itself", function()
+    helpers.assert_lacks("LuaUnit test FAILURE", output)
+    local text = said_of "test_fails_at_length"
+    local _, times = text:gsub("first line", "")
+    assert.equal(1, times)
   end)
 
   it("shows another error with its report", function()

@@ -26,15 +26,18 @@ function failure.is_skip(value)
   return busted_type(value) == "pending" or has_luaunit_mark(value, "SKIP")
 end
 
+--- luaunit looks for its mark and takes the first one out: in reports of the causes it would be left.
+local function without_marks(report) return (report:gsub("LuaUnit test FAILURE: ", "")) end
+
 --- The report of a record behind its value, whose text frameworks look at, in full.
 local function report_of(record)
   local report = tostring(record)
-  local head = "panic: " .. record.message
+  local head = "panic: " .. record.message:gsub("\n([^\n])", "\n\t%1") -- as reports indent it
   local text = type(record.value) == "string" and record.value or record.message
   if report:sub(1, #head) == head then
-    return text .. report:sub(#head + 1)
+    return text .. without_marks(report:sub(#head + 1))
   end
-  return text .. "\n" .. report
+  return text .. "\n" .. without_marks(report)
 end
 
 --- A text that begins with a position, as frameworks expect it: `place` unless it has one.

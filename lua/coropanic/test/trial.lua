@@ -63,6 +63,22 @@ local function settle()
   end
 end
 
+--- What a body has left: tasks, and functions that wait for a context's end; nil if it is nothing.
+local function text_of_left_over(tasks, afters)
+  local parts = {}
+  if #tasks > 0 then
+    local count = #tasks == 1 and "1 task is" or ("%d tasks are"):format(#tasks)
+    parts[1] = count .. " left over when the test's body has returned:" .. list_of(tasks)
+  end
+  if afters > 0 then
+    local many = ("%d functions of ctx:after are"):format(afters)
+    local count = afters == 1 and "1 function of ctx:after is" or many
+    parts[#parts + 1] = count .. " left over when the test's body has returned: end the context, or call "
+      .. "what ctx:after returned"
+  end
+  return parts[1] and table.concat(parts, "\n")
+end
+
 --- Ends the run, which then cancels every other task.
 local function end_run(main)
   main:cancel "the test has ended"
@@ -90,12 +106,12 @@ local function main(state, options, body, ...)
   local left_over = tasks_that(function(task)
     return task ~= self and (options.daemons == "fail" or not task.daemon)
   end)
+  local afters = co.stats().afters - state.afters
+  if options.leftovers == "fail" then
+    state.left_over = text_of_left_over(left_over, afters)
+  end
   if #left_over == 0 then
     return
-  end
-  if options.leftovers == "fail" then
-    local count = #left_over == 1 and "1 task is" or ("%d tasks are"):format(#left_over)
-    state.left_over = count .. " left over when the test's body has returned:" .. list_of(left_over)
   end
   state.over = true
   end_run(self)
@@ -134,7 +150,7 @@ end
 ---@return any failure  # nil: it has passed
 ---@return string[] notes  # what else went wrong
 function trial.run(options, seed, place, body, ...)
-  local state = { panics = {} }
+  local state = { panics = {}, afters = co.stats().afters }
   local ok, record = pcall(co.run_with, {
     clock = options.clock,
     seed = seed,

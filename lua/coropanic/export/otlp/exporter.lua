@@ -145,8 +145,8 @@ local function time_left(self)
   return self.deadline and math.max(math.min(self.deadline - co.now(), timeout), 0) or timeout
 end
 
---- What the daemon does until the run ends or `shutdown` ends it; then what is left is sent. As a service it is ended
---- when all other tasks have ended, so what their deferred calls make is sent too.
+--- What the daemon does until the run or `shutdown` ends it; then what is left is sent. As a service it is
+--- ended when all other tasks have ended, so what their deferred calls make is sent too.
 local function run(self)
   co.defer(function()
     tell_of_main(self)
@@ -184,8 +184,8 @@ function Exporter:flush(timeout)
   return true
 end
 
---- Flushes, and ends the exporter: what comes later is dropped, and counted, and so is what could not be sent in
---- time. In a task.
+--- Flushes, and ends the exporter: what comes later is dropped, and counted, and so is what could not be
+--- sent in time. In a task.
 ---@param timeout number?
 ---@return boolean
 function Exporter:shutdown(timeout)

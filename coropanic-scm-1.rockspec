@@ -99,6 +99,7 @@ build = {
         "csrc/runtime/context_after.c",
         "csrc/runtime/deadlock.c",
         "csrc/runtime/driver.c",
+        "csrc/runtime/fingerprint.c",
         "csrc/runtime/handler.c",
         "csrc/runtime/io.c",
         "csrc/runtime/membership.c",

@@ -3,10 +3,11 @@
 */
 #include "core/stack_hash.h"
 
-#define FNV_OFFSET UINT64_C(0xcbf29ce484222325)
-#define FNV_PRIME UINT64_C(0x100000001b3)
+#include <string.h>
 
-static uint64_t feed_char(uint64_t hash, char c) { return (hash ^ (uint8_t)c) * FNV_PRIME; }
+#include "core/fnv.h"
+
+static uint64_t feed_char(uint64_t hash, char c) { return fnv_byte(hash, (uint8_t)c); }
 
 static uint64_t feed(uint64_t hash, const char *text) {
   for (; *text != '\0'; text++) hash = feed_char(hash, *text);
@@ -31,11 +32,11 @@ static const char *base_name(const char *path) {
   return base;
 }
 
-static uint64_t feed_frame(uint64_t hash, const char *source, const char *name) {
+static uint64_t feed_frame(uint64_t hash, const char *source, const char *identity) {
   bool is_text = *source != '@' && *source != '=';
   hash = feed_lower(hash, is_text ? "[string]" : base_name(source + 1));
   hash = feed_char(hash, ':');
-  hash = feed(hash, name != NULL ? name : "?");
+  hash = feed(hash, identity != NULL ? identity : "?");
   return feed_char(hash, '\n');
 }
 
@@ -45,10 +46,17 @@ void stack_hash_init(stack_hash *hash) {
   hash->any = false;
 }
 
-void stack_hash_add(stack_hash *hash, const char *source, const char *name) {
-  uint64_t frame = feed_frame(FNV_OFFSET, source, name);
+void stack_hash_add(stack_hash *hash, const char *source, const char *identity) {
+  uint64_t frame = feed_frame(FNV_OFFSET, source, identity);
   if (hash->any && frame == hash->last_frame) return;
-  hash->value = feed_frame(hash->value, source, name);
+  hash->value = feed_frame(hash->value, source, identity);
   hash->last_frame = frame;
   hash->any = true;
+}
+
+const char *stack_hash_identity(int version, const char *what, const char *name,
+                                const char *fingerprint) {
+  if (version == 1) return name;
+  if (strcmp(what, "main") == 0) return what;
+  return fingerprint != NULL ? fingerprint : name;
 }

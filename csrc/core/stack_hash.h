@@ -1,11 +1,13 @@
 /*
-** A stack's hash: the same for the same code path on any machine. Version 1:
-** FNV-1a, 64 bit (Fowler, Noll, Vo), over the frames from the innermost to the outermost, each as
-**   <module> ":" <function> "\n"
+** A stack's hash: the same for the same code path on any machine. It is FNV-1a, 64 bit, over the frames
+** from the innermost to the outermost, each as
+**   <module> ":" <identity> "\n"
 ** where <module> is the base name of the source file in lower case (ASCII), "[c]" for C functions,
-** or "[string]" for code from a string, and <function> is the name under which the frame was
-** called, or "?". A run of frames that are equal in both (direct recursion) counts once. No
-** directories, no line numbers.
+** or "[string]" for code from a string. A run of frames that are equal in both (direct recursion)
+** counts once. No directories, no line numbers. What a function's <identity> is depends on the version:
+**   1  the name under which it was called, or "?"
+**   2  "main" for the main function of a file; the function's fingerprint (runtime/fingerprint.h); where it
+**      has none, as C functions, the name under which it was called, or "?"
 */
 #ifndef CP_CORE_STACK_HASH_H
 #define CP_CORE_STACK_HASH_H
@@ -16,7 +18,8 @@
 
 #pragma GCC visibility push(hidden)
 
-#define STACK_HASH_VERSION 1
+/* The version that records have. */
+#define STACK_HASH_VERSION 2
 
 typedef struct stack_hash {
   uint64_t value;
@@ -28,9 +31,18 @@ void stack_hash_init(stack_hash *hash);
 
 /*
 ** Adds the next frame outwards. `source` is a Lua chunk name ("@path", "=literal", or program
-** text), "=[C]" for a C function; `name` may be NULL.
+** text), "=[C]" for a C function; `identity` may be NULL.
 */
-void stack_hash_add(stack_hash *hash, const char *source, const char *name);
+void stack_hash_add(stack_hash *hash, const char *source, const char *identity);
+
+/*
+** What a function is called in a hash of that version; NULL: it has nothing.
+**   what         "Lua", "main" or "C"
+**   name         under which it was called, or NULL
+**   fingerprint  16 hex digits, or NULL
+*/
+const char *stack_hash_identity(int version, const char *what, const char *name,
+                                const char *fingerprint);
 
 #pragma GCC visibility pop
 

@@ -1,5 +1,6 @@
 #include "lua/lib_record.h"
 
+#include "core/stack_hash.h"
 #include "lua/record_fields.h"
 #include "lua/record_table.h"
 #include "runtime/args.h"
@@ -54,8 +55,23 @@ static int record_to_table(lua_State *L) {
   return 1;
 }
 
+/* (record[, version]) → stack_hash and stack_hash_full of that version. */
+static int record_stack_hashes(lua_State *L) {
+  check_record(L, "stack_hashes");
+  lua_Integer version = STACK_HASH_VERSION;
+  if (!lua_isnoneornil(L, 2))
+    version = arg_check_integer(L, 2, 1, "stack_hashes", "version", 1, STACK_HASH_VERSION);
+  record_fields_push_hash(L, 1, (int)version, false);
+  record_fields_push_hash(L, 1, (int)version, true);
+  return 2;
+}
+
 void lib_record_open(lua_State *L, runtime *rt) {
-  static const luaL_Reg methods[] = {{"to_table", record_to_table}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"to_table", record_to_table},
+      {"stack_hashes", record_stack_hashes},
+      {NULL, NULL},
+  };
   static const luaL_Reg metamethods[] = {
       {"__newindex", record_newindex},
       {"__tostring", record_tostring},

@@ -189,7 +189,7 @@ static void push_chunk(lua_State *L, const char *source) {
 }
 
 static void push_frame(lua_State *L, const record_frame *f) {
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, 5);
   push_chunk(L, f->source);
   lua_setfield(L, -2, "source");
   lua_pushstring(L, f->what);
@@ -202,11 +202,15 @@ static void push_frame(lua_State *L, const record_frame *f) {
     lua_pushinteger(L, f->line);
     lua_setfield(L, -2, "line");
   }
+  if (f->has_fingerprint == FINGERPRINT_FOUND) {
+    push_u64_hex(L, f->fingerprint);
+    lua_setfield(L, -2, "fingerprint");
+  }
 }
 
 /* What was left out stood after frame `omitted_after`. */
 static void push_frames(lua_State *L, int index, const record *r) {
-  record_resolve(L, index);
+  record_find_fingerprints(L, index);
   lua_createtable(L, r->frame_count, 0);
   for (int i = 0; i < r->frame_count; i++) {
     push_frame(L, &r->frames[i]);
@@ -218,23 +222,36 @@ static void push_frames(lua_State *L, int index, const record *r) {
   lua_setfield(L, -2, "omitted_after");
 }
 
-static void push_hash(lua_State *L, int index, const record *r, bool with_c) {
-  record_resolve(L, index);
+static void add_to_hash(stack_hash *hash, int version, const record_frame *f) {
+  char digits[16 + 1] = "";
+  const char *fingerprint = NULL;
+  if (f->has_fingerprint == FINGERPRINT_FOUND) {
+    hex_encode_u64(digits, f->fingerprint);
+    fingerprint = digits;
+  }
+  stack_hash_add(hash, f->source, stack_hash_identity(version, f->what, f->name, fingerprint));
+}
+
+void record_fields_push_hash(lua_State *L, int index, int version, bool with_c) {
+  record_find_fingerprints(L, index);
+  const record *r = record_test(L, index);
   stack_hash hash;
   stack_hash_init(&hash);
   for (int i = 0; i < r->frame_count; i++) {
     const record_frame *f = &r->frames[i];
-    if (with_c || *f->what != 'C') stack_hash_add(&hash, f->source, f->name);
+    if (with_c || *f->what != 'C') add_to_hash(&hash, version, f);
   }
   push_u64_hex(L, hash.value);
 }
 
 static void push_stack_hash(lua_State *L, int index, const record *r) {
-  push_hash(L, index, r, false);
+  (void)r;
+  record_fields_push_hash(L, index, STACK_HASH_VERSION, false);
 }
 
 static void push_stack_hash_full(lua_State *L, int index, const record *r) {
-  push_hash(L, index, r, true);
+  (void)r;
+  record_fields_push_hash(L, index, STACK_HASH_VERSION, true);
 }
 
 static void push_hash_version(lua_State *L, int index, const record *r) {

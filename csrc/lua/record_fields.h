@@ -20,6 +20,9 @@ void record_fields_push(lua_State *L, int index, const char *name);
 /* The same, computed anew: not what a script may have changed meanwhile. */
 void record_fields_push_fresh(lua_State *L, int index, const char *name);
 
+/* Pushes the stack hash of that version of the record at `index`, with C functions or without. [-0, +1, m] */
+void record_fields_push_hash(lua_State *L, int index, int version, bool with_c);
+
 #pragma GCC visibility pop
 
 #endif

@@ -188,7 +188,16 @@ static int list_parked(lua_State *L) {
   return 0;
 }
 
+/* The task is asleep for ever: it is counted once, however often it has to be woken until it ends. */
+static void note_leak(runtime *rt, lua_State *L, task *t) {
+  (void)L;
+  if (t->leaked) return;
+  t->leaked = true;
+  rt->stats.leaked++;
+}
+
 void parked_push_deadlock(runtime *rt, lua_State *L, const char *message) {
+  each_task(rt, L, note_leak);
   record_make_safe(rt, L, L, 0, RECORD_DEADLOCK, message);
   lua_pushcfunction(L, list_parked);
   lua_pushvalue(L, -2);
@@ -230,7 +239,7 @@ bool parked_others_may_go_on(runtime *rt, lua_State *L) {
 }
 
 static void wake_from_deadlock(runtime *rt, lua_State *L, task *t) {
-  (void)L;
+  note_leak(rt, L, t);
   if (t->status == TASK_WAITING) task_wake(rt, t, WAKE_DEADLOCK);
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "runtime/driver.h"
+#include "runtime/fingerprint.h"
 #include "runtime/nested.h"
 #include "runtime/runtime.h"
 #include "runtime/suspension.h"
@@ -169,14 +170,43 @@ void record_resolve(lua_State *L, int index) {
   record *r = record_test(L, index);
   for (int i = 0; i < r->frame_count; i++) {
     record_frame *f = &r->frames[i];
-    if (f->function == 0) continue;
+    if (f->source != NULL) continue;
     lua_Debug ar;
     lua_getiuservalue(L, index, f->function);
     lua_getinfo(L, ">S", &ar);
     f->source = ar.source;
     f->what = ar.what;
     f->line_defined = ar.linedefined;
-    f->function = 0;
+  }
+}
+
+/*
+** Finds the fingerprint of a frame's function; `before` is the frame before, which is the same function's
+** in a direct recursion. A file's main function needs none, and may be large.   [-0, +0, m]
+*/
+static void find_fingerprint(lua_State *L, int index, record_frame *f, const record_frame *before) {
+  bool found = false;
+  lua_getiuservalue(L, index, f->function);
+  if (before != NULL) lua_getiuservalue(L, index, before->function);
+  if (before != NULL && lua_rawequal(L, -1, -2)) {
+    found = before->has_fingerprint == FINGERPRINT_FOUND;
+    f->fingerprint = before->fingerprint;
+  } else if (*f->what == 'L') {
+    lua_pushvalue(L, before != NULL ? -2 : -1);
+    found = fingerprint_find(L, &f->fingerprint);
+    lua_pop(L, 1);
+  }
+  f->has_fingerprint = found ? FINGERPRINT_FOUND : FINGERPRINT_NONE;
+  lua_pop(L, before != NULL ? 2 : 1);
+}
+
+void record_find_fingerprints(lua_State *L, int index) {
+  record_resolve(L, index);
+  record *r = record_test(L, index);
+  for (int i = 0; i < r->frame_count; i++) {
+    record_frame *f = &r->frames[i];
+    if (f->has_fingerprint != FINGERPRINT_UNKNOWN) continue;
+    find_fingerprint(L, index, f, i > 0 ? f - 1 : NULL);
   }
 }
 
@@ -310,6 +340,22 @@ static const record *push_inner(runtime *rt, lua_State *L, lua_State *thread, in
 }
 
 /*
+** Makes the frames of the record on top of the stack the first ones of the record `r` below it.
+** [-0, +0, -]
+*/
+static void take_inner(lua_State *L, record *r, const record *inner, int *uv) {
+  for (int i = 0; i < inner->frame_count; i++) {
+    r->frames[i] = inner->frames[i];
+    r->frames[i].function = *uv;
+    lua_getiuservalue(L, -1, inner->frames[i].function);
+    lua_setiuservalue(L, -3, (*uv)++);
+  }
+  r->frame_count = inner->frame_count;
+  r->inner_count = inner->inner_count;
+  r->frames_omitted = inner->frames_omitted;
+}
+
+/*
 ** Pushes a record with the stack of `thread` from `level` outwards, those of its resumers, and first
 ** that of the coroutine whose error is being raised there, if any.   [-0, +1, m]
 */
@@ -317,19 +363,13 @@ static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) 
   lua_Debug found[FRAMES_MAX]; /* of the first stack, mostly the only one */
   one_stack stacks[RECORD_MAX_STACKS] = {{.found = found}};
   const record *inner = push_inner(rt, L, thread, level);
-  if (inner != NULL) record_resolve(L, lua_gettop(L));
   int frames = inner == NULL ? 0 : inner->frame_count;
   int count = find_stacks(rt, L, thread, level, stacks, &frames);
   record *r = new_record(rt, L, frames, count + 1);
   int uv = RECORD_UV_FUNCTIONS;
   lua_insert(L, -2);
-  lua_setiuservalue(L, -2, uv++); /* the inner one keeps the functions of its frames */
-  if (inner != NULL) {
-    memcpy(r->frames, inner->frames, (size_t)inner->frame_count * sizeof(record_frame));
-    r->frame_count = inner->frame_count;
-    r->inner_count = inner->inner_count;
-    r->frames_omitted = inner->frames_omitted;
-  }
+  if (inner != NULL) take_inner(L, r, inner, &uv);
+  lua_setiuservalue(L, -2, uv++); /* the inner one keeps the strings of its frames */
   for (int i = 0; i < count; i++) {
     capture_stack(rt, L, &stacks[i], r, &uv);
   }
@@ -368,7 +408,6 @@ static void wrap(runtime *rt, lua_State *L, lua_State *thread, int level, record
   /* Who is cancelled with its surroundings does not say what they wait on: that is said once. */
   if (rt->current != NULL && kind != RECORD_CANCELLED) suspension_note(rt, L, rt->current);
   lua_remove(L, -2);
-  rt->stats.panics++;
 }
 
 /* (runtime, thread) → a record of the stack alone; protected. */
@@ -423,7 +462,11 @@ static void use_spare(runtime *rt, lua_State *L, record_kind kind) {
   lua_pushvalue(L, -2);
   lua_setiuservalue(L, -2, RECORD_UV_VALUE);
   lua_remove(L, -2);
-  rt->stats.panics++;
+}
+
+/* Whether a record of that kind tells of a panic: of a task that was to end, it does not. */
+static bool is_panic(record_kind kind) {
+  return kind != RECORD_GOEXIT && kind != RECORD_CANCELLED && kind != RECORD_TIMEOUT;
 }
 
 /* Makes a record of the value on top of L.   [-1, +1, -] */
@@ -438,6 +481,7 @@ static void wrap_or_spare(lua_State *L, wrap_request *request) {
     lua_pop(L, 1);
     use_spare(request->rt, L, status == LUA_ERRMEM ? RECORD_MEMORY : request->kind);
   }
+  if (is_panic(request->kind)) request->rt->stats.panics++;
 }
 
 void record_wrap_safe(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind) {

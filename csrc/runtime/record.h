@@ -48,6 +48,12 @@ typedef enum cancel_source {
   CANCEL_SHUTDOWN, /* the run has ended */
 } cancel_source;
 
+typedef enum record_fingerprint {
+  FINGERPRINT_UNKNOWN,
+  FINGERPRINT_NONE, /* of functions of C and of files: see fingerprint.h */
+  FINGERPRINT_FOUND
+} record_fingerprint;
+
 /*
 ** One activation. The strings belong to the functions anchored in the record's user values (or are
 ** the VM's own constants), so they live as long as the record. What the function alone tells is left
@@ -56,11 +62,15 @@ typedef enum cancel_source {
 typedef struct record_frame {
   const char *name; /* NULL when the VM can't tell */
   int line;         /* current line; -1 for C */
-  int function;     /* the user value that it is anchored in; 0: resolved */
+  int function;     /* the user value that it is anchored in */
   /* When resolved: */
-  const char *source; /* chunk name as Lua has it: "@path", "=literal", text; "=[C]" for C */
-  const char *what;   /* "Lua", "C" or "main" */
+  const char
+      *source; /* chunk name as Lua has it: "@path", "=literal", text; "=[C]" for C. Else NULL */
+  const char *what; /* "Lua", "C" or "main" */
   int line_defined;
+  /* When its fingerprint has been looked for: */
+  record_fingerprint has_fingerprint;
+  uint64_t fingerprint;
 } record_frame;
 
 /* What of the captured stack catches the error that the record was made of. */
@@ -144,6 +154,9 @@ void record_make_safe(struct runtime *rt, lua_State *L, lua_State *thread, int l
 
 /* Completes the frames of the record at `index`, before they are read.   [-0, +0, -] */
 void record_resolve(lua_State *L, int index);
+
+/* Finds their fingerprints, and completes them.   [-0, +0, m] */
+void record_find_fingerprints(lua_State *L, int index);
 
 /* Whether it tells of a cancellation, and has a source. */
 static inline bool record_is_cancellation(const record *r) {

@@ -62,13 +62,13 @@ enum { TIMER_OF_TASK, TIMER_OF_CONTEXT };
 typedef struct runtime_stats {
   uint64_t spawned;
   uint64_t switches; /* resumptions of tasks */
-  uint64_t panics;   /* records made */
+  uint64_t panics;   /* records made, but for those of unwindings: goexit, cancellation, time-out */
   uint64_t recovered;
   uint64_t unhandled; /* given to the handler */
   uint64_t cancelled; /* tasks that ended so */
-  uint64_t leaked;
-  uint64_t timers; /* started */
-  uint64_t steals; /* a task ran for longer than the whole budget */
+  uint64_t leaked;    /* tasks found asleep with nothing left to wake them */
+  uint64_t timers;    /* started */
+  uint64_t steals;    /* a task ran for longer than the whole budget */
 } runtime_stats;
 
 /* A pooled coroutine: anchored in `threads` at `slot` for as long as it is in use or pooled. */

@@ -146,6 +146,7 @@ typedef struct task {
   bool anchored; /* its innermost coroutine is, in runtime.pinned_ref (nested.c) */
   bool lost; /* its thread was closed while it ran, or yielded by itself, and is not to be reused */
   bool seen; /* code may know its thread, which is not to be reused either */
+  bool leaked;  /* it was found asleep with nothing left to wake it */
   bool claimed; /* somebody was given the panic: join, await, run or the handler */
   char name[];  /* "": unnamed, shown as "task <id>" */
 } task;

@@ -93,19 +93,29 @@ local function odd_records()
   return records
 end
 
+--- Validates documents, given as JSON by name.
+local function validate_texts(option, texts)
+  local paths = {}
+  for _, json in pairs(texts) do
+    local path = os.tmpname()
+    local file <close> = assert(io.open(path, "w"))
+    file:write(json)
+    paths[#paths + 1] = path
+  end
+  local output, ok = validate(option, paths)
+  for _, path in ipairs(paths) do os.remove(path) end
+  return output, ok
+end
+
 describe("the schema", function()
   it("allows records at the edges", function()
-    local paths, seen = {}, {}
-    for name, json in pairs(odd_records()) do
-      local path = os.tmpname()
-      local file <close> = assert(io.open(path, "w"))
-      file:write(json)
-      paths[#paths + 1] = path
+    local seen = {}
+    local records = odd_records()
+    for name, json in pairs(records) do
       for key in json:gmatch '"(%w+_omitted)"' do seen[key] = true end
       assert.truthy(utf8.len(json), name)
     end
-    local output, ok = validate("", paths)
-    for _, path in ipairs(paths) do os.remove(path) end
+    local output, ok = validate_texts("", records)
     assert.is_true(ok, output)
     assert.same({
       ancestors_omitted = true, chain_omitted = true, frames_omitted = true, parked_omitted = true,
@@ -138,10 +148,16 @@ describe("the stack hash", function()
     return (source:match "[^/\\]*$":gsub("%u", string.lower))
   end
 
-  local function hash(frames, with_c)
+  local function identity_in_version_1(frame) return frame.name or "?" end
+
+  local function identity(frame)
+    return frame.what == "main" and "main" or frame.fingerprint or frame.name or "?"
+  end
+
+  local function hash(frames, with_c, identity_of)
     local lines, last = {}, nil
     for _, frame in ipairs(frames) do
-      local line = module_of(frame.source) .. ":" .. (frame.name or "?") .. "\n"
+      local line = module_of(frame.source) .. ":" .. identity_of(frame) .. "\n"
       if (with_c or frame.what ~= "C") and line ~= last then
         lines[#lines + 1] = line
         last = line
@@ -150,22 +166,49 @@ describe("the stack hash", function()
     return fnv1a(table.concat(lines))
   end
 
-  it("is that of its page", function()
+  local function assert_hashes(record)
+    local frames = record:to_table().frames or {}
+    assert.equal(hash(frames, false, identity), record.stack_hash)
+    assert.equal(hash(frames, true, identity), record.stack_hash_full)
+    assert.same({ record.stack_hash, record.stack_hash_full }, { record:stack_hashes() })
+    assert.same({ record.stack_hash, record.stack_hash_full }, { record:stack_hashes(2) })
+    local hash_1, hash_1_full = record:stack_hashes(1)
+    assert.equal(hash(frames, false, identity_in_version_1), hash_1)
+    assert.equal(hash(frames, true, identity_in_version_1), hash_1_full)
+  end
+
+  it("is that of its page, in each version", function()
     for _, name in ipairs(names) do
-      local record = cjson.decode(read(golden.path(name)))
-      if record.frames then
-        assert.equal(hash(record.frames, false), record.stack_hash, name)
-        assert.equal(hash(record.frames, true), record.stack_hash_full, name)
-      end
+      assert_hashes(panics[name]())
     end
   end)
 
   it("is that of its page for code that came from a string", function()
-    local _, record = require "coropanic".pcall(load "local function f() error 'x' end f() return 1")
+    local _, record = co.pcall(load "local function f() error 'x' end f() return 1")
     local frames = record:to_table().frames
-    assert.equal("f", frames[1].name)
-    assert.equal(hash(frames, false), record.stack_hash)
-    assert.equal(hash(frames, true), record.stack_hash_full)
+    assert.same({ "f", "Lua", "main" }, { frames[1].name, frames[1].what, frames[2].what })
+    assert_hashes(record)
+  end)
+
+  it("can be made again by a program in Python", function()
+    local records = {}
+    for _, name in ipairs(names) do
+      records[name] = cjson.encode(panics[name]():to_table())
+    end
+    local output, ok = validate_texts("--hashes", records)
+    assert.is_true(ok, output)
+    for name, json in pairs(records) do
+      records[name] = json:gsub('"what":"Lua"', '"what":"C"')
+    end
+    assert.is_nil(select(2, validate_texts("--hashes", records)))
+  end)
+
+  it("has versions 1 and 2", function()
+    local _, record = co.pcall(co.panic, "x")
+    assert.equal(2, record.hash_version)
+    for _, version in ipairs { 0, 3, 1.5, "1", {} } do
+      helpers.assert_error("bad argument #1 to 'stack_hashes'", record.stack_hashes, record, version)
+    end
   end)
 
   it("has the vectors of its page", function()

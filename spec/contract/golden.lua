@@ -17,6 +17,9 @@ local RULES = {
   parent_span_id = function(state) return state.rank("span", "%016x") end,
   time = function() return function() return "0" end end,
   seq = function(state) return state.rank("seq") end,
+  fingerprint = function(state) return state.rank("fingerprint", "%016x") end, -- of one release of Lua
+  stack_hash = function(state) return state.rank("hash", "%016x") end,
+  stack_hash_full = function(state) return state.rank("hash", "%016x") end,
   id = function(state) return state.rank("task") end,
   parent = function(state) return state.rank("task") end,
 }

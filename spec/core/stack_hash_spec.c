@@ -1,5 +1,7 @@
 #include "core/stack_hash.h"
 
+#include <string.h>
+
 #include "harness.h"
 
 /* FNV-1a written down once more, over the text that the header promises. */
@@ -102,8 +104,30 @@ static void version_1_stays_what_it_is(void) {
   stack_hash_init(&hash);
   stack_hash_add(&hash, "@/srv/db.lua", "query");
   stack_hash_add(&hash, "=[C]", NULL);
-  check_int(STACK_HASH_VERSION, 1);
   check_hex(hash.value, UINT64_C(0x53a373a4c340711d));
+}
+
+static void check_identity(const char *identity, const char *expected) {
+  if (expected == NULL) {
+    check_pointer(identity, NULL);
+  } else {
+    check_text(identity, strlen(identity), expected);
+  }
+}
+
+static void a_version_says_what_a_function_is_called(void) {
+  static const char print[] = "0123456789abcdef";
+  check_int(STACK_HASH_VERSION, 2);
+  check_identity(stack_hash_identity(1, "Lua", "order", print), "order");
+  check_identity(stack_hash_identity(1, "main", NULL, NULL), NULL);
+  check_identity(stack_hash_identity(1, "C", "pcall", NULL), "pcall");
+  check_identity(stack_hash_identity(2, "Lua", "order", print), print);
+  check_identity(stack_hash_identity(2, "Lua", NULL, print), print);
+  check_identity(stack_hash_identity(2, "Lua", "order", NULL), "order");
+  check_identity(stack_hash_identity(2, "Lua", NULL, NULL), NULL);
+  check_identity(stack_hash_identity(2, "main", "order", print), "main");
+  check_identity(stack_hash_identity(2, "C", "pcall", NULL), "pcall");
+  check_identity(stack_hash_identity(2, "C", NULL, NULL), NULL);
 }
 
 static const test tests[] = {
@@ -115,6 +139,7 @@ static const test tests[] = {
     TEST(recursion_is_recognised_by_what_is_hashed),
     TEST(indirect_recursion_is_kept),
     TEST(version_1_stays_what_it_is),
+    TEST(a_version_says_what_a_function_is_called),
 };
 
 SUITE(stack_hash);

@@ -297,7 +297,7 @@ describe("a panic record", function()
       local record = record_of(co.panic, "x")
       assert.matches("^" .. ("[0-9a-f]"):rep(16) .. "$", record.stack_hash)
       assert.matches("^" .. ("[0-9a-f]"):rep(16) .. "$", record.stack_hash_full)
-      assert.equal(1, record.hash_version)
+      assert.equal(2, record.hash_version)
     end)
 
     it("that is the same whatever the value", function()

@@ -1,0 +1,16 @@
+/*
+** FNV-1a, 64 bit (Fowler, Noll, Vo): a hash that is quickly written down in any language.
+*/
+#ifndef CP_CORE_FNV_H
+#define CP_CORE_FNV_H
+
+#include "core/base.h"
+
+/* The hash of nothing. */
+#define FNV_OFFSET UINT64_C(0xcbf29ce484222325)
+#define FNV_PRIME UINT64_C(0x100000001b3)
+
+/* The hash of what `hash` is of, and this byte. */
+static inline uint64_t fnv_byte(uint64_t hash, uint8_t byte) { return (hash ^ byte) * FNV_PRIME; }
+
+#endif

@@ -108,6 +108,16 @@ static const program programs[] = {
      "  co.select(1, table.unpack(many))\n"
      "  return tostring(b), (a:recv())\n"
      "end) end"},
+    {"is unwound by force",
+     "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
+     "  local function loop() for _ = 1, 150 do pcall(co.sleep, 9) end end\n"
+     "  local t = co.spawn(function() deferred(co) co.scope(function(s)\n"
+     "    s:spawn(function() deferred(co) co.sleep(9) end) co.yield()\n"
+     "    co.call(function() deferred(co) co.coroutine.wrap(function() co.call(function()\n"
+     "      deferred(co) loop() end) end)() end) end) end)\n"
+     "  local u = co.spawn(function() deferred(co) co.with_timeout(1, loop) end)\n"
+     "  co.sleep(0.5) t:cancel() t:join() u:join()\n"
+     "end) end"},
     {"suspends in coroutines",
      "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
      "  local c = co.coroutine\n"

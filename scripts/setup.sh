@@ -14,7 +14,7 @@ packages_of() { # group
       ;;
     test)
       packages_of demo
-      echo "lua-busted lua-unit lua-logging lua-cqueues luarocks git python3-jsonschema"
+      echo "lua-sec openssl lua-busted lua-unit lua-logging lua-cqueues luarocks git python3-jsonschema"
       echo "pkg-config libprotobuf-c-dev protobuf-c-compiler"
       # Interpreters that refuse the module. Debian has two LuaJITs, which exclude each other.
       echo "lua5.1"

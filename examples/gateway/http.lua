@@ -92,7 +92,8 @@ local function parse_headers(lines)
       return refuse(431, ("more than %d headers"):format(http.MAX_HEADERS), headers)
     end
     -- No space before the colon, no continuation lines: both were holes in other servers.
-    local name, value = line:match("^([^%s:]+):[ \t]*(.-)[ \t]*$")
+    local name, value = line:match("^([^%s:]+):[ \t]*(.*)$")
+    value = value and (value:match("^(.*[^ \t])") or "") -- one pass, however many blanks there are
     if not name or not name:find(TOKEN) or value:find("[%z\1-\8\10-\31\127]") then
       return refuse(400, ("header line %d is not 'name: value'"):format(count), headers)
     end

@@ -34,7 +34,10 @@ function methods:dohandshake(...)
     return false, "closed"
   end
   local done, err = object.repeat_call(self, "writing", "r", "dohandshake", ...)
-  return done or false, err
+  if done then
+    return true
+  end
+  return false, err
 end
 
 --- Has nothing more sent where that would block: luasec tells the peer of the end, and waits until it can.

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,6 +62,52 @@ static inline void compat_write_number(lua_State *L, int index, char *buffer) {
 
 /* Asks the processor to have the memory at hand soon. */
 #define compat_prefetch(address) __builtin_prefetch(address)
+
+/*
+** Wherever Lua's collector may run, so may a finalizer, and a debug hook at any call: with assertions on, the
+** function in the registry's "coropanic.storm", if there is one, is called at each of these places
+** (spec/reentry/storm_spec.lua). Calls that do not collect, such as lua_rawset, are none of them.
+*/
+#if defined(CP_HOSTILE)
+static inline void compat_storm(lua_State *L) {
+  static const char key[] = "coropanic.storm";
+  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, key) == LUA_TFUNCTION) {
+    lua_pushnil(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, key); /* not in itself */
+    lua_pushvalue(L, -1);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, key);
+  }
+  lua_pop(L, 1);
+}
+/* The collector runs when the value has been made, and its arguments have been looked at. */
+static inline void *compat_storm_after(lua_State *L, const void *made) {
+  compat_storm(L);
+  return (void *)(uintptr_t)made;
+}
+static inline int compat_storm_behind(lua_State *L, int result) {
+  compat_storm(L);
+  return result;
+}
+#define lua_newuserdatauv(L, size, uvs) compat_storm_after(L, lua_newuserdatauv(L, size, uvs))
+#define lua_newthread(L) ((lua_State *)compat_storm_after(L, lua_newthread(L)))
+#define lua_pushstring(L, text) ((const char *)compat_storm_after(L, lua_pushstring(L, text)))
+#define lua_pushlstring(L, text, length) \
+  ((const char *)compat_storm_after(L, lua_pushlstring(L, text, length)))
+#define lua_pushfstring(L, ...) \
+  ((const char *)compat_storm_after(L, lua_pushfstring(L, __VA_ARGS__)))
+#define luaL_tolstring(L, index, length) \
+  ((const char *)compat_storm_after(L, luaL_tolstring(L, index, length)))
+#define luaL_getmetafield(L, index, name) compat_storm_behind(L, luaL_getmetafield(L, index, name))
+#define lua_createtable(L, array, hash) (lua_createtable(L, array, hash), compat_storm(L))
+#define lua_pushcclosure(L, f, uvs) \
+  (lua_pushcclosure(L, f, uvs), (uvs) > 0 ? compat_storm(L) : (void)0)
+#define lua_concat(L, n) (lua_concat(L, n), compat_storm(L))
+#define lua_pcallk(L, args, results, handler, k, f) \
+  (compat_storm(L), lua_pcallk(L, args, results, handler, k, f))
+#endif
 
 /* The analyzer has to be told that these do not return. */
 #if defined(__clang_analyzer__)

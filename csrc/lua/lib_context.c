@@ -145,7 +145,11 @@ static int method_done(lua_State *L) {
   }
   if (lua_getiuservalue(L, 1, CONTEXT_UV_DONE) != LUA_TNIL) return 1;
   lua_pushvalue(L, 1);
-  c->done = chan_new_owned(runtime_of(L), L);
+  chan *made = chan_new_owned(runtime_of(L), L);
+  /* A finalizer that ran meanwhile may have asked for it too. */
+  if (lua_getiuservalue(L, 1, CONTEXT_UV_DONE) != LUA_TNIL) return 1;
+  lua_pop(L, 1);
+  c->done = made;
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, CONTEXT_UV_DONE);
   if (c->state != CONTEXT_LIVE) chan_close(runtime_of(L), c->done);

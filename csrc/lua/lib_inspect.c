@@ -24,9 +24,14 @@ static int inspect_tasks(lua_State *L) {
 
 /* --- co.dump --- */
 
-/* Adds `task 3 "reader" waiting on join of task 2 "x"` and who spawned it.   [-0, +0, m] */
+/*
+** Adds `task 3 "reader" waiting on join of task 2 "x"` and who spawned it. The task may end meanwhile, in a
+** finalizer that steps the loop.   [-0, +0, m]
+*/
 static void dump_head(lua_State *L, luaL_Buffer *buffer, const task *t, int index) {
   char name[TASK_NAME_SIZE];
+  char trace_id[32];
+  hex_encode(trace_id, task_ended(t) ? t->ended.trace_id : t->context.trace->trace_id, 16);
   lua_pushfstring(L, "task %I \"%s\" %s%s", (LUAI_UACINT)t->id, task_name(t, name),
                   task_status_name(t->status), t->daemon ? ", daemon" : "");
   luaL_addvalue(buffer);
@@ -35,8 +40,6 @@ static void dump_head(lua_State *L, luaL_Buffer *buffer, const task *t, int inde
     parked_push_wait_text(L, t);
     luaL_addvalue(buffer);
   }
-  char trace_id[32];
-  hex_encode(trace_id, t->context.trace->trace_id, 16);
   luaL_addstring(buffer, ", trace ");
   luaL_addlstring(buffer, trace_id, sizeof(trace_id));
   lua_pushfstring(L, "\n\tspawned at %s", t->site->text);
@@ -76,14 +79,21 @@ static int dump_thread(lua_State *L, luaL_Buffer *buffer, lua_State *thread, int
   return more;
 }
 
-/* Adds the task's stack, that of the innermost of its coroutines first.   [-0, +0, m] */
-static void dump_stack(runtime *rt, lua_State *L, luaL_Buffer *buffer, const task *t) {
+/*
+** Adds the task's stack, that of the innermost of its coroutines first, each of which is put at `index`, since
+** the task may end meanwhile.   [-0, +0, m]
+*/
+static void dump_stack(runtime *rt, lua_State *L, luaL_Buffer *buffer, const task *t, int index) {
   int room = DUMP_MAX_FRAMES;
   int more = 0;
-  lua_State *thread = t->live.top;
-  while (thread != NULL) {
+  lua_State *thread = task_ended(t) ? NULL : t->live.top;
+  while (thread != NULL && lua_checkstack(thread, 1)) {
+    lua_pushthread(thread);
+    if (thread != L) lua_xmove(thread, L, 1);
+    lua_replace(L, index);
     more += dump_thread(L, buffer, thread, &room);
-    thread = thread == t->live.thread ? NULL : nested_resumer(rt, L, thread);
+    bool is_last = task_ended(t) || thread == t->live.thread;
+    thread = is_last ? NULL : nested_resumer(rt, L, thread);
   }
   if (more > 0) luaL_addstring(buffer, "\t...\n");
 }
@@ -93,17 +103,17 @@ static int inspect_dump(lua_State *L) {
   lua_settop(L, 0);
   parked_push_tasks(rt, L);
   lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
-  lua_settop(L, 2);
+  lua_settop(L, 3);
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
   for (lua_Integer i = 1; i <= count; i++) {
-    /* The task goes to index 2, below the buffer, which may stand on the stack. */
+    /* The task goes to index 2, its coroutines to 3, below the buffer, which may stand on the stack. */
     lua_rawgeti(L, 1, i);
     lua_replace(L, 2);
     const task *t = task_test(L, 2);
     if (i > 1) luaL_addchar(&buffer, '\n');
     dump_head(L, &buffer, t, 2);
-    dump_stack(rt, L, &buffer, t);
+    dump_stack(rt, L, &buffer, t, 3);
   }
   luaL_pushresult(&buffer);
   return 1;

@@ -96,7 +96,7 @@ static int method_cancel(lua_State *L) {
 }
 
 static int scope_tostring(lua_State *L) {
-  region_push_text(L, arg_check_self(L, REGION_TYPE, "__tostring"));
+  region_push_text(runtime_of(L), L, arg_check_self(L, REGION_TYPE, "__tostring"));
   return 1;
 }
 

@@ -36,6 +36,12 @@ static void push_callbacks(lua_State *L, int index) {
   if (lua_getiuservalue(L, index, CONTEXT_UV_AFTERS) == LUA_TTABLE) return;
   lua_pop(L, 1);
   lua_newtable(L);
+  /* A finalizer that ran meanwhile may have made one too. */
+  if (lua_getiuservalue(L, index, CONTEXT_UV_AFTERS) == LUA_TTABLE) {
+    lua_replace(L, -2);
+    return;
+  }
+  lua_pop(L, 1);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, index, CONTEXT_UV_AFTERS);
 }
@@ -60,22 +66,23 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
   luaL_setmetatable(L, AFTER_TYPE);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, AFTER_UV_FUNCTION);
+  push_callbacks(L, index);
+  /* From here on no finalizer runs, in which the context could end. */
   a->has_spans = span_is_wanted(rt);
   trace_context *current = trace_current(rt);
   if (current->trace != NULL) trace_go_on(rt, &a->trace, current);
-  if (c->state != CONTEXT_LIVE) {
-    a->over = true;
-    lua_pushvalue(L, -1);
-    start(rt, L);
-  } else if (c->can_end) {
-    push_callbacks(L, index);
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-    lua_pop(L, 1);
+  if (c->state == CONTEXT_LIVE && c->can_end) {
     context_pin(rt, L, index);
     a->context = c;
     rt->afters++;
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   }
+  lua_pop(L, 1);
+  if (c->state == CONTEXT_LIVE) return;
+  a->over = true;
+  lua_pushvalue(L, -1);
+  start(rt, L);
 }
 
 bool context_after_stop(runtime *rt, lua_State *L, int index) {

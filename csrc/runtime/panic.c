@@ -21,7 +21,27 @@ int panic_exit(runtime *rt, lua_State *L, uint32_t floor) {
   return lua_error(L);
 }
 
+/* Whether the activation is that of a finalizer.   [-0, +0, -] */
+static bool is_finalizer(lua_State *L, lua_Debug *activation) {
+  lua_getinfo(L, "n", activation);
+  return *activation->namewhat == 'm' && strcmp(activation->name, "__gc") == 0;
+}
+
+/* Whether a finalizer has called the running code; false in Lua 5.4.0 to 5.4.3.   [-0, +0, -] */
+static bool is_in_finalizer(lua_State *L) {
+  lua_Debug ar;
+  if (lua_gc(L, LUA_GCCOUNT) >= 0) return false; /* the collector answers nothing in finalizers */
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    if (is_finalizer(L, &ar)) return true;
+  }
+  return false;
+}
+
 int panic_goexit(runtime *rt, lua_State *L) {
+  if (is_in_finalizer(L)) {
+    return luaL_error(
+        L, "co.goexit in a finalizer: the task that it runs in has nothing to do with it");
+  }
   lua_pushnil(L);
   record_wrap_safe(rt, L, L, 1, RECORD_GOEXIT);
   record *r = record_test(L, -1);
@@ -117,7 +137,12 @@ static int find_caller(const runtime *rt, lua_State *L, const strand *s, int *dr
 ** one of co.func: then its frame stands on that of the call, and so does its driver. -1: there is none.
 */
 static int find_panicking(const runtime *rt, lua_State *L, const strand *s) {
+  lua_Debug ar;
   if (s == NULL || s->depth < 2) return -1;
+  /* What a driver allocates may run a finalizer, which is nothing that it calls. */
+  for (int level = 0; level <= 1; level++) {
+    if (lua_getstack(L, level, &ar) && is_finalizer(L, &ar)) return -1;
+  }
   int driver;
   int index = find_caller(rt, L, s, &driver);
   if (index > 1 && s->frames[index].kind == FRAME_FUNC && is_driver(rt, L, driver + 1)) index--;

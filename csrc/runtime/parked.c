@@ -40,9 +40,11 @@ static int compare_ids(const void *a, const void *b) {
 
 void parked_push_tasks(runtime *rt, lua_State *L) {
   luaL_checkstack(L, 6, NULL);
-  size_t live = rt->live_count;
-  lua_createtable(L, (int)live, 0);
-  task_order *order = lua_newuserdatauv(L, live * sizeof(task_order) + 1, 0);
+  /* Finalizers that run meanwhile may spawn tasks, and outside tasks let others end. */
+  size_t room = rt->live_count;
+  lua_createtable(L, (int)room, 0);
+  task_order *order = lua_newuserdatauv(L, room * sizeof(task_order) + 1, 0);
+  size_t live = rt->live_count < room ? rt->live_count : room;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   size_t count = 0;
   for (int slot = 1; count < live; slot++) {
@@ -61,7 +63,7 @@ void parked_push_tasks(runtime *rt, lua_State *L) {
 
 void parked_push_where(lua_State *L, const task *t) {
   lua_Debug ar;
-  for (int level = 0; lua_getstack(t->live.top, level, &ar); level++) {
+  for (int level = 0; !task_ended(t) && lua_getstack(t->live.top, level, &ar); level++) {
     lua_getinfo(t->live.top, "Sl", &ar);
     if (ar.currentline > 0) {
       lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
@@ -76,7 +78,7 @@ void parked_push_where(lua_State *L, const task *t) {
 ** does not any more if somebody has closed the task's coroutine.
 */
 static bool waits_for_object(const task *t) {
-  if (t->wait < WAIT_SEND) return false;
+  if (t->wait < WAIT_SEND || task_ended(t)) return false;
   return t->status == TASK_RUNNING || lua_status(t->live.top) == LUA_YIELD;
 }
 
@@ -101,6 +103,12 @@ void parked_push_waiting_on(runtime *rt, lua_State *L, const task *t) {
   }
 }
 
+/* The task that it joins or awaits; NULL: it does not, or not any more. */
+static const task *joined_by(const task *t) {
+  bool joins = t->wait == WAIT_JOIN || t->wait == WAIT_AWAIT;
+  return joins && !task_ended(t) ? t->waits_on : NULL; /* whoever is woken waits on nothing */
+}
+
 /* `select of channel (unbuffered), channel (0 of 3 buffered)`   [-0, +1, m] */
 static void push_select_text(lua_State *L, const task *t) {
   select_push_channels(L, t);
@@ -123,12 +131,12 @@ static void push_select_text(lua_State *L, const task *t) {
 
 void parked_push_wait_text(lua_State *L, const task *t) {
   const char *what = task_wait_name(t->wait);
-  if (t->wait == WAIT_JOIN || t->wait == WAIT_AWAIT) {
-    const task *joined = t->waits_on;
+  const task *joined = joined_by(t);
+  if (joined != NULL) {
     char buffer[TASK_NAME_SIZE];
     lua_pushfstring(L, "%s of task %I \"%s\"", what, (LUAI_UACINT)joined->id,
                     task_name(joined, buffer));
-  } else if (t->wait == WAIT_SELECT) {
+  } else if (t->wait == WAIT_SELECT && t->status == TASK_WAITING) {
     push_select_text(L, t);
   } else if (t->wait == WAIT_FD && waits_for_object(t)) {
     push_from_frame(L, t, IO_INDEX_FD);
@@ -136,7 +144,7 @@ void parked_push_wait_text(lua_State *L, const task *t) {
     lua_pushfstring(L, "%s of %d (%s)", what, (int)lua_tointeger(L, -2), lua_tostring(L, -1));
     lua_replace(L, -3);
     lua_pop(L, 1);
-  } else if (waits_for_object(t)) {
+  } else if (t->wait != WAIT_SELECT && waits_for_object(t)) {
     push_from_frame(L, t, 1);
     if (t->wait == WAIT_SCOPE) what = "end"; /* the object says the rest */
     lua_pushfstring(L, "%s of %s", what, luaL_tolstring(L, -1, NULL));

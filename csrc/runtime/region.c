@@ -233,31 +233,46 @@ void region_abandon_all(runtime *rt, lua_State *L, region *innermost) {
 
 /* --- text --- */
 
-void region_push_text(lua_State *L, const region *r) {
+/* Pushes the first members, MAX_NAMED at most, and returns how many.   [-0, +n, -] */
+static int push_members(runtime *rt, lua_State *L, const region *r) {
+  int count = 0;
+  for (list *link = r->members.next; link != &r->members && count < MAX_NAMED; link = link->next) {
+    task_push(rt, L, container_of(link, membership, sibling)->binding.task);
+    count++;
+  }
+  return count;
+}
+
+/* The members are on the stack before the text is made: a finalizer may let them end meanwhile. */
+void region_push_text(runtime *rt, lua_State *L, const region *r) {
   static const char *const names[] = {
       [REGION_SCOPE] = "scope",
       [REGION_SUPERVISE] = "supervising scope",
       [REGION_TIMEOUT] = "scope of with_timeout",
       [REGION_WITH] = "body of co.with",
   };
+  luaL_checkstack(L, MAX_NAMED + LUA_MINSTACK, NULL);
+  int first = lua_gettop(L) + 1;
+  int named = r->ended ? 0 : push_members(rt, L, r);
+  int live = (int)r->live;
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   luaL_addstring(&b, names[r->kind]);
-  if (r->ended || r->live == 0) {
+  if (named == 0) {
     luaL_addstring(&b, r->ended ? " (ended)" : " (no tasks)");
-    luaL_pushresult(&b);
-    return;
-  }
-  lua_pushfstring(L, " (%s%d %s: ", r->cancelled ? "cancelled, still running: " : "", (int)r->live,
-                  r->live == 1 ? "task" : "tasks");
-  luaL_addvalue(&b);
-  int named = 0;
-  for (list *link = r->members.next; link != &r->members && named < MAX_NAMED; link = link->next) {
-    char buffer[TASK_NAME_SIZE];
-    const task *t = container_of(link, membership, sibling)->binding.task;
-    lua_pushfstring(L, "%s\"%s\"", named++ == 0 ? "" : ", ", task_name(t, buffer));
+  } else {
+    const char *cancelled = r->cancelled ? "cancelled, still running: " : "";
+    lua_pushfstring(L, " (%s%d %s: ", cancelled, live, live == 1 ? "task" : "tasks");
     luaL_addvalue(&b);
+    for (int i = 0; i < named; i++) {
+      char buffer[TASK_NAME_SIZE];
+      const char *name = task_name(lua_touserdata(L, first + i), buffer);
+      lua_pushfstring(L, "%s\"%s\"", i == 0 ? "" : ", ", name);
+      luaL_addvalue(&b);
+    }
+    luaL_addstring(&b, live > named ? ", ...)" : ")");
   }
-  luaL_addstring(&b, (int)r->live > named ? ", ...)" : ")");
   luaL_pushresult(&b);
+  lua_copy(L, -1, first);
+  lua_settop(L, first);
 }

@@ -121,7 +121,7 @@ void region_close(runtime *rt, lua_State *L, region *r);
 void region_abandon_all(runtime *rt, lua_State *L, region *innermost);
 
 /* Pushes what the region is doing: `scope (2 tasks: "a", "b")`.   [-0, +1, m] */
-void region_push_text(lua_State *L, const region *r);
+void region_push_text(runtime *rt, lua_State *L, const region *r);
 
 #pragma GCC visibility pop
 

@@ -2,6 +2,21 @@
 ** The runtime: everything that belongs to one Lua universe. It is a userdata in that universe's
 ** registry and (as its address) upvalue 1 of every function of the module; there are no C globals
 ** and no thread-locals.
+**
+** Re-entry. Scripts may call every function of the module wherever the collector may run (finalizers), in
+** hooks, handlers and listeners, in metamethods, and in debug hooks at every call; also while the universe is
+** being closed, and after that. What keeps them from seeing what is half made:
+** - Made before it is shown. Everything that allocates or calls comes first, then a section that links what was
+**   made, of functions that say "calls nothing of scripts". Of Lua's API these use what neither collects nor
+**   calls: raw access to tables, user values, references, metatables, lua_checkstack, lua_xmove. So are made:
+**   a task (task_spawn: equip, then begin) and its end (task_end), its membership, a park and a wake-up, what is
+**   deferred, a region, a context's child, a guard of a held panic, a callback of ctx:after.
+** - Looked at again. What was read before an allocation may have changed: it is read after it once more (a
+**   strand or done channel that was missing, a channel's ring, the cases of a select, co.dump, the text of a
+**   scope), or found before it and held on the stack (awaiters, members).
+** - Lists from which others may take are not walked, their heads are taken (context_end, exits, waiters).
+** The collector is not stopped anywhere: to restart it changes its pace, and debug hooks run all the same.
+** What C points to outlives it without a finalizer: see runtime_note_alive. The end: see runtime_of.
 */
 #ifndef CP_RUNTIME_RUNTIME_H
 #define CP_RUNTIME_RUNTIME_H

@@ -266,6 +266,30 @@ static int deliver(lua_State *L, const task *main, int index) {
   return task_push_results(L, main, index);
 }
 
+/* (function, arguments..., name of the main task) → that task; protected. */
+static int spawn_main(lua_State *L) {
+  const char *name = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  task_spawn(runtime_find(L), L, lua_gettop(L) - 1, &(spawn_options){.name = name});
+  return 1;
+}
+
+/*
+** Makes a task of the function and its `arguments` on top of the stack, with the loop marked as running: no
+** finalizer that runs meanwhile may run it already.   [-(arguments + 1), +1, e]
+*/
+static task *make_main(runtime *rt, lua_State *L, int arguments, const char *name) {
+  lua_pushcfunction(L, spawn_main);
+  lua_insert(L, -(arguments + 2));
+  lua_pushlightuserdata(L, (void *)name);
+  rt->host = L;
+  if (lua_pcall(L, arguments + 2, 1, 0) != LUA_OK) {
+    rt->host = NULL;
+    lua_error(L);
+  }
+  return task_test(L, -1);
+}
+
 int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *options) {
   check_not_running(
       rt, L, "run",
@@ -274,10 +298,9 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
     return luaL_error(L, "co.run_with: clock = \"virtual\" needs a runtime without tasks");
   }
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  task *main = task_spawn(rt, L, arguments, &(spawn_options){.name = options->name});
+  task *main = make_main(rt, L, arguments, options->name);
   int index = lua_gettop(L);
   apply_options(rt, L, options);
-  rt->host = L;
   rt->main_task = main;
   bool stuck = !run_until_done(rt, L, main);
   rt->finishing = true;

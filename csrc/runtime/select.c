@@ -193,10 +193,17 @@ int select_run(runtime *rt, lua_State *L) {
   return task_park(rt, L, WAIT_SELECT, deadline, lua_gettop(L), after_select);
 }
 
+/* The selection that it is parked in; NULL: it is not, or not any more. */
+static const selection *selection_of(const task *t) {
+  return t->status == TASK_WAITING && t->wait == WAIT_SELECT ? t->waits_on : NULL;
+}
+
 void select_push_channels(lua_State *L, const task *t) {
-  const selection *s = t->waits_on;
+  const selection *s = selection_of(t);
+  lua_createtable(L, s == NULL ? 0 : (int)s->count, 0);
+  s = selection_of(t); /* a finalizer may have woken it */
+  if (s == NULL) return;
   lua_State *top = t->live.top;
-  lua_createtable(L, (int)s->count, 0);
   lua_Integer listed = 0;
   for (uint32_t i = 0; i < s->count; i++) {
     const select_case *entry = &s->cases[i];

@@ -51,14 +51,17 @@ static bool is_ancestor(runtime *rt, lua_State *L, const task *t, const task *ca
   return ancestor != NULL;
 }
 
+/* They are found before they are told of: a finalizer that runs meanwhile may wake them. */
 static void append_awaiters(runtime *rt, lua_State *L, const task *t) {
+  const task *awaiters[SUSPENSION_MAX_POINTS];
   int count = 0;
   for (list *link = t->live.waiters.next; link != &t->live.waiters; link = link->next) {
     const task *awaiter = container_of(link, task, waiter.link);
     if (is_ancestor(rt, L, t, awaiter)) continue;
-    if (count++ == SUSPENSION_MAX_POINTS) break;
-    append_point(L, awaiter, "awaiter");
+    if (count == SUSPENSION_MAX_POINTS) break;
+    awaiters[count++] = awaiter;
   }
+  for (int i = 0; i < count; i++) append_point(L, awaiters[i], "awaiter");
 }
 
 /* Whether anybody who depends on the task is parked; cheap, since most panics find nobody. */

@@ -28,8 +28,10 @@ local function methods_of(metatable)
 end
 
 --- One object of each kind, those that tasks wait for with a task that waits.
-function every.objects(co)
+---@param in_task boolean?  # in the task of a run, and not outside
+function every.objects(co, in_task)
   local objects = {}
+  local step = in_task and co.yield or co.step
   local function parked(name, ...)
     objects["task in " .. name] = co.spawn(...)
   end
@@ -73,11 +75,10 @@ function every.objects(co)
   parked("thread", function() objects.thread = coroutine.running() co.sleep(1e6) end)
   objects.held = co.spawn(error, "held", 0)
   objects.ended = co.spawn(function() return 1 end)
-  objects.guard = objects.semaphore
-  co.step()
-  co.step()
+  step()
+  step()
   co.spawn(function() objects.guard = co.mutex():guard() end)
-  co.step()
+  step()
   objects.framed = coroutine.create(function()
     co.call(function() co.defer(function() end) coroutine.yield() end)
   end)
@@ -123,10 +124,27 @@ function every.list(co, objects)
   end
   for _, name in ipairs(FIELDS) do
     for of, object in pairs(objects) do
-      if of:find "^task" then add(functions, of .. "." .. name, function() return object[name] end) end
+      if of:find "^task" then
+        add(functions, of .. "." .. name, function() return object[name] end)
+        functions[#functions].key = name
+      end
     end
   end
   table.sort(functions, function(a, b) return a.name < b.name end)
+  functions.names = {}
+  for name in pairs(objects) do table.insert(functions.names, name) end
+  table.sort(functions.names)
+  functions.groups = {}
+  local found = {}
+  for _, f in ipairs(functions) do
+    local group = found[f.key or f.call]
+    if not group then
+      group = {}
+      found[f.key or f.call] = group
+      table.insert(functions.groups, group)
+    end
+    table.insert(group, f)
+  end
   return functions
 end
 
@@ -167,6 +185,27 @@ function every.call(co, functions, objects, said)
     for _, f in ipairs(functions) do
       if not NEVER[f.name] and (LAST[f.name] or false) == (pass == 2) then call(f) end
     end
+  end
+end
+
+--- Calls any of the functions, with any arguments. Not co.run, which waits for all tasks, and not co.goexit,
+--- which in code that is no finalizer ends the task.
+function every.call_one(functions, objects, said)
+  local names = functions.names
+  local simple = { function() end, 0, 1, "x", {}, { name = "n" }, -1 }
+  local function any()
+    local i = math.random(#simple + #names)
+    if i <= #simple then return simple[i] end
+    return objects[names[i - #simple]]
+  end
+  local group = functions.groups[math.random(#functions.groups)]
+  local f = group[math.random(#group)]
+  if NEVER[f.name] or LAST[f.name] or f.name == "co.goexit" then return end
+  if said then said(f.name) end
+  if f.self ~= nil then
+    pcall(f.call, f.self, any(), any())
+  else
+    pcall(f.call, any(), any())
   end
 end
 

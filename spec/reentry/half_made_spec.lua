@@ -175,3 +175,51 @@ describe("a debug hook that runs in every call of ours", function()
     assert.equal(wanted, ran)
   end)
 end)
+
+describe("a finalizer that runs in a task", function()
+  --- Lets `finalize` run as a finalizer, here.
+  local function collect(finalize)
+    setmetatable({}, { __gc = finalize })
+    collectgarbage()
+    collectgarbage()
+  end
+
+  it("can not end the task by goexit", function()
+    local err
+    local result = co.run(function()
+      collect(function() err = select(2, pcall(co.goexit)) end)
+      co.yield()
+      return "went on"
+    end)
+    assert.equal("went on", result)
+    helpers.assert_contains("co.goexit in a finalizer", err)
+  end)
+
+  it("can not recover the panic of a deferred call in which it runs", function()
+    local value
+    local ok = pcall(co.call, function()
+      co.defer(function() collect(function() value = co.recover() end) end)
+      error "x"
+    end)
+    assert.is_false(ok)
+    assert.is_nil(value)
+  end)
+
+  it("leaves its cancellation to the task", function()
+    local raised = {}
+    local task
+    co.run(function()
+      task = co.spawn(function()
+        task:cancel()
+        collect(function()
+          pcall(co.sleep, 0)
+          pcall(task.join, task)
+        end)
+        raised[1] = not pcall(co.yield)
+      end)
+      task:join()
+    end)
+    assert.is_true(raised[1])
+    assert.equal("cancelled", task:status())
+  end)
+end)

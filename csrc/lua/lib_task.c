@@ -57,7 +57,7 @@ static int after_join(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   const task *self = check_wake(L);
-  task *t = task_test(L, 1);
+  task *t = lua_touserdata(L, 1);
   return task_ended(t) || self->wake != WAKE_TIMEOUT ? push_join_result(L, t) : push_time_out(L);
 }
 
@@ -103,7 +103,7 @@ static int after_await(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   check_wake(L);
-  return push_await_result(L, task_test(L, 1));
+  return push_await_result(L, lua_touserdata(L, 1));
 }
 
 static int method_await(lua_State *L) {

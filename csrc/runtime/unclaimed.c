@@ -206,7 +206,7 @@ static bool give_to_scope(runtime *rt, lua_State *L, task *t, int index) {
 }
 
 void unclaimed_arrived(runtime *rt, lua_State *L, int index, bool comes) {
-  task *t = task_test(L, index);
+  task *t = lua_touserdata(L, index);
   if (!task_ended(t) || t->claimed || t->ended.held == NULL || t->ended.comers == 0) return;
   t->ended.comers--;
   if (!comes && t->ended.comers == 0) give_to_scope(rt, L, t, index);

@@ -48,7 +48,7 @@ RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/
           LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
 
 .PHONY: all help headers lib protobuf setup demo test test-all bench bench-guard bench-baseline check format \
-  asan valgrind hostile soak bare install install-protobuf clean
+  asan valgrind hostile fuzz soak bare install install-protobuf clean
 
 all: $(MODULE) ## build the module (the default)
 
@@ -190,6 +190,15 @@ format: setup-format ## format the C sources
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
+
+# Random programs, each in a Lua state of its own; spec/fuzz/drive.lua says what FUZZ may be.
+$(BUILD)/fuzz_host: spec/fuzz/host.c $(OBJECTS)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(OBJECTS) -llua5.4 -lm
+
+fuzz: setup-test ## run random programs under AddressSanitizer and UBSan for a minute (FUZZ="seconds=600 first=1")
+	@$(MAKE) all
+	@$(MAKE) build/asan/fuzz_host BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" LDFLAGS="$(SANITIZE)"
+	@$(RUN_ENV) $(LUA) spec/fuzz/drive.lua build/asan/fuzz_host $(FUZZ)
 
 asan: setup-test ## run every test under AddressSanitizer and UBSan
 	@$(MAKE) test-all BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" \

@@ -236,6 +236,34 @@ void activation_finish(runtime *rt, lua_State *L, task *t, int status, int value
   }
 }
 
+/*
+** What the task waits in will never go on: that is closed where it is, and fails with this record. Its other deferred
+** calls run, so that it may park again.
+*/
+void activation_give_up(runtime *rt, lua_State *L, task *t) {
+  if (t->status == TASK_WAITING) task_wake(rt, t, WAKE_CANCELLED);
+  list_remove(&t->waiter.link);
+  rt->ready_count--;
+  rt->current = t;
+  nested_close_all(rt, L, t);
+  lua_pushnil(L);
+  record_make_safe(rt, L, t->live.thread, 0, RECORD_DEADLOCK,
+                   "given up: still asleep after every attempt to end it");
+  t->lost = true;
+  reset_thread(rt, L, t);
+  strand *s = t->live.strand;
+  if (!has_epilogue(s)) {
+    end_with_record(rt, L, t);
+    return;
+  }
+  /* Should it be recovered there is no body to return to: then all that is left exits. */
+  lua_pushvalue(L, -1);
+  strand_begin_exit(s, L, 0);
+  strand_unwind(s, L, STATE_PANICKING);
+  t->epilogues = 0;
+  run_epilogue(rt, L, t);
+}
+
 /* A task that is cancelled before it ran has nothing to unwind.   [-0, +0, -] */
 static void end_unstarted(runtime *rt, lua_State *L, task *t) {
   lua_settop(t->live.thread, 0);

@@ -21,6 +21,12 @@ int activation_start(runtime *rt, lua_State *L, task *t);
 */
 void activation_finish(runtime *rt, lua_State *L, task *t, int status, int values);
 
+/*
+** Gives up the task, which waits or is ready and has begun: what it does now is cut short, as a panic, and its other
+** deferred calls run.   [-0, +0, -]
+*/
+void activation_give_up(runtime *rt, lua_State *L, task *t);
+
 /* Calls on_suspend's hook with the task, which has just suspended.   [-0, +0, -] */
 void activation_run_suspend_hook(runtime *rt, lua_State *L, task *t);
 

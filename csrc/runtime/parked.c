@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "runtime/activation.h"
 #include "runtime/deadlock.h"
 #include "runtime/io.h"
 #include "runtime/panic.h"
@@ -266,3 +267,9 @@ static void abandon_one(runtime *rt, lua_State *L, task *t) {
 }
 
 void parked_abandon_all(runtime *rt, lua_State *L) { each_task(rt, L, abandon_one); }
+
+static void give_up_one(runtime *rt, lua_State *L, task *t) {
+  if (t->started) activation_give_up(rt, L, t);
+}
+
+void parked_give_up_all(runtime *rt, lua_State *L) { each_task(rt, L, give_up_one); }

@@ -26,6 +26,9 @@ bool parked_others_may_go_on(runtime *rt, lua_State *L);
 /* Wakes every parked task with a deadlock panic.   [-0, +0, -] */
 void parked_wake_all(runtime *rt, lua_State *L);
 
+/* Gives up what every task is doing; their other deferred calls run.   [-0, +0, -] */
+void parked_give_up_all(runtime *rt, lua_State *L);
+
 /* Ends every task as it is, without running anything of it.   [-0, +0, -] */
 void parked_abandon_all(runtime *rt, lua_State *L);
 

@@ -185,10 +185,22 @@ static void end_others(runtime *rt, lua_State *L) {
   }
 }
 
+/* Deferred calls of all tasks that are left are stuck: what is done about it in this round.   [-0, +0, -] */
+static void end_stuck(runtime *rt, lua_State *L, int round) {
+  if (round < SHUTDOWN_ROUNDS) {
+    parked_wake_all(rt, L);
+  } else if (round < 2 * SHUTDOWN_ROUNDS) {
+    parked_give_up_all(rt, L);
+  } else {
+    parked_abandon_all(rt, L);
+  }
+}
+
 /* Ends all tasks that are left, running their deferred calls.   [-0, +0, -] */
 static void end_all(runtime *rt, lua_State *L) {
   uint64_t cancelled = 0;
   int rounds = 0;
+  int polled = 0;
   while (rt->live_count > 0) {
     if (cancelled != rt->next_task_id) {
       cancelled = rt->next_task_id;
@@ -196,15 +208,12 @@ static void end_all(runtime *rt, lua_State *L) {
     }
     look_around(rt, L);
     if (rt->ready_count > 0 && polling_is_endless(rt)) {
-      parked_abandon_all(rt, L); /* a deferred call that polls */
+      end_stuck(rt, L, polled++ == 0 ? SHUTDOWN_ROUNDS : 2 * SHUTDOWN_ROUNDS);
+      rt->polled_rounds = 0;
     } else if (rt->ready_count > 0) {
       run_batch(rt, L);
     } else if (!wait_for_work(rt, L)) {
-      if (rounds++ < SHUTDOWN_ROUNDS) {
-        parked_wake_all(rt, L);
-      } else {
-        parked_abandon_all(rt, L);
-      }
+      end_stuck(rt, L, rounds++);
     }
   }
 }

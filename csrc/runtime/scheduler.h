@@ -20,7 +20,8 @@
 
 /*
 ** Rounds of waking tasks that stay asleep for ever while the run is being shut down, each with a
-** deadlock panic. A deferred call that catches it and sleeps again is given up after so many.
+** deadlock panic. A deferred call that catches it and sleeps again is given up after so many: it is cut short, and the
+** task's other deferred calls run. After as many rounds of that the tasks are ended as they are.
 */
 #define SHUTDOWN_ROUNDS 64
 

@@ -198,4 +198,57 @@ describe("a hook in a task that is being cancelled", function()
     end)
     assert.same({}, reports)
   end)
+
+  it("cuts short a deferred call that waits for ever, whatever it catches, and runs the others", function()
+    local ran = {}
+    local function note(name) return function() ran[#ran + 1] = name end end
+    local function wait_for_ever()
+      co.defer(note "inside")
+      local _ <close> = setmetatable({}, { __close = note "closed" })
+      local ch = co.chan()
+      while true do pcall(ch.recv, ch) end
+    end
+    for _, begin in ipairs {
+      function() error("main fails", 0) end,
+      function()
+        co.spawn_with({ daemon = true }, co.call, function()
+          co.defer(note "of the daemon")
+          co.defer(wait_for_ever)
+          co.sleep(1)
+        end)
+        co.yield()
+        error("main fails", 0)
+      end,
+    } do
+      ran = {}
+      pcall(helpers.run, function()
+        co.defer(note "first")
+        co.defer(wait_for_ever)
+        co.defer(wait_for_ever)
+        begin()
+      end)
+      assert.equal(0, co.stats().live)
+      local counts = {}
+      for _, name in ipairs(ran) do counts[name] = (counts[name] or 0) + 1 end
+      assert.equal(1, counts.first)
+      local calls = counts["of the daemon"] and 3 or 2
+      assert.equal(calls, counts.inside)
+      assert.equal(calls, counts.closed)
+    end
+  end)
+
+  it("ends where deferred calls that wait for ever defer others that do", function()
+    local times = 0
+    local function again()
+      times = times + 1
+      co.defer(again)
+      while true do pcall(co.await, function() end) end
+    end
+    pcall(helpers.run, function()
+      co.defer(again)
+      error "x"
+    end)
+    assert.is_true(times > 1)
+    assert.equal(0, co.stats().live)
+  end)
 end)

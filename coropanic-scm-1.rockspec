@@ -110,6 +110,7 @@ build = {
         "csrc/runtime/driver.c",
         "csrc/runtime/fingerprint.c",
         "csrc/runtime/handler.c",
+        "csrc/runtime/interrupt.c",
         "csrc/runtime/io.c",
         "csrc/runtime/membership.c",
         "csrc/runtime/mutex.c",

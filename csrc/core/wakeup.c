@@ -92,26 +92,12 @@ static struct timespec to_timespec(int64_t ns) {
   return time;
 }
 
-/* Sleeps the whole time, whatever signals come. */
-static void sleep_through(int64_t ns) {
-#if defined(__linux__)
-  /* Up to a point in time: being interrupted and starting again adds no delay. */
-  task_clock monotonic = {.is_virtual = false};
-  int64_t now_ns = clock_now_ns(&monotonic);
-  bool ends = ns < TIME_FOREVER - now_ns;
-  struct timespec deadline = to_timespec(ends ? now_ns + ns : TIME_FOREVER);
-  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) == EINTR) continue;
-#else
-  struct timespec rest = to_timespec(ns);
-  while (nanosleep(&rest, &rest) != 0 && errno == EINTR) continue;
-#endif
-}
-
 static void wait_for_nothing(int64_t timeout_ns) {
   if (timeout_ns < 0) {
     pause();
   } else {
-    sleep_through(timeout_ns);
+    struct timespec time = to_timespec(timeout_ns);
+    nanosleep(&time, NULL);
   }
 }
 

@@ -33,7 +33,7 @@ void wakeup_drain(const wakeup *w);
 
 /*
 ** Blocks until it is readable or `timeout_ns` has passed (< 0: for ever). A closed one only waits.
-** A signal may end the wait early, except a timed one on a closed wakeup.
+** A signal may end the wait early.
 */
 void wakeup_wait(const wakeup *w, int64_t timeout_ns);
 

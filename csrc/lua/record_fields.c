@@ -71,8 +71,13 @@ static void push_reason(lua_State *L, int index, const record *r) {
 
 static void push_source(lua_State *L, int index, const record *r) {
   static const char *const names[] = {
-      [CANCEL_NONE] = NULL,     [CANCEL_EXPLICIT] = "explicit", [CANCEL_DEADLINE] = "deadline",
-      [CANCEL_SCOPE] = "scope", [CANCEL_PARENT] = "parent",     [CANCEL_SHUTDOWN] = "shutdown",
+      [CANCEL_NONE] = NULL,
+      [CANCEL_EXPLICIT] = "explicit",
+      [CANCEL_DEADLINE] = "deadline",
+      [CANCEL_SCOPE] = "scope",
+      [CANCEL_PARENT] = "parent",
+      [CANCEL_SHUTDOWN] = "shutdown",
+      [CANCEL_INTERRUPT] = "interrupt",
   };
   (void)index;
   lua_pushstring(L, names[r->cancel_source]);

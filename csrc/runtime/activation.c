@@ -2,6 +2,7 @@
 
 #include "runtime/driver.h"
 #include "runtime/handler.h"
+#include "runtime/interrupt.h"
 #include "runtime/nested.h"
 #include "runtime/panic.h"
 
@@ -206,6 +207,8 @@ static void end_epilogue(runtime *rt, lua_State *L, task *t, int values) {
 void activation_finish(runtime *rt, lua_State *L, task *t, int status, int values) {
   lua_State *thread = t->live.thread;
   bool lost = false;
+  /* What ends a task makes protected calls, in which an error of a handler would be taken for theirs. */
+  if (interrupt_is_due(rt)) interrupt_serve(rt, L);
   if (status == LUA_OK) {
     if (has_epilogue(t->live.strand)) {
       return_from_entry(rt, L, t, values);

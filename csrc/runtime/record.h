@@ -41,11 +41,12 @@ typedef enum record_kind {
 /* Why a cancellation was asked for. */
 typedef enum cancel_source {
   CANCEL_NONE,
-  CANCEL_EXPLICIT, /* task:cancel() */
-  CANCEL_DEADLINE, /* a context's or with_timeout's time is up */
-  CANCEL_SCOPE,    /* scope:cancel(), a panic in it, or only daemons are left */
-  CANCEL_PARENT,   /* its context ended, or the task whose scope it is in was cancelled */
-  CANCEL_SHUTDOWN, /* the run has ended */
+  CANCEL_EXPLICIT,  /* task:cancel() */
+  CANCEL_DEADLINE,  /* a context's or with_timeout's time is up */
+  CANCEL_SCOPE,     /* scope:cancel(), a panic in it, or only daemons are left */
+  CANCEL_PARENT,    /* its context ended, or the task whose scope it is in was cancelled */
+  CANCEL_SHUTDOWN,  /* the run has ended */
+  CANCEL_INTERRUPT, /* a signal handler: Ctrl-C */
 } cancel_source;
 
 typedef enum record_fingerprint {

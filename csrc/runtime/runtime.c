@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/driver.h"
+#include "runtime/interrupt.h"
 #include "runtime/io.h"
 #include "runtime/task.h"
 #include "runtime/threads.h"
@@ -45,6 +46,7 @@ int runtime_refuse_closed(lua_State *L) { return luaL_error(L, "the Lua state is
 static int close_runtime(lua_State *L) {
   runtime *rt = lua_touserdata(L, 1);
   if (rt->closed) return 0;
+  interrupt_close(rt);
   unclaimed_flush(rt, L);
   rt->closed = true;
   rt->current = rt->main_task = NULL;
@@ -139,6 +141,7 @@ static void open_metatables(runtime *rt, lua_State *L) {
   lua_pushlightuserdata(L, rt);
   lua_pushcclosure(L, driver_finish, 1);
   runtime_set_value(rt, L, RUNTIME_UV_FINISH);
+  interrupt_open(rt, L);
 }
 
 runtime *runtime_open(lua_State *L) {

@@ -68,7 +68,9 @@ enum {
   RUNTIME_UV_LEASE,     /* of the machine id in trace ids, or nil */
   RUNTIME_UV_CANCELED,  /* the texts of context_error, to be pushed without memory */
   RUNTIME_UV_EXCEEDED,
-  RUNTIME_UV_COUNT = RUNTIME_UV_EXCEEDED
+  RUNTIME_UV_EMPTY,     /* a function that does nothing (interrupt.c) */
+  RUNTIME_UV_INTERRUPT, /* what a signal handler has raised */
+  RUNTIME_UV_COUNT = RUNTIME_UV_INTERRUPT
 };
 
 /* What a timer is embedded in. */
@@ -91,6 +93,13 @@ typedef struct pooled_thread {
   lua_State *thread;
   int slot;
 } pooled_thread;
+
+/* The hook of a thread when a run began (interrupt.h). */
+typedef struct watched_hook {
+  lua_State *thread; /* NULL: there is none to watch */
+  lua_Hook hook;
+  int mask;
+} watched_hook;
 
 typedef struct runtime {
   owned_memory owned; /* all memory that is not Lua's; it is freed when the universe is closed */
@@ -123,7 +132,10 @@ typedef struct runtime {
   struct selection *free_selections;
   int64_t budget_ns; /* of one round; 0: none was given */
   uint64_t next_task_id;
-  struct task *main_task; /* of the run under way */
+  struct task *main_task;  /* of the run under way */
+  watched_hook watched[2]; /* of its host, and of the universe's main thread if that is another */
+  bool interrupted;        /* a signal handler has ended the last run: RUNTIME_UV_INTERRUPT */
+  bool ctrl_c;             /* that of lua.c */
 
   /* Panics that nobody has claimed yet (unclaimed.c), the oldest first. */
   list unclaimed;

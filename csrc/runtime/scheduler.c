@@ -5,6 +5,7 @@
 #include "runtime/activation.h"
 #include "runtime/context.h"
 #include "runtime/handler.h"
+#include "runtime/interrupt.h"
 #include "runtime/io.h"
 #include "runtime/parked.h"
 #include "runtime/polling.h"
@@ -150,6 +151,8 @@ static bool main_failed(const task *main) {
 /* Runs rounds until the run is over. False: every task is asleep for ever, or no time passes any more.  [-0, +0, -] */
 static bool run_until_done(runtime *rt, lua_State *L, const task *main) {
   while (!only_daemons_left(rt) && !main_failed(main)) {
+    if (interrupt_is_due(rt)) interrupt_serve(rt, L);
+    if (rt->interrupted && task_ended(main)) return true;
     look_around(rt, L);
     if (rt->ready_count > 0) {
       if (polling_is_endless(rt)) return false;
@@ -206,6 +209,7 @@ static void end_all(runtime *rt, lua_State *L) {
       cancelled = rt->next_task_id;
       parked_cancel_all(rt, L);
     }
+    if (interrupt_is_due(rt)) interrupt_serve(rt, L);
     look_around(rt, L);
     if (rt->ready_count > 0 && polling_is_endless(rt)) {
       end_stuck(rt, L, polled++ == 0 ? SHUTDOWN_ROUNDS : 2 * SHUTDOWN_ROUNDS);
@@ -311,6 +315,7 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
   int index = lua_gettop(L);
   apply_options(rt, L, options);
   rt->main_task = main;
+  interrupt_begin(rt, L);
   bool stuck = !run_until_done(rt, L, main);
   rt->finishing = true;
   while (!stuck && !main_failed(main) && !list_empty(&rt->unclaimed)) {
@@ -324,6 +329,7 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
     parked_push_deadlock(rt, L, "no tasks (main called goexit) - deadlock!");
     stuck = true;
   }
+  if (!stuck) stuck = interrupt_end(rt, L);
   if (stuck && rt->unhandled == UNHANDLED_CRASH) handler_report(rt, L, 0);
   rt->main_task = NULL;
   rt->host = NULL;

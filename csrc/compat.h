@@ -65,20 +65,20 @@ static inline void compat_write_number(lua_State *L, int index, char *buffer) {
 
 /*
 ** Wherever Lua's collector may run, so may a finalizer, and a debug hook at any call: with assertions on, the
-** function in the registry's "coropanic.storm", if there is one, is called at each of these places
-** (spec/reentry/storm_spec.lua). Calls that do not collect, such as lua_rawset, are none of them.
+** function at COMPAT_STORM in the registry, if there is one, is called at each of these places
+** (spec/reentry/storm_spec.lua). It is found without memory, by a number that luaL_ref does not give. Calls that do not collect, such as lua_rawset, are none of them.
 */
 #if defined(CP_HOSTILE)
+#define COMPAT_STORM (-5400)
 static inline void compat_storm(lua_State *L) {
-  static const char key[] = "coropanic.storm";
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
-  if (lua_getfield(L, LUA_REGISTRYINDEX, key) == LUA_TFUNCTION) {
-    lua_pushnil(L);
-    lua_setfield(L, LUA_REGISTRYINDEX, key); /* not in itself */
+  if (lua_rawgeti(L, LUA_REGISTRYINDEX, COMPAT_STORM) == LUA_TFUNCTION) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, COMPAT_STORM); /* not in itself */
     lua_pushvalue(L, -1);
     if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
     lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, key);
+    lua_rawseti(L, LUA_REGISTRYINDEX, COMPAT_STORM);
   }
   lua_pop(L, 1);
 }

@@ -15,9 +15,10 @@ local function run_in_shell(body)
     end
   ]], body)
   file:close()
-  local command = "env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 LUA_PATH='%s' LUA_CPATH='%s' %s %s 2>&1; echo status $?"
+  local paths = ("env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 LUA_PATH='%s' LUA_CPATH='%s'"):format(
+    package.path, package.cpath)
   local lua = os.getenv "LUA" or "lua5.4"
-  local pipe = assert(io.popen(command:format(package.path, package.cpath, lua, path)))
+  local pipe = assert(io.popen(("%s %s %s 2>&1; echo status $?"):format(paths, lua, path)))
   local output = pipe:read "a"
   pipe:close()
   os.remove(path)
@@ -67,7 +68,8 @@ describe("the first Ctrl-C", function()
   end
 
   it("is a cancellation of main with the source interrupt, which the program may handle", function()
-    assert.equal("cancelled\tcancelled\tinterrupt\tinterrupted!\ninterrupted!\ngoes on\t1\nstatus 0\n", run_in_shell [[
+    local expected = "cancelled\tcancelled\tinterrupt\tinterrupted!\ninterrupted!\ngoes on\t1\nstatus 0\n"
+    assert.equal(expected, run_in_shell [[
       local main
       local ok, record = pcall(co.run, function()
         main = co.current()

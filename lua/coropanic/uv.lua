@@ -247,7 +247,7 @@ end
 
 --- The name of an error of libuv: "ENOENT" of "ENOENT: no such file or directory: x".
 local function name_of(err)
-  return type(err) == "string" and err:match "^(%u[%u%d]+)" or nil
+  return type(err) == "string" and err:match "^(%u[%u%d_]+)" or nil
 end
 
 --- What a function of luv returns when it is called without a callback, of what its callback is given.

@@ -253,6 +253,13 @@ describe("uv.<function>", function()
     end)
   end)
 
+  it("names the error, whatever is in its name", function()
+    co.run(function()
+      local _, _, name = uv.getaddrinfo("not a number", nil, { numerichost = true })
+      assert.equal("EAI_NONAME", name)
+    end)
+  end)
+
   it("is luv's own if it takes no callback, or is given one", function()
     assert.equal(luv.hrtime, uv.hrtime)
     assert.equal(luv.constants, uv.constants)

@@ -38,7 +38,8 @@ end
 --- As luasocket's socket.dns.getaddrinfo.
 ---@return { family: "inet" | "inet6", addr: string }[]?, string? err
 function names.getaddrinfo(host)
-  if not has_luv or co.current() == nil or type(host) ~= "string" or names.family_of(host) or is_replaced() then
+  local is_name = type(host) == "string" and not names.family_of(host)
+  if not is_name or not has_luv or co.current() == nil or is_replaced() then
     return core.dns.getaddrinfo(host)
   end
   local found, err = uv.getaddrinfo(host, nil, { socktype = "stream" })

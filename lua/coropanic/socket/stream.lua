@@ -8,7 +8,7 @@ local begin, wait, wanted_by = object.begin, object.wait, object.wanted
 local deadline_of, take_turn, late = object.deadline_of, object.take_turn, object.late
 
 ---@class coropanic.socket.stream: coropanic.socket.object
----@field inbox coropanic.socket.inbox  # received for nobody yet: read ahead, or for a call that was cancelled
+---@field inbox coropanic.socket.inbox  # received for nobody yet: read ahead, or by a cancelled call
 ---@field broken string?  # an error that came after what is in the inbox
 ---@field unsent string?  # a record of TLS that was begun: it has to be sent before anything else
 ---@field record integer? # the bytes that are sent as one record of TLS; nil: there are no records

@@ -47,14 +47,17 @@ end
 ---@return string? head, string|Problem|nil rest  # nil, nil: more bytes are needed; nil, problem: hopeless
 function http.take_head(buffer)
   -- Empty lines before the request line are to be ignored (RFC 9112, section 2.2).
-  local start = buffer:match("^[\r\n]*()")
+  local start = 1
+  while buffer:sub(start, start + 1) == "\r\n" do
+    start = start + 2
+  end
   local stop, after = buffer:find("\r\n\r\n", start, true)
   if (stop or #buffer) > http.MAX_HEAD then
     return refuse(431, ("more than %d bytes of request line and headers"):format(http.MAX_HEAD))
   end
   -- A lone CR or LF is where servers disagree on where a header ends: request smuggling begins there.
   local seen = buffer:sub(start, stop)
-  if seen:find("[^\r]\n") or seen:find("\r[^\n]") then
+  if seen:find("^\n") or seen:find("[^\r]\n") or seen:find("\r[^\n]") then
     return refuse(400, "a line does not end in CR LF")
   end
   if not stop then

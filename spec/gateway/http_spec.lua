@@ -35,9 +35,8 @@ local VALID = {
 local PIECES = {
   "\0", "\r", "\n", "\r\n", "\r\n\r\n", "\r\n ", "\r\n\t", " :", ":", " ", "\t", "\127", "\255", "%", "%00",
   "/", "HTTP/1.1",
-  "Content-Length: 1\r\n", "Content-Length: -1\r\n", "Content-Length: +1\r\n", "Content-Length: 0x1\r\n",
-  "Content-Length: 1e3\r\n", "Content-Length: 1, 2\r\n", "Transfer-Encoding: chunked\r\n", "Host: b\r\n",
-  "Expect: tea\r\n", "Connection: close\r\n",
+  "Content-Length: -1\r\n", "Content-Length: +1\r\n", "Content-Length: 0x1\r\n", "Content-Length: 1e3\r\n",
+  "Content-Length: 1, 2\r\n", "Connection: close\r\n",
 }
 
 --- Where a mutation strikes.
@@ -84,6 +83,12 @@ local MUTATIONS = {
     local lines = lines_of(text)
     local i = random(#lines)
     table.insert(lines, random(#lines), lines[i])
+    return table.concat(lines)
+  end,
+  function(random, text) -- a line is inserted
+    local LINES = { "Content-Length: 1", "Transfer-Encoding: chunked", "Expect: tea", "Host: b", "X : y" }
+    local lines = lines_of(text)
+    table.insert(lines, random(#lines), LINES[random(#LINES)] .. "\r\n")
     return table.concat(lines)
   end,
   function(random, text) -- two lines are exchanged

@@ -2,21 +2,17 @@
 
 local co = require "coropanic"
 local socket = require "coropanic.socket"
+local certificate = require "spec.io.certificate"
 local pair = require "spec.io.socket_pair"
 local ssl = require "ssl"
 
-local directory
-
-local function params(mode)
-  local certificate = mode == "server" and directory .. "/certificate.pem" or nil
-  local key = mode == "server" and directory .. "/key.pem" or nil
-  return { mode = mode, protocol = "any", verify = "none", certificate = certificate, key = key }
-end
+local made
 
 --- Two ends that have shaken hands.
 local function secured()
   local client, server = pair.connected()
-  client, server = assert(ssl.wrap(client, params "client")), assert(ssl.wrap(server, params "server"))
+  client = assert(ssl.wrap(client, made.params "client"))
+  server = assert(ssl.wrap(server, made.params "server"))
   local shaking = co.spawn(server.dohandshake, server)
   assert.is_true(client:dohandshake())
   assert.is_true(shaking:await())
@@ -24,16 +20,9 @@ local function secured()
 end
 
 describe("a connection with TLS", function()
-  setup(function()
-    directory = os.tmpname()
-    os.remove(directory)
-    assert(os.execute(([[mkdir %s && openssl req -x509 -newkey ec \
-      -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout %s/key.pem \
-      -out %s/certificate.pem -days 2 -subj /CN=localhost 2>/dev/null]]):format(
-      directory, directory, directory)))
-  end)
+  setup(function() made = certificate.make() end)
 
-  teardown(function() os.execute("rm -r " .. directory) end)
+  teardown(function() made.remove() end)
 
   it("has both its ends in one process", function()
     co.run(function()
@@ -105,7 +94,7 @@ describe("a connection with TLS", function()
   it("limits a handshake that nobody answers", function()
     co.run(function()
       local client, server = pair.connected()
-      local secure = assert(ssl.wrap(client, params "client"))
+      local secure = assert(ssl.wrap(client, made.params "client"))
       assert.is_false((co.with_timeout(0.01, secure.dohandshake, secure)))
       secure:settimeout(0.001)
       assert.same({ false, "wantread" }, { secure:dohandshake() })
@@ -123,9 +112,9 @@ describe("a connection with TLS", function()
   it("says that a certificate is refused", function()
     co.run(function()
       local client, server = pair.connected()
-      local strict = params "client"
+      local strict = made.params "client"
       strict.verify = "peer"
-      client, server = assert(ssl.wrap(client, strict)), assert(ssl.wrap(server, params "server"))
+      client, server = assert(ssl.wrap(client, strict)), assert(ssl.wrap(server, made.params "server"))
       local shaking = co.spawn(server.dohandshake, server)
       assert.same({ false, "certificate verify failed" }, { client:dohandshake() })
       client:close()
@@ -139,7 +128,7 @@ describe("a connection with TLS", function()
       local client, server = pair.connected()
       client:send "STARTTLS\ninjected\n"
       server:receive()
-      assert.is_nil((ssl.wrap(server, params "server")))
+      assert.is_nil((ssl.wrap(server, made.params "server")))
       client:close()
       server:close()
     end)
@@ -162,8 +151,8 @@ describe("a connection with TLS", function()
     local own = require "coropanic.ssl"
     co.run(function()
       local client, server = pair.connected()
-      local secure = assert(own.wrap(client.raw, params "client"))
-      local other = assert(own.wrap(server, params "server"))
+      local secure = assert(own.wrap(client.raw, made.params "client"))
+      local other = assert(own.wrap(server, made.params "server"))
       local shaking = co.spawn(other.dohandshake, other)
       assert.is_true(secure:dohandshake())
       assert.is_true(shaking:await())

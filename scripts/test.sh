@@ -68,6 +68,7 @@ run core ${TEST_WRAPPER:-} "$BUILD/core_spec"
 run core ${TEST_WRAPPER:-} "$BUILD/core_poll_spec"
 run ids ${TEST_WRAPPER:-} "$BUILD/ids" 1000000
 run memory ${TEST_WRAPPER:-} "$BUILD/memory_spec"
+run gateway ${TEST_WRAPPER:-} "$BUILD/gateway_spec"
 run_luaunit
 # It would start a second interpreter, which no wrapper sees.
 run busted run_lua "$(command -v busted)" --ignore-lua --output=spec/counting_output.lua

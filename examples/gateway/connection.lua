@@ -132,7 +132,15 @@ local function forget(gateway, socket)
   all:done()
 end
 
---- Spawns the task of a new connection. May be called outside tasks.
+local function begin(gateway, socket, state, peer)
+  local ending = setmetatable({}, { __close = function() forget(gateway, socket) end })
+  state.task = co.spawn_with({ name = "connection " .. peer, detached_trace = true }, function()
+    local _ <close> = ending -- made before: to defer a call here takes memory, which there may be none of
+    converse(gateway, socket, state)
+  end)
+end
+
+--- Spawns the task of a new connection. May be called outside tasks. If it raises, the socket is closed.
 ---@param gateway Gateway
 ---@param handle any  # a connected socket of luv
 ---@param peer string # who it is, for reports
@@ -140,12 +148,14 @@ function connection.spawn(gateway, handle, peer)
   local socket = stream.new(handle)
   local state = { idle = true }
   open[socket] = state
+  local begun, problem = pcall(begin, gateway, socket, state, peer)
+  if not begun then
+    open[socket] = nil
+    socket:close()
+    error(problem, 0)
+  end
   gateway.connections = gateway.connections + 1
   all:add()
-  state.task = co.spawn_with({ name = "connection " .. peer, detached_trace = true }, function()
-    co.defer(forget, gateway, socket)
-    converse(gateway, socket, state)
-  end)
 end
 
 --- Lets the connections end: those that wait for a request at once, the others after the answer that they

@@ -35,10 +35,14 @@ local function refuse(code, message)
   co.panic { code = code, message = message }
 end
 
-local function take_slot()
+local function check_slots()
   if slots.in_use >= slots.limit then
     refuse("SLOTS_EXHAUSTED", "too many quotes at a time")
   end
+end
+
+-- Comes after the deferred call that gives it back: to defer takes memory, and to take a slot can not fail.
+local function take_slot()
   slots.taken = slots.taken + 1
   slots.in_use = slots.in_use + 1
   slots.peak = math.max(slots.peak, slots.in_use)
@@ -89,8 +93,9 @@ end
 --- Prices all `skus` at once, while the token and the quota are checked. When one of these fails, the
 --- others are cancelled, and its panic goes on here, and from here to who recovers it.
 local price_all = co.func(function(token, skus)
-  take_slot()
+  check_slots()
   co.defer(give_slot_back)
+  take_slot()
   local prices = {}
   co.scope(function(scope)
     scope:spawn_with({ name = "token check" }, check_token, token)
@@ -105,8 +110,9 @@ local price_all = co.func(function(token, skus)
 end)
 
 local make_offer = co.func(function(supplier, sku)
-  take_slot()
+  check_slots()
   co.defer(give_slot_back) -- also when its time is over
+  take_slot()
   co.sleep(SUPPLIERS[supplier])
   return 90 + 7 * sku
 end)

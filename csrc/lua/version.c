@@ -6,7 +6,7 @@
 #define NEEDS "coropanic needs PUC Lua 5.4.4 or later, but not 5.4.5; this is "
 
 /* "$LuaVersion: Lua 5.4.4  Copyright ...". A host may hide it, as it may all that it does not need. */
-extern const char lua_ident[] __attribute__((weak));
+#pragma weak lua_ident
 
 /* The number of the release as LUA_VERSION_RELEASE_NUM has it; 0 if nobody tells. */
 static int running_release(void) {

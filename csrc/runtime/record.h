@@ -112,7 +112,8 @@ typedef struct record {
   uint8_t cancel_source;
   bool exits; /* an unwinding that recover does not stop, until who asked for it has caught it */
   bool recovered;
-  bool forced;    /* its exit was swallowed CANCEL_MAX_RAISES times, then the task unwound from outside */
+  bool
+      forced; /* its exit was swallowed CANCEL_MAX_RAISES times, then the task unwound from outside */
   uint8_t caught; /* record_catcher */
   record_frame frames[];
 } record;

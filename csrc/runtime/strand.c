@@ -253,16 +253,17 @@ static void move_closing_gap(strand *s, uint32_t index) {
 }
 
 void strand_move_deferred(strand *s, const allocator *memory, uint64_t serial) {
-  frame *owner = s->depth < 2 ? NULL : &s->frames[s->depth - 2];
-  bool is_open = owner != NULL && owner->state == STATE_BODY;
+  cp_assert(s->depth >= 2 &&
+            s->frames != NULL); /* the call's frame stands below the one just opened */
+  const frame *owner = &s->frames[s->depth - 2];
+  bool is_open = owner->state == STATE_BODY;
   if (is_open && owner->gone > FIRST_CALLS && owner->gone > owner->deferred / 2) close_gaps(s);
   uint32_t index = find_serial(s, serial);
   cp_assert(index < s->call_count);
-  if (!is_open || index < s->call_count - owner->deferred) {
-    move_closing_gap(s, index);
-  } else if (index == s->call_count - 1) {
+  bool is_owners = is_open && index >= s->call_count - owner->deferred;
+  if (is_owners && index == s->call_count - 1) {
     move_newest(s);
-  } else if (!move_leaving_gap(s, memory, index)) {
+  } else if (!is_owners || !move_leaving_gap(s, memory, index)) {
     move_closing_gap(s, index);
   }
   strand_top(s)->deferred++;

@@ -463,7 +463,7 @@ describe("the exporter", function()
     assert.is_true(stats.dropped["given up"] >= 1)
   end)
 
-  it("sends what comes after it was told to end: late panics, and what daemons' deferred calls make", function()
+  it("sends what comes after it was told to end: late panics, what daemons' deferred calls make", function()
     local sampled = co.trace.sampler "never"
     finally(function() co.trace.sampler(sampled) end)
     local collector

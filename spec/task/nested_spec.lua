@@ -92,7 +92,8 @@ describe("a coroutine inside a task", function()
       local task = co.spawn(coroutine.resume, thread)
       co.yield()
       assert.equal("normal", coroutine.status(thread))
-      local refusal = "this coroutine belongs to a task of coropanic: only its scheduler may resume or close it"
+      local refusal = "this coroutine belongs to a task of coropanic: "
+        .. "only its scheduler may resume or close it"
       for _, library in ipairs { coroutine, _G.coroutine } do
         assert.same({ false, refusal }, { library.resume(thread) })
         assert.same({ false, refusal }, { library.close(thread) })
@@ -687,7 +688,7 @@ end)
 
 describe("coroutines between a task and the one that it waits in", function()
   do
-    it("are closed by code that has kept Lua's own function: the task goes on with an error, and nothing is lost", function()
+    it("are closed by code that has kept Lua's own function: the task goes on with an error", function()
       run(function()
         local ch, mutex = co.chan(), co.mutex()
         mutex:lock()

@@ -1,7 +1,7 @@
---- What the specs of leases have in coropanic.socket's place under the virtual clock. A connection to a server
---- that is a task of the spec is two channels: waiting for it passes virtual time. A connection to a real server
---- blocks the process: no virtual time passes. So renewals that are minutes apart take no time, and a busy
---- machine loses no lease.
+--- What the specs of leases have in coropanic.socket's place under the virtual clock. A connection to a
+--- server that is a task of the spec is two channels: waiting for it passes virtual time. A connection to a
+--- real server blocks the process: no virtual time passes. So renewals that are minutes apart take no time,
+--- and a busy machine loses no lease.
 
 local co = require "coropanic"
 local luasocket = require "socket"

@@ -27,6 +27,7 @@ enum { GUARD_UV_RECORD = 1, GUARD_UV_TASK, GUARD_UV_COUNT = GUARD_UV_TASK };
 typedef struct held_panic {
   list link; /* in runtime.unclaimed */
   int64_t until_ns;
+  uint64_t task_id;
   region *scope;  /* that is given the panic if nobody comes for it; NULL: none */
   bool abandoned; /* the guard has brought the task */
 } held_panic;
@@ -52,6 +53,19 @@ static void push_entry(lua_State *L, int ref, const held_panic *held) {
   lua_remove(L, -2);
 }
 
+/*
+** What is held of the task's panic, or NULL. A task that the collector has taken can come back, in its guard's
+** finalizer or in another's: what the task points to may have been reported as lost by then.   [-0, +0, -]
+*/
+static held_panic *held_of_task(const runtime *rt, lua_State *L, const task *t) {
+  held_panic *held = t->ended.held;
+  if (held == NULL) return NULL;
+  push_entry(L, rt->abandoned_ref, held);
+  bool is_held = !lua_isnil(L, -1) && held->task_id == t->id;
+  lua_pop(L, 1);
+  return is_held ? held : NULL;
+}
+
 /* Puts it where the loop looks next. */
 static void hurry(runtime *rt, held_panic *held) {
   held->until_ns = INT64_MIN;
@@ -70,7 +84,8 @@ static int collect_guard(lua_State *L) {
   lua_getiuservalue(L, 1, GUARD_UV_TASK);
   task *t = task_test(L, 2);
   if (t == NULL || t->claimed || rt->closed) return 0;
-  held_panic *held = t->ended.held;
+  held_panic *held = held_of_task(rt, L, t);
+  if (held == NULL) return 0;
   set_entry(L, rt->abandoned_ref, held);
   held->abandoned = true;
   hurry(rt, held);
@@ -136,7 +151,8 @@ static held_panic *hold(runtime *rt, lua_State *L, const task *t, int index, reg
   int rec = lua_gettop(L);
   held_panic *held = mem_new(&rt->memory, sizeof(held_panic));
   if (held == NULL) return NULL;
-  *held = (held_panic){.until_ns = runtime_now(rt) + UNCLAIMED_GRACE_NS, .scope = scope};
+  *held = (held_panic){
+      .until_ns = runtime_now(rt) + UNCLAIMED_GRACE_NS, .task_id = t->id, .scope = scope};
   list_init(&held->link);
   lua_pushcfunction(L, make_guard);
   lua_pushvalue(L, index);
@@ -170,7 +186,8 @@ void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index, region *scope
 void unclaimed_claim(runtime *rt, lua_State *L, task *t) {
   if (t->claimed) return;
   t->claimed = true;
-  if (t->ended.held != NULL) let_go(rt, L, t->ended.held);
+  held_panic *held = held_of_task(rt, L, t);
+  if (held != NULL) let_go(rt, L, held);
   t->ended.held = NULL;
 }
 
@@ -207,7 +224,8 @@ static bool give_to_scope(runtime *rt, lua_State *L, task *t, int index) {
 
 void unclaimed_arrived(runtime *rt, lua_State *L, int index, bool comes) {
   task *t = lua_touserdata(L, index);
-  if (!task_ended(t) || t->claimed || t->ended.held == NULL || t->ended.comers == 0) return;
+  if (!task_ended(t) || t->claimed || t->ended.comers == 0) return;
+  if (held_of_task(rt, L, t) == NULL) return;
   t->ended.comers--;
   if (!comes && t->ended.comers == 0) give_to_scope(rt, L, t, index);
 }

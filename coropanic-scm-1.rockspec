@@ -141,6 +141,7 @@ build = {
         "csrc/runtime/trace.c",
         "csrc/runtime/unclaimed.c",
         "csrc/runtime/value_text.c",
+        "csrc/runtime/wait.c",
         "csrc/runtime/waitgroup.c",
         "csrc/runtime/waitlist.c",
       },

@@ -37,7 +37,7 @@ static void dump_head(lua_State *L, luaL_Buffer *buffer, const task *t, int inde
   luaL_addvalue(buffer);
   if (t->status == TASK_WAITING) {
     luaL_addstring(buffer, " on ");
-    parked_push_wait_text(L, t);
+    wait_push_text(L, t);
     luaL_addvalue(buffer);
   }
   luaL_addstring(buffer, ", trace ");

@@ -16,13 +16,11 @@ static void *check_rwmutex(lua_State *L, const char *method) {
 
 /* --- locking --- */
 
-/* Takes the lock at 1 if it is free; `kind` is WAIT_LOCK, WAIT_READ_LOCK or WAIT_WRITE_LOCK.   [-0, +0, -] */
-static bool try_take(runtime *rt, lua_State *L, mutex *m, wait_kind kind) {
-  switch (kind) {
-    case WAIT_READ_LOCK: return rwmutex_try_read_lock(rt, (rwmutex *)m);
-    case WAIT_WRITE_LOCK: return rwmutex_try_lock(rt, L, (rwmutex *)m, 1);
-    default: return mutex_try_lock(rt, L, m, 1);
-  }
+/* Takes the lock at 1, for which one would wait like this, if it is free.   [-0, +0, -] */
+static bool try_take(runtime *rt, lua_State *L, mutex *m, const wait_type *wait) {
+  if (wait == &wait_read_lock) return rwmutex_try_read_lock(rt, (rwmutex *)m);
+  if (wait == &wait_write_lock) return rwmutex_try_lock(rt, L, (rwmutex *)m, 1);
+  return mutex_try_lock(rt, L, m, 1);
 }
 
 /* What guards do at the end: see lock_guard_release. */
@@ -44,30 +42,30 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   mutex *m = lua_touserdata(L, 1);
   bool taken = waitlist_woken(rt, L, &m->waitlist);
   if (rt->current->wake == WAKE_ABANDONED) return mutex_raise_abandoned(rt, L, m);
-  if (taken && rt->current->wait != WAIT_READ_LOCK) mutex_accept(rt, L, m, 1);
+  if (taken && rt->current->wait != &wait_read_lock) mutex_accept(rt, L, m, 1);
   return lock_guard_push_outcome(L, taken);
 }
 
 /* Takes the lock at 1, or waits for it; 2 is the time-out.   [-0, +1, e] */
-static int take(lua_State *L, mutex *m, wait_kind kind, const char *method, bool guarded) {
+static int take(lua_State *L, mutex *m, const wait_type *wait, const char *method, bool guarded) {
   runtime *rt = runtime_of(L);
   double seconds = arg_check_timeout(L, 2, 1, method);
   waitlist_check(rt, L, method);
   mutex_check_hope(rt, L, m);
   lua_settop(L, 1);
-  if (guarded) lock_guard_push(L, kind == WAIT_READ_LOCK ? release_read_lock : release_lock, 1);
-  if (try_take(rt, L, m, kind)) return lock_guard_push_outcome(L, true);
+  if (guarded) lock_guard_push(L, wait == &wait_read_lock ? release_read_lock : release_lock, 1);
+  if (try_take(rt, L, m, wait)) return lock_guard_push_outcome(L, true);
   if (seconds == 0) return lock_guard_push_outcome(L, false);
-  if (rt->current != NULL && seconds < 0) deadlock_check(rt, L, kind, m);
+  if (rt->current != NULL && seconds < 0) deadlock_check(rt, L, wait, m);
   int64_t deadline = runtime_deadline(rt, seconds);
-  return waitlist_park(rt, L, &m->waitlist, kind, deadline, method, after_wait);
+  return waitlist_park(rt, L, &m->waitlist, wait, deadline, method, after_wait);
 }
 
 /* Takes the lock at 1 if that needs no waiting.   [-0, +1, e] */
-static int take_now(lua_State *L, mutex *m, wait_kind kind) {
+static int take_now(lua_State *L, mutex *m, const wait_type *wait) {
   runtime *rt = runtime_of(L);
   if (mutex_is_abandoned(m)) return mutex_raise_abandoned(rt, L, m);
-  lua_pushboolean(L, try_take(rt, L, m, kind));
+  lua_pushboolean(L, try_take(rt, L, m, wait));
   return 1;
 }
 
@@ -79,15 +77,15 @@ static int lock_mutex(lua_State *L) {
 }
 
 static int mutex_method_lock(lua_State *L) {
-  return take(L, check_mutex(L, "lock"), WAIT_LOCK, "lock", false);
+  return take(L, check_mutex(L, "lock"), &wait_lock, "lock", false);
 }
 
 static int mutex_method_guard(lua_State *L) {
-  return take(L, check_mutex(L, "guard"), WAIT_LOCK, "guard", true);
+  return take(L, check_mutex(L, "guard"), &wait_lock, "guard", true);
 }
 
 static int mutex_method_try_lock(lua_State *L) {
-  return take_now(L, check_mutex(L, "try_lock"), WAIT_LOCK);
+  return take_now(L, check_mutex(L, "try_lock"), &wait_lock);
 }
 
 static int mutex_method_unlock(lua_State *L) {
@@ -127,27 +125,27 @@ static int lock_rwmutex(lua_State *L) {
 }
 
 static int rwmutex_method_lock(lua_State *L) {
-  return take(L, check_rwmutex(L, "lock"), WAIT_WRITE_LOCK, "lock", false);
+  return take(L, check_rwmutex(L, "lock"), &wait_write_lock, "lock", false);
 }
 
 static int rwmutex_method_guard(lua_State *L) {
-  return take(L, check_rwmutex(L, "guard"), WAIT_WRITE_LOCK, "guard", true);
+  return take(L, check_rwmutex(L, "guard"), &wait_write_lock, "guard", true);
 }
 
 static int rwmutex_method_rlock(lua_State *L) {
-  return take(L, check_rwmutex(L, "rlock"), WAIT_READ_LOCK, "rlock", false);
+  return take(L, check_rwmutex(L, "rlock"), &wait_read_lock, "rlock", false);
 }
 
 static int rwmutex_method_rguard(lua_State *L) {
-  return take(L, check_rwmutex(L, "rguard"), WAIT_READ_LOCK, "rguard", true);
+  return take(L, check_rwmutex(L, "rguard"), &wait_read_lock, "rguard", true);
 }
 
 static int rwmutex_method_try_lock(lua_State *L) {
-  return take_now(L, check_rwmutex(L, "try_lock"), WAIT_WRITE_LOCK);
+  return take_now(L, check_rwmutex(L, "try_lock"), &wait_write_lock);
 }
 
 static int rwmutex_method_try_rlock(lua_State *L) {
-  return take_now(L, check_rwmutex(L, "try_rlock"), WAIT_READ_LOCK);
+  return take_now(L, check_rwmutex(L, "try_rlock"), &wait_read_lock);
 }
 
 static int rwmutex_method_unlock(lua_State *L) {

@@ -39,6 +39,8 @@ static const waitlist_type once_type = {
     .user_values = ONCE_UV_COUNT,
 };
 
+static const wait_type wait_once = {.name = "once", WAITLIST_WAIT};
+
 static once *check_once(lua_State *L, const char *method) {
   return arg_check_self(L, ONCE_TYPE, method);
 }
@@ -167,7 +169,7 @@ static int wait_for_run(lua_State *L, once *o) {
     return panic_raise_kind(rt, L, RECORD_DEADLOCK);
   }
   waitlist_check(rt, L, "once");
-  return waitlist_park(rt, L, &o->waitlist, WAIT_ONCE, TIME_FOREVER, "once", after_wait);
+  return waitlist_park(rt, L, &o->waitlist, &wait_once, TIME_FOREVER, "once", after_wait);
 }
 
 /* (once, arguments...) */

@@ -16,14 +16,16 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
 ** What every wait here does: true if `have` says that there is nothing to wait for, false if the
 ** time-out is 0, else waits. The stack is the object at 1, and a guard at 2 if one is wanted.   [-0, +1, e]
 */
-static int wait_unless(lua_State *L, bool have, waitlist *w, wait_kind kind, double seconds,
+static int wait_unless(lua_State *L, bool have, waitlist *w, const wait_type *wait, double seconds,
                        const char *method) {
   runtime *rt = runtime_of(L);
   if (have || seconds == 0) return lock_guard_push_outcome(L, have);
-  return waitlist_park(rt, L, w, kind, runtime_deadline(rt, seconds), method, after_wait);
+  return waitlist_park(rt, L, w, wait, runtime_deadline(rt, seconds), method, after_wait);
 }
 
 /* --- semaphore --- */
+
+static const wait_type wait_semaphore = {.name = "acquire", WAITLIST_WAIT};
 
 static semaphore *check_semaphore(lua_State *L, const char *method) {
   return arg_check_self(L, SEMAPHORE_TYPE, method);
@@ -70,7 +72,7 @@ static int acquire(lua_State *L, const char *method, bool guarded) {
   if (guarded) lock_guard_push(L, release_permits, permits);
   bool have = semaphore_try_acquire(rt, s, permits);
   if (rt->current != NULL) rt->current->permits = permits;
-  return wait_unless(L, have, &s->waitlist, WAIT_SEMAPHORE, seconds, method);
+  return wait_unless(L, have, &s->waitlist, &wait_semaphore, seconds, method);
 }
 
 static int semaphore_method_acquire(lua_State *L) { return acquire(L, "acquire", false); }
@@ -108,6 +110,8 @@ static int semaphore_tostring(lua_State *L) {
 
 /* --- waitgroup --- */
 
+static const wait_type wait_waitgroup = {.name = "wait", WAITLIST_WAIT};
+
 static waitgroup *check_waitgroup(lua_State *L, const char *method) {
   return arg_check_self(L, WAITGROUP_TYPE, method);
 }
@@ -137,7 +141,7 @@ static int waitgroup_method_wait(lua_State *L) {
   double seconds = arg_check_timeout(L, 2, 1, "wait");
   waitlist_check(runtime_of(L), L, "wait");
   lua_settop(L, 1);
-  return wait_unless(L, wg->count == 0, &wg->waitlist, WAIT_WAITGROUP, seconds, "wait");
+  return wait_unless(L, wg->count == 0, &wg->waitlist, &wait_waitgroup, seconds, "wait");
 }
 
 static int waitgroup_method_spawn(lua_State *L) {
@@ -168,6 +172,8 @@ static const waitlist_type event_type = {
     .metatable = EVENT_TYPE,
     .size = sizeof(event),
 };
+
+static const wait_type wait_event = {.name = "wait", WAITLIST_WAIT};
 
 static event *check_event(lua_State *L, const char *method) {
   return arg_check_self(L, EVENT_TYPE, method);
@@ -200,7 +206,7 @@ static int event_method_wait(lua_State *L) {
   double seconds = arg_check_timeout(L, 2, 1, "wait");
   waitlist_check(runtime_of(L), L, "wait");
   lua_settop(L, 1);
-  return wait_unless(L, e->set, &e->waitlist, WAIT_EVENT, seconds, "wait");
+  return wait_unless(L, e->set, &e->waitlist, &wait_event, seconds, "wait");
 }
 
 static int event_tostring(lua_State *L) {

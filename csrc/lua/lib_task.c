@@ -14,17 +14,44 @@ static task *check_task(lua_State *L, const char *method) {
 
 /* --- join and await --- */
 
+static bool push_joined(lua_State *L, const task *t) {
+  if (t->waits_on == NULL) return false;
+  task_push(runtime_find(L), L, t->waits_on);
+  return true;
+}
+
+static bool push_joined_text(lua_State *L, const task *t) {
+  const task *joined = t->waits_on;
+  if (joined == NULL) return false;
+  char buffer[TASK_NAME_SIZE];
+  lua_pushfstring(L, "%s of task %I \"%s\"", t->wait->name, (LUAI_UACINT)joined->id,
+                  task_name(joined, buffer));
+  return true;
+}
+
+static const task *next_joined(const void *waits_on, const task *previous) {
+  return previous == NULL ? waits_on : NULL;
+}
+
+/* What join and await have in common. */
+#define JOINING                                                                           \
+  .push_object = push_joined, .push_text = push_joined_text, .next_blocker = next_joined, \
+  .joins = true
+
+static const wait_type wait_join = {.name = "join", JOINING};
+static const wait_type wait_await = {.name = "await", JOINING};
+
 /* Parks until the task at 1 ends or the deadline.   [-0, +0, e] */
-static int wait_for(lua_State *L, task *t, const char *method, wait_kind kind, int64_t deadline,
-                    lua_KFunction continuation) {
+static int wait_for(lua_State *L, task *t, const char *method, const wait_type *wait,
+                    int64_t deadline, lua_KFunction continuation) {
   runtime *rt = runtime_of(L);
   task *self = task_check_suspend(rt, L, method);
   task_is_closed(rt, t);
   if (self == t) return luaL_error(L, "a task can not %s itself: it would wait for ever", method);
-  if (deadline == TIME_FOREVER) deadlock_check(rt, L, kind, t);
+  if (deadline == TIME_FOREVER) deadlock_check(rt, L, wait, t);
   list_append(&t->live.waiters, &self->waiter.link);
   self->waits_on = t;
-  return task_park(rt, L, kind, deadline, 0, continuation);
+  return task_park(rt, L, wait, deadline, 0, continuation);
 }
 
 static int push_join_result(lua_State *L, task *t) {
@@ -68,7 +95,7 @@ static int method_join(lua_State *L) {
   if (task_ended(t)) return push_join_result(L, t);
   if (seconds == 0) return push_time_out(L);
   int64_t deadline = runtime_deadline(runtime_of(L), seconds);
-  return wait_for(L, t, "join", WAIT_JOIN, deadline, after_join);
+  return wait_for(L, t, "join", &wait_join, deadline, after_join);
 }
 
 /*
@@ -110,7 +137,7 @@ static int method_await(lua_State *L) {
   task *t = check_task(L, "await");
   task_raise_pending(runtime_of(L), L);
   if (task_ended(t)) return push_await_result(L, t);
-  return wait_for(L, t, "await", WAIT_AWAIT, TIME_FOREVER, after_await);
+  return wait_for(L, t, "await", &wait_await, TIME_FOREVER, after_await);
 }
 
 static int method_cancel(lua_State *L) {
@@ -168,12 +195,13 @@ static void field_spawned_at(runtime *rt, lua_State *L, task *t) {
 }
 
 static void field_waiting_on(runtime *rt, lua_State *L, task *t) {
-  parked_push_waiting_on(rt, L, t);
+  (void)rt;
+  wait_push_object(L, t);
 }
 
 static void field_operation(runtime *rt, lua_State *L, task *t) {
   (void)rt;
-  lua_pushstring(L, t->status == TASK_WAITING ? task_wait_name(t->wait) : NULL);
+  lua_pushstring(L, t->status == TASK_WAITING ? t->wait->name : NULL);
 }
 
 static void field_where(runtime *rt, lua_State *L, task *t) {
@@ -327,6 +355,8 @@ static int after_callback(lua_State *L, int status, lua_KContext context) {
   return push_callback_results(L);
 }
 
+static const wait_type wait_callback = {.name = "await"};
+
 /* co.await's function has returned: waits unless it has called resume already. */
 static int await_callback(lua_State *L, int status, lua_KContext context) {
   (void)status;
@@ -337,7 +367,7 @@ static int await_callback(lua_State *L, int status, lua_KContext context) {
   if (c->given) return push_callback_results(L);
   const task *self = task_check_suspend(rt, L, "await");
   c->wait_serial = self->wait_serial + 1; /* task_park counts */
-  return task_park(rt, L, WAIT_CALLBACK, TIME_FOREVER, 0, after_callback);
+  return task_park(rt, L, &wait_callback, TIME_FOREVER, 0, after_callback);
 }
 
 static int run_await(lua_State *L) {

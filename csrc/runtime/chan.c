@@ -201,13 +201,16 @@ void chan_collect(runtime *rt, chan *c) {
 
 /* --- waiting --- */
 
+static const wait_type wait_send = {.name = "send", .push_object = wait_push_self};
+static const wait_type wait_receive = {.name = "receive", .push_object = wait_push_self};
+
 /* Parks the task in one of the queues of `c`. */
-static int wait_in(runtime *rt, lua_State *L, chan *c, list *queue, wait_kind kind,
+static int wait_in(runtime *rt, lua_State *L, chan *c, list *queue, const wait_type *wait,
                    const char *name, lua_KFunction continuation) {
   task *t = task_check_suspend(rt, L, name);
   list_append(queue, &t->waiter.link);
   t->waits_on = c;
-  return task_park(rt, L, kind, TIME_FOREVER, (lua_KContext)rt, continuation);
+  return task_park(rt, L, wait, TIME_FOREVER, (lua_KContext)rt, continuation);
 }
 
 static int after_send(lua_State *L, int status, lua_KContext runtime_address) {
@@ -223,7 +226,7 @@ static int after_send(lua_State *L, int status, lua_KContext runtime_address) {
 int chan_send(runtime *rt, lua_State *L, chan *c) {
   task_raise_pending(rt, L);
   if (chan_send_now(rt, L, c, 1, 2)) return 0;
-  return wait_in(rt, L, c, &c->senders, WAIT_SEND, "send", after_send);
+  return wait_in(rt, L, c, &c->senders, &wait_send, "send", after_send);
 }
 
 static int after_receive(lua_State *L, int status, lua_KContext runtime_address) {
@@ -241,7 +244,7 @@ static int after_receive(lua_State *L, int status, lua_KContext runtime_address)
 int chan_receive(runtime *rt, lua_State *L, chan *c) {
   task_raise_pending(rt, L);
   if (chan_receive_now(rt, L, c, 1)) return 2;
-  return wait_in(rt, L, c, &c->receivers, WAIT_RECEIVE, "recv", after_receive);
+  return wait_in(rt, L, c, &c->receivers, &wait_receive, "recv", after_receive);
 }
 
 /* The value on top of the stack was received, unless that was the end. */
@@ -265,7 +268,7 @@ static int after_next(lua_State *L, int status, lua_KContext runtime_address) {
 int chan_next(runtime *rt, lua_State *L, chan *c) {
   task_raise_pending(rt, L);
   if (!chan_receive_now(rt, L, c, 1)) {
-    return wait_in(rt, L, c, &c->receivers, WAIT_RECEIVE, "iter", after_next);
+    return wait_in(rt, L, c, &c->receivers, &wait_receive, "iter", after_next);
   }
   bool received = lua_toboolean(L, -1);
   lua_pop(L, 1);

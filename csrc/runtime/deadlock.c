@@ -1,7 +1,6 @@
 #include "runtime/deadlock.h"
 
 #include "runtime/membership.h"
-#include "runtime/mutex.h"
 #include "runtime/parked.h"
 #include "runtime/region.h"
 
@@ -18,26 +17,14 @@ typedef struct search {
 
 static bool reaches(search *s, const task *t);
 
-/* Whether a task that waits so for `target` waits for `self`; `target` may be anything. */
-static bool target_reaches(search *s, wait_kind kind, const void *target) {
-  switch (kind) {
-    case WAIT_JOIN:
-    case WAIT_AWAIT: return reaches(s, target);
-    case WAIT_LOCK:
-    case WAIT_READ_LOCK:
-    case WAIT_WRITE_LOCK: {
-      const task *owner = mutex_owner(target);
-      return owner != NULL && !task_ended(owner) && reaches(s, owner);
-    }
-    case WAIT_SCOPE: {
-      const region *r = target;
-      for (list *link = r->members.next; link != &r->members; link = link->next) {
-        if (reaches(s, container_of(link, membership, sibling)->binding.task)) return true;
-      }
-      return false;
-    }
-    default: return false;
+/* Whether one of those who can end such a wait for `target` waits for `self`. */
+static bool target_reaches(search *s, const wait_type *wait, const void *target) {
+  if (wait->next_blocker == NULL) return false;
+  const task *t = NULL;
+  while ((t = wait->next_blocker(target, t)) != NULL) {
+    if (reaches(s, t)) return true;
   }
+  return false;
 }
 
 /*
@@ -99,18 +86,18 @@ static void push_record(runtime *rt, lua_State *L, const search *s) {
   record_set_detail(L, -2, DETAIL_CYCLE);
 }
 
-bool deadlock_find(runtime *rt, lua_State *L, wait_kind kind, void *target) {
+bool deadlock_find(runtime *rt, lua_State *L, const wait_type *wait, void *target) {
   task *t = rt->current;
   search s = {.self = t, .path = {t}, .length = 1};
-  if (has_time_out(t) || !target_reaches(&s, kind, target)) return false;
+  if (has_time_out(t) || !target_reaches(&s, wait, target)) return false;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  t->wait = (uint8_t)kind;
+  t->wait = wait;
   t->waits_on = target;
   push_record(rt, L, &s);
   t->waits_on = NULL;
   return true;
 }
 
-void deadlock_check(runtime *rt, lua_State *L, wait_kind kind, void *target) {
-  if (deadlock_find(rt, L, kind, target)) lua_error(L);
+void deadlock_check(runtime *rt, lua_State *L, const wait_type *wait, void *target) {
+  if (deadlock_find(rt, L, wait, target)) lua_error(L);
 }

@@ -17,13 +17,13 @@
 
 /*
 ** The current task, running a C function with the object of the wait at index 1, is about to wait for
-** `target` (a task, mutex or region, by `kind`) without a time-out. True: that would close a cycle,
+** `target`, which is to be its `waits_on`, without a time-out. True: that would close a cycle,
 ** and the record of a deadlock panic is on top of the stack.   [-0, +(0|1), m]
 */
-bool deadlock_find(runtime *rt, lua_State *L, wait_kind kind, void *target);
+bool deadlock_find(runtime *rt, lua_State *L, const wait_type *wait, void *target);
 
 /* The same, and raises the panic.   [-0, +0, e] */
-void deadlock_check(runtime *rt, lua_State *L, wait_kind kind, void *target);
+void deadlock_check(runtime *rt, lua_State *L, const wait_type *wait, void *target);
 
 /* Whether the task is parked until what it waits for happens: no time-out, deadline or cancellation is near. */
 bool deadlock_waits_for_ever(const task *t);

@@ -11,6 +11,25 @@ void io_wake(void *rt, list *link, unsigned ready) {
   task_wake(rt, t, ready == 0 ? WAKE_CLOSED : WAKE_READY);
 }
 
+static void leave(runtime *rt, task *t) { poller_remove(&rt->poller, &t->waiter.link); }
+
+static bool push_text(lua_State *L, const task *t) {
+  if (!wait_push_local(L, t, IO_INDEX_FD)) return false;
+  wait_push_local(L, t, IO_INDEX_MODE);
+  lua_pushfstring(L, "wait_fd of %d (%s)", (int)lua_tointeger(L, -2), lua_tostring(L, -1));
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+  return true;
+}
+
+static const wait_type wait_fd = {
+    .name = "wait_fd",
+    .push_object = wait_push_self,
+    .push_text = push_text,
+    .leave = leave,
+    .from_outside = true,
+};
+
 int io_refuse(lua_State *L, int fd, int refusal) {
   if (refusal == ENOMEM) return luaL_error(L, "not enough memory");
   return luaL_error(L, "co.wait_fd: descriptor %d: %s", fd, strerror(refusal));
@@ -20,7 +39,7 @@ int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_
             lua_KFunction continuation) {
   task *t = rt->current;
   switch (poller_add(&rt->poller, &t->waiter.link, fd, asked)) {
-    case POLLER_WAITING: return task_park(rt, L, WAIT_FD, deadline_ns, 0, continuation);
+    case POLLER_WAITING: return task_park(rt, L, &wait_fd, deadline_ns, 0, continuation);
     case POLLER_ALWAYS:
       t->wake = WAKE_READY;
       t->fired = (uint16_t)asked;

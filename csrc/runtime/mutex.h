@@ -34,6 +34,10 @@ typedef struct mutex {
 } mutex;
 
 extern const waitlist_type mutex_type;
+extern const wait_type wait_lock;
+
+/* The next_blocker of waits for a mutex, or for what begins with one. */
+const task *mutex_next_blocker(const void *waits_on, const task *previous);
 
 /* Pushes a new object of a kind that begins with a mutex.   [-0, +1, m] */
 void mutex_new(runtime *rt, lua_State *L, const waitlist_type *type);

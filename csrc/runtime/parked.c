@@ -4,12 +4,7 @@
 
 #include "runtime/activation.h"
 #include "runtime/deadlock.h"
-#include "runtime/io.h"
 #include "runtime/panic.h"
-#include "runtime/select.h"
-
-/* Of the channels of one select. */
-#define MAX_CHANNELS_SHOWN 4
 
 /* Runs `visit` with each live task, which is on top of the stack, by slot.   [-0, +0, -] */
 static void each_task(runtime *rt, lua_State *L,
@@ -74,88 +69,6 @@ void parked_push_where(lua_State *L, const task *t) {
   lua_pushliteral(L, "?");
 }
 
-/*
-** Whether the task waits for an object that stands on its stack, or is about to; see task_park. It
-** does not any more if somebody has closed the task's coroutine.
-*/
-static bool waits_for_object(const task *t) {
-  if (t->wait < WAIT_SEND || task_ended(t)) return false;
-  return t->status == TASK_RUNNING || lua_status(t->live.top) == LUA_YIELD;
-}
-
-/* Pushes the value at `index` of the C function in which the task is parked.   [-0, +1, -] */
-static void push_from_frame(lua_State *L, const task *t, int index) {
-  lua_State *top = t->live.top;
-  lua_pushvalue(top, index);
-  if (top != L) lua_xmove(top, L, 1);
-}
-
-void parked_push_waiting_on(runtime *rt, lua_State *L, const task *t) {
-  if (t->status != TASK_WAITING) {
-    lua_pushnil(L);
-  } else if (t->wait == WAIT_JOIN || t->wait == WAIT_AWAIT) {
-    task_push(rt, L, t->waits_on);
-  } else if (t->wait == WAIT_SELECT) {
-    select_push_channels(L, t);
-  } else if (waits_for_object(t)) {
-    push_from_frame(L, t, 1);
-  } else {
-    lua_pushstring(L, task_wait_name(t->wait));
-  }
-}
-
-/* The task that it joins or awaits; NULL: it does not, or not any more. */
-static const task *joined_by(const task *t) {
-  bool joins = t->wait == WAIT_JOIN || t->wait == WAIT_AWAIT;
-  return joins && !task_ended(t) ? t->waits_on : NULL; /* whoever is woken waits on nothing */
-}
-
-/* `select of channel (unbuffered), channel (0 of 3 buffered)`   [-0, +1, m] */
-static void push_select_text(lua_State *L, const task *t) {
-  select_push_channels(L, t);
-  int channels = lua_gettop(L);
-  lua_Integer count = (lua_Integer)lua_rawlen(L, channels);
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  luaL_addstring(&b, count == 0 ? "select of nothing" : "select of ");
-  for (lua_Integer i = 1; i <= count && i <= MAX_CHANNELS_SHOWN; i++) {
-    if (i > 1) luaL_addstring(&b, ", ");
-    lua_rawgeti(L, channels, i);
-    luaL_tolstring(L, -1, NULL);
-    lua_remove(L, -2);
-    luaL_addvalue(&b);
-  }
-  if (count > MAX_CHANNELS_SHOWN) luaL_addstring(&b, ", ...");
-  luaL_pushresult(&b);
-  lua_remove(L, channels);
-}
-
-void parked_push_wait_text(lua_State *L, const task *t) {
-  const char *what = task_wait_name(t->wait);
-  const task *joined = joined_by(t);
-  if (joined != NULL) {
-    char buffer[TASK_NAME_SIZE];
-    lua_pushfstring(L, "%s of task %I \"%s\"", what, (LUAI_UACINT)joined->id,
-                    task_name(joined, buffer));
-  } else if (t->wait == WAIT_SELECT && t->status == TASK_WAITING) {
-    push_select_text(L, t);
-  } else if (t->wait == WAIT_FD && waits_for_object(t)) {
-    push_from_frame(L, t, IO_INDEX_FD);
-    push_from_frame(L, t, IO_INDEX_MODE);
-    lua_pushfstring(L, "%s of %d (%s)", what, (int)lua_tointeger(L, -2), lua_tostring(L, -1));
-    lua_replace(L, -3);
-    lua_pop(L, 1);
-  } else if (t->wait != WAIT_SELECT && waits_for_object(t)) {
-    push_from_frame(L, t, 1);
-    if (t->wait == WAIT_SCOPE) what = "end"; /* the object says the rest */
-    lua_pushfstring(L, "%s of %s", what, luaL_tolstring(L, -1, NULL));
-    lua_replace(L, -3);
-    lua_pop(L, 1);
-  } else {
-    lua_pushstring(L, what);
-  }
-}
-
 void parked_push_task(lua_State *L, const task *t) {
   char buffer[TASK_NAME_SIZE];
   lua_createtable(L, 0, 8);
@@ -163,9 +76,9 @@ void parked_push_task(lua_State *L, const task *t) {
   lua_setfield(L, -2, "id");
   lua_pushstring(L, task_name(t, buffer));
   lua_setfield(L, -2, "name");
-  lua_pushstring(L, task_wait_name(t->wait));
+  lua_pushstring(L, t->wait->name);
   lua_setfield(L, -2, "operation");
-  parked_push_wait_text(L, t);
+  wait_push_text(L, t);
   lua_setfield(L, -2, "waiting_on");
   parked_push_where(L, t);
   lua_setfield(L, -2, "where");
@@ -234,7 +147,7 @@ void parked_cancel_others(runtime *rt, lua_State *L) { each_task(rt, L, cancel_o
 /* Leaves true below the array of tasks once one is found. */
 static void find_active(runtime *rt, lua_State *L, task *t) {
   (void)rt;
-  if (t->service || (deadlock_waits_for_ever(t) && t->wait != WAIT_FD)) return;
+  if (t->service || (deadlock_waits_for_ever(t) && !t->wait->from_outside)) return;
   lua_pushboolean(L, true);
   lua_replace(L, -4);
 }

@@ -38,15 +38,6 @@ void parked_push_tasks(runtime *rt, lua_State *L);
 /* Where a live task stands: "file:line" of its innermost Lua function, "?" if none.   [-0, +1, m] */
 void parked_push_where(lua_State *L, const task *t);
 
-/*
-** Pushes what the parked task at `index` waits on: the joined task, or "sleep", "await", ...; nil
-** for a task that does not wait.   [-0, +1, m]
-*/
-void parked_push_waiting_on(runtime *rt, lua_State *L, const task *t);
-
-/* The same as text: "sleep", `join of task 3 "reader"`.   [-0, +1, m] */
-void parked_push_wait_text(lua_State *L, const task *t);
-
 /* Pushes a table {id, name, waiting_on, where, spawned_at} of a parked task.   [-0, +1, m] */
 void parked_push_task(lua_State *L, const task *t);
 

@@ -7,7 +7,7 @@
 
 /* Whether the ready task has only given way: it was not woken by anything that somebody did. */
 static bool has_given_way(const task *t) {
-  return t->wait == WAIT_YIELD || (t->wait == WAIT_SLEEP && t->wake == WAKE_TIMEOUT);
+  return t->wait->gave_way != NULL && t->wait->gave_way(t);
 }
 
 static bool all_have_given_way(const runtime *rt) {

@@ -191,7 +191,7 @@ bool region_offer_panic(runtime *rt, lua_State *L, region *r, int index) {
 void region_member_ended(runtime *rt, region *r) {
   task *owner = r->owner;
   if (owner == NULL || r->live > r->daemons) return;
-  if (owner->status == TASK_WAITING && owner->wait == WAIT_SCOPE && owner->waits_on == r) {
+  if (owner->status == TASK_WAITING && owner->wait == &wait_scope && owner->waits_on == r) {
     task_wake(rt, owner, WAKE_READY);
   }
 }

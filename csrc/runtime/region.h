@@ -24,6 +24,9 @@
 
 #define REGION_TYPE "coropanic.scope"
 
+/* The wait of its owner for its members. */
+extern const wait_type wait_scope;
+
 /* Panics of members that are kept besides the first. */
 #define REGION_MAX_SUPPRESSED 32
 

@@ -140,7 +140,7 @@ static int wait_for_members(runtime *rt, lua_State *L, region *r) {
     region_cancel(rt, L, r, CANCEL_SCOPE);
   }
   if (r->live == 0) return conclude(rt, L, r);
-  if (!r->cancelled && deadlock_find(rt, L, WAIT_SCOPE, r)) {
+  if (!r->cancelled && deadlock_find(rt, L, &wait_scope, r)) {
     /* The body has a panic instead of its outcome, since its members are still to be waited for. */
     lua_insert(L, OUTCOME_INDEX);
     lua_settop(L, OUTCOME_INDEX);
@@ -150,7 +150,7 @@ static int wait_for_members(runtime *rt, lua_State *L, region *r) {
     region_cancel(rt, L, r, CANCEL_SCOPE);
   }
   rt->current->waits_on = r;
-  return task_park(rt, L, WAIT_SCOPE, TIME_FOREVER, (lua_KContext)rt, after_member);
+  return task_park(rt, L, &wait_scope, TIME_FOREVER, (lua_KContext)rt, after_member);
 }
 
 void region_finish_lost(runtime *rt, lua_State *L, strand *s, lua_KContext context,
@@ -165,7 +165,7 @@ void region_finish_lost(runtime *rt, lua_State *L, strand *s, lua_KContext conte
   region_cancel(rt, L, r, CANCEL_PARENT);
   if (r->live > 0) {
     t->waits_on = r;
-    task_park(rt, L, WAIT_SCOPE, TIME_FOREVER, context, continuation);
+    task_park(rt, L, &wait_scope, TIME_FOREVER, context, continuation);
     compat_unreachable();
   }
   unclaimed_give_all(rt, L, r);
@@ -197,3 +197,17 @@ int region_finish(runtime *rt, lua_State *L, strand *s, frame_state state) {
   }
   return wait_for_members(rt, L, r);
 }
+
+/* The members, in the order of the list that they stand in. */
+static const task *next_member(const void *waits_on, const task *previous) {
+  const region *r = waits_on;
+  const list *link = previous == NULL ? r->members.next : previous->membership->sibling.next;
+  return link == &r->members ? NULL : container_of(link, membership, sibling)->binding.task;
+}
+
+const wait_type wait_scope = {
+    .name = "end of scope",
+    .verb = "end", /* the object's text says the rest */
+    .push_object = wait_push_self,
+    .next_blocker = next_member,
+};

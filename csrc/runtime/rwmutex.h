@@ -18,6 +18,7 @@ typedef struct rwmutex {
 } rwmutex;
 
 extern const waitlist_type rwmutex_type;
+extern const wait_type wait_read_lock, wait_write_lock;
 
 /* Takes the lock, which is at `index`, for writing, if it is free.   [-0, +0, -] */
 bool rwmutex_try_lock(runtime *rt, lua_State *L, rwmutex *rw, int index);

@@ -55,10 +55,12 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns);
  */
 int64_t scheduler_next_deadline(const runtime *rt);
 
+extern const wait_type wait_yield;
+
 /* Lets the other tasks run before `t`, the current one; to be returned.   [-0, +0, e] */
 static inline int scheduler_yield(runtime *rt, lua_State *L, task *t) {
   t->status = TASK_READY;
-  t->wait = WAIT_YIELD;
+  t->wait = &wait_yield;
   t->live.height = 0;
   task_enqueue(rt, t);
   return lua_yieldk(L, 0, (lua_KContext)rt, task_after_wait);

@@ -5,6 +5,9 @@
 /* Cases of a pooled selection. */
 #define POOLED_CASES 8
 
+/* Of the channels of one select, in its text. */
+#define MAX_CHANNELS_SHOWN 4
+
 /* --- places in queues --- */
 
 static size_t size_of(uint32_t capacity) {
@@ -38,7 +41,8 @@ static void give_back(runtime *rt, selection *s) {
   rt->free_selections = s;
 }
 
-void select_leave(runtime *rt, selection *s) {
+static void leave(runtime *rt, task *t) {
+  selection *s = t->waits_on;
   if (s == NULL) return;
   for (uint32_t i = 0; i < s->count; i++) list_remove(&s->cases[i].waiter.link);
   give_back(rt, s);
@@ -118,7 +122,7 @@ static int finish(runtime *rt, lua_State *L, uint32_t number, const select_case 
   return chan_receive_now(rt, L, chosen->chan, case_index(number)) ? 3 : 0;
 }
 
-/* --- waiting --- */
+/* --- entering queues --- */
 
 static void enter_queue(select_case *entry) {
   if (entry->chan == NULL) return;
@@ -149,6 +153,54 @@ static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t coun
   }
   return s;
 }
+
+/* --- in reports --- */
+
+/* Pushes an array of the channels that the task, parked in a select, waits for.   [-0, +(0|1), m] */
+static bool push_channels(lua_State *L, const task *t) {
+  const selection *s = t->waits_on;
+  if (s == NULL) return false;
+  lua_createtable(L, (int)s->count, 0);
+  s = t->waits_on; /* a finalizer may have woken it */
+  lua_Integer listed = 0;
+  for (uint32_t i = 0; s != NULL && i < s->count; i++) {
+    const select_case *entry = &s->cases[i];
+    int index = entry->value != 0 ? entry->value + 1 : case_index(i + 1);
+    if (entry->chan == NULL || !wait_push_local(L, t, index)) continue;
+    lua_rawseti(L, -2, ++listed);
+  }
+  return true;
+}
+
+/* `select of channel (unbuffered), channel (0 of 3 buffered)`   [-0, +(0|1), m] */
+static bool push_text(lua_State *L, const task *t) {
+  if (!push_channels(L, t)) return false;
+  int channels = lua_gettop(L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, channels);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, count == 0 ? "select of nothing" : "select of ");
+  for (lua_Integer i = 1; i <= count && i <= MAX_CHANNELS_SHOWN; i++) {
+    if (i > 1) luaL_addstring(&b, ", ");
+    lua_rawgeti(L, channels, i);
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
+    luaL_addvalue(&b);
+  }
+  if (count > MAX_CHANNELS_SHOWN) luaL_addstring(&b, ", ...");
+  luaL_pushresult(&b);
+  lua_remove(L, channels);
+  return true;
+}
+
+static const wait_type wait_select = {
+    .name = "select",
+    .push_object = push_channels,
+    .push_text = push_text,
+    .leave = leave,
+};
+
+/* --- waiting --- */
 
 /* Woken. Who sent a value, or closed a channel that is received from, has pushed it. */
 static int after_select(lua_State *L, int status, lua_KContext top) {
@@ -190,26 +242,5 @@ int select_run(runtime *rt, lua_State *L) {
   task *t = task_check_suspend(rt, L, "select");
   t->waits_on = enter_queues(rt, L, t, count);
   int64_t deadline = runtime_deadline(rt, seconds);
-  return task_park(rt, L, WAIT_SELECT, deadline, lua_gettop(L), after_select);
-}
-
-/* The selection that it is parked in; NULL: it is not, or not any more. */
-static const selection *selection_of(const task *t) {
-  return t->status == TASK_WAITING && t->wait == WAIT_SELECT ? t->waits_on : NULL;
-}
-
-void select_push_channels(lua_State *L, const task *t) {
-  const selection *s = selection_of(t);
-  lua_createtable(L, s == NULL ? 0 : (int)s->count, 0);
-  s = selection_of(t); /* a finalizer may have woken it */
-  if (s == NULL) return;
-  lua_State *top = t->live.top;
-  lua_Integer listed = 0;
-  for (uint32_t i = 0; i < s->count; i++) {
-    const select_case *entry = &s->cases[i];
-    if (entry->chan == NULL) continue;
-    lua_pushvalue(top, entry->value != 0 ? entry->value + 1 : case_index(i + 1));
-    lua_xmove(top, L, 1);
-    lua_rawseti(L, -2, ++listed);
-  }
+  return task_park(rt, L, &wait_select, deadline, lua_gettop(L), after_select);
 }

@@ -39,12 +39,6 @@ typedef struct selection {
 */
 int select_run(runtime *rt, lua_State *L);
 
-/* Pushes an array of the channels that a task parked in a select waits for.   [-0, +1, m] */
-void select_push_channels(lua_State *L, const task *t);
-
-/* Takes a select out of all queues and gives its places back. NULL is harmless. */
-void select_leave(runtime *rt, selection *s);
-
 #pragma GCC visibility pop
 
 #endif

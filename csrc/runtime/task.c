@@ -9,12 +9,10 @@
 #include "runtime/nested.h"
 #include "runtime/panic.h"
 #include "runtime/region.h"
-#include "runtime/select.h"
 #include "runtime/span.h"
 #include "runtime/threads.h"
 #include "runtime/unclaimed.h"
 #include "runtime/waitgroup.h"
-#include "runtime/waitlist.h"
 
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
   if (t->name[0] != '\0') return t->name;
@@ -29,21 +27,6 @@ const char *task_status_name(task_status status) {
       [TASK_EXITED] = "exited",
   };
   return names[status];
-}
-
-const char *task_wait_name(wait_kind kind) {
-  static const char *const names[] = {
-      [WAIT_NONE] = "nothing",        [WAIT_YIELD] = "yield",
-      [WAIT_SLEEP] = "sleep",         [WAIT_JOIN] = "join",
-      [WAIT_AWAIT] = "await",         [WAIT_CALLBACK] = "await",
-      [WAIT_SEND] = "send",           [WAIT_RECEIVE] = "receive",
-      [WAIT_SELECT] = "select",       [WAIT_LOCK] = "lock",
-      [WAIT_READ_LOCK] = "read lock", [WAIT_WRITE_LOCK] = "write lock",
-      [WAIT_SEMAPHORE] = "acquire",   [WAIT_WAITGROUP] = "wait",
-      [WAIT_ONCE] = "once",           [WAIT_EVENT] = "wait",
-      [WAIT_SCOPE] = "end of scope",  [WAIT_FD] = "wait_fd",
-  };
-  return names[kind];
 }
 
 task *task_test(lua_State *L, int index) { return (task *)luaL_testudata(L, index, TASK_TYPE); }
@@ -87,6 +70,7 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   list_init(&t->waiter.link);
   list_init(&t->live.waiters);
   t->timer.number = TIMER_IDLE;
+  t->wait = &wait_none;
   t->daemon = options->daemon || options->service;
   t->service = options->service;
   t->silent = options->spans == SPANS_NO;
@@ -229,14 +213,13 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
 /* --- parking and waking --- */
 
 /*
-** Takes a task that waits, or was about to, out of every queue that it stands in. Returns the
-** waitlist that it leaves, if it was one.
+** Takes a task that waits, or was about to, out of every queue that it stands in. Returns what it waited on; NULL: it
+** does not any more.
 */
-static waitlist *leave_queues(runtime *rt, task *t) {
-  waitlist *left = waitlist_is_for(t->wait) ? t->waits_on : NULL;
-  if (t->wait == WAIT_SELECT) select_leave(rt, t->waits_on);
-  if (t->wait == WAIT_FD && t->status != TASK_READY) {
-    poller_remove(&rt->poller, &t->waiter.link);
+static void *leave_queues(runtime *rt, task *t) {
+  void *left = t->waits_on;
+  if (t->wait->leave != NULL && t->status != TASK_READY) {
+    t->wait->leave(rt, t);
   } else {
     list_remove(&t->waiter.link);
   }
@@ -244,14 +227,19 @@ static waitlist *leave_queues(runtime *rt, task *t) {
   return left;
 }
 
+/* Tells what the task has left that it did so in vain. */
+static inline void note_unserved(runtime *rt, const task *t, void *left) {
+  if (left != NULL && t->wait->left_unserved != NULL) t->wait->left_unserved(rt, left);
+}
+
 void task_wake(runtime *rt, task *t, wake_reason reason) {
   cp_assert(t->status == TASK_WAITING);
-  waitlist *left = leave_queues(rt, t);
+  void *left = leave_queues(rt, t);
   timer_heap_remove(&rt->timers, &t->timer);
   t->status = TASK_READY;
   t->wake = (uint8_t)reason;
   task_enqueue(rt, t);
-  if (left != NULL && reason != WAKE_READY) waitlist_serve(rt, left);
+  if (reason != WAKE_READY) note_unserved(rt, t, left);
 }
 
 bool task_is_closed(runtime *rt, task *t) {
@@ -269,10 +257,10 @@ static int after_park(lua_State *L, int status, lua_KContext runtime_address) {
   return t->live.continuation(L, status, t->live.context);
 }
 
-int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lua_KContext context,
-              lua_KFunction continuation) {
+int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline_ns,
+              lua_KContext context, lua_KFunction continuation) {
   task *t = rt->current;
-  t->wait = (uint8_t)kind;
+  t->wait = wait;
   if (deadline_ns != TIME_FOREVER) {
     if (!timer_heap_add(&rt->timers, &t->timer, deadline_ns)) {
       leave_queues(rt, t);
@@ -497,8 +485,7 @@ static void run_exits(runtime *rt, lua_State *L, task *t) {
 */
 static void leave_unserved(runtime *rt, task *t) {
   if (t->status == TASK_READY && !list_empty(&t->waiter.link)) rt->ready_count--;
-  waitlist *left = leave_queues(rt, t);
-  if (left != NULL) waitlist_serve(rt, left);
+  note_unserved(rt, t, leave_queues(rt, t));
 }
 
 /*

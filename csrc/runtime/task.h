@@ -19,6 +19,7 @@
 #include "core/timer.h"
 #include "runtime/cancel.h"
 #include "runtime/runtime.h"
+#include "runtime/wait.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -31,28 +32,6 @@ typedef enum task_status {
   TASK_CANCELLED,
   TASK_EXITED, /* by goexit */
 } task_status;
-
-/* What a task waits for; names the suspension point in reports. */
-typedef enum wait_kind {
-  WAIT_NONE,
-  WAIT_YIELD,
-  WAIT_SLEEP,
-  WAIT_JOIN,
-  WAIT_AWAIT,
-  WAIT_CALLBACK,
-  WAIT_SEND,
-  WAIT_RECEIVE,
-  WAIT_SELECT,
-  WAIT_LOCK,
-  WAIT_READ_LOCK,
-  WAIT_WRITE_LOCK,
-  WAIT_SEMAPHORE,
-  WAIT_WAITGROUP,
-  WAIT_ONCE,
-  WAIT_EVENT,
-  WAIT_SCOPE,
-  WAIT_FD
-} wait_kind;
 
 /* Why a task was woken; what the suspended operation does next depends on this alone. */
 typedef enum wake_reason {
@@ -116,7 +95,8 @@ typedef struct task {
       *inside;      /* of the innermost coroutine of co.coroutine that its code is in; NULL: none */
   uint64_t id;      /* from 1, never reused */
   const site *site; /* where it was spawned */
-  void *waits_on;   /* while WAITING: the task, waitlist, ... of `wait`; NULL: there is none */
+  const wait_type *wait; /* what it waits for, or waited for last */
+  void *waits_on;        /* while WAITING: the task, waitlist, ... of `wait`; NULL: there is none */
   struct membership *membership; /* of a context, of scopes; NULL: of none */
   task_exit *exits;              /* what happens at its end, the newest first */
   timer timer;
@@ -130,7 +110,6 @@ typedef struct task {
   uint64_t
       raised_at; /* stats.switches when `raises` was counted: another one means that it suspended */
   uint8_t status; /* task_status */
-  uint8_t wait;   /* wait_kind */
   uint8_t wake;   /* wake_reason of the last wake-up */
   uint16_t fired; /* what woke it: the case of a select, or what a descriptor is ready for */
   uint8_t cancel; /* cancel_source: asked to end, not yet raised; TASK_UV_RESULT has why */
@@ -178,9 +157,6 @@ static inline strand *task_strand_of(runtime *rt, lua_State *L) {
 
 /* "ready", "running", ... as `t:status()` gives it. */
 const char *task_status_name(task_status status);
-
-/* What a wait is called in reports: "sleep", "join", ... */
-const char *task_wait_name(wait_kind kind);
 
 /* The task at `index`, or NULL when there is something else.   [-0, +0, -] */
 task *task_test(lua_State *L, int index);
@@ -283,16 +259,14 @@ static inline void task_raise_pending(runtime *rt, lua_State *L) {
 
 /*
 ** Parks the current task; to be returned from a C function.   [-0, +0, e]
-** The caller has put the task's waiter into a queue, or set `waits_on` besides, as `kind` needs.
-** From WAIT_SEND on the object that is waited for stands at index 1 of the C function's stack: there
-** parked_push_waiting_on finds it.
+** The caller has put the task's waiter into a queue, or set `waits_on` besides, as `wait` needs.
 **   deadline_ns   TIME_FOREVER for none
 **   continuation  runs on wake, with what is on the stack now and what the waker has pushed; it must
 **                 call task_check_wake, or look at `wake` itself
 ** Whoever else resumes the thread is refused, and the task goes on waiting.
 */
-int task_park(runtime *rt, lua_State *L, wait_kind kind, int64_t deadline_ns, lua_KContext context,
-              lua_KFunction continuation);
+int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline_ns,
+              lua_KContext context, lua_KFunction continuation);
 
 /* What is said to whoever resumes or closes the coroutine of a task. */
 #define TASK_REFUSAL \

@@ -287,8 +287,7 @@ static bool spawner_is_joining(lua_State *L, int index) {
   lua_getiuservalue(L, index, TASK_UV_PARENT);
   const task *parent = task_test(L, -1);
   lua_pop(L, 1);
-  return parent != NULL && parent->status == TASK_WAITING &&
-         (parent->wait == WAIT_JOIN || parent->wait == WAIT_AWAIT);
+  return parent != NULL && parent->status == TASK_WAITING && parent->wait->joins;
 }
 
 /* Gives the first held task another while. False: there is no reason to.   [-0, +0, -] */

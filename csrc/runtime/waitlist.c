@@ -21,6 +21,8 @@ int waitlist_collect(lua_State *L) {
   return 0;
 }
 
+void waitlist_left_unserved(runtime *rt, void *waits_on) { waitlist_serve(rt, waits_on); }
+
 static bool is_closed(const task *t) { return lua_status(t->live.top) != LUA_YIELD; }
 
 task *waitlist_first(runtime *rt, waitlist *w) {
@@ -38,13 +40,13 @@ void waitlist_wake_all(runtime *rt, waitlist *w, wake_reason reason) {
   }
 }
 
-int waitlist_park(runtime *rt, lua_State *L, waitlist *w, wait_kind kind, int64_t deadline_ns,
-                  const char *name, lua_KFunction continuation) {
+int waitlist_park(runtime *rt, lua_State *L, waitlist *w, const wait_type *wait,
+                  int64_t deadline_ns, const char *name, lua_KFunction continuation) {
   task *self = rt->current;
   if (self == NULL) return task_refuse_suspension(rt, L, name);
   list_append(&w->tasks, &self->waiter.link);
   self->waits_on = w;
-  return task_park(rt, L, kind, deadline_ns, 0, continuation);
+  return task_park(rt, L, wait, deadline_ns, 0, continuation);
 }
 
 bool waitlist_woken(runtime *rt, lua_State *L, waitlist *w) {

@@ -5,7 +5,7 @@
 **
 ** What becomes free is given to the first in the queue before that task runs, so that nobody can
 ** overtake it: being woken with WAKE_READY means having it. Whoever leaves unserved (time-out,
-** cancelled, deadlock, ended from outside) leaves through leave_queues (task.c), which lets `serve`
+** cancelled, deadlock, ended from outside) leaves through waitlist_left_unserved, which lets `serve`
 ** look at those behind it.
 */
 #ifndef CP_RUNTIME_WAITLIST_H
@@ -40,8 +40,10 @@ typedef struct waitlist {
   const waitlist_type *type;
 } waitlist;
 
-/* Whether tasks that wait like this stand in a waitlist, which is then their `waits_on`. */
-static inline bool waitlist_is_for(int wait) { return wait >= WAIT_LOCK && wait <= WAIT_EVENT; }
+/* What the wait_type of every wait in a waitlist has: the waitlist is the task's `waits_on`. */
+#define WAITLIST_WAIT .push_object = wait_push_self, .left_unserved = waitlist_left_unserved
+
+void waitlist_left_unserved(runtime *rt, void *waits_on);
 
 /* Pushes a new object, all zero but for its waitlist, with the metatable of its type. [-0, +1, m] */
 void *waitlist_new(lua_State *L, const waitlist_type *type);
@@ -74,8 +76,8 @@ static inline void waitlist_check(runtime *rt, lua_State *L, const char *name) {
 ** called waitlist_check.   [-0, +0, e] The continuation must call waitlist_woken first.
 **   name  the API function, for the message when there is no task that could wait
 */
-int waitlist_park(runtime *rt, lua_State *L, waitlist *w, wait_kind kind, int64_t deadline_ns,
-                  const char *name, lua_KFunction continuation);
+int waitlist_park(runtime *rt, lua_State *L, waitlist *w, const wait_type *wait,
+                  int64_t deadline_ns, const char *name, lua_KFunction continuation);
 
 /*
 ** In the continuation: true if the task has what it waited for, false if its time ran out. Raises

@@ -48,7 +48,7 @@ RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/
           LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
 
 .PHONY: all help headers lib protobuf setup demo test test-all bench bench-guard bench-baseline check format \
-  asan valgrind hostile fuzz soak bare install install-protobuf clean
+  asan valgrind hostile fuzz mutants soak bare install install-protobuf clean
 
 all: $(MODULE) ## build the module (the default)
 
@@ -202,6 +202,11 @@ fuzz: setup-test ## run random programs under AddressSanitizer and UBSan for a m
 	@$(MAKE) all
 	@$(MAKE) build/asan/fuzz_host BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" LDFLAGS="$(SANITIZE)"
 	@$(RUN_ENV) $(LUA) spec/fuzz/drive.lua build/asan/fuzz_host $(FUZZ)
+
+mutants: setup-test ## break the runtime in 40 ways, which the specs must notice (MUTANTS="name ...")
+	@$(MAKE) -s all $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so
+	@$(RUN_ENV) BUILD=$(BUILD) CC="$(CC)" CFLAGS="$(FLAGS) $(CFLAGS)" LDFLAGS="$(LDFLAGS)" OBJECTS="$(OBJECTS)" \
+	  LUA=$(LUA) $(LUA) spec/mutants/run.lua $(MUTANTS)
 
 asan: setup-test ## run every test under AddressSanitizer and UBSan
 	@$(MAKE) test-all BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" \

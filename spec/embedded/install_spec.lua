@@ -32,6 +32,12 @@ describe("make install", function()
     assert.equal(co._VERSION .. "\n", run(asked))
   end)
 
+  it("puts every Lua file where require and editors find it", function()
+    local modules = ("%s/usr/share/lua/%s"):format(root, LUA_VERSION)
+    local function files(directory) return run(("cd %s && find . -type f | sort"):format(directory)) end
+    assert.equal(files "lua", files(modules))
+  end)
+
   it("leaves no symbols in the module but those it exports", function()
     local module = ("%s/usr/lib/lua/%s/coropanic/core.so"):format(root, LUA_VERSION)
     assert.match("no symbols", run("nm " .. module))

@@ -56,6 +56,13 @@ describe("the rock", function()
     assert.same({ "slept", "0" }, said)
   end)
 
+  it("has every Lua file", function()
+    local function files(directory)
+      return lines(("find %s -type f -printf '%%P\\n' | sort"):format(directory))
+    end
+    assert.same(files "lua", files(("%s/share/lua/%s"):format(TREE, VERSION)))
+  end)
+
   it("has the docs", function()
     local path = ("%s/lib/luarocks/rocks-%s/coropanic/scm-1/docs"):format(TREE, VERSION)
     assert.same(lines "ls docs", lines("ls " .. path))

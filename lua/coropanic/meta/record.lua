@@ -1,0 +1,183 @@
+---@meta _
+
+error('coropanic.meta.record describes the API to editors and can not be run: require "coropanic"', 0)
+
+---@alias coropanic.record.kind
+---| "panic"      # `co.panic(value)`
+---| "error"      # `error(value)`, or raised by Lua or a library
+---| "memory"     # not enough of it
+---| "deadlock"   # every task waits, or some wait for each other
+---| "timeout"    # cancelled by a deadline
+---| "cancelled"  # no panic, but how a task has ended
+---| "goexit"     # likewise
+
+---@alias coropanic.record.source
+---| "explicit"   # `task:cancel`
+---| "deadline"
+---| "scope"      # `scope:cancel`, or the panic of a sibling or of the scope's function
+---| "parent"     # the end of its context, or of the task whose scope it is in
+---| "shutdown"   # the end of the run
+---| "interrupt"  # Ctrl-C
+
+--- Where a panic came from: one activation of a function.
+---@class coropanic.record.frame
+---@field source string  # the path of the file, "[C]", or `[string "..."]`
+---@field line integer?
+---@field name string?  # what it was called as, if Lua can tell
+---@field what "Lua" | "main" | "C"
+---@field fingerprint string?  # of a function of Lua: 16 hex digits that tell it, whatever it is called
+
+--- The innermost first.
+---@class coropanic.record.frames
+---@field [integer] coropanic.record.frame
+---@field omitted integer?  # how many frames are left out
+---@field omitted_after integer?  # how many stand before the gap
+
+---@class coropanic.record.ancestor
+---@field id integer
+---@field name string
+---@field spawned_at string  # "file.lua:12"
+
+--- Who spawned the task, who spawned that one, and so on to the root.
+---@class coropanic.record.ancestors
+---@field [integer] coropanic.record.ancestor
+---@field omitted integer?
+
+---@class coropanic.record.task: coropanic.record.ancestor
+---@field status coropanic.task.status  # at the moment of the panic, or as which the panic ended it
+---@field ancestors coropanic.record.ancestors
+---@field attributes table<string, any>?
+
+---@class coropanic.record.parked
+---@field id integer
+---@field name string
+---@field operation string  # "join", "receive", "sleep", ...
+---@field waiting_on string  # the same for people
+---@field where string  # "file.lua:12"
+---@field spawned_at string  # "file.lua:12"
+
+--- In the order in which they were spawned.
+---@class coropanic.record.parked.list
+---@field [integer] coropanic.record.parked
+---@field omitted integer?
+
+---@class coropanic.record.suspension_point: coropanic.record.parked
+---@field task string  # its name
+---@field relation "parent" | "awaiter"
+
+---@class coropanic.record.cancellation
+---@field source coropanic.record.source
+---@field reason any  # what was given to `cancel`
+---@field by coropanic.record.ancestor?  # the task that asked
+
+---@class coropanic.record.list
+---@field [integer] coropanic.record
+---@field omitted integer?
+
+--- The account of one panic, or of how a task that was joined has ended. `tostring(record)` is the report for
+--- people. Fields can not be set; tables in it are the same each time.
+---@class coropanic.record
+---@field value any  # what was raised: the identical value
+---@field type string  # the value's `__name`, or else its Lua type
+---@field message string  # the value's text
+---@field kind coropanic.record.kind
+---@field error_code string  # the value's field `code`, or "coropanic." and the kind
+---@field trace_id string?  # 32 hex digits; nil: no id could be made
+---@field trace_flags string  # 2 hex digits: 01 sampled, 02 random
+---@field span_id string?  # 16 hex digits
+---@field parent_span_id string?  # 16 hex digits; nil: at the root
+---@field task coropanic.record.task?  # nil: outside tasks
+---@field ancestors coropanic.record.ancestors  # of the task
+---@field frames coropanic.record.frames  # the stack at the point of the panic
+---@field chain coropanic.record.list  # the panics that this one replaced, the oldest first
+---@field recovered boolean
+---@field forced true?  # it, or what it unwound, was swallowed so often that the task was unwound by force
+---@field cause coropanic.record?  # of the awaited task, of a task of the scope, or what was raised again
+---@field suppressed coropanic.record.list  # the panics of other tasks of the scope, which came second
+---@field suspension_points coropanic.record.suspension_point[]  # what ancestors and awaiters were parked on
+---@field cancellation coropanic.record.cancellation?  # nil: it is none
+---@field reason any  # of the cancellation
+---@field source coropanic.record.source?  # of the cancellation
+---@field parked coropanic.record.parked.list?  # of the deadlock of a run: every task
+---@field cycle coropanic.record.parked[]?  # of tasks that wait for each other, beginning with who closed it
+---@field time integer  # nanoseconds since 1970
+---@field seq integer  # order within the Lua state, from 1
+---@field stack_hash string  # 16 hex digits of the Lua frames: the same for the same code path anywhere
+---@field stack_hash_full string  # of those of C too
+---@field hash_version integer
+---@operator concat(any): string
+local record = {}
+
+--- The record as plain data of a versioned form, for JSON: a new table each time.
+---@return coropanic.record.table
+---@nodiscard
+function record:to_table() end
+
+--- The two stack hashes as an older version made them, for stores that go over.
+---@param version? 1 | 2  # default: 2
+---@return string stack_hash  # 16 hex digits
+---@return string stack_hash_full
+---@nodiscard
+function record:stack_hashes(version) end
+
+-- The contract coropanic/1 --------------------------------------------------------------------------------
+
+--- A string, finite number or boolean, or a table of these.
+---@alias coropanic.plain string | number | boolean | table
+
+--- What `record:to_table()` returns, and docs/coropanic-1.schema.json describes. Empty lists are left out.
+---@class coropanic.record.table
+---@field contract "coropanic/1"
+---@field kind coropanic.record.kind
+---@field type string
+---@field message string
+---@field value coropanic.plain?
+---@field error_code string
+---@field source coropanic.record.source?
+---@field reason coropanic.plain?
+---@field cancelled_by coropanic.record.ancestor?
+---@field trace_id string?
+---@field trace_flags string
+---@field span_id string?
+---@field parent_span_id string?
+---@field seq integer
+---@field time string  # digits: nanoseconds since 1970
+---@field recovered boolean
+---@field forced true?
+---@field hash_version integer
+---@field stack_hash string
+---@field stack_hash_full string
+---@field task coropanic.record.table.task?
+---@field frames coropanic.record.frame[]?
+---@field frames_omitted integer?
+---@field frames_omitted_after integer?
+---@field chain coropanic.record.table.link[]?
+---@field chain_omitted integer?
+---@field suppressed coropanic.record.table.link[]?
+---@field suppressed_omitted integer?
+---@field suspension_points coropanic.record.suspension_point[]?
+---@field parked coropanic.record.parked[]?
+---@field parked_omitted integer?
+---@field cycle coropanic.record.parked[]?
+---@field cause (coropanic.record.table | string)?  # a string: left out, nested too deeply
+
+---@class coropanic.record.table.task: coropanic.record.ancestor
+---@field status coropanic.task.status
+---@field attributes table?  # plain data
+---@field ancestors coropanic.record.ancestor[]?
+---@field ancestors_omitted integer?
+
+--- A panic that was replaced, or came second.
+---@class coropanic.record.table.link
+---@field kind coropanic.record.kind
+---@field type string
+---@field message string
+---@field value coropanic.plain?
+---@field error_code string
+---@field recovered boolean
+---@field seq integer
+---@field time string  # digits: nanoseconds since 1970
+---@field task coropanic.record.table.link.task?
+
+---@class coropanic.record.table.link.task: coropanic.record.ancestor
+---@field parent integer?  # the id of who spawned it

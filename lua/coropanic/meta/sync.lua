@@ -1,0 +1,239 @@
+---@meta _
+
+error('coropanic.meta.sync describes the API to editors and can not be run: require "coropanic"', 0)
+
+-- What holds for all of these: who waits longest is served first; a wait raises a pending cancellation, and
+-- outside tasks an error if it has to wait.
+
+--- What tasks send values through: `co.chan` makes one, and `#channel` is the number of values in its buffer.
+---@class coropanic.channel
+---@operator len: integer
+local channel = {}
+
+--- Waits until a receiver takes the value, or the buffer has room. On a closed channel it panics.
+---@async
+---@param value any  # nil too
+function channel:send(value) end
+
+--- Waits for a value.
+---@async
+---@return any value
+---@return boolean ok  # false: the channel is closed, and its buffer empty
+function channel:recv() end
+
+--- Sends if that need not wait. On a closed channel it panics.
+---@param value any
+---@return boolean sent
+function channel:try_send(value) end
+
+--- Receives if that need not wait.
+---@return any value
+---@return boolean ok
+---@return ("empty" | "closed")? why  # it is not `ok`
+function channel:try_recv() end
+
+--- Ends the sending: who waits to receive gets `nil, false`, who waits to send panics. Twice is a panic.
+function channel:close() end
+
+--- How many values the buffer has room for.
+---@return integer
+---@nodiscard
+function channel:capacity() end
+
+--- An iterator that receives until the channel is closed. It raises for a nil, which would end the loop.
+---@return async fun(): any
+---@nodiscard
+function channel:iter() end
+
+--- What a lock or semaphore returns to be held by `local _ <close>`: it gives back what it has at the end of
+--- the block.
+---@class coropanic.lock_guard
+
+--- A lock for one task at a time. Its owner panics if it locks again; whoever wants it panics when its owner
+--- has ended without unlocking.
+---@class coropanic.mutex
+local mutex = {}
+
+--- Waits until it has the lock.
+---@async
+---@param seconds? number  # at most; 0 does not wait; default: for ever
+---@return boolean locked  # false: the time ran out
+function mutex:lock(seconds) end
+
+--- Takes the lock if it is free.
+---@return boolean locked
+---@nodiscard
+function mutex:try_lock() end
+
+--- Gives the lock to the first who waits. Raises unless the running task owns it.
+function mutex:unlock() end
+
+--- Locks until the end of the block: `local _ <close> = mutex:guard()`.
+---@async
+---@param seconds? number  # at most; 0 does not wait; default: for ever
+---@return coropanic.lock_guard?  # nil: the time ran out
+---@nodiscard
+function mutex:guard(seconds) end
+
+--- Whether somebody has it.
+---@return boolean
+---@nodiscard
+function mutex:locked() end
+
+--- The task that has it.
+---@return coropanic.task?  # nil: nobody, or the main program
+---@nodiscard
+function mutex:owner() end
+
+--- A lock for many readers, or one writer. A task that reads must not read-lock again: a writer may wait.
+---@class coropanic.rwmutex
+local rwmutex = {}
+
+--- Waits until it may read.
+---@async
+---@param seconds? number  # at most; 0 does not wait; default: for ever
+---@return boolean locked  # false: the time ran out
+function rwmutex:rlock(seconds) end
+
+--- Waits until it may write.
+---@async
+---@param seconds? number  # at most; 0 does not wait; default: for ever
+---@return boolean locked  # false: the time ran out
+function rwmutex:lock(seconds) end
+
+--- Locks for reading if that need not wait.
+---@return boolean locked
+---@nodiscard
+function rwmutex:try_rlock() end
+
+--- Locks for writing if that need not wait.
+---@return boolean locked
+---@nodiscard
+function rwmutex:try_lock() end
+
+--- Ends a reading, anybody's. Raises if nobody reads.
+function rwmutex:runlock() end
+
+--- Ends the writing. Raises unless the running task is the writer.
+function rwmutex:unlock() end
+
+--- Locks for reading until the end of the block: `local _ <close> = rwmutex:rguard()`.
+---@async
+---@param seconds? number  # at most; 0 does not wait; default: for ever
+---@return coropanic.lock_guard?  # nil: the time ran out
+---@nodiscard
+function rwmutex:rguard(seconds) end
+
+--- Locks for writing until the end of the block: `local _ <close> = rwmutex:guard()`.
+---@async
+---@param seconds? number  # at most; 0 does not wait; default: for ever
+---@return coropanic.lock_guard?  # nil: the time ran out
+---@nodiscard
+function rwmutex:guard(seconds) end
+
+--- So many permits. To want more than it has at all is an error.
+---@class coropanic.semaphore
+local semaphore = {}
+
+--- Waits for permits, and takes them all at once.
+---@async
+---@param permits? integer  # default: 1
+---@param seconds? number  # at most; 0 does not wait; default: for ever
+---@return boolean acquired  # false: the time ran out
+function semaphore:acquire(permits, seconds) end
+
+--- Takes permits until the end of the block: `local _ <close> = semaphore:guard()`.
+---@async
+---@param permits? integer  # default: 1
+---@param seconds? number  # at most; 0 does not wait; default: for ever
+---@return coropanic.lock_guard?  # nil: the time ran out
+---@nodiscard
+function semaphore:guard(permits, seconds) end
+
+--- Takes permits if there are enough, and nobody waits.
+---@param permits? integer  # default: 1
+---@return boolean acquired
+---@nodiscard
+function semaphore:try_acquire(permits) end
+
+--- Gives back permits, whoever has taken them. Raises for more than are taken.
+---@param permits? integer  # default: 1
+function semaphore:release(permits) end
+
+--- How many permits are free.
+---@return integer
+---@nodiscard
+function semaphore:available() end
+
+--- A counter that tasks wait to become 0.
+---@class coropanic.waitgroup
+local waitgroup = {}
+
+--- Spawns `fn(...)`, which counts until it has ended, in whatever way.
+---@param fn async fun(...): ...
+---@param ... any  # arguments of `fn`
+---@return coropanic.task
+function waitgroup:spawn(fn, ...) end
+
+--- Adds to the counter. Panics if that gets below 0.
+---@param n? integer  # may be negative; default: 1
+function waitgroup:add(n) end
+
+--- Takes 1 from the counter. Panics if that gets below 0.
+function waitgroup:done() end
+
+--- Waits until the counter is 0.
+---@async
+---@param seconds? number  # at most; 0 does not wait; default: for ever
+---@return boolean done  # false: the time ran out
+function waitgroup:wait(seconds) end
+
+--- What `co.once` makes of a function: it runs for the first who calls, and the others wait for that.
+---@class coropanic.once
+---@operator call: any
+local once = {}
+
+--- The same as a call of the object itself.
+---@async
+---@param ... any  # arguments of the function, if it has not run
+---@return any ...  # its results
+function once:call(...) end
+
+--- Whether the function has run, to its end or to a panic.
+---@return boolean
+---@nodiscard
+function once:done() end
+
+--- Something that has happened, or not yet.
+---@class coropanic.event
+local event = {}
+
+--- It has happened: wakes all who wait.
+function event:set() end
+
+--- It has not happened yet.
+function event:clear() end
+
+--- Whether it has happened.
+---@return boolean
+---@nodiscard
+function event:is_set() end
+
+--- Waits until it has happened.
+---@async
+---@param seconds? number  # at most; 0 does not wait; default: for ever
+---@return boolean set  # false: the time ran out
+function event:wait(seconds) end
+
+--- A variable of which every task has a value of its own; it is not inherited.
+---@class coropanic.task_local<T>
+local task_local = {}
+
+--- The running task's value.
+---@return T?  # the default, until it is set
+---@nodiscard
+function task_local:get() end
+
+--- Sets the running task's value.
+---@param value T?  # nil is kept as nil
+function task_local:set(value) end

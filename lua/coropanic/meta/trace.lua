@@ -1,0 +1,193 @@
+---@meta _
+
+error('coropanic.meta.trace describes the API to editors and can not be run: require "coropanic"', 0)
+
+--- The trace of the running code, which follows a request through all that it spawns, and the pieces of work
+--- in it. Functions that need a new trace id raise "no trace id: ..." when the generator can make none.
+---@class coropanic.trace
+local trace = {}
+
+---@class coropanic.trace.position
+---@field trace_id string  # 32 hex digits
+---@field span_id string  # 16 hex digits
+---@field parent_span_id string?  # 16 hex digits; nil: at the root
+---@field sampled boolean
+---@field random boolean  # the last 7 bytes of the trace id are random
+---@field state string?  # the tracestate; nil: there is none
+
+--- The ids of the running code.
+---@return coropanic.trace.position
+---@nodiscard
+function trace.current() end
+
+--- Headers of a message: names to values, names to arrays of values, a list of `{ name, value }` or of
+--- `{ name =, value = }`, or an object that behaves like one. Names are taken in any case.
+---@alias coropanic.trace.headers table | userdata
+
+--- What headers say. Both span ids are the header's parent-id.
+---@class coropanic.trace.extracted
+---@field trace_id string  # 32 hex digits
+---@field span_id string?  # 16 hex digits; nil: it is not `valid`
+---@field parent_span_id string?
+---@field sampled boolean
+---@field random boolean
+---@field state string?
+---@field baggage string?  # the header
+---@field valid boolean  # false: there was no usable traceparent, and the ids are those of a new trace
+
+--- Reads the trace that came in with a message.
+---@param headers coropanic.trace.headers
+---@return coropanic.trace.extracted
+---@nodiscard
+function trace.extract(headers) end
+
+--- Sets traceparent, tracestate and baggage to those of the running code, for a message that goes out.
+---
+--- Raises for an object that does not take them.
+---@generic T
+---@param headers T
+---@return T headers
+---@overload fun(): table<string, string>
+function trace.inject(headers) end
+
+--- Calls `fn(...)` in a span under the trace that came in with a message, or under a new one if that is not
+--- valid.
+---@param headers coropanic.trace.headers  # or what `trace.extract` has returned
+---@param fn async fun(...): ...
+---@param ... any  # arguments of `fn`
+---@return any ...  # the results of `fn`
+function trace.continue(headers, fn, ...) end
+
+-- Spans ---------------------------------------------------------------------------------------------------
+
+---@alias coropanic.span.attribute string | number | boolean | string[] | number[] | boolean[]
+---@alias coropanic.span.attributes table<string, coropanic.span.attribute>
+---@alias coropanic.span.kind "internal" | "server" | "client" | "producer" | "consumer"
+
+---@class coropanic.span.options
+---@field attributes? coropanic.span.attributes
+---@field kind? coropanic.span.kind  # default: "internal"
+
+---@class coropanic.span.event
+---@field name string
+---@field time integer  # nanoseconds since 1970
+---@field attributes coropanic.span.attributes
+---@field dropped_attributes integer?
+
+--- A piece of work that has ended.
+---@class coropanic.span
+---@field trace_id string  # 32 hex digits
+---@field span_id string  # 16 hex digits
+---@field parent_span_id string?
+---@field trace_flags string  # 2 hex digits
+---@field trace_state string?
+---@field name string
+---@field kind coropanic.span.kind
+---@field start_time integer  # nanoseconds since 1970
+---@field end_time integer  # nanoseconds since 1970
+---@field task integer?  # the id of the task whose code it was; nil: outside tasks
+---@field attributes coropanic.span.attributes
+---@field events coropanic.span.event[]
+---@field status "error"?  # a panic or error has passed through
+---@field status_message string?
+---@field dropped_attributes integer?  # how many were left out
+---@field dropped_events integer?
+
+--- Calls `fn(span, record)` from now on with each span that has ended, and the record of the panic that ended
+--- it, if one did. It must not suspend; what it does makes no spans.
+---@param fn fun(span: coropanic.span, record: coropanic.record?)?  # nil: spans are not made any more
+---@return fun(span: coropanic.span, record: coropanic.record?)? previous
+function trace.on_span(fn) end
+
+--- Calls `fn(...)` in a span of that name, if the trace is sampled and somebody listens; else just calls it.
+---@param name string
+---@param options coropanic.span.options
+---@param fn async fun(...): ...
+---@param ... any  # arguments of `fn`
+---@return any ...  # the results of `fn`
+---@overload fun(name: string, fn: (async fun(...): ...), ...): any
+function trace.span(name, options, fn, ...) end
+
+--- Notes in the innermost span that something happens now.
+---@param name string
+---@param attributes? coropanic.span.attributes
+function trace.event(name, attributes) end
+
+--- Sets attributes of the innermost span.
+---@param attributes coropanic.span.attributes
+function trace.set(attributes) end
+
+---@alias coropanic.trace.sampler.kind "parent" | "always" | "never" | "ratio"
+
+---@class coropanic.trace.sampler.options
+---@field root? "always" | "never" | "ratio"  # of "parent": for traces that begin here; default: "always"
+---@field ratio? number  # of "ratio": which part of the traces, 0 to 1
+
+--- Sets which traces are sampled from now on: as their parent says, all, none, or a part by their id.
+---@param kind coropanic.trace.sampler.kind
+---@param options? coropanic.trace.sampler.options
+---@return coropanic.trace.sampler.kind previous
+---@return coropanic.trace.sampler.options options
+function trace.sampler(kind, options) end
+
+--- What a logger adds to its lines.
+---@class coropanic.trace.fields
+---@field trace_id string  # 32 hex digits
+---@field span_id string  # 16 hex digits
+---@field trace_flags string  # 2 hex digits
+---@field sampled boolean
+---@field task_id integer?  # nil: outside tasks
+---@field task string?  # its name
+
+--- The ids of the running code, for a logger.
+---@return coropanic.trace.fields
+---@nodiscard
+function trace.fields() end
+
+-- Baggage -------------------------------------------------------------------------------------------------
+
+--- The value of a member of the baggage, which travels with the trace.
+---@param name string
+---@return string? value  # nil: there is no such member
+---@return string? properties  # as they are in the header
+---@nodiscard
+---@overload fun(): table<string, string>
+function trace.baggage(name) end
+
+--- Sets a member of the baggage, for the running code and what it spawns from now on.
+---
+--- Raises for text that is no UTF-8, and for more than 8192 bytes.
+---@param name string  # letters, digits and !#$%&'*+-.^_`|~
+---@param value string?  # nil removes it
+---@param properties? string  # "key;key=value", values percent-encoded
+function trace.set_baggage(name, value, properties) end
+
+-- Ids -----------------------------------------------------------------------------------------------------
+
+---@alias coropanic.trace.generator
+---| "random"     # 128 random bits
+---| "uuid7"      # time, counter, random bits: in order
+---| "snowflake"  # time, machine id, sequence: in order, and the left half unique
+---| "hlc"        # a hybrid logical clock: in order from cause to effect between machines
+
+---@class coropanic.trace.snowflake.options
+---@field machine? integer  # 0 to 1023; this or `lease` must be given
+---@field lease? async fun(hold: coropanic.trace.hold): integer, integer?  # leases a machine id
+---@field epoch? integer  # milliseconds since 1970; default: 2024
+---@field on_clock_back? "wait" | "borrow" | "error"  # default: "wait"
+---@field tolerance? number  # seconds that are waited or borrowed at most; default: 0.1, to borrow 10
+
+---@class coropanic.trace.hlc.options
+---@field max_drift? number  # seconds that a clock which comes in may be ahead of ours; default: 0.5
+
+--- Says how long the machine id is leased: for `seconds` since the last `hold()`, and for no id beyond the
+--- unix millisecond `to`. Returns whether the lease is still wanted, and the unix millisecond of the last id.
+---@alias coropanic.trace.hold fun(seconds?: number, to?: integer): boolean?, (integer | string)?
+
+--- Sets what makes the ids of new traces from now on. With a lease it may suspend.
+---
+--- Raises if the machine id is used by another Lua state of the process, or can not be leased.
+---@param generator coropanic.trace.generator
+---@param options? coropanic.trace.snowflake.options | coropanic.trace.hlc.options
+---@return coropanic.trace.generator previous
+function trace.use(generator, options) end

@@ -481,9 +481,14 @@ static void run_exits(runtime *rt, lua_State *L, task *t) {
 
 /*
 ** A task that is ended while it waits or is ready (given up, or its coroutine was closed by
-** somebody) leaves its queue as any other does.
+** somebody) leaves its queue as any other does. One that runs stands in none, although it may have been about to: where
+** there was no memory to tell of a deadlock, `waits_on` is still set, and may be garbage.
 */
 static void leave_unserved(runtime *rt, task *t) {
+  if (t->status == TASK_RUNNING) {
+    t->waits_on = NULL;
+    return;
+  }
   if (t->status == TASK_READY && !list_empty(&t->waiter.link)) rt->ready_count--;
   note_unserved(rt, t, leave_queues(rt, t));
 }

@@ -233,6 +233,12 @@ static const program programs[] = {
      "    s:acquire(2) co.defer(s.release, s, 2) co.yield() end\n"
      "  local tasks = {} for i = 1, 3 do tasks[i] = co.spawn(use) end\n"
      "  co.yield() tasks[2]:cancel() for i = 1, 3 do tasks[i]:await() end end) end"},
+    {"finds a cycle of locks, and forgets them",
+     "return function(co) co.run(function()\n"
+     "  local a, b = co.mutex(), co.mutex()\n"
+     "  co.spawn(function() deferred(co) b:lock() co.yield() pcall(a.lock, a) a = nil\n"
+     "    collectgarbage() collectgarbage() b:unlock() end)\n"
+     "  co.spawn(function() deferred(co) a:lock() b:lock() end) end) end"},
     {"leaves a lock behind",
      "return function(co) co.run(function() local m = co.mutex()\n"
      "  local t = co.spawn(function() deferred(co) m:lock() co.yield() end)\n"

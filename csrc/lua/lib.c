@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "coropanic.h"
-#include "lua/lib_record.h"
 #include "lua/lib_trace.h"
 #include "lua/version.h"
 #include "runtime/args.h"
@@ -43,20 +42,9 @@ int luaopen_coropanic_core(lua_State *L) {
   lua_newtable(L);
   lua_pushliteral(L, CP_VERSION);
   lua_setfield(L, -2, "_VERSION");
-  lib_record_open(L, rt);
-  lib_task_open(L, rt);
-  lib_run_open(L, rt);
-  lib_chan_open(L, rt);
-  lib_context_open(L, rt);
-  lib_scope_open(L, rt);
-  lib_coroutine_open(L, rt);
-  lib_io_open(L, rt);
-  lib_inspect_open(L, rt);
-  lib_panic_open(L, rt);
-  lib_lock_open(L, rt);
-  lib_sync_open(L, rt);
-  lib_once_open(L, rt);
-  lib_local_open(L, rt);
+#define OPEN(name) lib_##name##_open(L, rt);
+  LIB_FILES(OPEN)
+#undef OPEN
   lua_pushvalue(L, -2);
   lua_pushcclosure(L, lib_trace_open, 1);
   lua_call(L, 0, 1);

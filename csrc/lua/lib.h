@@ -11,23 +11,29 @@
 #pragma GCC visibility push(hidden)
 
 /*
-** Each adds its functions to the module's table on top of the stack.   [-0, +0, m]
+** The files that add functions to the module, in the order in which they do it: lib_<name>.c has lib_<name>_open. A new
+** one is one line here.
 */
-void lib_run_open(lua_State *L, runtime *rt); /* lib_run.c: run, spawn, step, sleep, hooks, ... */
-void lib_io_open(lua_State *L, runtime *rt);  /* lib_io.c: wait_fd */
-void lib_inspect_open(lua_State *L, runtime *rt); /* lib_inspect.c: current, tasks, dump, stats */
-void lib_task_open(lua_State *L, runtime *rt);    /* lib_task.c: tasks' methods and fields, await */
-void lib_chan_open(lua_State *L, runtime *rt);    /* lib_chan.c: chan, select */
-void lib_context_open(lua_State *L, runtime *rt); /* lib_context.c: context, ctx */
-void lib_coroutine_open(lua_State *L, runtime *rt); /* lib_coroutine.c: coroutine, instrument */
-void lib_scope_open(lua_State *L,
-                    runtime *rt); /* lib_scope.c: scope, supervise, with_timeout, with */
-void lib_panic_open(lua_State *L, runtime *rt); /* lib_panic.c: func, defer, panic, recover, ... */
+#define LIB_FILES(FILE)                                      \
+  FILE(record)    /* methods and fields of records */        \
+  FILE(task)      /* tasks' methods and fields, await */     \
+  FILE(run)       /* run, spawn, step, sleep, hooks, ... */  \
+  FILE(chan)      /* chan, select */                         \
+  FILE(context)   /* context, ctx */                         \
+  FILE(scope)     /* scope, supervise, with_timeout, with */ \
+  FILE(coroutine) /* coroutine, instrument */                \
+  FILE(io)        /* wait_fd */                              \
+  FILE(inspect)   /* current, tasks, dump, stats */          \
+  FILE(panic)     /* func, defer, panic, recover, ... */     \
+  FILE(lock)      /* mutex, rwmutex */                       \
+  FILE(sync)      /* semaphore, waitgroup, event */          \
+  FILE(once)      /* once */                                 \
+  FILE(local)     /* task_local */
 
-void lib_lock_open(lua_State *L, runtime *rt);  /* lib_lock.c: mutex, rwmutex */
-void lib_sync_open(lua_State *L, runtime *rt);  /* lib_sync.c: semaphore, waitgroup, event */
-void lib_once_open(lua_State *L, runtime *rt);  /* lib_once.c: once */
-void lib_local_open(lua_State *L, runtime *rt); /* lib_local.c: task_local */
+/* Each adds its functions to the module's table on top of the stack.   [-0, +0, m] */
+#define LIB_DECLARE(name) void lib_##name##_open(lua_State *L, runtime *rt);
+LIB_FILES(LIB_DECLARE)
+#undef LIB_DECLARE
 
 /* Registers `functions` in the table on top of the stack with the module's upvalues.   [-0, +0, m]
  */

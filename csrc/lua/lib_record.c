@@ -1,4 +1,4 @@
-#include "lua/lib_record.h"
+#include "lua/lib.h"
 
 #include "core/stack_hash.h"
 #include "lua/record_fields.h"

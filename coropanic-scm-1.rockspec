@@ -84,6 +84,7 @@ build = {
         "csrc/lua/lib.c",
         "csrc/lua/lib_baggage.c",
         "csrc/lua/lib_chan.c",
+        "csrc/lua/lib_condition.c",
         "csrc/lua/lib_context.c",
         "csrc/lua/lib_coroutine.c",
         "csrc/lua/lib_inspect.c",

@@ -26,6 +26,7 @@
   FILE(inspect)   /* current, tasks, dump, stats */          \
   FILE(panic)     /* func, defer, panic, recover, ... */     \
   FILE(lock)      /* mutex, rwmutex */                       \
+  FILE(condition) /* condition */                            \
   FILE(sync)      /* semaphore, waitgroup, event */          \
   FILE(once)      /* once */                                 \
   FILE(local)     /* task_local */

@@ -21,8 +21,8 @@ typedef struct wait_type {
   const char *verb; /* in "<verb> of <object>"; NULL: `name` */
 
   /*
-  ** Pushes the object that the task waits for, which task.waiting_on returns. NULL: there is none, and `name` stands for
-  ** it. False: the task does not wait for it any more, and nothing is pushed.   [-0, +(0|1), m]
+  ** Pushes the object that the task waits for, which task.waiting_on returns. NULL: there is none, and `name` stands
+  ** for it. False: the task does not wait for it any more, and nothing is pushed.   [-0, +(0|1), m]
   */
   bool (*push_object)(lua_State *L, const struct task *t);
 
@@ -64,8 +64,8 @@ bool wait_push_local(lua_State *L, const struct task *t, int index);
 bool wait_push_self(lua_State *L, const struct task *t);
 
 /*
-** Pushes what the task waits on: the joined task, a lock, an array of channels, or "sleep", "await", ...; nil for a task
-** that does not wait.   [-0, +1, m]
+** Pushes what the task waits on: the joined task, a lock, an array of channels, or "sleep", "await", ...; nil for a
+** task that does not wait.   [-0, +1, m]
 */
 void wait_push_object(lua_State *L, const struct task *t);
 

@@ -241,6 +241,12 @@ function co.mutex() end
 ---@nodiscard
 function co.rwmutex() end
 
+--- Something that tasks which hold a mutex wait for: that what it guards has changed.
+---@param mutex coropanic.mutex
+---@return coropanic.condition
+---@nodiscard
+function co.condition(mutex) end
+
 --- So many permits, for so many tasks at a time.
 ---@param permits integer  # 0 to 2147483647
 ---@return coropanic.semaphore

@@ -5,8 +5,8 @@
 local generate = {}
 
 generate.POOLS = {
-  "task", "chan", "mutex", "rwmutex", "semaphore", "waitgroup", "once", "event", "context", "cancel", "scope",
-  "record", "thread", "callback", "var", "handle", "fn",
+  "task", "chan", "mutex", "rwmutex", "semaphore", "waitgroup", "once", "event", "condition", "context",
+  "cancel", "scope", "record", "thread", "callback", "var", "handle", "fn",
 }
 local SLOTS = 3 -- objects of a kind: few, so that they meet
 
@@ -40,6 +40,7 @@ local METHODS = {
   waitgroup = { "add", "done", "wait" },
   once = { "call", "done" },
   event = { "set", "clear", "wait", "is_set" },
+  condition = { "wait", "signal", "broadcast" },
   context = { "value", "err", "cause", "deadline", "done" },
   scope = { "cancel" },
   record = { "to_table" },
@@ -257,6 +258,18 @@ end
 add(2, function(c, depth)
   local mutex = slot(c, "mutex")
   return node(c, depth, ("if %s then local _ <close> = %s:guard()"):format(mutex, mutex), "end")
+end)
+add(1, function(c)
+  local mutex = slot(c, "mutex")
+  return on(mutex, ("%s = co.condition(%s)"):format(slot(c, "condition"), mutex))
+end)
+add(4, function(c)
+  return method(c, "condition", pick(c, { "wait()", "wait(1)", "signal()", "broadcast()" }))
+end)
+add(2, function(c)
+  local mutex, condition = slot(c, "mutex"), slot(c, "condition")
+  local wait = "do local _ <close> = %s:guard(2) %s = co.condition(%s) %s:wait(%s) end"
+  return on(mutex, wait:format(mutex, condition, mutex, condition, seconds(c)))
 end)
 add(2, function(c, depth)
   local group = slot(c, "waitgroup")

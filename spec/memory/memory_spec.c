@@ -233,6 +233,18 @@ static const program programs[] = {
      "    s:acquire(2) co.defer(s.release, s, 2) co.yield() end\n"
      "  local tasks = {} for i = 1, 3 do tasks[i] = co.spawn(use) end\n"
      "  co.yield() tasks[2]:cancel() for i = 1, 3 do tasks[i]:await() end end) end"},
+    {"waits for conditions",
+     "return function(co) co.run_with({ clock = 'virtual' }, function()\n"
+     "  local m = co.mutex() local c = co.condition(m)\n"
+     "  local function wait(seconds) deferred(co) local _ <close> = m:guard()\n"
+     "    local ok, e = pcall(c.wait, c, seconds)\n"
+     "    if m:owner() ~= co.current() then registered = registered + 1 end\n"
+     "    if not ok then error(e, 0) end end\n"
+     "  local tasks = {} for i = 1, 4 do tasks[i] = co.spawn(wait, i > 2 and i or nil) end\n"
+     "  co.yield() do local _ <close> = m:guard() tasks[2]:cancel() c:signal() co.yield()\n"
+     "    co.dump() tostring(c) end\n"
+     "  co.sleep(3) c:broadcast()\n"
+     "  for i = 1, 4 do tasks[i]:join() end end) end"},
     {"finds a cycle of locks, and forgets them",
      "return function(co) co.run(function()\n"
      "  local a, b = co.mutex(), co.mutex()\n"

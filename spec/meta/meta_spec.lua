@@ -164,6 +164,7 @@ local function objects()
     make(co.mutex())
     make(co.mutex():guard())
     make(co.rwmutex())
+    make(co.condition(co.mutex()))
     make(co.semaphore(1))
     make(co.waitgroup())
     make(co.once(print))
@@ -399,6 +400,11 @@ describe("a function", function()
     call("coropanic.rwmutex:try_lock", rwmutex)
     call("coropanic.rwmutex:unlock", rwmutex)
     call("coropanic.rwmutex:rguard", rwmutex)
+    local condition = call("coropanic.condition", mutex)
+    co.spawn(function() call("coropanic.condition:broadcast", condition) end)
+    call("coropanic.condition:signal", condition)
+    call("coropanic.condition:wait", condition)
+    call("coropanic.condition:wait", condition, 1)
     local semaphore = call("coropanic.semaphore", 3)
     call("coropanic.semaphore:acquire", semaphore)
     call("coropanic.semaphore:acquire", semaphore, 1, 1)
@@ -543,7 +549,7 @@ describe("the documents", function()
   -- What objects are called in the signatures of their methods; a semaphore is called as a scope is.
   local RECEIVERS = {
     task = "task", ctx = "context", s = "scope", record = "record", ch = "channel", m = "mutex",
-    rw = "rwmutex", wg = "waitgroup", o = "once", e = "event", l = "task_local",
+    c = "condition", rw = "rwmutex", wg = "waitgroup", o = "once", e = "event", l = "task_local",
   }
 
   local LIBRARIES = {

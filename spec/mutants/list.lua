@@ -178,7 +178,8 @@ return {
     to = "lua_rawgeti(L, -1, place);",
     specs = "spec/structure/context_spec.lua",
   },
-  -- communication: chan.c, select.c, mutex.c, waitlist.c, semaphore.c, rwmutex.c, lock_guard.c
+  -- communication: chan.c, select.c, mutex.c, waitlist.c, semaphore.c, rwmutex.c, lock_guard.c,
+  -- lib_condition.c
   {
     name = "channel-keeps-what-it-gave",
     says = "a buffered channel keeps the values that were received from it",
@@ -231,9 +232,25 @@ return {
     name = "those-behind-are-not-served",
     says = "when the first in a queue gives up, those behind it for whom there is enough wait on",
     file = "csrc/runtime/task.c",
-    from = "if (left != NULL && reason != WAKE_READY) waitlist_serve(rt, left);",
+    from = "if (reason != WAKE_READY) note_unserved(rt, t, left);",
     to = "",
     specs = "spec/comm/rwmutex_spec.lua",
+  },
+  {
+    name = "cancelled-wait-leaves-the-mutex",
+    says = "a task that is cancelled while it waits for a condition is unwound without the mutex",
+    file = "csrc/lua/lib_condition.c",
+    from = "  return relock(L, status, runtime_of(L)->current->wake);",
+    to = "  task_check_wake(runtime_of(L), L);\n  return relock(L, status, runtime_of(L)->current->wake);",
+    specs = "spec/comm/condition_spec.lua",
+  },
+  {
+    name = "signal-goes-with-the-cancelled",
+    says = "a signal for a task that is cancelled before it returns is lost",
+    file = "csrc/lua/lib_condition.c",
+    from = "if (cancel_will_raise(rt, L, rt->current)) pass_on(rt, L, reason);",
+    to = "",
+    specs = "spec/comm/condition_spec.lua",
   },
   {
     name = "semaphore-is-unfair",

@@ -70,9 +70,11 @@ end
 function programs.locks(co)
   local mutex, lock, semaphore = co.mutex(), co.rwmutex(), co.semaphore(2)
   local group, event, once = co.waitgroup(), co.event(), co.once(function() co.yield() return 1, 2 end)
+  local condition = co.condition(mutex)
   for i = 1, 3 do
     group:spawn(function()
       once()
+      do local _ <close> = mutex:guard() condition:wait(i) end
       do local _ <close> = mutex:guard() co.yield() end
       do local _ <close> = i == 1 and lock:guard() or lock:rguard() co.sleep(1) end
       semaphore:acquire(2, 1)
@@ -81,7 +83,9 @@ function programs.locks(co)
     end)
   end
   co.sleep(0)
-  use(co.dump(), tostring(mutex), mutex:owner())
+  use(co.dump(), tostring(mutex), mutex:owner(), tostring(condition))
+  condition:signal()
+  co.spawn(function() local _ <close> = mutex:guard() condition:broadcast() co.yield() end)
   event:set()
   group:wait(100)
   co.spawn(function() mutex:lock() co.sleep(1) end)

@@ -201,6 +201,14 @@ local WAITS = {
     local event = co.event()
     return function() event:wait() end
   end,
+  condition = function()
+    local mutex = co.mutex()
+    local condition = co.condition(mutex)
+    return function()
+      local _ <close> = mutex:guard()
+      condition:wait()
+    end
+  end,
 }
 
 local REQUESTS = {

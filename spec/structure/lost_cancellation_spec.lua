@@ -51,6 +51,27 @@ local WAITS = {
     local event = co.event()
     return function() event:wait() end, function() event:set() end
   end,
+  ["condition"] = function()
+    local mutex = co.mutex()
+    local condition = co.condition(mutex)
+    return function()
+      local _ <close> = mutex:guard()
+      condition:wait()
+    end, function() condition:signal() end
+  end,
+  ["condition, for its mutex"] = function()
+    local mutex = co.mutex()
+    local condition = co.condition(mutex)
+    return function()
+      local _ <close> = mutex:guard()
+      condition:wait()
+    end, function()
+      mutex:lock()
+      condition:signal()
+      co.yield()
+      mutex:unlock()
+    end
+  end,
   await = function()
     local resume
     return function() co.await(function(r) resume = r end) end, function() resume() end

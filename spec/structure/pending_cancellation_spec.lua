@@ -59,6 +59,12 @@ local operations = {
     local waitgroup = co.waitgroup()
     return function() waitgroup:wait() end
   end,
+  ["the wait for a condition"] = function()
+    local mutex = co.mutex()
+    local condition = co.condition(mutex)
+    mutex:lock()
+    return function() condition:wait(0) end
+  end,
   ["the wait for an event that has happened"] = function()
     local event = co.event()
     event:set()

@@ -78,6 +78,14 @@ local waits = {
     local event = co.event()
     return function() return "waited", event:wait() end, function() event:set() end, true
   end,
+  condition = function()
+    local mutex = co.mutex()
+    local condition = co.condition(mutex)
+    return function()
+      mutex:lock()
+      return "waited", condition:wait(), mutex:owner() == co.current()
+    end, function() condition:signal() end, true, true
+  end,
   join = function()
     local task = co.spawn(function() co.sleep(2) return "value" end)
     return function() return "waited", task:join() end, nil, true, "value"

@@ -131,6 +131,23 @@ function rwmutex:rguard(seconds) end
 ---@nodiscard
 function rwmutex:guard(seconds) end
 
+--- Tasks that hold a mutex wait for what it guards to change: `while not ready do condition:wait() end`.
+---@class coropanic.condition
+local condition = {}
+
+--- Unlocks the mutex, which the task must hold, waits for a signal, and locks the mutex again, however the
+--- wait ends.
+---@async
+---@param seconds? number  # at most; 0 does not wait; default: for ever
+---@return boolean signalled  # false: the time ran out
+function condition:wait(seconds) end
+
+--- Wakes the task that has waited longest, if one waits.
+function condition:signal() end
+
+--- Wakes all who wait.
+function condition:broadcast() end
+
 --- So many permits. To want more than it has at all is an error.
 ---@class coropanic.semaphore
 local semaphore = {}

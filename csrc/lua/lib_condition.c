@@ -1,0 +1,189 @@
+/* co.condition: tasks that hold a mutex wait for what it guards to change. Model: Go's sync.Cond. */
+#include "lua/lib.h"
+#include "runtime/args.h"
+#include "runtime/deadlock.h"
+#include "runtime/mutex.h"
+
+/* The tasks in the waitlist wait for a signal, without the mutex. Those that have it wait for the mutex, in its own. */
+typedef struct condition {
+  waitlist waitlist;
+} condition;
+
+/* The user value: the mutex. */
+enum { CONDITION_UV_MUTEX = 1, CONDITION_UV_COUNT = CONDITION_UV_MUTEX };
+
+/* The C stack of a wait. */
+enum { CONDITION_INDEX = 1, MUTEX_INDEX };
+
+#define CONDITION_TYPE "coropanic.condition"
+
+static const waitlist_type condition_type = {
+    .name = "condition",
+    .metatable = CONDITION_TYPE,
+    .size = sizeof(condition),
+    .user_values = CONDITION_UV_COUNT,
+};
+
+static condition *check_condition(lua_State *L, const char *method) {
+  return arg_check_self(L, CONDITION_TYPE, method);
+}
+
+static int condition_condition(lua_State *L) {
+  if (luaL_testudata(L, 1, MUTEX_TYPE) == NULL) arg_type_error(L, 1, "condition", "mutex");
+  waitlist_new(L, &condition_type);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, CONDITION_UV_MUTEX);
+  return 1;
+}
+
+static void wake_first(runtime *rt, condition *c) {
+  task *first = waitlist_first(rt, &c->waitlist);
+  if (first != NULL) task_wake(rt, first, WAKE_READY);
+}
+
+/* --- waiting --- */
+
+static const wait_type wait_signal = {.name = "wait", WAITLIST_WAIT};
+
+static bool push_mutex(lua_State *L, const task *t) { return wait_push_local(L, t, MUTEX_INDEX); }
+
+/* For the mutex, in its waitlist, on the way out of a wait. */
+static const wait_type wait_relock = {
+    .name = "lock",
+    .push_object = push_mutex,
+    .left_unserved = waitlist_left_unserved,
+    .next_blocker = mutex_next_blocker,
+};
+
+/* The current task will not return the signal, if one has ended its wait: the next who waits has it.   [-0, +0, -] */
+static void pass_on(runtime *rt, lua_State *L, wake_reason reason) {
+  if (reason == WAKE_READY) wake_first(rt, lua_touserdata(L, CONDITION_INDEX));
+}
+
+/*
+** The current task has the mutex again, after a wait for a signal that ended for `reason`: returns whether there was a
+** signal, or raises what else the task was woken for.   [-0, +1, e]
+*/
+static int leave(runtime *rt, lua_State *L, wake_reason reason) {
+  if (cancel_will_raise(rt, L, rt->current)) pass_on(rt, L, reason);
+  rt->current->wake = (uint8_t)reason;
+  lua_pushboolean(L, task_check_wake(rt, L)->wake == WAKE_READY);
+  return 1;
+}
+
+/* The same where the mutex can not be had any more, since its owner has ended: always raises.   [-0, +0, e] */
+static int leave_abandoned(runtime *rt, lua_State *L, wake_reason reason, const mutex *m) {
+  pass_on(rt, L, reason);
+  rt->current->wake = (uint8_t)reason;
+  task_check_wake(rt, L);
+  return mutex_raise_abandoned(rt, L, m);
+}
+
+/*
+** Takes the mutex again, after a wait for a signal that ended for `reason`; to be returned. Nothing keeps the task from
+** it, so that its guard and deferred calls find the mutex locked: a cancellation that wakes it meanwhile is raised when
+** it has the mutex.   [-0, +1, e]
+*/
+static int relock(lua_State *L, int status, lua_KContext reason) {
+  (void)status;
+  runtime *rt = runtime_of(L);
+  task *self = rt->current;
+  mutex *m = lua_touserdata(L, MUTEX_INDEX);
+  if (m->locked && m->owner == self) { /* the one before has handed it over */
+    mutex_accept(rt, L, m, MUTEX_INDEX);
+    return leave(rt, L, (wake_reason)reason);
+  }
+  if (mutex_try_lock(rt, L, m, MUTEX_INDEX)) return leave(rt, L, (wake_reason)reason);
+  if (mutex_is_abandoned(m)) return leave_abandoned(rt, L, (wake_reason)reason, m);
+  if (deadlock_find(rt, L, &wait_relock, m)) {
+    pass_on(rt, L, (wake_reason)reason);
+    return lua_error(L);
+  }
+  list_append(&m->waitlist.tasks, &self->waiter.link);
+  self->waits_on = m;
+  return task_park(rt, L, &wait_relock, TIME_FOREVER, reason, relock);
+}
+
+static int after_signal(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  return relock(L, status, runtime_of(L)->current->wake);
+}
+
+/* Makes sure that the timer of a wait finds memory: nothing may fail once the mutex is unlocked.   [-0, +0, e] */
+static void reserve_timer(runtime *rt, lua_State *L, int64_t deadline_ns) {
+  timer *t = &rt->current->timer;
+  if (deadline_ns == TIME_FOREVER) return;
+  if (!timer_heap_add(&rt->timers, t, deadline_ns)) luaL_error(L, "not enough memory");
+  timer_heap_remove(&rt->timers, t);
+}
+
+/* Pushes the mutex of the condition at 1, which the running task must hold.   [-0, +1, e] */
+static mutex *check_held(runtime *rt, lua_State *L) {
+  lua_getiuservalue(L, CONDITION_INDEX, CONDITION_UV_MUTEX);
+  mutex *m = lua_touserdata(L, MUTEX_INDEX);
+  if (m->locked && m->owner == rt->current) return m;
+  mutex_push_text(L, m);
+  luaL_error(L, "'wait' on a condition whose mutex this task does not hold: %s",
+             lua_tostring(L, -1));
+  return NULL;
+}
+
+static int condition_method_wait(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  condition *c = check_condition(L, "wait");
+  double seconds = arg_check_timeout(L, 2, 1, "wait");
+  waitlist_check(rt, L, "wait");
+  lua_settop(L, CONDITION_INDEX);
+  mutex *m = check_held(rt, L);
+  if (seconds == 0) {
+    lua_pushboolean(L, false);
+    return 1;
+  }
+  if (rt->current == NULL) return task_refuse_suspension(rt, L, "wait");
+  int64_t deadline = runtime_deadline(rt, seconds);
+  reserve_timer(rt, L, deadline);
+  mutex_unlock(rt, L, m, MUTEX_INDEX);
+  return waitlist_park(rt, L, &c->waitlist, &wait_signal, deadline, "wait", after_signal);
+}
+
+/* --- waking --- */
+
+static int condition_method_signal(lua_State *L) {
+  wake_first(runtime_of(L), check_condition(L, "signal"));
+  return 0;
+}
+
+static int condition_method_broadcast(lua_State *L) {
+  condition *c = check_condition(L, "broadcast");
+  waitlist_wake_all(runtime_of(L), &c->waitlist, WAKE_READY);
+  return 0;
+}
+
+static int condition_tostring(lua_State *L) {
+  const condition *c = check_condition(L, "__tostring");
+  lua_Integer waiting = 0;
+  for (const list *link = c->waitlist.tasks.next; link != &c->waitlist.tasks; link = link->next) {
+    waiting++;
+  }
+  lua_getiuservalue(L, 1, CONDITION_UV_MUTEX);
+  mutex_push_text(L, lua_touserdata(L, -1));
+  lua_pushfstring(L, "condition (%I waiting) of %s", (LUAI_UACINT)waiting, lua_tostring(L, -1));
+  return 1;
+}
+
+void lib_condition_open(lua_State *L, runtime *rt) {
+  static const luaL_Reg methods[] = {
+      {"wait", condition_method_wait},
+      {"signal", condition_method_signal},
+      {"broadcast", condition_method_broadcast},
+      {NULL, NULL},
+  };
+  static const luaL_Reg metamethods[] = {
+      {"__tostring", condition_tostring},
+      {"__gc", waitlist_collect},
+      {NULL, NULL},
+  };
+  static const luaL_Reg functions[] = {{"condition", condition_condition}, {NULL, NULL}};
+  lib_new_type(L, rt, CONDITION_TYPE, methods, metamethods);
+  lib_register(L, rt, functions);
+}

@@ -48,6 +48,14 @@ return {
     specs = "spec/panic/foreign_coroutine_spec.lua",
   },
   {
+    name = "block-recovers-in-vain",
+    says = "a panic that a deferred call held in a <close> variable recovers goes on",
+    file = "csrc/runtime/driver.c",
+    from = "if (r->recovered) strand_recovered(s);\n  }\n}",
+    to = "}\n}",
+    specs = "spec/panic/defer_spec.lua",
+  },
+  {
     name = "force-is-forgotten",
     says = "the record does not say that a deferred call was unwound by force",
     file = "csrc/runtime/driver.c",
@@ -62,6 +70,14 @@ return {
     from = "&& r->chain_length == 0",
     to = "",
     specs = "spec/panic/chain_spec.lua",
+  },
+  {
+    name = "handles-run-while-a-thread-is-reset",
+    says = "a deferred call held in a <close> variable runs where it can not suspend when its task panics",
+    file = "csrc/runtime/activation.c",
+    from = "if (t->live.strand != NULL) t->live.strand->resetting = true;",
+    to = "",
+    specs = "spec/panic/block_defer_spec.lua",
   },
   {
     name = "close-is-given-the-value",
@@ -81,12 +97,44 @@ return {
     specs = "spec/task/hooks_spec.lua",
   },
   {
+    name = "goexit-stays-after-the-hook",
+    says = "code that had no frame yet when a hook called goexit is exited in its first frame",
+    file = "csrc/runtime/handler.c",
+    from = "after->frames[i].exiting = false;",
+    to = "(void)i;",
+    specs = "spec/task/hooks_spec.lua",
+  },
+  {
     name = "siblings-list-waiters",
     says = "the record of a task that is cancelled with its scope lists all who wait, as the panic's does",
     file = "csrc/runtime/record.c",
     from = "if (rt->current != NULL && kind != RECORD_CANCELLED) suspension_note",
     to = "if (rt->current != NULL) suspension_note",
     specs = "spec/contract/contract_spec.lua",
+  },
+  {
+    name = "awaiting-gives-no-grace",
+    says = "a panic is reported although its spawner, which awaits another task, is on its way to it",
+    file = "csrc/lua/lib_task.c",
+    from = '{.name = "await", JOINING}',
+    to = '{.name = "await", JOINING, .joins = false}',
+    specs = "spec/task/end_of_run_spec.lua",
+  },
+  {
+    name = "comer-is-not-missed",
+    says = "a panic whose awaiter is cancelled before it runs is not given to the scope",
+    file = "csrc/runtime/unclaimed.c",
+    from = "if (!comes && t->ended.comers == 0) give_to_scope",
+    to = "if (false) give_to_scope",
+    specs = "spec/structure/scope_panic_spec.lua",
+  },
+  {
+    name = "garbage-is-not-hurried",
+    says = "the panic of a task that was collected is not reported before its grace is over",
+    file = "csrc/runtime/unclaimed.c",
+    from = "held->until_ns = INT64_MIN;",
+    to = "",
+    specs = "spec/task/unhandled_spec.lua",
   },
   {
     name = "awaited-panic-is-the-scopes",
@@ -104,6 +152,22 @@ return {
     to = "is_driver(rt, L, 2) ? top : -1",
     specs = "spec/panic/recover_spec.lua",
   },
+  {
+    name = "panic-of-another-task-in-flight",
+    says = "a record of another task that is raised again is taken for one that is in flight here",
+    file = "csrc/runtime/panic.c",
+    from = "return r->task_id == (rt->current == NULL ? 0 : rt->current->id);",
+    to = "return true;",
+    specs = "spec/panic/chain_spec.lua",
+  },
+  {
+    name = "awaiter-is-listed-twice",
+    says = "an ancestor that awaits the task is listed twice among those who wait for it",
+    file = "csrc/runtime/suspension.c",
+    from = "if (is_ancestor(rt, L, t, awaiter)) continue;",
+    to = "",
+    specs = "spec/structure/suspension_points_spec.lua",
+  },
   -- cancelling: cancel.c, membership.c, region.c, region_end.c, deadlock.c
   {
     name = "innermost-request-first",
@@ -111,7 +175,7 @@ return {
     file = "csrc/runtime/cancel.c",
     from = "if (r->request != CANCEL_NONE) found = r;",
     to = "if (r->request != CANCEL_NONE) return r;",
-    specs = "spec/structure/structure_stress_spec.lua",
+    specs = "spec/structure/with_timeout_spec.lua",
   },
   {
     name = "raises-are-counted-for-ever",
@@ -120,6 +184,14 @@ return {
     from = "if (t->raised_at != rt->stats.switches) t->raises = 0;",
     to = "",
     specs = "spec/structure/forced_unwinding_spec.lua",
+  },
+  {
+    name = "hooks-are-cancelled",
+    says = "a pending cancellation is raised in a hook that runs inside the task",
+    file = "csrc/runtime/cancel.c",
+    from = "if (rt->hooks > 0) return;",
+    to = "",
+    specs = "spec/task/hooks_spec.lua",
   },
   {
     name = "scope-ignores-the-shield",
@@ -146,12 +218,28 @@ return {
     specs = "spec/structure/scope_spec.lua",
   },
   {
+    name = "outer-exit-is-lost",
+    says = "a scope that is cancelled inside a deferred call leaves its record to the exit around it",
+    file = "csrc/runtime/region_end.c",
+    from = "strand_set_exit(s, L);",
+    to = "lua_pop(L, 1);",
+    specs = "spec/structure/cancellation_spec.lua",
+  },
+  {
     name = "members-are-not-told",
     says = "a scope whose task is cancelled while it waits for its members leaves these running",
     file = "csrc/runtime/region_end.c",
     from = "if (cancel_is_due(rt, L, t)) {",
     to = "if (false) {",
     specs = "spec/structure/cancellation_spec.lua",
+  },
+  {
+    name = "deadline-of-the-innermost-region-only",
+    says = "tasks that wait for each other inside a time-out, one under another context, panic at once",
+    file = "csrc/runtime/deadlock.c",
+    from = "for (const region *r = m->regions; r != NULL; r = r->outer) {",
+    to = "for (const region *r = m->regions; r != NULL; r = NULL) {",
+    specs = "spec/structure/deadlock_cycle_spec.lua",
   },
   -- contexts
   {
@@ -294,6 +382,14 @@ return {
     specs = "spec/task/cancel_spec.lua",
   },
   {
+    name = "cancelled-main-runs-on",
+    says = "the run goes on when main has been cancelled",
+    file = "csrc/runtime/scheduler.c",
+    from = "main->status == TASK_PANICKED || main->status == TASK_CANCELLED",
+    to = "main->status == TASK_PANICKED",
+    specs = "spec/task/cancel_spec.lua",
+  },
+  {
     name = "seen-threads-are-reused",
     says = "a thread that the code knew is the next task's",
     file = "csrc/runtime/task.c",
@@ -316,6 +412,14 @@ return {
     from = "lua_sethook(thread->thread, lua_gethook(L), mask, lua_gethookcount(L));",
     to = "",
     specs = "spec/task/thread_pool_spec.lua",
+  },
+  {
+    name = "coroutine-leaves-the-trace",
+    says = "code that has resumed a coroutine inside a coroutine is outside of both afterwards",
+    file = "csrc/runtime/nested.c",
+    from = "c->around = *inside;",
+    to = "",
+    specs = "spec/trace/span_spec.lua",
   },
   {
     name = "dead-coroutine-stays-open",
@@ -358,6 +462,14 @@ return {
     specs = "spec/task/sleep_clock_spec.lua",
   },
   {
+    name = "heap-only-sifts-down",
+    says = "after a time-out was cancelled some sleepers wake too late",
+    file = "csrc/core/timer.c",
+    from = "if (index > 0 && comes_before(&last",
+    to = "if (false && comes_before(&last",
+    specs = "spec/task/sleep_clock_spec.lua",
+  },
+  {
     name = "leaks-are-counted-again",
     says = "a task that sleeps for ever is counted as leaked each time it is woken to end",
     file = "csrc/runtime/parked.c",
@@ -366,6 +478,22 @@ return {
     specs = "spec/task/dump_stats_spec.lua",
   },
   -- traces: place.c, span.c
+  {
+    name = "leaving-crosses-owners",
+    says = "a coroutine that leaves its last span leaves the span that it was made in too",
+    file = "csrc/runtime/place.c",
+    from = "|| context_of(rt, L, -1) != context) break;",
+    to = ") break;",
+    specs = "spec/trace/span_spec.lua",
+  },
+  {
+    name = "span-outlives-its-task",
+    says = "a span that ends after its task is left as if the task were there",
+    file = "csrc/runtime/place.c",
+    from = "p->is_known = p->is_known || p->passed_over || context->span_id != 0;",
+    to = "p->is_known = p->is_known || context->span_id != 0;",
+    specs = "spec/trace/span_spec.lua",
+  },
   {
     name = "listener-hears-itself",
     says = "a listener of spans that closes a coroutine makes spans of what it does then",

@@ -44,6 +44,23 @@ describe("deferred calls held in <close> variables", function()
     end
   end)
 
+  it("may suspend, also when their task ends by an error", function()
+    helpers.run(function()
+      local slept
+      local task = co.spawn(function()
+        local _ <close> = co.defer(function()
+          co.sleep(1)
+          slept = true
+        end)
+        error("x", 0)
+      end)
+      local _, record = task:join()
+      assert.is_true(slept)
+      assert.equal("x", record.value)
+      assert.same({}, record.chain)
+    end)
+  end)
+
   it("take no memory once they have run", function()
     co.call(function()
       local function work()

@@ -204,6 +204,23 @@ describe("a deferred call of a cancelled task", function()
     assert.same({ "false timeout 2.0" }, lines)
   end)
 
+  it("may cancel a scope of its own: the task still ends with what was asked of it", function()
+    helpers.run(function()
+      local record = record_of_cancelled(function()
+        co.defer(function() assert.equal("x", co.recover()) end)
+        co.defer(function()
+          co.scope(function(s)
+            s:cancel "of the scope"
+            co.sleep(1)
+          end)
+          co.panic "x"
+        end)
+        co.sleep(100)
+      end)
+      assert.equal("stop", record.reason)
+    end)
+  end)
+
   it("is over before anybody is told that the task has ended", function()
     local lines, say = helpers.log()
     helpers.run(function()

@@ -340,6 +340,14 @@ describe("a cycle that a deadline will break is no deadlock:", function()
     end)
   end)
 
+  it("a time-out around a wait under another context", function()
+    helpers.run(function()
+      local background = co.context.background()
+      local function around(join) return co.with_timeout(1, co.with, background, join) end
+      assert.equal("b is through", cycle(around))
+    end)
+  end)
+
   it("the deadline of the task's context", function()
     helpers.run(function()
       local context = co.context.with_timeout(co.ctx(), 1)

@@ -307,6 +307,22 @@ describe("the end of the run", function()
     assert.equal("shutdown", record.source)
   end)
 
+  it("comes as soon as main is cancelled, whatever the others have still to do", function()
+    local ended
+    local ok, record = pcall(helpers.run, function()
+      co.spawn(function()
+        co.defer(function() ended = co.now() end)
+        co.sleep(100)
+      end)
+      co.yield()
+      co.current():cancel "enough"
+      co.sleep(1)
+    end)
+    assert.is_false(ok)
+    assert.equal("enough", record.reason)
+    assert.equal(0, ended)
+  end)
+
   it("cancels what the deferred calls of cancelled tasks spawn", function()
     local lines, say = helpers.log()
     helpers.run(function()

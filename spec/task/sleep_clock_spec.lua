@@ -68,6 +68,26 @@ describe("co.sleep", function()
     assert.same(expected, lines)
   end)
 
+  it("wakes tasks when their time has come, however many others are cancelled", function()
+    math.randomseed(7)
+    for _ = 1, 50 do
+      local late = {}
+      helpers.run(function()
+        local tasks = {}
+        for i = 1, 40 do
+          local seconds = math.random(1000)
+          tasks[i] = co.spawn(function()
+            co.sleep(seconds)
+            if co.now() ~= seconds then late[#late + 1] = seconds end
+          end)
+        end
+        co.yield()
+        for _ = 1, 10 do tasks[math.random(#tasks)]:cancel() end
+      end)
+      assert.same({}, late)
+    end
+  end)
+
   it("of 0 is a turn of the others", function()
     local lines, say = helpers.log()
     helpers.run(function()

@@ -15,7 +15,7 @@ end
 
 --- A message with the fields behind each of its lines, as it is if nobody says otherwise.
 ---@param message string
----@param fields table  # of co.trace.fields()
+---@param fields coropanic.trace.fields
 ---@return string
 function logging.format(message, fields)
   local ids = (" trace_id=%s span_id=%s"):format(fields.trace_id, fields.span_id)

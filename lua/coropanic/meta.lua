@@ -272,9 +272,10 @@ function co.event() end
 
 --- A variable of which every task has a value of its own, and the main program one.
 ---@generic T
----@param default? T  # its value in a task until that sets one
+---@param default T  # its value in a task until that sets one
 ---@return coropanic.task_local<T>
 ---@nodiscard
+---@overload fun(): coropanic.task_local<any>
 function co.task_local(default) end
 
 -- Looking in ----------------------------------------------------------------------------------------------
@@ -294,7 +295,7 @@ function co.tasks() end
 ---@nodiscard
 function co.dump() end
 
---- What has happened since the Lua state's start; `live`, `ready` and `afters` are as of now.
+--- All of it since the Lua state's start, but `live`, `ready` and `afters`, which are as of now.
 ---@class coropanic.stats
 ---@field spawned integer  # tasks, the main task of each run too
 ---@field live integer  # tasks that have not ended
@@ -310,6 +311,7 @@ function co.dump() end
 ---@field steals integer  # times that a task ran for longer than the whole budget of its run
 ---@field rejected_clocks integer  # clocks of other machines that were not believed
 
+--- Counts what has happened in this Lua state.
 ---@return coropanic.stats
 ---@nodiscard
 function co.stats() end

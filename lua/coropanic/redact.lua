@@ -97,8 +97,8 @@ local function add_text(lines, panic, indent)
 end
 
 --- What is told of a record: a table as of to_table(), and a report for people; nil: nothing is.
----@param record userdata
----@return table? panic
+---@param record coropanic.record
+---@return coropanic.record.table? panic
 ---@return string report
 function redact.account(record)
   local panic = record:to_table()
@@ -111,9 +111,9 @@ function redact.account(record)
 end
 
 --- A span, as co.trace.on_span gives it, with what is told of the panic that ended it.
----@param span table
----@param record userdata?
----@return table
+---@param span coropanic.span
+---@param record coropanic.record?
+---@return coropanic.span
 function redact.span(span, record)
   if not hook or span.status ~= "error" then return span end
   local told = { status_message = "redacted", events = table.move(span.events, 1, #span.events, 1, {}) }

@@ -202,7 +202,7 @@ function report.dump(format)
 end
 
 --- A Mermaid flowchart: of how a panic travelled, or of all tasks with the last panics.
----@param record userdata | table | nil  # a record, or what to_table() has made of one; nil: everything
+---@param record? coropanic.record | coropanic.record.table  # default: all tasks, and the last panics
 ---@return string
 function report.topology(record)
   if record == nil then

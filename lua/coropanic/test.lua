@@ -41,7 +41,8 @@ end
 --- Runs `body(...)` as the main task; returns when it has passed, and raises when it has failed. Its results
 --- are ignored.
 ---@param opts coropanic.test.options?
----@param body fun(...)
+---@param body async fun(...): ...
+---@param ... any  # arguments of the body
 function test.run(opts, body, ...)
   local checked = options.check("run", 1, opts)
   options.check_function("run", 2, body)
@@ -63,9 +64,9 @@ local function wrap(checked, body)
 end
 
 --- A function that runs `body` with its arguments as `run` does: a test of any framework.
----@overload fun(body: fun(...)): fun(...)
+---@overload fun(body: (async fun(...): ...)): fun(...)
 ---@param opts coropanic.test.options?
----@param body fun(...)
+---@param body async fun(...): ...
 ---@return fun(...)
 function test.wrap(opts, body)
   local position = 2
@@ -125,10 +126,14 @@ local function element(_ENV, run)
   end
 end
 
+---@alias coropanic.test.it
+---| fun(name: string, opts: coropanic.test.options?, body: (async fun(): ...)): any
+---| fun(name: string, body: (async fun(): ...)): any
+
 --- A function to use as busted's `it`, whose bodies run as `run` runs them. It takes a name, options if
 --- there are any, and the body. Called in a spec it finds `it` by itself.
 ---@param it? function
----@return fun(name: string, opts: coropanic.test.options?, body: fun()): any
+---@return coropanic.test.it
 function test.busted(it)
   local environment = environment_at(2)
   return function(name, opts, body)

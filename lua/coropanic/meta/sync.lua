@@ -206,7 +206,7 @@ function waitgroup:done() end
 function waitgroup:wait(seconds) end
 
 --- What `co.once` makes of a function: it runs for the first who calls, and the others wait for that.
----@class coropanic.once
+---@class coropanic.once: function
 ---@operator call: any
 local once = {}
 

@@ -33,8 +33,8 @@ function Exporter:put(signal, item)
 end
 
 --- Queues a span as co.trace.on_span gives it, with the record of the panic that passed it, if one did.
----@param span table
----@param record userdata?
+---@param span coropanic.span
+---@param record coropanic.record?
 function Exporter:span(span, record)
   if type(span) ~= "table" then
     error(("bad argument #1 to 'span' (span expected, got %s)"):format(type(span)), 2)
@@ -56,7 +56,7 @@ function Exporter:span(span, record)
 end
 
 --- Queues a panic's record, whether it was queued before or not.
----@param record userdata
+---@param record coropanic.record
 function Exporter:record(record)
   if getmetatable(record) ~= "coropanic.record" then
     error(("bad argument #1 to 'record' (coropanic.record expected, got %s)"):format(type(record)), 2)

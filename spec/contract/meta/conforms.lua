@@ -1,6 +1,6 @@
 --- Whether a value is what a type of LuaCATS says.
 
-local luacats = require "meta.luacats"
+local luacats = require "contract.meta.luacats"
 
 --- What Lua's own types ask of a value.
 local PRIMITIVES = {

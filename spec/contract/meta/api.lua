@@ -1,0 +1,34 @@
+--- What lua/coropanic/meta.lua and its parts declare.
+
+local co = require "coropanic"
+local luacats = require "contract.meta.luacats"
+
+local api
+for path in io.popen("ls lua/coropanic/meta.lua lua/coropanic/meta/*.lua"):lines() do
+  api = luacats.read(path, api)
+end
+
+-- The classes whose functions are those of a table of the module.
+api.modules = { coropanic = co, ["coropanic.trace"] = co.trace, ["coropanic.contextlib"] = co.context }
+
+function api.sorted_keys(t)
+  local keys = {}
+  for key in pairs(t) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+--- Calls `visit` with each function that is declared.
+function api.each_function(visit)
+  for _, name in ipairs(api.sorted_keys(api.classes)) do
+    for _, fn in pairs(api.classes[name].functions) do visit(fn) end
+  end
+end
+
+--- The type that a class is.
+function api.type_of(class)
+  assert(api.classes[class] or api.aliases[class], class)
+  return { kind = "name", name = class }
+end
+
+return api

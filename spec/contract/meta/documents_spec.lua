@@ -1,0 +1,76 @@
+-- The signatures and tables of README.md and docs/ are what lua/coropanic/meta.lua declares.
+
+local api = require "contract.meta.api"
+local documented = require "contract.meta.documented"
+
+describe("the documents", function()
+  -- What objects are called in the signatures of their methods; a semaphore is called as a scope is.
+  local RECEIVERS = {
+    task = "task", ctx = "context", s = "scope", record = "record", ch = "channel", m = "mutex",
+    c = "condition", rw = "rwmutex", wg = "waitgroup", o = "once", e = "event", l = "task_local",
+  }
+
+  local LIBRARIES = {
+    co = "coropanic", ["co.trace"] = "coropanic.trace", ["co.context"] = "coropanic.contextlib",
+  }
+
+  --- The class and the name of the function that a signature is of; nil: it is none of the module's.
+  local function subject(signature)
+    local owner, name = signature.callee:match "^(.*)[.:]([%a_]+)$"
+    local receiver = RECEIVERS[owner]
+    if owner == "s" and signature.heading == "Semaphore" then receiver = "semaphore" end
+    return receiver and "coropanic." .. receiver or LIBRARIES[owner], name
+  end
+
+  --- Adds how many arguments there may be: "2", or "2..." with any number behind them.
+  local function add_counts(counts, least, most, vararg)
+    for count = least, most do counts[vararg and count .. "..." or tostring(count)] = true end
+  end
+
+  local function counts_of_list(counts, list)
+    local vararg = #list > 0 and list[#list].name == "..."
+    local most = vararg and #list - 1 or #list
+    local least = most
+    while least > 0 and list[least].optional do least = least - 1 end
+    add_counts(counts, least, most, vararg)
+  end
+
+  it("give each function the parameters that are declared", function()
+    local said = {}
+    for _, signature in ipairs(documented.signatures()) do
+      local class, name = subject(signature)
+      if class then
+        local fn = api.classes[class].functions[name]
+        assert.is_truthy(fn, ("%s: %s is not declared"):format(signature.page, signature.callee))
+        local parameters = signature.parameters
+        said[fn.name] = said[fn.name] or {}
+        add_counts(said[fn.name], parameters.least, parameters.most, parameters.vararg)
+      end
+    end
+    api.each_function(function(fn)
+      local counts = {}
+      counts_of_list(counts, fn.params)
+      for _, overload in ipairs(fn.overloads) do counts_of_list(counts, overload.arguments) end
+      assert.same(counts, said[fn.name], fn.name)
+    end)
+  end)
+
+  it("list the fields and options that are declared", function()
+    local TABLES = {
+      { "docs/running.md", "Running a program", "| option | type | |", "run.options" },
+      { "docs/running.md", "Spawning", "| option | type | |", "spawn.options", { "context" } },
+      { "docs/running.md", "A task", "| field | type | |", "task" },
+      { "docs/running.md", "Looking in", "| field of `co.stats()` | counts |", "stats", { "afters" } },
+      { "docs/panic-record.md", "Fields", "| field | type | |", "record" },
+      { "docs/spans.md", "The table", "| field | |", "span" },
+      { "docs/trace-ids.md", '`"snowflake"`', "| option | | default |", "trace.snowflake.options" },
+    }
+    for _, of in ipairs(TABLES) do
+      local page, heading, header, class, elsewhere = table.unpack(of)
+      local names = documented.names(page, heading, header)
+      for _, name in ipairs(elsewhere or {}) do names[name] = true end
+      local declared = api.sorted_keys(api.classes["coropanic." .. class].fields)
+      assert.same(declared, api.sorted_keys(names), page .. ", " .. heading)
+    end
+  end)
+end)

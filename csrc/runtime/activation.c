@@ -65,14 +65,12 @@ static void reset_thread(runtime *rt, lua_State *L, task *t) {
 /* The thread ended with an error: makes its record, then resets it.   [-0, +1, -] */
 static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
   lua_State *thread = t->live.thread;
-  lua_pushvalue(thread, -1);
-  lua_xmove(thread, L, 1);
+  lua_xmove(thread, L, 1); /* a dead thread has room for this one value */
   lua_pushvalue(L, -1);
   if (!panic_is_in_flight(rt, L, -1)) {
     record_wrap_safe(rt, L, thread, 0, status == LUA_ERRMEM ? RECORD_MEMORY : RECORD_ERROR);
   }
-  /* The variables to be closed are given the record, as in a frame. A finalizer may have closed them. */
-  if (lua_gettop(thread) > 0) lua_pop(thread, 1);
+  /* The variables to be closed are given the record, as in a frame. */
   lua_pushvalue(L, -1);
   lua_xmove(L, thread, 1);
   reset_thread(rt, L, t);

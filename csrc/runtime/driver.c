@@ -372,14 +372,13 @@ int driver_close_foreign(lua_State *L) {
   return 0;
 }
 
-/* co.pcall's call has ended. */
+/* co.pcall's call has ended: true and the handler stand below its results, behind which there may be no room. */
 static int after_pcall(lua_State *L, int status, lua_KContext context) {
   (void)context;
   runtime *rt = runtime_of(L);
   if (status == LUA_OK || status == LUA_YIELD) {
-    lua_pushboolean(L, 1);
-    lua_replace(L, 1);
-    return lua_gettop(L);
+    lua_copy(L, 1, 2);
+    return lua_gettop(L) - 1;
   }
   panic_settle(rt, L, status);
   if (record_test(L, -1)->exits) return lua_error(L);
@@ -390,8 +389,9 @@ static int after_pcall(lua_State *L, int status, lua_KContext context) {
 
 int driver_pcall(lua_State *L) {
   arg_check_function(L, 1, "pcall");
+  int arguments = lua_gettop(L) - 1;
+  lua_pushboolean(L, 1);
   lua_pushcfunction(L, panic_handler);
-  lua_insert(L, 1);
-  int arguments = lua_gettop(L) - 2;
-  return after_pcall(L, lua_pcallk(L, arguments, LUA_MULTRET, 1, 0, after_pcall), 0);
+  lua_rotate(L, 1, 2);
+  return after_pcall(L, lua_pcallk(L, arguments, LUA_MULTRET, 2, 0, after_pcall), 0);
 }

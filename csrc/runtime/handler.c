@@ -39,7 +39,10 @@ static bool call_protected(runtime *rt, lua_State *L, int arguments) {
 
 void handler_report(runtime *rt, lua_State *L, int index) {
   rt->stats.unhandled++;
-  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  if (!lua_checkstack(L, LUA_MINSTACK)) { /* nothing can be called, nor written */
+    lua_pop(L, 1);
+    return;
+  }
   int given = lua_gettop(L);
   bool custom = false;
   const task *of = index == 0 ? NULL : task_test(L, index);

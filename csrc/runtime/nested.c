@@ -236,7 +236,6 @@ static int came_back(runtime *rt, lua_State *L, bool passes, int status, int val
   set_entry(rt, L);
   if (status != LUA_OK && status != LUA_YIELD) {
     values = 1;
-    lua_pushvalue(thread, -1);
     lua_xmove(thread, L, 1);
     if (is_exit(rt, L)) {
       /* Nobody will close it: its to-be-closed variables are closed here. */

@@ -326,7 +326,7 @@ static int find_stacks(runtime *rt, lua_State *L, lua_State *thread, int level,
 static const record *push_inner(runtime *rt, lua_State *L, lua_State *thread, int level) {
   lua_Debug ar;
   bool is_wrapped = false;
-  if (rt->inner_kept && lua_getstack(thread, level, &ar)) {
+  if (rt->inner_kept && thread != NULL && lua_getstack(thread, level, &ar)) {
     lua_getinfo(thread, "f", &ar);
     is_wrapped = lua_tocfunction(thread, -1) == rt->wrapped;
     lua_pop(thread, 1);
@@ -362,6 +362,8 @@ static void take_inner(lua_State *L, record *r, const record *inner, int *uv) {
 static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) {
   lua_Debug found[FRAMES_MAX]; /* of the first stack, mostly the only one */
   one_stack stacks[RECORD_MAX_STACKS] = {{.found = found}};
+  /* A dead thread is full; without memory for the functions on its stack the record has none. */
+  if (!lua_checkstack(thread, 1)) thread = NULL;
   const record *inner = push_inner(rt, L, thread, level);
   int frames = inner == NULL ? 0 : inner->frame_count;
   int count = find_stacks(rt, L, thread, level, stacks, &frames);

@@ -51,14 +51,21 @@ void strand_clear(strand *s, const allocator *memory) {
   if (s->capacity > MOST_KEPT || s->call_capacity > MOST_KEPT) strand_free(s, memory);
 }
 
+/* A frame's calls stand below its outcome, always. */
 bool strand_defer(strand *s, const allocator *memory, lua_State *L, int count, uint64_t serial) {
   cp_assert(count >= 1);
   if (!strand_reserve_frames(s, memory, s->depth + 1) || !reserve_call(s, memory)) return false;
   if (!lua_checkstack(s->values, count + RESERVED_SLOTS)) return false;
-  s->calls[s->call_count++] = (deferred_call){
-      .serial = serial, .at = (uint32_t)lua_gettop(s->values) + 1, .count = (uint32_t)count};
+  frame *f = strand_top(s);
+  uint32_t at = (uint32_t)lua_gettop(s->values) + 1;
   lua_xmove(L, s->values, count);
-  strand_top(s)->deferred++;
+  if (f->outcome != 0) { /* deferred by a hook or finalizer while the frame unwinds */
+    at = f->outcome;
+    f->outcome += (uint32_t)count;
+    lua_rotate(s->values, (int)at, count);
+  }
+  s->calls[s->call_count++] = (deferred_call){.serial = serial, .at = at, .count = (uint32_t)count};
+  f->deferred++;
   return true;
 }
 

@@ -61,7 +61,7 @@ local function slot(c, pool) return ("%s[%d]"):format(pool, c.random(SLOTS)) end
 local VALUES = {
   "nil", "true", "0", "1", "-1", "0.001", "2.5", "1e9", "1/0", "0/0", "math.mininteger", "'x'", "''",
     "'text\\0'",
-  "{}", "{1, 2, nil, 4}", "print", "io.stdout", "coroutine.create(print)", "('y'):rep(5000)",
+  "{}", "{1, 2, nil, 4}", "print", "io.stdout", "coroutine.create(print)", "long",
 }
 
 local function value(c)
@@ -337,7 +337,8 @@ end)
 add(2, function(c) return ("co.on_%s(nil)"):format(pick(c, { "spawn", "start", "suspend", "exit" })) end)
 add(1, function(c, depth) return with_function(c, depth, "co.trace.on_span(", ")", "span") end)
 add(1, function(c, depth)
-  return with_function(c, depth, "debug.sethook(", (", '', %d)"):format(c.random(1, 200)), "")
+  local mask = pick(c, { "''", "''", "'c'", "'r'", "'l'" })
+  return with_function(c, depth, "debug.sethook(", (", %s, %d)"):format(mask, c.random(1, 200)), "")
 end)
 add(1, function() return "debug.sethook()" end)
 add(2, function() return "co.step()" end)
@@ -400,7 +401,7 @@ function generate.tree(seed, mode)
     "context[1], cancel[1] = co.context.with_cancel(co.context.background())" }, 1, 3, #tree + 1, tree)
   if c.is_exact then tree[#tree + 1] = "-- exact" end
   if mode == "limit" then
-    tree[#tree + 1] = random(2) == 1 and ("memory.fail_after(%d)"):format(random(1, 2000))
+    tree[#tree + 1] = random(2) == 1 and ("memory.fail_after(%d, %d)"):format(random(1, 2000), random(1, 2))
       or ("memory.limit(%d)"):format(random(1000, 60000))
   elseif not c.is_exact and random(4) == 1 then
     tree[#tree + 1] = pick(c, { "collectgarbage('incremental', 100, 1000, 1)",

@@ -26,6 +26,7 @@ typedef struct account {
   size_t bytes;       /* allocated now */
   size_t limit;       /* of `bytes`; 0: none */
   long until_failure; /* allocations that still succeed; < 0: no failure is planned */
+  int failures;       /* allocations that fail then */
 } account;
 
 static void *allocate(void *ud, void *pointer, size_t old_size, size_t new_size) {
@@ -38,7 +39,7 @@ static void *allocate(void *ud, void *pointer, size_t old_size, size_t new_size)
   }
   if (new_size > old_size) {
     if (a->until_failure == 0) {
-      a->until_failure = -1;
+      if (--a->failures == 0) a->until_failure = -1;
       return NULL;
     }
     if (a->until_failure > 0) a->until_failure--;
@@ -49,10 +50,11 @@ static void *allocate(void *ud, void *pointer, size_t old_size, size_t new_size)
   return result;
 }
 
-/* fail_after(n): the n-th allocation from now on fails, once.   [-0, +0, v] */
+/* fail_after(n, times): the n-th allocation from now on fails, and as many after it.   [-0, +0, v] */
 static int fail_after(lua_State *L) {
   account *a = lua_touserdata(L, lua_upvalueindex(1));
   a->until_failure = (long)luaL_checkinteger(L, 1);
+  a->failures = (int)luaL_checkinteger(L, 2);
   return 0;
 }
 
@@ -123,7 +125,7 @@ static int with_traceback(lua_State *L) {
 
 /* Whether the program of one seed, or file, kept every promise. */
 static bool run_one(job *j) {
-  account a = {0, 0, -1};
+  account a = {.until_failure = -1};
   j->account = &a;
   alarm(SECONDS_A_PROGRAM);
   lua_State *L = lua_newstate(allocate, &a);

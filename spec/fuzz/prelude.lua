@@ -11,6 +11,8 @@ local FUEL = 400
 local function new_world(co, memory)
   local world = setmetatable({ co = co, memory = memory }, { __index = _G })
   for _, pool in ipairs(generate.POOLS) do world[pool] = {} end
+  -- Made here: string.rep leaks its buffer where C calls nest too deep to close it (Lua 5.4.4).
+  world.long = ("y"):rep(5000)
   local fuel = FUEL
   world.registered, world.ran, world.twice = 0, 0, 0
 

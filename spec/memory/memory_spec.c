@@ -1,8 +1,8 @@
 /*
 ** Out of memory at every allocation: each program below runs again and again in a fresh Lua state,
-** and the n-th allocation fails, for every n; once as a passing shortage (only that one fails),
-** once as a dead allocator (all that follow fail too). Afterwards memory is there again, and the
-** runtime must be usable, every deferred call must have run exactly once (at most once, if the
+** and the n-th allocation fails, for every n; once only that one, which tells Lua to collect
+** garbage and to ask again; once it and the next, so that Lua gives up; and once with all that follow:
+** a dead allocator. Afterwards memory is there again, and the runtime must be usable, every deferred call must have run exactly once (at most once, if the
 ** allocator was dead: nothing can be called without memory), and closing the state must free every
 ** byte.
 */
@@ -19,9 +19,12 @@
 typedef struct account {
   size_t bytes;       /* allocated now */
   long until_failure; /* allocations that still succeed; < 0: no failure is planned */
-  bool dead;          /* once one has failed, all fail */
+  long failures;      /* allocations that fail then, one after the other; < 0: all */
   bool failed;
 } account;
+
+/* A dead allocator's `failures`. */
+#define ALL (-1)
 
 static void *allocate(void *ud, void *pointer, size_t old_size, size_t new_size) {
   account *a = ud;
@@ -34,7 +37,7 @@ static void *allocate(void *ud, void *pointer, size_t old_size, size_t new_size)
   if (new_size > old_size && a->until_failure >= 0) {
     if (a->until_failure == 0) {
       a->failed = true;
-      if (!a->dead) a->until_failure = -1;
+      if (a->failures > 0 && --a->failures == 0) a->until_failure = -1;
       return NULL;
     }
     a->until_failure--;
@@ -44,12 +47,15 @@ static void *allocate(void *ud, void *pointer, size_t old_size, size_t new_size)
   return result;
 }
 
-/* What all programs share. `deferred()` defers a call that is counted when it is registered and
- * run. */
+/*
+** What all programs share. `deferred()` defers a call that is counted when it is registered and run.
+** `promise()` says what must hold although an allocation has failed (not all: the allocator was dead).
+*/
 static const char prelude[] =
     "registered, ran = 0, 0\n"
     "function deferred(co) co.defer(function() ran = ran + 1 end) registered = registered + 1 "
-    "end\n";
+    "end\n"
+    "function promise(holds, what) if not holds then broken = what end end\n";
 
 typedef struct program {
   const char *name;
@@ -218,11 +224,12 @@ static const program programs[] = {
      "    co.spawn(function() deferred(co) co.yield() end):join() end)\n"
      "  return seen end"},
     {"works in coroutines of others",
+     "local function twice(f, ...) return pcall(f, ...) or pcall(f, ...) end\n" /* to call needs memory */
      "return function(co) local w = coroutine.wrap(function()\n"
-     "  co.call(function() deferred(co) coroutine.yield() end) end) w() w()\n"
+     "  co.call(function() deferred(co) coroutine.yield() end) end) twice(w) twice(w)\n"
      "  local c = coroutine.create(function() co.call(function() deferred(co) coroutine.yield() "
      "end) end)\n"
-     "  coroutine.resume(c) coroutine.close(c) end"},
+     "  twice(coroutine.resume, c) twice(coroutine.close, c) end"},
     {"locks, waits for locks and guards",
      "return function(co) co.run_with({ clock = 'virtual' }, function()\n"
      "  local m, rw, s = co.mutex(), co.rwmutex(), co.semaphore(2)\n"
@@ -271,10 +278,126 @@ static const program programs[] = {
      "  local v = co.spawn(wait, write_end, 'w', 5)\n"
      "  co.yield() local text = co.dump() .. co.pollfd() u:cancel()\n"
      "  return text, t:await(), v:await(), u:join() end) end"},
+    {"waits in selects",
+     "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
+     "  local a, b, c = co.chan(), co.chan(), co.chan(1)\n"
+     "  local function choose(...) deferred(co) return co.select(...) end\n"
+     "  local served = co.spawn(choose, nil, a, { b, 7 }, c)\n"
+     "  local cancelled = co.spawn(choose, nil, a, { b, 8 }, a)\n"
+     "  local late = co.spawn(choose, 1, a, { b, 9 })\n"
+     "  local bounded = co.spawn(co.with_timeout, 2, choose, nil, a, a)\n"
+     "  co.yield() local text = co.dump()\n"
+     "  c:send(1) cancelled:cancel('enough') served:join() cancelled:join()\n"
+     "  local v = b:recv() co.sleep(3) late:join() bounded:join()\n"
+     "  return text, v, co.spawn(choose, nil, a, { b, 1 }), b:recv() end) end"},
+    {"tells of tasks and panics in reports",
+     "local report, core = require 'coropanic.report', require 'coropanic.core'\n"
+     "return function(co) core.on_panic(function() end) local uninstall = report.install{keep = "
+     "1}\n"
+     "  co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
+     "    for i = 1, 2 do co.spawn(function() deferred(co) error('x' .. i) end) end\n"
+     "    local c = co.chan()\n"
+     "    local t = co.spawn(function() deferred(co) co.select(c, { co.chan(), 1 }) end)\n"
+     "    co.spawn(t.join, t) co.sleep(1)\n"
+     "    local dump = report.dump() report.dump 'text' report.dump 'json'\n"
+     "    local _, record = co.pcall(co.call, function()\n"
+     "      co.defer(co.panic, 'B') co.panic('A') end)\n"
+     "    report.topology(record) t:cancel() return dump end) uninstall() end"},
+    {"exports spans and panics",
+     "local sent = 0\n"
+     "local loaded = package.loaded\n"
+     "loaded['socket'] = { gettime = os.time, dns = { getaddrinfo = function()\n"
+     "  return { { family = 'inet', addr = '127.0.0.1' } } end } }\n"
+     "loaded['ltn12'] = { source = { string = function(s) return s end } }\n"
+     "loaded['coropanic.socket'] = { tcp = function() return {} end }\n"
+     "loaded['socket.http'] = { request = function(request)\n"
+     "  loaded['coropanic.core'].sleep(0.1) sent = sent + #request.source return 1, 200, {} end }\n"
+     "local otlp = require 'coropanic.export.otlp'\n"
+     "loaded['coropanic.core'].on_panic(function() end)\n"
+     "return function(co) co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
+     "  local e = otlp.start { max_batch = 2 }\n"
+     "  co.spawn(function() deferred(co) co.trace.span('s', { attributes = { a = { 1 } } }, "
+     "function()\n"
+     "    co.trace.event('e', { b = 1 }) error 'x' end) end)\n"
+     "  co.trace.span('t', co.yield)\n"
+     "  pcall(e.flush, e) e:shutdown()\n"
+     "  local s, accepted = e:stats(), e.accepted.traces + e.accepted.logs\n"
+     "  local told = s.sent + s.queued\n"
+     "  for _, n in pairs(s.dropped) do told = told + n end\n"
+     "  promise(s.queued == 0 and told == accepted,\n"
+     "    'items are lost: ' .. told .. ' of ' .. accepted .. ', queued ' .. s.queued) end) end"},
+    {"leases a machine id",
+     "local loaded, co = package.loaded, require 'coropanic.core'\n"
+     "local owner\n"
+     "loaded['coropanic.socket'] = { gettime = os.time, tcp = function()\n"
+     "  return { close = function() end, settimeout = function() end, connect = function() return "
+     "1 end } end }\n"
+     "loaded['redis'] = { connect = function()\n"
+     "  return { eval = function(_, script, _, _, _, token, ...) co.sleep(0.1)\n"
+     "    if script:find \"'NX'\" then owner = token return { 1, 2 } end\n"
+     "    if owner ~= token then return 0 end\n"
+     "    if script:find \"'del'\" then owner = nil end return 1 end } end }\n"
+     "local lease = require 'coropanic.lease.redis'\n"
+     "return function() co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
+     "  co.trace.use('snowflake', { lease = lease { first = 5, last = 5, ttl = 3 } })\n"
+     "  co.sleep(4) return co.trace.inject {} end) end"},
+    {"calls a once again after its panic",
+     "return function(co) return co.run(function()\n"
+     "  local o = co.once(function() deferred(co) co.yield() error 'x' end)\n"
+     "  local function use() deferred(co) return o() end\n"
+     "  local a, b, c = co.spawn(use), co.spawn(use), co.once(use)\n"
+     "  a:join() b:join() local _, r = co.pcall(c)\n"
+     "  local again = co.once(function(wait) deferred(co) if wait then co.yield() end return 1 "
+     "end)\n"
+     "  local first = co.spawn(again, true) co.spawn(again) co.yield() first:cancel()\n"
+     "  return tostring(r), tostring(o), again(), again() end) end"},
+    {"guards with a semaphore, and panics and is cancelled in it",
+     "return function(co) co.run_with({ clock = 'virtual' }, function() local s = co.semaphore(2)\n"
+     "  local function use(seconds, message) deferred(co)\n"
+     "    local _ <close> = s:guard(2, 5) co.sleep(seconds) error(message) end\n"
+     "  local a, b, c = co.spawn(use, 1, 'x'), co.spawn(use, 9), co.spawn(use, 1)\n"
+     "  co.sleep(2) b:cancel() for _, t in ipairs { a, b, c } do t:join() end\n"
+     "  promise(s:try_acquire(2), 'the semaphore is taken') end) end"},
+    {"holds a panic whose joiner is cancelled",
+     "return function(co) co.run_with({ clock = 'virtual', unhandled = function(r)\n"
+     "    return r.message end }, function()\n"
+     "  local t = co.spawn(function() deferred(co) co.sleep(1) error 'x' end)\n"
+     "  local u = co.spawn(function() deferred(co) return t:join() end)\n"
+     "  co.spawn(function() deferred(co) co.sleep(1) u:cancel() end)\n"
+     "  u:join() co.sleep(1) return t:status() end) end"},
+    {"has services, and a hook for what starts",
+     "return function(co) local started\n"
+     "  co.on_start(function(t) started = tostring(t) end)\n"
+     "  co.run_with({ clock = 'virtual' }, function() deferred(co) local c = co.chan(1)\n"
+     "    co.spawn_with({ service = true, name = 's' }, function()\n"
+     "      co.defer(function() deferred(co) co.with_timeout(1, c.recv, c) end)\n"
+     "      deferred(co) co.sleep(60) end)\n"
+     "    co.spawn_with({ daemon = true }, function() co.defer(c.send, c, 1) co.sleep(60) end)\n"
+     "    co.sleep(1) end) return started end"},
+    {"hashes stacks of functions without names",
+     "return function(co) local function raise(f) local _, r = co.pcall(co.call, f) return r end\n"
+     "  local fs = { function() error 'x' end, function() deferred(co) co.panic 'x' end,\n"
+     "    function() (load 'error(1)')() end }\n"
+     "  for i, f in ipairs(fs) do local r = raise(f)\n"
+     "    fs[i] = { r.stack_hash, r.hash_version, r:to_table() } end return fs end"},
+    {"defers in coroutines and in what they close",
+     "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
+     "  local function closing(f) return setmetatable({}, { __close = f }) end\n"
+     "  local function nest(depth) deferred(co)\n"
+     "    local _ <close> = closing(function() co.call(function() deferred(co) co.yield() end) "
+     "end)\n"
+     "    if depth == 0 then co.sleep(1) error 'x' end\n"
+     "    co.coroutine.wrap(co.func(nest))(depth - 1) end\n"
+     "  local t, u = co.spawn(nest, 2), co.spawn(nest, 2)\n"
+     "  co.yield() u:cancel() t:join() u:join()\n"
+     "  local c = co.coroutine.create(co.func(nest))\n"
+     "  co.coroutine.resume(c, 0) return co.coroutine.close(c) end) end"},
     {"leaves panics to the handler",
      "return function(co) co.run_with({unhandled = function(r) return r.message end}, function()\n"
      "  co.spawn(function() deferred(co) error('nobody joins') end) end) end"},
 };
+
+#define PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
 /* What must hold when memory is there again. */
 static const char aftermath[] =
@@ -282,6 +405,8 @@ static const char aftermath[] =
     "assert(registered == ran or dead and registered > ran,"
     "  ('%d deferred, %d ran'):format(registered, ran))\n"
     "assert(co.stats().live == 0, 'a task is left')\n"
+    "assert(dead or not broken, broken)\n"
+    "co.trace.use 'random'\n" /* a lease that has ended makes no ids */
     "local ok, a, b = co.run(function()\n"
     "  local t = co.spawn(function(x) return x, 'usable' end, 42) return t:join() end)\n"
     "assert(ok and a == 42 and b == 'usable')\n"
@@ -331,9 +456,9 @@ static bool complain(const program *p, long n, lua_State *L, const char *what) {
   return false;
 }
 
-/* One life of a Lua state whose n-th allocation in the program fails. */
-static bool run_once(const program *p, long n, bool dead, bool *failed) {
-  account a = {.until_failure = -1, .dead = dead};
+/* One life of a Lua state in which `failures` allocations of the program fail, from the n-th on. */
+static bool run_once(const program *p, long n, long failures, bool *failed) {
+  account a = {.until_failure = -1, .failures = failures};
   lua_State *L = lua_newstate(allocate, &a);
   if (L == NULL) return complain(p, n, NULL, "no state");
   bool good = true;
@@ -349,7 +474,7 @@ static bool run_once(const program *p, long n, bool dead, bool *failed) {
     (void)lua_pcall(L, 1, 0, 0);
     a.until_failure = -1;
     lua_settop(L, 0);
-    lua_pushboolean(L, dead);
+    lua_pushboolean(L, failures == ALL);
     lua_setglobal(L, "dead");
     lua_pushcfunction(L, run_aftermath);
     if (lua_pcall(L, 0, 0, 0) != LUA_OK) good = complain(p, n, L, "afterwards:");
@@ -361,9 +486,9 @@ static bool run_once(const program *p, long n, bool dead, bool *failed) {
 }
 
 /* The same while the module is being opened. */
-static bool open_once(long n, bool dead, bool *failed) {
+static bool open_once(long n, long failures, bool *failed) {
   static const program opening = {"opens", ""};
-  account a = {.until_failure = -1, .dead = dead};
+  account a = {.until_failure = -1, .failures = failures};
   lua_State *L = lua_newstate(allocate, &a);
   if (L == NULL) return complain(&opening, n, NULL, "no state");
   luaL_openlibs(L);
@@ -380,26 +505,27 @@ static bool open_once(long n, bool dead, bool *failed) {
   return good;
 }
 
-int main(void) {
-  if (pipe(ends) != 0) return 1;
-  int passed = 0;
-  int failures = 0;
-  size_t count = sizeof(programs) / sizeof(programs[0]);
-  for (size_t i = 0; i <= count; i++) {
-    for (int dead = 0; dead <= 1; dead++) {
-      bool good = true;
-      bool failed = true;
-      long n = 0;
-      for (; failed && good; n++) {
-        good = i < count ? run_once(&programs[i], n, dead, &failed) : open_once(n, dead, &failed);
-      }
-      if (good && n > 1) {
-        passed++;
-      } else {
-        failures++;
-      }
-    }
+/* The program at that index, or behind them the opening of the module, with `failures` at every n. */
+static bool run_all(size_t index, long failures) {
+  bool good = true;
+  bool failed = true;
+  long n = 0;
+  for (; failed && good; n++) {
+    good = index < PROGRAMS ? run_once(&programs[index], n, failures, &failed)
+                            : open_once(n, failures, &failed);
   }
-  printf("memory: %d passed, %d failed\n", passed, failures);
-  return failures == 0 ? 0 : 1;
+  return good && n > 1;
+}
+
+int main(void) {
+  static const long failures[] = {1, 2, ALL};
+  const size_t ways = sizeof(failures) / sizeof(failures[0]);
+  if (pipe(ends) != 0) return 1;
+  size_t passed = 0;
+  for (size_t i = 0; i <= PROGRAMS; i++) {
+    for (size_t k = 0; k < ways; k++) passed += run_all(i, failures[k]);
+  }
+  size_t failed = (PROGRAMS + 1) * ways - passed;
+  printf("memory: %zu passed, %zu failed\n", passed, failed);
+  return failed == 0 ? 0 : 1;
 }

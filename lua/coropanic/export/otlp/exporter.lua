@@ -78,12 +78,14 @@ local function rejected_of(response)
   return math.tointeger(tonumber(partial.rejectedSpans or partial.rejectedLogRecords)) or 0
 end
 
---- Takes a batch out of a queue.
+--- Takes a batch out of a queue: it is on its way, neither queued nor lost yet. What needs memory comes first.
 local function take(self, signal)
   local queue = self.queues[signal]
   local count = math.min(#queue, self.options.max_batch)
   local batch = table.move(queue, 1, count, 1, {})
-  self.queues[signal] = table.move(queue, count + 1, #queue, 1, {})
+  local rest = table.move(queue, count + 1, #queue, 1, {})
+  self.queues[signal] = rest
+  self.on_the_way = self.on_the_way + count
   return batch, count
 end
 
@@ -102,22 +104,22 @@ local function deliver(self, signal, batch, count)
   return count - rejected, "rejected"
 end
 
---- Sends one batch of a signal. False: there was nothing.
+--- Sends one batch of a signal. False: there was nothing. Whatever fails on the way, it is counted in the end.
 local function send_batch(self, signal)
-  local batch, count = take(self, signal)
-  if count == 0 then return false end
-  -- What is on its way is neither queued nor lost yet.
-  self.on_the_way = self.on_the_way + count
+  if #self.queues[signal] == 0 then return false end
   co.call(function()
-    local sent, why = 0, "given up"
+    local batch, count, sent, why = nil, 0, 0, "given up"
     co.defer(function()
       self.on_the_way = self.on_the_way - count
       self.finished[signal] = self.finished[signal] + count
       self.sent = self.sent + sent
-      if sent < count then self:count_dropped(why, count - sent) end
+      self:count_dropped(why, count - sent)
       self.progress:set()
     end)
-    sent, why = deliver(self, signal, batch, count)
+    batch, count = take(self, signal)
+    local taken, reason = deliver(self, signal, batch, count)
+    self:count_dropped(reason, 0) -- a new reason needs memory
+    sent, why = taken, reason
   end)
   return true
 end
@@ -202,7 +204,9 @@ end
 ---@return { queued: integer, sent: integer, retries: integer, dropped: table<string, integer> }
 function Exporter:stats()
   local dropped = {}
-  for why, count in pairs(self.dropped) do dropped[why] = count end
+  for why, count in pairs(self.dropped) do
+    if count > 0 then dropped[why] = count end
+  end
   local queued = #self.queues.traces + #self.queues.logs + self.on_the_way
   return { queued = queued, sent = self.sent, retries = self.retries, dropped = dropped }
 end
@@ -247,7 +251,7 @@ function exporter.start(options)
     on_the_way = 0,
     sent = 0,
     retries = 0,
-    dropped = {},
+    dropped = { ["given up"] = 0 },
     wake = co.event(),
     progress = co.event(), -- some items are not queued any more
     accepted = { traces = 0, logs = 0 }, -- how many were ever queued

@@ -162,7 +162,7 @@ function co.goexit() end
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`
 ---@return boolean ok
----@return any | coropanic.record ...  # the results of `fn`, or the record of its panic
+---@return any ...  # the results of `fn`, or the `coropanic.record` of its panic
 function co.pcall(fn, ...) end
 
 -- Structured concurrency ----------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ function co.supervise(fn) end
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`
 ---@return boolean ok
----@return any | coropanic.record ...  # the results of `fn`, or a record of kind "timeout"
+---@return any ...  # the results of `fn`, or a `coropanic.record` of kind "timeout"
 function co.with_timeout(seconds, fn, ...) end
 
 --- The context of the running task.
@@ -201,7 +201,6 @@ function co.ctx() end
 ---
 --- If that ends meanwhile, `fn` is unwound from its next suspension point, and the cause is raised, in a
 --- record of kind "cancelled" or "timeout".
----@async
 ---@param context coropanic.context
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`

@@ -32,7 +32,7 @@ local task = {}
 ---@async
 ---@param seconds? number  # at most; 0 does not wait; default: for ever
 ---@return boolean ok  # it has returned
----@return any | coropanic.record ...  # its results, or the record of how it ended; nil: the time ran out
+---@return any ...  # its results, or the `coropanic.record` of how it ended; nil: the time ran out
 function task:join(seconds) end
 
 --- Waits until the task has ended, and returns its results.

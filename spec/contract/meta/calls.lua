@@ -2,6 +2,7 @@
 --- and what comes out against the types that are declared.
 
 local assert = require "luassert"
+local co = require "coropanic"
 local api = require "contract.meta.api"
 local conforms = require "contract.meta.conforms"
 
@@ -40,6 +41,14 @@ function calls.told(name, ...)
   return ...
 end
 
+--- Whether it may suspend: it does by itself, or a function that it calls does.
+local function may_suspend(fn)
+  for _, param in ipairs(fn.params) do
+    if param.type.is_async then return true end
+  end
+  return fn.async or false
+end
+
 --- Calls it, a method with its object first, and returns what it returns.
 function calls.call(name, ...)
   local fn = declared(name)
@@ -48,7 +57,11 @@ function calls.call(name, ...)
   local arguments = table.pack(select(is_method and 2 or 1, ...))
   check_any("argument of " .. name, arguments, fn.params, fn.overloads, "arguments")
   local of = is_method and (...) or api.modules[class]
-  return calls.told(name, of[function_name](...))
+  local before = co.stats().switches
+  local results = table.pack(of[function_name](...))
+  local has_suspended = co.current() and co.stats().switches > before
+  assert.is_true(may_suspend(fn) or not has_suspended, name .. " has suspended and is not async")
+  return calls.told(name, table.unpack(results, 1, results.n))
 end
 
 return calls

@@ -123,7 +123,9 @@ function reader:primary()
   end
   if self:take "async" then
     self:expect "fun"
-    return read_function(self)
+    local fn = read_function(self)
+    fn.is_async = true
+    return fn
   end
   if self:take "fun" then return read_function(self) end
   local name = self:name()

@@ -109,8 +109,21 @@ local function check_options(given)
   return options
 end
 
+---@class coropanic.export.otlp.options
+---@field endpoint? string  # "http://host:port", to which "/v1/traces" and "/v1/logs" are added
+---@field protocol? "http/json" | "http/protobuf"  # default: "http/json"
+---@field headers? table<string, string | number | boolean>  # of each request
+---@field resource? table<string, string | number | boolean>  # attributes: ["service.name"], ...
+---@field scope? { name: string, version: string? }
+---@field span_events? boolean  # exceptions and events in their spans, instead of logs of their own
+---@field max_queue? integer  # spans that are queued, and as many logs; default: 2048
+---@field max_batch? integer  # items of one request; default: 512
+---@field schedule_delay? number  # seconds between two batches, if none is full; default: 5
+---@field timeout? number  # seconds for one attempt; default: 10
+---@field max_elapsed? number  # seconds in which a batch is tried again; default: 60
+
 --- Begins to export what ends or panics from now on, until the run ends. In a task.
----@param options table?
+---@param options coropanic.export.otlp.options?
 ---@return coropanic.export.otlp.exporter
 function otlp.start(options)
   options = check_options(options or {})

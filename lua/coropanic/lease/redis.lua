@@ -270,7 +270,7 @@ end
 
 --- A function for the option `lease` of co.trace.use.
 ---@param options coropanic.lease.redis.options?
----@return fun(hold: function): integer, integer
+---@return async fun(hold: coropanic.trace.hold): integer, integer
 return function(options)
   options = check_options(options or {})
   return function(hold)

@@ -212,9 +212,11 @@ function tags.param(block, r)
 end
 
 tags["return"] = function(block, r)
-  local result = { type = r:type() }
-  if r:text() then result.name = r:take "..." and "..." or r:name() end
-  table.insert(block.returns, result)
+  repeat
+    local result = { type = r:type() }
+    if r:text() == "..." or r:kind() == "name" then result.name = r:take "..." and "..." or r:name() end
+    table.insert(block.returns, result)
+  until not r:take ","
 end
 
 function tags.overload(block, r)
@@ -343,7 +345,23 @@ function luacats.read(path, found)
   return found
 end
 
+--- What the lines of a block of annotations say.
+---@param lines string[]
+---@return table block
+function luacats.block(lines)
+  local block = new_block()
+  for _, line in ipairs(lines) do read_annotation({}, block, line) end
+  return block
+end
+
 -- Looking at what was read --------------------------------------------------------------------------------
+
+-- The types that need no declaration; coroutinelib is lua-language-server's name for Lua's library.
+luacats.BUILTIN = {}
+for name in ([[any nil boolean string number integer table thread userdata true false function
+  coroutinelib]]):gmatch "%S+" do
+  luacats.BUILTIN[name] = true
+end
 
 --- The fields of a class by name, with those of the classes that it is made of.
 ---@return table<string, table>

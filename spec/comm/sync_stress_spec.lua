@@ -121,6 +121,48 @@ describe("whatever the schedule,", function()
     end)
   end)
 
+  it("a condition's signals reach those who wait on, each of whom has the mutex", function()
+    each_seed(function(random)
+      local m = co.mutex()
+      local c = co.condition(m)
+      local tokens, inside, asleep = 0, 0, false
+      -- Looks between the times at which the others do something.
+      co.spawn_with({ daemon = true }, function()
+        co.sleep(1 / 16)
+        while true do
+          asleep = asleep or (tokens > 0 and not m:locked() and not tostring(c):find "%(0 waiting%)")
+          co.sleep(1 / 8)
+        end
+      end)
+      local signals = co.spawn(function()
+        for _ = 1, 6 do
+          co.sleep(random())
+          local _ <close> = random(2) == 1 and m:guard() or nil
+          tokens = tokens + 1
+          if random(4) == 1 then c:broadcast() else c:signal() end
+          co.sleep(random())
+        end
+      end)
+      spawn_and_disturb(random, 6, function()
+        m:lock()
+        co.defer(function()
+          assert(m:owner() == co.current() and inside == 0)
+          m:unlock()
+        end)
+        while tokens == 0 do
+          if not c:wait(patience(random)) and random(2) == 1 then return end
+        end
+        inside = inside + 1
+        tokens = tokens - 1
+        co.defer(function() inside = inside - 1 end)
+        co.sleep(random())
+      end)
+      signals:join()
+      assert(inside == 0 and not m:locked() and not asleep)
+      assert(tostring(c) == "condition (0 waiting) of mutex (unlocked)")
+    end)
+  end)
+
   it("a semaphore never gives more permits than it has, and gets them all back", function()
     each_seed(function(random)
       local s = co.semaphore(4)

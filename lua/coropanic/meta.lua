@@ -1,7 +1,7 @@
 ---@meta coropanic
 
---- The API for editors and checkers that read LuaCATS: `require "coropanic"` has these types there. No
---- program loads this file. Times are seconds, as numbers, if nothing else is said.
+--- The API in LuaCATS: editors and checkers that read it give `require "coropanic"` these types. No program
+--- loads this file. Times are seconds, as numbers, if nothing else is said.
 
 error('coropanic.meta describes the API to editors and can not be run: require "coropanic"', 0)
 
@@ -56,7 +56,7 @@ function co.run_with(options, fn, ...) end
 ---@return coropanic.task
 function co.spawn(fn, ...) end
 
---- Like `co.spawn`, with options. One that is not known is an error.
+--- Like `co.spawn`, with options. Raises for an option that it does not know.
 ---@param options coropanic.spawn.options
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`
@@ -99,7 +99,7 @@ function co.await(fn) end
 ---@return "closed"? err  # somebody has closed it meanwhile
 function co.wait_fd(fd, mode, seconds) end
 
---- What has a descriptor: `getfd`, `pollfd` or `fileno`, asked for in this order.
+--- An object whose descriptor one of these methods returns; the first that it has is called.
 ---@class coropanic.pollable
 ---@field getfd? fun(self: any): integer
 ---@field pollfd? fun(self: any): integer
@@ -120,10 +120,10 @@ function co.func(fn) end
 ---@return any ...  # the results of `fn`
 function co.call(fn, ...) end
 
---- What `co.defer` returns. In a to-be-closed variable it makes the call run at the end of that block.
+--- A deferred call. In a to-be-closed variable it makes the call run at the end of that block.
 ---@class coropanic.deferred
 
---- Arranges that `fn(...)` is called when the innermost frame ends, however it ends; the last one first.
+--- Calls `fn(...)` when the innermost frame ends, however it ends: the call deferred last runs first.
 ---
 --- Raises outside any frame.
 ---@param fn async fun(...): ...

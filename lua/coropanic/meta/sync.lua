@@ -2,10 +2,10 @@
 
 error('coropanic.meta.sync describes the API to editors and can not be run: require "coropanic"', 0)
 
--- What holds for all of these: who waits longest is served first; a wait raises a pending cancellation, and
--- outside tasks an error if it has to wait.
+-- For all of these: the task that waits longest is served first; each method that may wait raises a pending
+-- cancellation, and outside tasks an error if it has to wait.
 
---- What tasks send values through: `co.chan` makes one, and `#channel` is the number of values in its buffer.
+--- Tasks send values through it. `co.chan` makes one, and `#channel` is the number of values in its buffer.
 ---@class coropanic.channel
 ---@operator len: integer
 local channel = {}
@@ -32,7 +32,9 @@ function channel:try_send(value) end
 ---@return ("empty" | "closed")? why  # it is not `ok`
 function channel:try_recv() end
 
---- Ends the sending: who waits to receive gets `nil, false`, who waits to send panics. Twice is a panic.
+--- Ends the sending: tasks that wait to receive get `nil, false`, those that wait to send panic.
+---
+--- Closing a closed channel panics.
 function channel:close() end
 
 --- How many values the buffer has room for.
@@ -45,12 +47,11 @@ function channel:capacity() end
 ---@nodiscard
 function channel:iter() end
 
---- What a lock or semaphore returns to be held by `local _ <close>`: it gives back what it has at the end of
---- the block.
+--- A lock, or permits, until the end of the block that holds it in a variable: `local _ <close> = m:guard()`.
 ---@class coropanic.lock_guard
 
---- A lock for one task at a time. Its owner panics if it locks again; whoever wants it panics when its owner
---- has ended without unlocking.
+--- A lock for one task at a time. Its owner panics if it locks again, and so does a task that wants it when
+--- its owner has ended without unlocking.
 ---@class coropanic.mutex
 local mutex = {}
 
@@ -65,7 +66,7 @@ function mutex:lock(seconds) end
 ---@nodiscard
 function mutex:try_lock() end
 
---- Gives the lock to the first who waits. Raises unless the running task owns it.
+--- Gives the lock to the task that waits longest. Raises unless the running task owns it.
 function mutex:unlock() end
 
 --- Locks until the end of the block: `local _ <close> = mutex:guard()`.
@@ -205,7 +206,7 @@ function waitgroup:done() end
 ---@return boolean done  # false: the time ran out
 function waitgroup:wait(seconds) end
 
---- What `co.once` makes of a function: it runs for the first who calls, and the others wait for that.
+--- A function that runs once, for the first call; other calls wait for that, and return its results.
 ---@class coropanic.once: function
 ---@operator call: any
 local once = {}
@@ -225,7 +226,7 @@ function once:done() end
 ---@class coropanic.event
 local event = {}
 
---- It has happened: wakes all who wait.
+--- It has happened: wakes all tasks that wait.
 function event:set() end
 
 --- It has not happened yet.

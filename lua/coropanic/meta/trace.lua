@@ -85,7 +85,7 @@ function trace.continue(headers, fn, ...) end
 ---@field kind coropanic.span.kind
 ---@field start_time integer  # nanoseconds since 1970
 ---@field end_time integer  # nanoseconds since 1970
----@field task integer?  # the id of the task whose code it was; nil: outside tasks
+---@field task integer?  # the id of the task in whose code it was; nil: outside tasks
 ---@field attributes coropanic.span.attributes
 ---@field events coropanic.span.event[]
 ---@field status "error"?  # a panic or error has passed through

@@ -64,6 +64,18 @@ function documented.signatures()
   return found
 end
 
+--- The words in code spans.
+---@return table<string, true>
+function documented.words()
+  local found = {}
+  for _, at in ipairs(LINES) do
+    for span in at.line:gmatch "`([^`]+)`" do
+      for word in span:gmatch "[%a_][%w_]*" do found[word] = true end
+    end
+  end
+  return found
+end
+
 --- The names in the first column of a table.
 ---@param page string
 ---@param heading string  # that the table is below

@@ -203,7 +203,7 @@ fuzz: setup-test ## run random programs under AddressSanitizer and UBSan for a m
 	@$(MAKE) build/asan/fuzz_host BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" LDFLAGS="$(SANITIZE)"
 	@$(RUN_ENV) $(LUA) spec/fuzz/drive.lua build/asan/fuzz_host $(FUZZ)
 
-mutants: setup-test ## break the runtime on purpose, in 59 ways that the specs must notice (MUTANTS="name ...")
+mutants: setup-test ## break the runtime on purpose, as spec/mutants/list.lua says, which the specs must notice (MUTANTS="name ...")
 	@$(MAKE) -s all $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so
 	@$(RUN_ENV) BUILD=$(BUILD) CC="$(CC)" CFLAGS="$(FLAGS) $(CFLAGS)" LDFLAGS="$(LDFLAGS)" OBJECTS="$(OBJECTS)" \
 	  LUA=$(LUA) $(LUA) spec/mutants/run.lua $(MUTANTS)

@@ -43,8 +43,7 @@ static bool has_time_out(const task *t) {
 }
 
 bool deadlock_waits_for_ever(const task *t) {
-  return t->status == TASK_WAITING && t->timer.number == TIMER_IDLE && !t->unwind &&
-         !has_time_out(t);
+  return t->status == TASK_WAITING && t->timer.number == TIMER_IDLE && !has_time_out(t);
 }
 
 /* Whether `t` is, or waits for ever for, the task that the search began with. */

@@ -25,7 +25,10 @@ bool deadlock_find(runtime *rt, lua_State *L, const wait_type *wait, void *targe
 /* The same, and raises the panic.   [-0, +0, e] */
 void deadlock_check(runtime *rt, lua_State *L, const wait_type *wait, void *target);
 
-/* Whether the task is parked until what it waits for happens: no time-out, deadline or cancellation is near. */
+/*
+** Whether the task is parked until what it waits for happens: no time-out or deadline ends that, nor what the task may
+** have been asked, which would have woken it unless it waits in a deferred call.
+*/
 bool deadlock_waits_for_ever(const task *t);
 
 #pragma GCC visibility pop

@@ -345,9 +345,15 @@ void strand_push_results(const strand *s, lua_State *L, uint32_t index) {
   }
 }
 
+/* How many calls are pending in the frames above `index`. */
+static uint32_t deferred_above(const strand *s, uint32_t index) {
+  uint32_t count = 0;
+  for (uint32_t i = index + 1; i < s->depth; i++) count += s->frames[i].deferred;
+  return count;
+}
+
 bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count) {
   frame *f = &s->frames[index];
-  cp_assert(index == s->depth - 2 && strand_top(s)->state == STATE_BODY);
   if (!lua_checkstack(s->values, count + RESERVED_SLOTS)) return false;
   int first = (int)f->outcome;
   int old = (int)f->results;
@@ -355,7 +361,9 @@ bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count) {
   lua_xmove(L, s->values, count);
   lua_rotate(s->values, first, count);
   f->results = (uint32_t)count;
-  shift_calls(s, s->call_count - strand_top(s)->deferred, s->depth, count - old);
+  /* In a debug hook the deferred call's own frame may have its outcome already. */
+  shift_outcomes(s, index + 1, count - old);
+  shift_calls(s, s->call_count - deferred_above(s, index), index + 1, count - old);
   return true;
 }
 

@@ -200,10 +200,8 @@ bool strand_push_in_flight(const strand *s, lua_State *L);
 /* Pushes the results of frame `index`; L has room for its `results`.   [-0, +n, -] */
 void strand_push_results(const strand *s, lua_State *L, uint32_t index);
 
-/*
-** Makes the top `count` values of L the results of frame `index`, in whose deferred call, the innermost frame, the
-** body runs. False: no room.   [-count, +0, -]
-*/
+/* Makes the top `count` values of L the results of frame `index`. False: no room.   [-count, +0, -]
+ */
 bool strand_set_results(strand *s, lua_State *L, uint32_t index, int count);
 
 /* Whether some frame is being exited. */

@@ -72,6 +72,30 @@ describe("the chain of a record", function()
     assert.same({ "A true", "A false" }, links_of(record))
   end)
 
+  it("has a panic in flight that is raised again, which is not the cause besides", function()
+    local raised
+    local record = helpers.record_of(co.func(function()
+      co.defer(function() error(raised) end)
+      local _ <close> = setmetatable({}, { __close = function(_, err) raised = err end })
+      co.panic "A"
+    end))
+    assert.same({ "A false", "A false" }, links_of(record))
+    assert.is_nil(record.cause)
+  end)
+
+  it("is empty when a recovered panic is raised again later: that is the cause of a new one", function()
+    helpers.run(function()
+      local recovered
+      co.call(function()
+        co.defer(function() recovered = select(2, co.recover()) end)
+        co.panic "A"
+      end)
+      local record = helpers.record_of(co.call, error, recovered)
+      assert.same({ "A false" }, links_of(record))
+      assert.equal(recovered, record.cause)
+    end)
+  end)
+
   it("is empty when another task's panic is raised again: that is the cause of a new one", function()
     helpers.run(function()
       local _, first = co.spawn(co.panic, "A"):join()

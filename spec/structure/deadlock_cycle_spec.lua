@@ -147,6 +147,24 @@ describe("a cycle of tasks that wait for each other", function()
     end)
   end)
 
+  it("through a deferred call is found, also when its task is asked to end meanwhile", function()
+    helpers.run(function()
+      local a, b
+      a = co.spawn(function()
+        co.defer(function() b:join() end)
+        co.panic "x"
+      end)
+      b = co.spawn(function()
+        co.sleep(1)
+        return helpers.record_of(a.join, a).kind
+      end)
+      co.yield()
+      a:cancel()
+      assert.equal("deadlock", b:await())
+      a:join()
+    end)
+  end)
+
   it("does not list those that wait for it from outside", function()
     helpers.run(function()
       local a, b

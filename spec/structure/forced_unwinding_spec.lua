@@ -395,6 +395,40 @@ describe("a task that swallows its cancellation for ever", function()
     end)
   end)
 
+  it("and is cancelled itself in a cancelled scope, ends with what was asked of it", function()
+    helpers.run(function()
+      local task = co.spawn(co.scope, function(s)
+        s:cancel "the scope's"
+        pcall(co.yield)
+        co.current():cancel "its own"
+        while true do pcall(co.yield) end
+      end)
+      local _, record = task:join()
+      assert.equal("its own", record.reason)
+      assert.is_true(record.forced)
+    end)
+  end)
+
+  it("may have a debug hook that sets results while it is unwound", function()
+    helpers.run(function()
+      local count = 0
+      local function set_more_results()
+        count = count + 1
+        pcall(co.set_results, table.unpack({}, 1, count))
+      end
+      local task = co.spawn(function()
+        co.defer(function()
+          debug.sethook(set_more_results, "c")
+          while true do pcall(co.goexit) end
+        end)
+        co.panic "x"
+      end)
+      local _, record = task:join()
+      assert.equal("x", record.value)
+      assert.is_true(record.forced)
+    end)
+  end)
+
   it("in deferred calls that are unwound themselves goes on with the others", function()
     helpers.run(function()
       local begun = 0

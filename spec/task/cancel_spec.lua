@@ -307,6 +307,22 @@ describe("the end of the run", function()
     assert.equal("shutdown", record.source)
   end)
 
+  it("comes as soon as main has returned: daemons do not get another turn", function()
+    local turns, until_then = 0, nil
+    helpers.run(function()
+      co.spawn_with({ daemon = true }, function()
+        while true do
+          turns = turns + 1
+          co.yield()
+        end
+      end)
+      co.yield()
+      co.yield()
+      until_then = turns
+    end)
+    assert.equal(until_then, turns)
+  end)
+
   it("comes as soon as main is cancelled, whatever the others have still to do", function()
     local ended
     local ok, record = pcall(helpers.run, function()

@@ -168,6 +168,39 @@ describe("a service", function()
     assert.equal("cancelled", status)
   end)
 
+  it("has what its deferred calls spawn cancelled", function()
+    local lines, say = helpers.log()
+    helpers.run(function()
+      co.spawn_with({ service = true }, function()
+        co.defer(co.spawn, function()
+          co.sleep(100)
+          say "never"
+        end)
+        co.sleep(1000)
+      end)
+      co.yield()
+    end)
+    assert.same({}, lines)
+  end)
+
+  it("is ended, however busy, when all that others do is to wait for ever", function()
+    local turns = 0
+    helpers.run_reporting(function()
+      co.spawn_with({ service = true }, function()
+        for _ = 1, 1000 do
+          co.sleep(1)
+          turns = turns + 1
+        end
+      end)
+      co.spawn_with({ daemon = true }, function()
+        co.defer(function() co.chan():recv() end)
+        co.panic "x"
+      end)
+      co.yield()
+    end)
+    assert.is_true(turns < 10)
+  end)
+
   it("makes no spans, nor do the tasks that it spawns", function()
     local names = {}
     local before = co.trace.on_span(function(span) names[#names + 1] = span.name end)

@@ -202,6 +202,15 @@ describe("co.thread_pool", function()
     assert.equal(50, identities())
   end)
 
+  it("of 0 lets go of the last one at rest as well", function()
+    run(function()
+      local function running() return (helpers.unguarded.running()) end
+      local first = co.spawn(running):await()
+      co.thread_pool(0)
+      assert.not_equal(first, co.spawn(running):await())
+    end)
+  end)
+
   it("lets go of those at rest", function()
     run(function()
       local tasks = {}

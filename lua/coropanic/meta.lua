@@ -107,7 +107,8 @@ function co.wait_fd(fd, mode, seconds) end
 
 -- Defer, panic, recover -----------------------------------------------------------------------------------
 
---- Gives a function a frame: what it defers runs when it ends, and a panic that it recovers ends there.
+--- Gives a function a frame: its deferred calls run when it ends, and a panic that one of them recovers ends
+--- there.
 ---@generic F: function
 ---@param fn F
 ---@return F
@@ -158,7 +159,7 @@ function co.set_results(...) end
 --- returns.
 function co.goexit() end
 
---- Calls `fn(...)` and catches its panic, be that an error of Lua's, but neither cancellation nor goexit.
+--- Calls `fn(...)` and catches its panic or error, but neither cancellation nor goexit.
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`
 ---@return boolean ok
@@ -184,6 +185,8 @@ function co.scope(fn) end
 function co.supervise(fn) end
 
 --- Calls `fn(...)` in a scope that is cancelled when the time is over. Panics go on through it.
+---
+--- Works in a task's own code only.
 ---@async
 ---@param seconds number  # from 0
 ---@param fn async fun(...): ...
@@ -200,7 +203,7 @@ function co.ctx() end
 --- Calls `fn(...)` under another context.
 ---
 --- If that ends meanwhile, `fn` is unwound from its next suspension point, and the cause is raised, in a
---- record of kind "cancelled" or "timeout".
+--- record of kind "cancelled" or "timeout". Works in a task's own code only.
 ---@param context coropanic.context
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`
@@ -294,7 +297,7 @@ function co.tasks() end
 ---@nodiscard
 function co.dump() end
 
---- All of it since the Lua state's start, but `live`, `ready` and `afters`, which are as of now.
+--- Counts since the Lua state's start, except `live`, `ready` and `afters`: these are as of now.
 ---@class coropanic.stats
 ---@field spawned integer  # tasks, the main task of each run too
 ---@field live integer  # tasks that have not ended

@@ -211,7 +211,8 @@ function waitgroup:wait(seconds) end
 ---@operator call: any
 local once = {}
 
---- The same as a call of the object itself.
+--- The same as a call of the object itself: raises the function's panic, each time, and a panic of kind
+--- "deadlock" inside the function.
 ---@async
 ---@param ... any  # arguments of the function, if it has not run
 ---@return any ...  # its results

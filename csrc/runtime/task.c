@@ -12,7 +12,6 @@
 #include "runtime/span.h"
 #include "runtime/threads.h"
 #include "runtime/unclaimed.h"
-#include "runtime/waitgroup.h"
 
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
   if (t->name[0] != '\0') return t->name;
@@ -149,7 +148,7 @@ void task_push_attributes(const runtime *rt, lua_State *L, int index) {
 ** NULL: nothing that follows can fail.   [-0, +0, -]
 */
 static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
-                         const spawn_options *options, waitgroup_member **member) {
+                         const spawn_options *options, void **reserved) {
   if (!inherit(rt, L, t, options)) return trace_why_none(rt);
   pooled_thread thread;
   if (!threads_take(rt, L, &thread)) return "not enough memory";
@@ -158,9 +157,9 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
   const char *why = NULL;
   if (!lua_checkstack(thread.thread, arguments + LUA_MINSTACK)) {
     why = "too many arguments";
-  } else if (options->waitgroup != NULL) {
-    *member = waitgroup_make_member(rt, options->waitgroup);
-    if (*member == NULL) why = "not enough memory";
+  } else if (options->group_type != NULL) {
+    *reserved = options->group_type->reserve(rt, options->group);
+    if (*reserved == NULL) why = "not enough memory";
   }
   if (why != NULL) threads_return(rt, L, thread);
   return why;
@@ -178,9 +177,10 @@ static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
 ** The task is on top of the stack, with what it needs. From here on all see it.   [-(arguments + 1), +0, -]
 ** Calls nothing of scripts.
 */
-static void begin(runtime *rt, lua_State *L, task *t, int arguments, waitgroup_member *member) {
+static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn_options *options,
+                  void *reserved) {
   membership_join(rt, L, t);
-  if (member != NULL) waitgroup_join(rt, L, t, member);
+  if (reserved != NULL) options->group_type->join(rt, L, t, reserved);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, t->slot);
@@ -200,12 +200,12 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   task *t = new_task(rt, L, options);
   if (options->attributes != 0) set_attributes(rt, L, options->attributes);
   if (!options->independent) prepare_membership(rt, L, t, options);
-  waitgroup_member *member = NULL;
-  const char *why = equip(rt, L, t, arguments, options, &member);
+  void *reserved = NULL;
+  const char *why = equip(rt, L, t, arguments, options, &reserved);
   if (why != NULL) discard(rt, L, t, why);
   t->id = ++rt->next_task_id;
   if (rt->has_hook[RUNTIME_UV_ON_SPAN]) span_begin_task(rt, L, t, (spawn_spans)options->spans);
-  begin(rt, L, t, arguments, member);
+  begin(rt, L, t, arguments, options, reserved);
   handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1, 0);
   return t;
 }

@@ -171,6 +171,14 @@ typedef enum spawn_spans {
   SPANS_NO
 } spawn_spans;
 
+/* What keeps count of the tasks that are spawned in it, such as a waitgroup: how a new task joins it. */
+typedef struct spawn_group_type {
+  /* Gets the memory for one more task. NULL: there is none. The task that is being made may still come to nothing. */
+  void *(*reserve)(runtime *rt, void *group);
+  /* The task, for which this was reserved, belongs to the group.   [-0, +0, -] Calls nothing of scripts. */
+  void (*join)(runtime *rt, lua_State *L, struct task *t, void *reserved);
+} spawn_group_type;
+
 typedef struct spawn_options {
   const char *name; /* NULL or "": unnamed */
   bool daemon;
@@ -182,7 +190,8 @@ typedef struct spawn_options {
   struct region *scope; /* NULL: the innermost one of the spawner, see task_spawn */
   /* The place in a trace that it goes on from. NULL: the spawner's; of no trace: begins one. */
   const trace_context *trace;
-  struct waitgroup *waitgroup; /* at index 1, in which it counts; NULL: in none */
+  const spawn_group_type *group_type; /* NULL: it joins no group */
+  void *group;
 } spawn_options;
 
 /*

@@ -3,6 +3,13 @@
 #include "runtime/handler.h"
 #include "runtime/panic.h"
 
+/* A task that counts. */
+typedef struct waitgroup_member {
+  task_exit exit;
+  list link; /* in waitgroup.members */
+  waitgroup *waitgroup;
+} waitgroup_member;
+
 static const char negative[] = "sync: negative WaitGroup counter";
 
 /* Raises unless the counter can change by `delta`.   [-0, +0, e] */
@@ -58,15 +65,17 @@ static void member_ended(runtime *rt, lua_State *L, task_exit *self) {
   handler_report(rt, L, 0);
 }
 
-waitgroup_member *waitgroup_make_member(runtime *rt, waitgroup *wg) {
+static void *reserve_member(runtime *rt, void *group) {
   waitgroup_member *member = mem_new(&rt->memory, sizeof(waitgroup_member));
   if (member == NULL) return NULL;
-  *member = (waitgroup_member){.exit = {.run = member_ended}, .waitgroup = wg};
+  *member = (waitgroup_member){.exit = {.run = member_ended}, .waitgroup = group};
   list_init(&member->link);
   return member;
 }
 
-void waitgroup_join(runtime *rt, lua_State *L, task *t, waitgroup_member *member) {
+/* The waitgroup is at index 1. */
+static void join(runtime *rt, lua_State *L, task *t, void *reserved) {
+  waitgroup_member *member = reserved;
   waitgroup *wg = member->waitgroup;
   task_on_end(t, &member->exit);
   list_append(&wg->members, &member->link);
@@ -75,13 +84,15 @@ void waitgroup_join(runtime *rt, lua_State *L, task *t, waitgroup_member *member
   change(rt, wg, 1);
 }
 
+static const spawn_group_type group_type = {.reserve = reserve_member, .join = join};
+
 void waitgroup_spawn(runtime *rt, lua_State *L, waitgroup *wg, int arguments) {
   check_change(rt, L, wg, 1);
   if (list_empty(&wg->members)) {
     lua_pushboolean(L, 0);
     set_anchor(rt, L, wg);
   }
-  task_spawn(rt, L, arguments, &(spawn_options){.waitgroup = wg});
+  task_spawn(rt, L, arguments, &(spawn_options){.group_type = &group_type, .group = wg});
 }
 
 /* It has members only if the universe is being closed. */

@@ -21,13 +21,6 @@ typedef struct waitgroup {
   list members;
 } waitgroup;
 
-/* A task that counts. */
-typedef struct waitgroup_member {
-  task_exit exit;
-  list link; /* in waitgroup.members */
-  waitgroup *waitgroup;
-} waitgroup_member;
-
 extern const waitlist_type waitgroup_type;
 
 /* Pushes a new one.   [-0, +1, m] */
@@ -44,12 +37,6 @@ void waitgroup_add(runtime *rt, lua_State *L, waitgroup *wg, lua_Integer delta);
 ** ended, and pushes it. The waitgroup is at index 1.   [-(arguments + 1), +1, e]
 */
 void waitgroup_spawn(runtime *rt, lua_State *L, waitgroup *wg, int arguments);
-
-/* For task_spawn: a member for a task that is being made; NULL: no memory. It is nowhere yet. */
-waitgroup_member *waitgroup_make_member(runtime *rt, waitgroup *wg);
-
-/* The task that it was made for counts from now on.   [-0, +0, -] Calls nothing of scripts. */
-void waitgroup_join(runtime *rt, lua_State *L, task *t, waitgroup_member *member);
 
 #pragma GCC visibility pop
 

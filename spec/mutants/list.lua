@@ -305,6 +305,22 @@ return {
     to = "t->timer.number == TIMER_IDLE && !t->unwind && !has_time_out(t)",
     specs = "spec/structure/deadlock_cycle_spec.lua",
   },
+  {
+    name = "func-swallows-the-exit",
+    says = "what has called a func that swallowed a cancellation goes on until it suspends",
+    file = "csrc/runtime/driver.c",
+    from = "if (strand_is_exiting(s)) {\n    /* A pcall",
+    to = "if (false) {\n    /* A pcall",
+    specs = "spec/structure/cancellation_spec.lua",
+  },
+  {
+    name = "coroutines-swallow-the-exit",
+    says = "a coroutine in which a frame swallowed its task's cancellation goes on, and so does the task",
+    file = "csrc/runtime/cancel.c",
+    from = "strand_begin_exit(s, L, 0);\n  }\n  return lua_error(L);",
+    to = "lua_pop(L, 1);\n  }\n  return lua_error(L);",
+    specs = "spec/task/nested_spec.lua",
+  },
   -- contexts
   {
     name = "child-outlives-its-parent",
@@ -515,6 +531,14 @@ return {
     file = "csrc/runtime/interrupt.c",
     from = "rt->interrupted = rt->ctrl_c = false;",
     to = "",
+    specs = "spec/task/signals_spec.lua",
+  },
+  {
+    name = "every-handler-is-ctrl-c",
+    says = "a process whose signal handler raised an error dies of SIGINT",
+    file = "csrc/runtime/interrupt.c",
+    from = "strcmp(lua_tostring(L, -1), CTRL_C) == 0",
+    to = "true",
     specs = "spec/task/signals_spec.lua",
   },
   {

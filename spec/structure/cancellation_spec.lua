@@ -129,6 +129,20 @@ describe("a cancellation that was swallowed", function()
     end)
   end)
 
+  it("goes on where the func that has swallowed it returns", function()
+    local lines, say = helpers.log()
+    helpers.run(function()
+      local swallow = co.func(function() pcall(co.sleep, 100) end)
+      local _, task = record_of_cancelled(function()
+        swallow()
+        say "never"
+        error "nor this"
+      end)
+      assert.equal("cancelled", task:status())
+    end)
+    assert.same({}, lines)
+  end)
+
   it("does not become a panic: the task ends as cancelled though it returns", function()
     helpers.run(function()
       local _, task = record_of_cancelled(function()

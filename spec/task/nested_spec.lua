@@ -195,6 +195,21 @@ describe("a cancellation inside coroutines", function()
     end)
   end)
 
+  it("goes on where a frame in the coroutine returns that has swallowed it", function()
+    run(function()
+      local went_on = false
+      local task = co.spawn(co.coroutine.wrap(function()
+        co.call(function() pcall(co.sleep, 100) end)
+        went_on = true
+      end))
+      co.yield()
+      task:cancel()
+      task:join()
+      assert.equal("cancelled", task:status())
+      assert.is_false(went_on)
+    end)
+  end)
+
   it("closes the to-be-closed variables of coroutines, however they were resumed", function()
     run(function()
       local log = {}

@@ -83,6 +83,21 @@ describe("the first Ctrl-C", function()
     ]])
   end)
 
+  it("alone lets the process die of the signal: another handler's error is one as any other", function()
+    local output = run_in_shell [[
+      local host = coroutine.running()
+      co.run(function()
+        debug.sethook(host, function()
+          debug.sethook(host)
+          error("enough", 0)
+        end, "", 1)
+        co.sleep(3600)
+      end)
+    ]]
+    helpers.assert_contains("enough", output)
+    helpers.assert_contains("status 1\n", output)
+  end)
+
   it("ends a run whose main has ended", function()
     local output = run_in_shell [[
       local ok, record = pcall(co.run, function()

@@ -109,6 +109,7 @@ build = {
         "csrc/lua/version.c",
         "csrc/runtime/activation.c",
         "csrc/runtime/args.c",
+        "csrc/runtime/c_stack.c",
         "csrc/runtime/cancel.c",
         "csrc/runtime/chan.c",
         "csrc/runtime/context.c",

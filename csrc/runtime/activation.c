@@ -162,10 +162,13 @@ static void return_from_entry(runtime *rt, lua_State *L, task *t, int values) {
   run_epilogue(rt, L, t);
 }
 
-/* The record on top of L ends the innermost frame, and there is more to do.   [-1, +0, -] */
+/*
+** The record on top of L ends the innermost frame, and there is more to do. Of frames further in no activation is
+** left, that could be returned to.   [-1, +0, -]
+*/
 static void unwind_entry(runtime *rt, lua_State *L, task *t, bool lost) {
   strand *s = t->live.strand;
-  if (lost || record_test(L, -1)->exits) {
+  if (lost || s->depth > 1 || record_test(L, -1)->exits) {
     strand_exit(s, L);
   } else {
     strand_unwind(s, L, STATE_PANICKING);
@@ -224,9 +227,9 @@ void activation_finish(runtime *rt, lua_State *L, task *t, int status, int value
     lost = true;
     lua_pop(thread, values);
     capture_loss(rt, L, t, "coroutine.yield in a task: use co.yield to let other tasks run");
-  } else if (lua_status(thread) == LUA_OK) {
+  } else if (lua_status(thread) != status) { /* it did not run */
     lost = true;
-    capture_loss(rt, L, t, LOST);
+    capture_loss(rt, L, t, lua_status(thread) == LUA_OK ? LOST : "C stack overflow");
   } else {
     capture_error(rt, L, t, status);
   }

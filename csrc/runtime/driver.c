@@ -1,6 +1,7 @@
 #include "runtime/driver.h"
 
 #include "runtime/args.h"
+#include "runtime/c_stack.h"
 #include "runtime/handler.h"
 #include "runtime/panic.h"
 #include "runtime/region.h"
@@ -303,18 +304,6 @@ int driver_finish(lua_State *L) {
   return finish_entry(rt, L, task_strand_of(rt, L));
 }
 
-static int do_nothing(lua_State *L) {
-  (void)L;
-  return 0;
-}
-
-/* Raises Lua's "C stack overflow" if not even a function that does nothing could be called.   [-0, +0, e] */
-static void check_c_stack(lua_State *L) {
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lua_pushcfunction(L, do_nothing);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_error(L);
-}
-
 /*
 ** The deferred call moves to a frame of its own that is ending as the block ends: with its error in
 ** flight, so that recover works, or returning. If it recovers, the error still unwinds to the
@@ -331,7 +320,7 @@ int driver_close_deferred(lua_State *L) {
   /* The block's frame, and that of the call: what fails here leaves the call to the frame that it is deferred in. */
   if (!strand_reserve_frames(s, &rt->memory, s->depth + 2))
     return luaL_error(L, "not enough memory");
-  check_c_stack(L);
+  c_stack_check(L, 1);
   strand_push_frame(s, &rt->memory, FRAME_BLOCK, s->depth);
   strand_move_deferred(s, &rt->memory, handle->serial);
   if (panicking) {

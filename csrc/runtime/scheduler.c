@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "runtime/activation.h"
+#include "runtime/c_stack.h"
 #include "runtime/context.h"
 #include "runtime/handler.h"
 #include "runtime/interrupt.h"
@@ -16,6 +17,9 @@
 
 /* Turns between two looks at the clock, when there are fewer tasks than that. */
 #define SMALL_BATCH 64
+
+/* C calls that the loop needs around a task for what it tells of its end, and so that a frame can run deferred calls. */
+#define LOOP_C_LEVELS 32
 
 static bool always(const task *t) {
   (void)t;
@@ -266,6 +270,7 @@ static void check_not_running(const runtime *rt, lua_State *L, const char *name,
   if (rt->current != NULL) luaL_error(L, "%s", inside_task);
   if (rt->host != NULL || rt->hooks > 0)
     luaL_error(L, "co.%s while the loop is running: not in a handler or hook", name);
+  c_stack_check_host(L, LOOP_C_LEVELS);
 }
 
 /* Why the run can't go on: a record.   [-0, +1, -] */

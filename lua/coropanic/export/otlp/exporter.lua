@@ -78,7 +78,7 @@ local function rejected_of(response)
   return math.tointeger(tonumber(partial.rejectedSpans or partial.rejectedLogRecords)) or 0
 end
 
---- Takes a batch out of a queue: it is on its way, neither queued nor lost yet. What needs memory comes first.
+--- Takes a batch out of a queue: it is on its way, neither queued nor lost. What needs memory comes first.
 local function take(self, signal)
   local queue = self.queues[signal]
   local count = math.min(#queue, self.options.max_batch)
@@ -104,11 +104,11 @@ local function deliver(self, signal, batch, count)
   return count - rejected, "rejected"
 end
 
---- Sends one batch of a signal. False: there was nothing. Whatever fails on the way, it is counted in the end.
+--- Sends one batch of a signal, which is counted whatever fails. False: there was nothing.
 local function send_batch(self, signal)
   if #self.queues[signal] == 0 then return false end
   co.call(function()
-    local batch, count, sent, why = nil, 0, 0, "given up"
+    local count, sent, why = 0, 0, "given up"
     co.defer(function()
       self.on_the_way = self.on_the_way - count
       self.finished[signal] = self.finished[signal] + count
@@ -116,6 +116,7 @@ local function send_batch(self, signal)
       self:count_dropped(why, count - sent)
       self.progress:set()
     end)
+    local batch
     batch, count = take(self, signal)
     local taken, reason = deliver(self, signal, batch, count)
     self:count_dropped(reason, 0) -- a new reason needs memory

@@ -21,7 +21,7 @@ void lock_guard_push(lua_State *L, lock_guard_release release, int amount) {
 }
 
 int lock_guard_push_outcome(lua_State *L, bool taken) {
-  lock_guard *g = lua_touserdata(L, 2);
+  lock_guard *g = lua_gettop(L) < 2 ? NULL : lua_touserdata(L, 2);
   if (g == NULL) {
     lua_pushboolean(L, taken);
   } else if (taken) {

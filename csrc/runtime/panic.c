@@ -139,8 +139,8 @@ static int find_caller(const runtime *rt, lua_State *L, const strand *s, int *dr
 static int find_panicking(const runtime *rt, lua_State *L, const strand *s) {
   lua_Debug ar;
   if (s == NULL || s->depth < 2) return -1;
-  /* What a driver allocates may run a finalizer, which is nothing that it calls. */
-  for (int level = 0; level <= 1; level++) {
+  /* What a driver allocates may run a finalizer, which is nothing that it calls; the collector answers nothing in one. */
+  for (int level = 0; level <= 1 && lua_gc(L, LUA_GCCOUNT) < 0; level++) {
     if (lua_getstack(L, level, &ar) && is_finalizer(L, &ar)) return -1;
   }
   int driver;

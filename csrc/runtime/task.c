@@ -118,6 +118,8 @@ static void prepare_membership(runtime *rt, lua_State *L, task *t, const spawn_o
     membership_prepare(rt, L, t, options->context, options->scope->context, options->scope);
     return;
   }
+  bool inherits = rt->current != NULL && rt->current->membership != NULL;
+  if (!inherits && options->context == 0) return;
   region *scope = membership_current_scope(rt);
   if (scope != NULL && options->context != 0 &&
       !context_descends(context_test(L, options->context), scope->context)) {

@@ -614,4 +614,28 @@ return {
     to = "rt->hears_span = false;",
     specs = "spec/trace/span_spec.lua",
   },
+  {
+    name = "recover-in-finalizers",
+    says = "a finalizer that runs as a deferred call is called recovers the panic",
+    file = "csrc/runtime/panic.c",
+    from = "&& is_finalizer(L, &ar)) return -1;",
+    to = "&& is_finalizer(L, &ar)) break;",
+    specs = "spec/panic/recover_spec.lua",
+  },
+  {
+    name = "late-calls-above-the-outcome",
+    says = "what a debug hook defers while a frame unwinds is taken for the frame's outcome",
+    file = "csrc/runtime/strand.c",
+    from = "    at = f->outcome;\n",
+    to = "",
+    specs = "spec/reentry/debug_hook_spec.lua",
+  },
+  {
+    name = "loop-begins-at-the-end-of-the-c-stack",
+    says = "co.step takes tasks for dead that Lua can't resume, because C calls nest too deep",
+    file = "csrc/runtime/scheduler.c",
+    from = "  c_stack_check_host(L, LOOP_C_LEVELS);\n",
+    to = "",
+    specs = "spec/task/step_spec.lua",
+  },
 }

@@ -315,6 +315,33 @@ describe("co.recover", function()
     end)
   end)
 
+  it("stops no panic from a finalizer that runs as a deferred call is called", function()
+    finally(function() collectgarbage("incremental", 200, 100, 13) end) -- as Lua begins
+    local names = {}
+    for i = 1, 200 do names[i] = "a" .. i end
+    -- Lua's stack grows twice for so many arguments and variables, and the second time the collector may run.
+    local many = load("local " .. table.concat(names, ",") .. " = ...")
+    local caller
+    local function finalize()
+      caller = debug.getinfo(2, "f").func
+      co.recover()
+    end
+    collectgarbage("incremental", 100, 400, 40) -- a step is a whole cycle
+    assert.is_false(coroutine.wrap(function()
+      return pcall(co.call, function()
+        co.defer(many, table.unpack(names))
+        co.defer(function()
+          collectgarbage() -- the stack shrinks
+          collectgarbage "stop"
+          setmetatable({}, { __gc = finalize })
+          collectgarbage "restart"
+        end)
+        error "x"
+      end)
+    end)())
+    assert.equal(co.call, caller)
+  end)
+
   describe("as golang/go's test/recover.go and recover1.go have it:", function()
     --- What `fn`, called in a frame, leaves of the panic for the frame around it: its value, or nil.
     local function left_of(fn)

@@ -127,6 +127,7 @@ build = {
         "csrc/runtime/parked.c",
         "csrc/runtime/place.c",
         "csrc/runtime/polling.c",
+        "csrc/runtime/probe.c",
         "csrc/runtime/record.c",
         "csrc/runtime/region.c",
         "csrc/runtime/region_end.c",

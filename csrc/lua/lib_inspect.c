@@ -127,18 +127,18 @@ static int inspect_stats(lua_State *L) {
     const char *name;
     uint64_t value;
   } counters[] = {
-      {"spawned", rt->stats.spawned},
+      {"spawned", rt->probes.counts[PROBE_SPAWN]},
       {"live", rt->live_count},
       {"ready", rt->ready_count},
-      {"switches", rt->stats.switches},
-      {"panics", rt->stats.panics},
-      {"recovered", rt->stats.recovered},
-      {"unhandled", rt->stats.unhandled},
-      {"cancelled", rt->stats.cancelled},
+      {"switches", rt->probes.counts[PROBE_START]},
+      {"panics", rt->probes.counts[PROBE_PANIC]},
+      {"recovered", rt->probes.counts[PROBE_RECOVER]},
+      {"unhandled", rt->probes.counts[PROBE_UNHANDLED]},
+      {"cancelled", rt->cancelled_count},
       {"afters", rt->afters},
-      {"leaked", rt->stats.leaked},
-      {"timers", rt->stats.timers},
-      {"steals", rt->stats.steals},
+      {"leaked", rt->leaked_count},
+      {"timers", rt->probes.counts[PROBE_TIMER]},
+      {"steals", rt->probes.counts[PROBE_OVERRUN]},
       {"rejected_clocks", rt->generator.hlc.rejected},
   };
   size_t count = sizeof(counters) / sizeof(counters[0]);

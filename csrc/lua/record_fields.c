@@ -70,17 +70,8 @@ static void push_reason(lua_State *L, int index, const record *r) {
 }
 
 static void push_source(lua_State *L, int index, const record *r) {
-  static const char *const names[] = {
-      [CANCEL_NONE] = NULL,
-      [CANCEL_EXPLICIT] = "explicit",
-      [CANCEL_DEADLINE] = "deadline",
-      [CANCEL_SCOPE] = "scope",
-      [CANCEL_PARENT] = "parent",
-      [CANCEL_SHUTDOWN] = "shutdown",
-      [CANCEL_INTERRUPT] = "interrupt",
-  };
   (void)index;
-  lua_pushstring(L, names[r->cancel_source]);
+  lua_pushstring(L, cancel_source_name(r->cancel_source));
 }
 
 /* --- for which request, and when --- */

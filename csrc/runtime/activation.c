@@ -308,6 +308,24 @@ int activation_start(runtime *rt, lua_State *L, task *t) {
   return lua_gettop(t->live.thread) - 1;
 }
 
+int activation_tell_start(runtime *rt, lua_State *L, task *t) {
+  lua_State *thread = t->live.thread;
+  bool is_first = lua_status(thread) == LUA_OK;
+  rt->current = NULL;
+  probe_tell(rt, &(probe_event){
+                     .kind = PROBE_START, .calls = true, .task = t, .object = PROBE_TASK, .L = L});
+  rt->current = t;
+  if (!is_first) return 0;
+  if (is_untouched(thread)) return lua_gettop(thread) - 1;
+  lose_unstarted(rt, L, t);
+  return -1;
+}
+
+void activation_tell_stop(runtime *rt, lua_State *L, task *t) {
+  probe_tell(rt, &(probe_event){
+                     .kind = PROBE_STOP, .calls = true, .task = t, .object = PROBE_TASK, .L = L});
+}
+
 void activation_run_suspend_hook(runtime *rt, lua_State *L, task *t) {
   task_push(rt, L, t);
   handler_run_hook(rt, L, RUNTIME_UV_ON_SUSPEND, -1, 0);

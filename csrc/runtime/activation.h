@@ -30,9 +30,18 @@ void activation_give_up(runtime *rt, lua_State *L, task *t);
 /* Calls on_suspend's hook with the task, which has just suspended.   [-0, +0, -] */
 void activation_run_suspend_hook(runtime *rt, lua_State *L, task *t);
 
+/*
+** Tells that a slice of the task begins, or that it has suspended, which ends the slice.   [-0, +0, -]
+** The first returns the number of arguments on its thread, of which nothing may be left; -1: the task has ended.
+*/
+int activation_tell_start(runtime *rt, lua_State *L, task *t);
+void activation_tell_stop(runtime *rt, lua_State *L, task *t);
+
 /* The task's thread came back because the task waits or yields.   [-0, +0, -] */
 static inline void activation_suspend(runtime *rt, lua_State *L, task *t) {
   rt->current = NULL;
+  t->raises = 0;
+  if (probe_is_wanted(&rt->probes, PROBE_STOP)) activation_tell_stop(rt, L, t);
   if (rt->has_hook[RUNTIME_UV_ON_SUSPEND]) activation_run_suspend_hook(rt, L, t);
 }
 
@@ -44,8 +53,11 @@ static inline void activation_resume(runtime *rt, lua_State *L, task *t) {
   rt->current = t;
   int arguments = t->started ? 0 : activation_start(rt, L, t);
   if (arguments < 0) return;
+  if (probe(&rt->probes, PROBE_START)) {
+    arguments = activation_tell_start(rt, L, t);
+    if (arguments < 0) return;
+  }
   t->status = TASK_RUNNING;
-  rt->stats.switches++;
   int values;
   int status = lua_resume(t->live.thread, L, arguments, &values);
   if (status == LUA_YIELD && t->status != TASK_RUNNING) {

@@ -7,6 +7,15 @@
 #include "runtime/suspension.h"
 #include "runtime/task.h"
 
+const char *cancel_source_name(cancel_source source) {
+  static const char *const names[] = {
+      [CANCEL_EXPLICIT] = "explicit", [CANCEL_DEADLINE] = "deadline",
+      [CANCEL_SCOPE] = "scope",       [CANCEL_PARENT] = "parent",
+      [CANCEL_SHUTDOWN] = "shutdown", [CANCEL_INTERRUPT] = "interrupt",
+  };
+  return names[source];
+}
+
 /*
 ** The innermost strand, of the coroutines inside the task, in which something is unwinding; NULL: none.
 */
@@ -44,6 +53,12 @@ bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
   }
   t->cancel = (uint8_t)source;
   t->unwind = true;
+  if (probe(&rt->probes, PROBE_CANCEL)) {
+    probe_tell(rt, &(probe_event){.kind = PROBE_CANCEL,
+                                  .task = t,
+                                  .object = PROBE_TASK,
+                                  .word = cancel_source_name(source)});
+  }
   task_push(rt, L, t);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, TASK_UV_RESULT);
@@ -175,8 +190,6 @@ static void force(runtime *rt, lua_State *L, task *t) {
 }
 
 void cancel_count_raise(runtime *rt, lua_State *L, task *t) {
-  if (t->raised_at != rt->stats.switches) t->raises = 0;
-  t->raised_at = rt->stats.switches;
   if (t->raises < CANCEL_MAX_RAISES) t->raises++;
   if (t->raises == CANCEL_MAX_RAISES && lua_isyieldable(L)) force(rt, L, t);
 }

@@ -26,6 +26,9 @@ struct task;
 */
 #define CANCEL_MAX_RAISES 100
 
+/* "explicit", "deadline", ... as record.source gives it; NULL for CANCEL_NONE. */
+const char *cancel_source_name(cancel_source source);
+
 /*
 ** Asks a live task to end. The reason is on top of the stack.   [-1, +0, -]
 ** False: it had ended already. A second request changes nothing.

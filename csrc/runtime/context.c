@@ -7,6 +7,17 @@
 #include "runtime/region.h"
 #include "runtime/task.h"
 
+/* Tells of the context, with it as the object.   [-0, +0, -] */
+static void tell_sinks(runtime *rt, lua_State *L, const ctx *c, const probe_event *event) {
+  if (c->links == NULL || !lua_checkstack(L, LUA_MINSTACK)) return;
+  probe_event told = *event;
+  runtime_push_alive(rt, L, c->links);
+  told.L = L;
+  told.object = lua_gettop(L);
+  probe_tell(rt, &told);
+  lua_pop(L, 1);
+}
+
 ctx *context_test(lua_State *L, int index) { return (ctx *)luaL_testudata(L, index, CONTEXT_TYPE); }
 
 /* --- making --- */
@@ -47,6 +58,9 @@ ctx *context_new(runtime *rt, lua_State *L, int parent, bool linked) {
   c->parent = above;
   lua_pushvalue(L, parent);
   lua_setiuservalue(L, -2, CONTEXT_UV_PARENT);
+  if (probe(&rt->probes, PROBE_CONTEXT_OPEN)) {
+    tell_sinks(rt, L, c, &(probe_event){.kind = PROBE_CONTEXT_OPEN});
+  }
   if (!linked || !above->can_end) return c;
   c->can_end = true;
   c->deadline_ns = above->deadline_ns;
@@ -67,7 +81,10 @@ void context_set_deadline(runtime *rt, lua_State *L, ctx *c, int64_t deadline_ns
   } else if (!timer_heap_add(&rt->timers, &c->links->timer, deadline_ns)) {
     luaL_error(L, "not enough memory");
   } else {
-    rt->stats.timers++;
+    if (probe(&rt->probes, PROBE_TIMER)) {
+      double seconds = (double)deadline_ns / (double)NS_PER_SECOND;
+      tell_sinks(rt, L, c, &(probe_event){.kind = PROBE_TIMER, .seconds = seconds});
+    }
   }
 }
 
@@ -177,6 +194,9 @@ static void end_bound(runtime *rt, lua_State *L, ctx *c) {
 
 /* Tells all but its children that the context has ended.   [-0, +0, -] */
 static void tell(runtime *rt, lua_State *L, ctx *c) {
+  if (probe(&rt->probes, PROBE_CONTEXT_END)) {
+    tell_sinks(rt, L, c, &(probe_event){.kind = PROBE_CONTEXT_END, .word = context_error(c)});
+  }
   if (c->done != NULL) chan_close(rt, c->done);
   end_bound(rt, L, c);
   context_after_start(rt, L, c);

@@ -37,13 +37,24 @@ static bool call_protected(runtime *rt, lua_State *L, int arguments) {
   return false;
 }
 
+/* Tells of the record at `given`, of the task at `index`, 0: none.   [-0, +0, -] */
+static void tell_unhandled(runtime *rt, lua_State *L, int given, int index) {
+  probe_tell(rt, &(probe_event){.kind = PROBE_UNHANDLED,
+                                .calls = true,
+                                .task = index == 0 ? NULL : task_test(L, index),
+                                .L = L,
+                                .object = given,
+                                .extra = index});
+}
+
 void handler_report(runtime *rt, lua_State *L, int index) {
-  rt->stats.unhandled++;
+  bool is_wanted = probe(&rt->probes, PROBE_UNHANDLED);
   if (!lua_checkstack(L, LUA_MINSTACK)) { /* nothing can be called, nor written */
     lua_pop(L, 1);
     return;
   }
   int given = lua_gettop(L);
+  if (is_wanted) tell_unhandled(rt, L, given, index);
   bool custom = false;
   const task *of = index == 0 ? NULL : task_test(L, index);
   unsigned depth = of == NULL ? 0 : of->aftermath;

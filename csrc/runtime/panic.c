@@ -78,10 +78,11 @@ int panic_handler(lua_State *L) {
   /* Raising once more what a frame further out is unwinding is a panic of its own, as in Go. */
   bool again = s != NULL && strand_holds_record(s, L, -1);
   if (!again && panic_is_in_flight(rt, L, -1)) return 1;
-  record_wrap_safe(rt, L, L, 1, RECORD_ERROR);
+  record_wrap_untold(rt, L, L, 1, RECORD_ERROR);
   if (is_caught_by_load(L, record_test(L, -1))) {
     lua_getiuservalue(L, -1, RECORD_UV_VALUE);
-    rt->stats.panics--;
+  } else {
+    record_tell(rt, L);
   }
   return 1;
 }
@@ -163,7 +164,14 @@ int panic_recover(runtime *rt, lua_State *L) {
     return 1;
   }
   r->recovered = true;
-  rt->stats.recovered++;
+  if (probe(&rt->probes, PROBE_RECOVER)) {
+    probe_tell(rt, &(probe_event){.kind = PROBE_RECOVER,
+                                  .calls = true,
+                                  .task = rt->current,
+                                  .L = L,
+                                  .object = 2,
+                                  .extra = PROBE_TASK});
+  }
   lua_getiuservalue(L, -1, RECORD_UV_VALUE);
   lua_replace(L, 1);
   return 2;

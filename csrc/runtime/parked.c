@@ -115,7 +115,7 @@ static void note_leak(runtime *rt, lua_State *L, task *t) {
   (void)L;
   if (t->leaked) return;
   t->leaked = true;
-  rt->stats.leaked++;
+  rt->leaked_count++;
 }
 
 void parked_push_deadlock(runtime *rt, lua_State *L, const char *message) {

@@ -483,11 +483,25 @@ static void wrap_or_spare(lua_State *L, wrap_request *request) {
     lua_pop(L, 1);
     use_spare(request->rt, L, status == LUA_ERRMEM ? RECORD_MEMORY : request->kind);
   }
-  if (is_panic(request->kind)) request->rt->stats.panics++;
+}
+
+void record_tell(runtime *rt, lua_State *L) {
+  if (!probe(&rt->probes, PROBE_PANIC)) return;
+  probe_tell(rt, &(probe_event){.kind = PROBE_PANIC,
+                                .calls = true,
+                                .task = rt->current,
+                                .L = L,
+                                .object = lua_gettop(L),
+                                .extra = PROBE_TASK});
+}
+
+void record_wrap_untold(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind) {
+  wrap_or_spare(L, &(wrap_request){.rt = rt, .thread = thread, .level = level, .kind = kind});
 }
 
 void record_wrap_safe(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind) {
-  wrap_or_spare(L, &(wrap_request){.rt = rt, .thread = thread, .level = level, .kind = kind});
+  record_wrap_untold(rt, L, thread, level, kind);
+  if (is_panic(kind)) record_tell(rt, L);
 }
 
 void record_make_safe(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind,
@@ -496,4 +510,5 @@ void record_make_safe(runtime *rt, lua_State *L, lua_State *thread, int level, r
   wrap_or_spare(L,
                 &(wrap_request){
                     .rt = rt, .thread = thread, .message = message, .level = level, .kind = kind});
+  if (is_panic(kind)) record_tell(rt, L);
 }

@@ -141,6 +141,13 @@ record *record_test(lua_State *L, int index);
 void record_wrap_safe(struct runtime *rt, lua_State *L, lua_State *thread, int level,
                       record_kind kind);
 
+/* The same for a caller that decides itself whether observers hear of it, by record_tell.   [-1, +1, -] */
+void record_wrap_untold(struct runtime *rt, lua_State *L, lua_State *thread, int level,
+                        record_kind kind);
+
+/* Counts and tells the panic whose record is on top of the stack.   [-0, +0, -] */
+void record_tell(struct runtime *rt, lua_State *L);
+
 /*
 ** Keeps the stack of the coroutine `thread`, which has died of an error that goes on in the function
 ** that runs on L (rt->wrapped): the record that is made of that error begins with it. Without memory

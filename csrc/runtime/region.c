@@ -8,6 +8,18 @@
 /* Members that a scope's text names. */
 #define MAX_NAMED 8
 
+/* Tells of the region, with it as the object.   [-0, +0, -] */
+static void tell(runtime *rt, lua_State *L, const region *r, const probe_event *event) {
+  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  probe_event told = *event;
+  region_push(rt, L, r);
+  told.task = r->owner;
+  told.L = L;
+  told.object = lua_gettop(L);
+  probe_tell(rt, &told);
+  lua_pop(L, 1);
+}
+
 /* --- opening --- */
 
 static region *new_region(lua_State *L, task *owner, region_kind kind) {
@@ -61,6 +73,9 @@ region *region_open(runtime *rt, lua_State *L, region_kind kind, int context_ind
   m->regions = r;
   save_exit(L, s, index);
   if (kind == REGION_TIMEOUT || kind == REGION_WITH) bind(rt, L, r);
+  if (probe(&rt->probes, PROBE_SCOPE_OPEN)) {
+    tell(rt, L, r, &(probe_event){.kind = PROBE_SCOPE_OPEN, .calls = true});
+  }
   return r;
 }
 
@@ -110,6 +125,9 @@ bool region_cancel(runtime *rt, lua_State *L, region *r, cancel_source source) {
     return false;
   }
   r->cancelled = true;
+  if (probe(&rt->probes, PROBE_CANCEL)) {
+    tell(rt, L, r, &(probe_event){.kind = PROBE_CANCEL, .word = cancel_source_name(source)});
+  }
   cancel_members(rt, L, r, source);
   end_context(rt, L, r);
   if (r->body_ended) {
@@ -201,6 +219,9 @@ void region_member_ended(runtime *rt, region *r) {
 void region_close(runtime *rt, lua_State *L, region *r) {
   r->ended = true;
   unclaimed_forget(rt, r);
+  if (probe(&rt->probes, PROBE_SCOPE_CLOSE)) {
+    tell(rt, L, r, &(probe_event){.kind = PROBE_SCOPE_CLOSE});
+  }
   list_remove(&r->binding.link);
   lua_pushnil(L);
   end_context(rt, L, r);

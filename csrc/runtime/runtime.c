@@ -49,6 +49,7 @@ static int close_runtime(lua_State *L) {
   interrupt_close(rt);
   unclaimed_flush(rt, L);
   rt->closed = true;
+  probes_init(&rt->probes);
   rt->current = rt->main_task = NULL;
   rt->main_strand = rt->free_strands = NULL;
   rt->inside = NULL;
@@ -96,6 +97,7 @@ static void init_fields(runtime *rt, lua_State *L) {
   list_init(&rt->unclaimed);
   list_init(&rt->ending);
   list_init(&rt->places);
+  probes_init(&rt->probes);
   timer_heap_init(&rt->timers, &rt->memory);
   site_table_init(&rt->sites, &rt->memory);
   wakeup_init(&rt->wakeup);

@@ -34,6 +34,7 @@
 #include "core/sampling.h"
 #include "core/timer.h"
 #include "core/wakeup.h"
+#include "runtime/probe.h"
 #include "runtime/record.h"
 #include "runtime/site.h"
 #include "runtime/strand.h"
@@ -75,18 +76,6 @@ enum {
 
 /* What a timer is embedded in. */
 enum { TIMER_OF_TASK, TIMER_OF_CONTEXT };
-
-typedef struct runtime_stats {
-  uint64_t spawned;
-  uint64_t switches; /* resumptions of tasks */
-  uint64_t panics;   /* records made, but for those of unwindings: goexit, cancellation, time-out */
-  uint64_t recovered;
-  uint64_t unhandled; /* given to the handler */
-  uint64_t cancelled; /* tasks that ended so */
-  uint64_t leaked;    /* tasks found asleep with nothing left to wake them */
-  uint64_t timers;    /* started */
-  uint64_t steals;    /* a task ran for longer than the whole budget */
-} runtime_stats;
 
 /* A pooled coroutine: anchored in `threads` at `slot` for as long as it is in use or pooled. */
 typedef struct pooled_thread {
@@ -210,7 +199,9 @@ typedef struct runtime {
   lua_CFunction wrapped;    /* what co.coroutine.wrap returns */
   lua_CFunction openers[4]; /* what opens regions, and drives their frames */
 
-  runtime_stats stats;
+  probes probes;
+  uint64_t cancelled_count; /* tasks that have ended so */
+  uint64_t leaked_count;    /* tasks found asleep with nothing left to wake them */
 } runtime;
 
 /*

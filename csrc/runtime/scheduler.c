@@ -1,5 +1,6 @@
 #include "runtime/scheduler.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "runtime/activation.h"
@@ -84,6 +85,32 @@ static int64_t later(int64_t now_ns, int64_t duration_ns) {
   return duration_ns > TIME_FOREVER - now_ns ? TIME_FOREVER : now_ns + duration_ns;
 }
 
+/* Tells that the task at `index`, which may be nil by now, has run for so long.   [-0, +0, -] */
+static void tell_overrun(runtime *rt, lua_State *L, int64_t duration_ns, int index) {
+  probe_tell(rt, &(probe_event){.kind = PROBE_OVERRUN,
+                                .calls = true,
+                                .task = task_test(L, index),
+                                .L = L,
+                                .object = index,
+                                .seconds = (double)duration_ns / (double)NS_PER_SECOND});
+}
+
+/* Runs the next task, from `start_ns`. Returns the time when it has suspended or ended.   [-0, +0, -] */
+static int64_t run_timed(runtime *rt, lua_State *L, int64_t start_ns) {
+  task *t = take_ready(rt);
+  int top = lua_gettop(L);
+  if (probe_is_wanted(&rt->probes, PROBE_OVERRUN)) task_push(rt, L, t);
+  activation_resume(rt, L, t);
+  int64_t end_ns = runtime_now(rt);
+  bool is_overrun = rt->budget_ns != 0 && end_ns - start_ns > rt->budget_ns;
+  if (is_overrun && probe(&rt->probes, PROBE_OVERRUN)) {
+    if (lua_gettop(L) == top) lua_pushnil(L); /* it was not wanted before */
+    tell_overrun(rt, L, end_ns - start_ns, top + 1);
+  }
+  lua_settop(L, top);
+  return end_ns;
+}
+
 /* Runs each task that is ready now once, or fewer when `until_ns` comes first.   [-0, +0, -] */
 static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
   size_t count = rt->ready_count;
@@ -94,10 +121,7 @@ static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
   int64_t now = runtime_now(rt);
   int64_t round_end = rt->budget_ns == 0 ? TIME_FOREVER : later(now, rt->budget_ns);
   while (count-- > 0 && now < until_ns && now < round_end) {
-    activation_resume(rt, L, take_ready(rt));
-    int64_t after = runtime_now(rt);
-    if (rt->budget_ns != 0 && after - now > rt->budget_ns) rt->stats.steals++;
-    now = after;
+    now = run_timed(rt, L, now);
   }
 }
 
@@ -130,22 +154,40 @@ int64_t scheduler_next_deadline(const runtime *rt) {
   return earlier(next_deadline(rt), io_next_look(rt));
 }
 
-/*
-** Nothing is ready, nor is any descriptor: waits for the next deadline or a descriptor. False: there
-** is nothing that would wake a task. Virtual time passes only for deadlines.
-*/
-static bool wait_for_work(runtime *rt, lua_State *L) {
-  if (timer_heap_next_deadline(&rt->timers) == TIME_FOREVER && !io_is_awaited(rt)) return false;
-  if (unclaimed_nudge(rt, L)) return true;
+/* Tells that nothing will be ready before the next deadline, unless a descriptor is.   [-0, +0, -] */
+static void tell_sleep(runtime *rt, lua_State *L) {
+  int64_t next = next_deadline(rt);
+  int64_t left = next - runtime_now(rt);
+  double seconds = next == TIME_FOREVER ? HUGE_VAL : (double)left / (double)NS_PER_SECOND;
+  probe_tell(rt, &(probe_event){.kind = PROBE_SLEEP, .calls = true, .L = L, .seconds = seconds});
+}
+
+/* Waits for the next deadline or a descriptor. Virtual time passes only for deadlines.   [-0, +0, -] */
+static void sleep_until_next(runtime *rt, lua_State *L) {
+  if (probe(&rt->probes, PROBE_SLEEP)) tell_sleep(rt, L);
   int64_t next = next_deadline(rt);
   int64_t now = runtime_now(rt);
-  if (next == TIME_FOREVER) {
+  if (rt->ready_count > 0) {
+    /* An observer has made work. */
+  } else if (next == TIME_FOREVER) {
     io_wait(rt, -1);
   } else if (next > now && !rt->clock.is_virtual) {
     io_wait(rt, next - now);
   } else if (next > now) {
     rt->clock.virtual_now_ns = next;
   }
+  if (probe(&rt->probes, PROBE_AWAKE)) {
+    probe_tell(rt, &(probe_event){.kind = PROBE_AWAKE, .calls = true, .L = L});
+  }
+}
+
+/*
+** Nothing is ready, nor is any descriptor: waits for what comes next. False: there is nothing that would wake a task.
+*/
+static bool wait_for_work(runtime *rt, lua_State *L) {
+  if (timer_heap_next_deadline(&rt->timers) == TIME_FOREVER && !io_is_awaited(rt)) return false;
+  if (unclaimed_nudge(rt, L)) return true;
+  if (next_deadline(rt) > runtime_now(rt)) sleep_until_next(rt, L);
   unclaimed_expire(rt, L, runtime_now(rt));
   return true;
 }

@@ -28,6 +28,14 @@ const char *task_status_name(task_status status) {
   return names[status];
 }
 
+const char *wake_reason_name(wake_reason reason) {
+  static const char *const names[] = {
+      [WAKE_READY] = "ready",       [WAKE_TIMEOUT] = "timeout", [WAKE_CANCELLED] = "cancelled",
+      [WAKE_DEADLOCK] = "deadlock", [WAKE_CLOSED] = "closed",   [WAKE_ABANDONED] = "abandoned",
+  };
+  return names[reason];
+}
+
 task *task_test(lua_State *L, int index) { return (task *)luaL_testudata(L, index, TASK_TYPE); }
 
 void task_push(runtime *rt, lua_State *L, const task *t) {
@@ -193,7 +201,6 @@ static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn
   rt->live_count++;
   if (t->daemon) rt->daemon_count++;
   if (t->service) rt->service_count++;
-  rt->stats.spawned++;
   task_enqueue(rt, t);
 }
 
@@ -208,6 +215,11 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   t->id = ++rt->next_task_id;
   if (rt->has_hook[RUNTIME_UV_ON_SPAN]) span_begin_task(rt, L, t, (spawn_spans)options->spans);
   begin(rt, L, t, arguments, options, reserved);
+  if (probe(&rt->probes, PROBE_SPAWN)) {
+    probe_tell(rt,
+               &(probe_event){
+                   .kind = PROBE_SPAWN, .calls = true, .task = t, .L = L, .object = lua_gettop(L)});
+  }
   handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1, 0);
   return t;
 }
@@ -240,6 +252,12 @@ void task_wake(runtime *rt, task *t, wake_reason reason) {
   timer_heap_remove(&rt->timers, &t->timer);
   t->status = TASK_READY;
   t->wake = (uint8_t)reason;
+  if (probe_is_wanted(&rt->probes, PROBE_WAKE)) {
+    probe_tell(
+        rt,
+        &(probe_event){
+            .kind = PROBE_WAKE, .task = t, .object = PROBE_TASK, .word = wake_reason_name(reason)});
+  }
   task_enqueue(rt, t);
   if (reason != WAKE_READY) note_unserved(rt, t, left);
 }
@@ -268,7 +286,11 @@ int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline
       leave_queues(rt, t);
       return luaL_error(L, "not enough memory");
     }
-    rt->stats.timers++;
+    if (probe(&rt->probes, PROBE_TIMER)) {
+      double seconds = (double)deadline_ns / (double)NS_PER_SECOND;
+      probe_tell(rt, &(probe_event){
+                         .kind = PROBE_TIMER, .task = t, .object = PROBE_TASK, .seconds = seconds});
+    }
   }
   t->status = TASK_WAITING;
   t->wait_serial++;
@@ -574,12 +596,19 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, index, TASK_UV_RESULT);
   }
-  if (status == TASK_CANCELLED) rt->stats.cancelled++;
+  if (status == TASK_CANCELLED) rt->cancelled_count++;
   if (t == rt->main_task || rt->live_count == rt->daemon_count) rt->batch = 0;
   region_abandon_all(rt, L, open);
   run_exits(rt, L, t);
   if (status != TASK_DONE) pass_on(rt, L, t, index, scope, comers);
   if (scope != NULL) region_member_ended(rt, scope);
+  if (probe(&rt->probes, PROBE_END)) {
+    const char *word = task_status_name(status);
+    probe_tell(
+        rt,
+        &(probe_event){
+            .kind = PROBE_END, .calls = true, .task = t, .L = L, .object = index, .word = word});
+  }
   handler_run_hook(rt, L, RUNTIME_UV_ON_EXIT, index, 0);
   lua_settop(L, index - 1);
 }

@@ -107,20 +107,19 @@ typedef struct task {
   };
   uint32_t generation;  /* ancestors, kept or not */
   uint32_t wait_serial; /* counts parks, so that a late wake-up finds nobody */
-  uint64_t
-      raised_at; /* stats.switches when `raises` was counted: another one means that it suspended */
-  uint8_t status; /* task_status */
-  uint8_t wake;   /* wake_reason of the last wake-up */
-  uint16_t fired; /* what woke it: the case of a select, or what a descriptor is ready for */
-  uint8_t cancel; /* cancel_source: asked to end, not yet raised; TASK_UV_RESULT has why */
-  bool unwind;    /* a cancellation, its own or of a region, waits to be raised */
-  uint8_t raises; /* of an exit, one after the other, while the task did not suspend */
-  bool forced;    /* parked for good, to be unwound from outside; TASK_UV_RESULT has the record */
+  uint8_t status;       /* task_status */
+  uint8_t wake;         /* wake_reason of the last wake-up */
+  uint16_t fired;       /* what woke it: the case of a select, or what a descriptor is ready for */
+  uint8_t cancel;       /* cancel_source: asked to end, not yet raised; TASK_UV_RESULT has why */
+  bool unwind;          /* a cancellation, its own or of a region, waits to be raised */
+  uint8_t raises;       /* of an exit, one after the other, while the task did not suspend */
+  bool forced; /* parked for good, to be unwound from outside; TASK_UV_RESULT has the record */
   uint8_t epilogues; /* attempts to run the entry frame's deferred calls */
   uint8_t aftermath; /* handlers at the end of a run that led to it, one by one */
   bool daemon;
   bool service; /* a daemon that ends last, when every other task of the run has */
   bool started;
+  bool muted;    /* spawned by an observer, or by such a task: observers hear nothing of it */
   bool silent;   /* spawned by the listener of spans, or by such a task: it makes none */
   bool anchored; /* its innermost coroutine is, in runtime.pinned_ref (nested.c) */
   bool lost; /* its thread was closed while it ran, or yielded by itself, and is not to be reused */
@@ -157,6 +156,9 @@ static inline strand *task_strand_of(runtime *rt, lua_State *L) {
 
 /* "ready", "running", ... as `t:status()` gives it. */
 const char *task_status_name(task_status status);
+
+/* "ready", "timeout", ... for observers. */
+const char *wake_reason_name(wake_reason reason);
 
 /* The task at `index`, or NULL when there is something else.   [-0, +0, -] */
 task *task_test(lua_State *L, int index);

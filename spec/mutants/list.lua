@@ -212,9 +212,10 @@ return {
   {
     name = "raises-are-counted-for-ever",
     says = "a task that survives some cancellations, and suspends in between, is ended by force",
-    file = "csrc/runtime/cancel.c",
-    from = "if (t->raised_at != rt->stats.switches) t->raises = 0;",
-    to = "",
+    file = "csrc/runtime/activation.h",
+    unit = "csrc/runtime/scheduler.c",
+    from = "t->raises = 0;\n",
+    to = "\n",
     specs = "spec/structure/forced_unwinding_spec.lua",
   },
   {

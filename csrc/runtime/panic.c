@@ -78,9 +78,10 @@ int panic_handler(lua_State *L) {
   /* Raising once more what a frame further out is unwinding is a panic of its own, as in Go. */
   bool again = s != NULL && strand_holds_record(s, L, -1);
   if (!again && panic_is_in_flight(rt, L, -1)) return 1;
+  lua_pushvalue(L, -1);
   record_wrap_untold(rt, L, L, 1, RECORD_ERROR);
   if (is_caught_by_load(L, record_test(L, -1))) {
-    lua_getiuservalue(L, -1, RECORD_UV_VALUE);
+    lua_pop(L, 1); /* what was raised, to the letter: the record may explain it */
   } else {
     record_tell(rt, L);
   }

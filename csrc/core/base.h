@@ -1,9 +1,9 @@
 /*
-** What every layer shares: assertions, time units, and the allocator.
+** Definitions for every layer: assertions, time units, and the allocator.
 **
-** All headers here declare functions between `#pragma GCC visibility push(hidden)` and `pop`. So
-** whoever builds the module, and with whatever flags, it exports only coropanic.h's functions, and
-** a host may have functions of the same names as ours.
+** All headers here declare functions between `#pragma GCC visibility push(hidden)` and `pop`. The
+** module therefore exports only the functions of coropanic.h, with any compiler flags, and a host
+** may have functions of the same names as ours.
 */
 #ifndef CP_CORE_BASE_H
 #define CP_CORE_BASE_H
@@ -11,9 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*
-** cp_assert says what must hold. It costs nothing in release; `make hostile` turns it on.
-*/
+/* cp_assert states an invariant. It costs nothing in release builds; `make hostile` turns it on. */
 #if defined(CP_HOSTILE)
 #include <assert.h>
 #define cp_assert(condition) assert(condition)
@@ -21,7 +19,7 @@
 #define cp_assert(condition) ((void)0)
 #endif
 
-/* The enclosing struct of an intrusive member. */
+/* The struct that contains the intrusive member at `pointer`. */
 #define container_of(pointer, type, member) \
   ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
@@ -32,8 +30,8 @@
 
 /*
 ** The host's allocator, with the signature and contract of lua_Alloc: `fn(ud, NULL, 0, n)`
-** allocates, `fn(ud, p, old, n)` resizes, `fn(ud, p, old, 0)` frees; NULL from the first two means
-** no memory and leaves `p` as it was. All memory of the runtime goes through it, so that the host's
+** allocates, `fn(ud, p, old, n)` resizes, `fn(ud, p, old, 0)` frees. NULL from the first two means
+** no memory, and `p` is unchanged. All memory of the runtime comes from it, so that the host's
 ** limits hold.
 */
 typedef struct allocator {

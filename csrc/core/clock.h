@@ -1,6 +1,6 @@
 /*
-** Time. A task_clock is either the system's monotonic clock or a virtual one that stands still
-** until somebody moves it, which makes programs that sleep deterministic under test.
+** Time. A task_clock is either the system's monotonic clock or a virtual one, which moves only when
+** the loop sets it. Under the virtual clock programs that sleep are deterministic.
 */
 #ifndef CP_CORE_CLOCK_H
 #define CP_CORE_CLOCK_H
@@ -20,8 +20,9 @@ typedef struct task_clock {
 int64_t clock_now_ns(const task_clock *clock);
 
 /*
-** The same of the system's clock, but it also goes on while the machine is suspended (CLOCK_BOOTTIME;
-** the monotonic clock where there is none): for what is promised to other machines.
+** The same by the system's clock, but this one also goes on while the machine is suspended
+** (CLOCK_BOOTTIME; the monotonic clock where there is none). Use it for times that were promised to
+** other machines.
 */
 int64_t clock_boot_ns(void);
 
@@ -29,9 +30,8 @@ int64_t clock_boot_ns(void);
 int64_t clock_wall_ns(void);
 
 /*
-** `now + seconds` as a deadline, saturating at TIME_FOREVER. `seconds` must be >= 0 and not NaN;
-** infinity gives TIME_FOREVER. Fractions of a nanosecond are rounded up: a sleep is never too
-** short.
+** Returns `now + seconds` as a deadline, at most TIME_FOREVER. `seconds` must be >= 0 and not NaN;
+** infinity gives TIME_FOREVER. Rounds fractions of a nanosecond up, so that no sleep is too short.
 */
 int64_t clock_deadline_ns(int64_t now_ns, double seconds);
 

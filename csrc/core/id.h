@@ -1,8 +1,9 @@
 /*
-** Generators of trace ids: 128 bits each, compared as big-endian numbers. Except for `random` they begin
-** with the time, so that those of one generator compare as they were made, whatever the clock does; the
-** right-most 56 bits of each are fresh random ones, as W3C Trace Context level 2 wants for its random
-** flag, and tell apart what two processes make at the same moment.
+** Generators of trace ids: 128 bits each, compared as big-endian numbers. All but `random` begin
+** with the time, so that the ids of one generator compare in the order in which they were made,
+** even if the clock is set back. The right-most 56 bits of each id are fresh random ones, as W3C
+** Trace Context level 2 requires for its random flag; they tell apart ids that two processes make
+** at the same moment.
 **
 **   random     128 random
 **   uuid7      48 unix ms | 4 version | 12 counter, upper | 2 variant | 6 counter, lower | 56 random
@@ -21,7 +22,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Why there is no id. */
+/* Why an id could not be made. */
 typedef enum id_status {
   ID_OK,
   ID_CLOCK_BACK,     /* the wall clock was set back by more than is put up with */
@@ -31,7 +32,7 @@ typedef enum id_status {
   ID_FORKED          /* the machine id is the parent process's */
 } id_status;
 
-/* Where generators have the time from; tests bring their own. */
+/* The clock from which a generator reads the time; tests bring their own. */
 typedef struct wall_clock {
   int64_t (*now_ms)(void *ud);         /* since 1970-01-01T00:00:00Z; may jump */
   void (*pause)(void *ud, int64_t ms); /* returns when so much time has passed, signals or not */
@@ -50,17 +51,17 @@ typedef struct id128 {
 /* --- uuid7 --- */
 
 /*
-** RFC 9562, section 5.7, made monotonic by section 6.2's method 1 (a counter behind the timestamp): 18
-** bits, seeded with 17 random ones at each new millisecond, so that at least 131,072 ids fit in one.
-** When it is full, or the clock was set back, ids go on from the last timestamp, and from the next
-** millisecond when the counter is full (section 6.2, rollover and clock rollback).
+** RFC 9562, section 5.7, kept in order by section 6.2's method 1: a counter behind the timestamp.
+** The counter has 18 bits and is seeded with 17 random ones at each new millisecond, so that at
+** least 131,072 ids fit in one. If the clock was set back, ids go on from the last timestamp; if
+** the counter is full, from the next millisecond (section 6.2, rollover and clock rollback).
 */
 typedef struct uuid7 {
   int64_t last_ms;
   uint32_t counter;
 } uuid7;
 
-/* Fails with ID_CLOCK_OUT alone. */
+/* Can fail only with ID_CLOCK_OUT. */
 id_status uuid7_next(uuid7 *u, id_source *source, const wall_clock *clock, id128 *id);
 
 /* --- snowflake --- */
@@ -77,9 +78,10 @@ typedef enum snowflake_policy {
 } snowflake_policy;
 
 /*
-** Twitter's snowflake (2010), with one field of ten bits for the machine. Of one machine id no id comes
-** twice and none is smaller than one before, through whatever the clock does: what the policies can not
-** put up with fails. The sequence goes on when the clock is set back and returns.
+** Twitter's snowflake (2010), with one field of ten bits for the machine. With one machine id no id
+** comes twice, and none is smaller than one before, even if the clock is set back. If the policy
+** can not bridge a jump of the clock, making an id fails. The sequence goes on when the clock is
+** set back and returns.
 */
 typedef struct snowflake {
   int64_t epoch_ms;
@@ -90,10 +92,10 @@ typedef struct snowflake {
   uint8_t policy; /* snowflake_policy */
 } snowflake;
 
-/* 64 bits; the upper half of the trace id. */
+/* Makes 64 bits, the upper half of a trace id. */
 id_status snowflake_next(snowflake *s, const wall_clock *clock, uint64_t *id);
 
-/* Whether a machine id can be used. */
+/* The answers of snowflake_take. */
 typedef enum machine_status {
   MACHINE_OK,
   MACHINE_TAKEN,      /* another generator of this process, or its parent process, has it */
@@ -101,23 +103,26 @@ typedef enum machine_status {
 } machine_status;
 
 /*
-** Takes the machine id for this process, and makes `s` go on behind the last id that was made with it
-** here. Thread-safe.
+** Takes the machine id for this process. `s` then begins behind the last id that this process has
+** made with it. Thread-safe.
 */
 machine_status snowflake_take(snowflake *s);
 
-/* Of what has been used up elsewhere: ids are later than this millisecond from now on. */
+/*
+** Makes only ids that are later than this millisecond, from now on; earlier ones were made
+** elsewhere.
+*/
 void snowflake_start_behind(snowflake *s, int64_t unix_ms);
 
-/* Gives it back. Thread-safe. */
+/* Gives the machine id back. Thread-safe. */
 void snowflake_give_back(const snowflake *s);
 
 /* --- hybrid logical clock --- */
 
 /*
-** Kulkarni, Demirbas, Madappa, Avva and Leone 2014, figure 5, in the 64 bits of its section 6.2: unix
-** milliseconds and a logical part. A logical part that is full carries into the physical one: then the
-** clock is ahead of the machine's by a millisecond more, and still in order.
+** Kulkarni, Demirbas, Madappa, Avva and Leone 2014, figure 5, in the 64 bits of its section 6.2:
+** unix milliseconds and a logical part. A full logical part carries into the physical one: the
+** clock is then ahead of the machine's by one millisecond more, and still in order.
 */
 typedef struct hlc {
   int64_t physical_ms;  /* l of the paper */
@@ -126,15 +131,18 @@ typedef struct hlc {
   uint64_t rejected;    /* how often one was */
 } hlc;
 
-/* A local event, or the sending of a message: advances the clock. */
+/* Call it for a local event, or before a message is sent: advances the clock. */
 id_status hlc_tick(hlc *h, const wall_clock *clock, uint64_t *timestamp);
 
-/* Whether the remote clock is not too far ahead of the machine's, or not ahead of ours. */
+/*
+** Returns whether a remote clock is acceptable: it is not ahead of ours, or not too far ahead of
+** the machine's.
+*/
 bool hlc_believes(const hlc *h, const wall_clock *clock, uint64_t remote);
 
 /*
-** The receipt of a message that carried `remote`. Returns whether it was believed; if not, the receipt
-** is a local event.
+** Call it for a message that carried the clock `remote`: merges it. Returns false if the clock is
+** not acceptable; the receipt then counts as a local event.
 */
 bool hlc_merge(hlc *h, const wall_clock *clock, uint64_t remote);
 
@@ -142,15 +150,19 @@ bool hlc_merge(hlc *h, const wall_clock *clock, uint64_t remote);
 
 typedef enum id_kind { ID_RANDOM, ID_UUID7, ID_SNOWFLAKE, ID_HLC } id_kind;
 
-/* What a kind has made stays known while another one is used, so that it goes on in order. */
+/*
+** All kinds of one runtime. Each keeps its state while another one is used, so that it goes on in
+** order.
+*/
 typedef struct id_generator {
   uuid7 uuid7;
   snowflake snowflake;
   hlc hlc;
 
   /*
-  ** The lease of the machine. It ends by our clock, and it reaches to a time by the wall clock: ids have
-  ** no later one, whatever that clock does, so that who has the machine next can start behind it.
+  ** The lease of the machine id. It ends by our clock, and it reaches to a time by the wall clock.
+  ** No id has a later time, even if the wall clock is set forward, so that the next holder can
+  ** begin behind it.
   */
   int64_t leased_until_ns; /* clock_boot_ns; TIME_FOREVER: not leased */
   int64_t leased_to_ms;    /* unix; TIME_FOREVER: to any */
@@ -159,28 +171,34 @@ typedef struct id_generator {
   uint8_t kind;  /* id_kind */
 } id_generator;
 
-/* From now on, ids are of this kind. A new generator is all zeroes, and makes random ids. */
+/* Choose the kind of ids from now on. A new generator is all zeroes, and makes random ids. */
 void id_use_random(id_generator *g);
 void id_use_uuid7(id_generator *g);
 void id_use_hlc(id_generator *g, int64_t max_drift_ms);
 
 /*
-** Takes the machine id, which only one generator of the process may have; it is no longer leased. Unless
-** that is MACHINE_OK the generator stays as it is. Marks `source` (id_source_mark). Thread-safe.
+** Chooses snowflakes and takes the machine id, which only one generator of the process may have. A
+** former lease ends. If the answer is not MACHINE_OK, the generator is unchanged. Marks `source`
+** (id_source_mark). Thread-safe.
 */
 machine_status id_use_snowflake(id_generator *g, id_source *source, uint16_t machine,
                                 int64_t epoch_ms, snowflake_policy policy, int64_t tolerance_ms);
 
-/* The last millisecond in which its machine id has made an id, or NO_SNOWFLAKE. */
+/*
+** Returns the last millisecond in which the generator's machine id has made an id, or NO_SNOWFLAKE.
+*/
 int64_t id_last_unix_ms(const id_generator *g);
 
-/* Gives the machine id back, if it has one. The next one to take it goes on where this one was. */
+/*
+** Gives the machine id back, if the generator has one. The next generator to take it goes on behind
+** its last id.
+*/
 void id_give_back(id_generator *g, const id_source *source);
 
 /* Makes an id. */
 id_status id_next(id_generator *g, id_source *source, const wall_clock *clock, id128 *id);
 
-/* The id as the sixteen bytes of a trace id. */
+/* Writes the id as the sixteen bytes of a trace id. */
 void id_store(uint8_t bytes[16], id128 id);
 
 #pragma GCC visibility pop

@@ -1,7 +1,7 @@
 /*
-** An intrusive, circular, doubly linked list: the links live in the elements, so that joining and
+** An intrusive, circular, doubly linked list. The links live in the elements, so that joining and
 ** leaving a queue neither allocates nor searches. A `list` is either a head or the link of one
-** element; an element's link points to itself while it is in no list.
+** element. The link of an element that is in no list points to itself.
 */
 #ifndef CP_CORE_LIST_H
 #define CP_CORE_LIST_H
@@ -31,14 +31,14 @@ static inline void list_append(list *head, list *element) {
 /* Puts `element`, which is in no list, at the front of `head`. */
 static inline void list_prepend(list *head, list *element) { list_append(head->next, element); }
 
-/* Takes `element` out of whatever list it is in; harmless when it is in none. */
+/* Takes `element` out of its list; harmless if it is in none. */
 static inline void list_remove(list *element) {
   element->prev->next = element->next;
   element->next->prev = element->prev;
   list_init(element);
 }
 
-/* Takes the first element out and returns it; NULL when the list is empty. */
+/* Takes the first element out and returns it; NULL if the list is empty. */
 static inline list *list_take_first(list *head) {
   list *first = head->next;
   if (first == head) return NULL;

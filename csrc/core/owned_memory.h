@@ -1,6 +1,7 @@
 /*
-** Memory that is all freed at once: an allocator on top of the host's that keeps its blocks in a list. The
-** runtime's memory ends with it, whoever held a part of it and was never told to let go.
+** An allocator on top of the host's that keeps its blocks in a list and can free all of them at
+** once. The runtime frees its memory so when it ends, also blocks whose users were never told to
+** free them.
 */
 #ifndef CP_CORE_OWNED_MEMORY_H
 #define CP_CORE_OWNED_MEMORY_H
@@ -23,7 +24,7 @@ void owned_memory_init(owned_memory *memory, allocator host);
 /* The allocator itself; `memory` must outlive its use and stay where it is. */
 allocator owned_memory_allocator(owned_memory *memory);
 
-/* Frees every block, and ends the allocator. */
+/* Frees every block. The allocator gives no memory afterwards. */
 void owned_memory_free_all(owned_memory *memory);
 
 #pragma GCC visibility pop

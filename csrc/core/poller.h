@@ -1,19 +1,21 @@
 /*
-** Which descriptors are ready: epoll on Linux, poll(2) elsewhere, or wherever CP_POLLER_POLL is
-** defined. A waiter is a list link of the caller's, which stands in the queue of its descriptor until
-** the descriptor is ready for something that it asks for; then it is taken out and `wake` is called.
+** Waits until descriptors are ready: with epoll on Linux, with poll(2) elsewhere, or wherever
+** CP_POLLER_POLL is defined. A waiter is a list link of the caller's. It stands in the queue of its
+** descriptor until the descriptor is ready for something that the waiter asked for. Then the poller
+** takes it out and calls `wake`.
 **
-** Readiness is a level: what is ready when the waiting begins counts. Hang-ups and errors make a
-** descriptor ready for whatever is asked, since reading or writing would tell at once. Files that
-** can't be polled, such as regular ones, are always ready.
+** Readiness is a present state: a descriptor that is ready when the waiting begins counts. Hang-ups
+** and errors make a descriptor ready for everything, since reading or writing would report them at
+** once. Files that can't be polled, such as regular ones, are always ready.
 **
-** Descriptors belong to others, who close them without a word. Therefore each waiting registers anew:
-** a number that has come to mean another file is noticed. Whoever waits while the number is closed is
-** told when somebody waits for that number again or calls poller_lose, and under poll at once;
+** The poller does not own the descriptors, and their owners close them without telling it.
+** Therefore it registers a descriptor anew for each waiting, and so notices if the number belongs
+** to another file by then. If a number is closed while a waiter waits for it, poll wakes the waiter
+** at once. Under epoll it is woken when another waiter is added for that number, or by poller_lose;
 ** otherwise never.
 **
-** A forked child takes an instance of its own when it first waits, with the waiters that it has
-** inherited, and leaves its parent's alone.
+** A forked child opens an instance of its own when it first waits, with the waiters that it has
+** inherited. It leaves its parent's instance alone.
 */
 #ifndef CP_CORE_POLLER_H
 #define CP_CORE_POLLER_H
@@ -25,12 +27,12 @@
 
 #pragma GCC visibility push(hidden)
 
-/* A set of these: what a waiter asks for, what is ready. */
+/* A set of directions: those that a waiter asks for, or those that are ready. */
 enum { POLLER_READ = 1, POLLER_WRITE = 2, POLLER_BOTH = 3 };
 
 /*
-** `ready` is the part of what the waiter asked for that is ready; 0: its descriptor was closed.
-** The waiter is in no list. Must not call the poller.
+** Called for a waiter that is woken; the waiter is in no list by then. Must not call the poller.
+**   ready  the ready directions among those asked for; 0: the descriptor was closed
 */
 typedef void poller_wake(void *ud, list *waiter, unsigned ready);
 
@@ -58,8 +60,8 @@ void poller_init(poller *p, const allocator *memory, poller_wake *wake, void *ud
 void poller_close(poller *p);
 
 /*
-** Opens what waiting needs. False, with errno set, when the system refuses. Harmless when open;
-** poller_add and poller_watch do it themselves.
+** Opens the descriptor that waiting needs. False, with errno set, if the system refuses. Harmless
+** if it is open; poller_add and poller_watch call it themselves.
 */
 bool poller_open(poller *p);
 
@@ -71,33 +73,40 @@ typedef enum poller_answer {
 
 /*
 ** Puts `waiter`, which is in no list, into the queue of `fd`.
-**   asked  what for, not empty
-** Calls `wake` for waiters of a former file of that number.
+**   asked  the directions to wait for, not empty
+** If the number belonged to another file before, calls `wake` for the waiters of that file.
 */
 poller_answer poller_add(poller *p, list *waiter, int fd, unsigned asked);
 
-/* Takes out a waiter; harmless when it is in no list. The system is not told before it matters. */
+/* Takes out a waiter; harmless if it is in no list. Tells the system only when it matters. */
 void poller_remove(poller *p, list *waiter);
 
-/* `fd` was closed: wakes who waits for it. Harmless when nobody does. */
+/* Call it when `fd` was closed: wakes its waiters. Harmless if it has none. */
 void poller_lose(poller *p, int fd);
 
-/* Wakes who waits for a descriptor that is closed, whichever it is: looks at all that are waited for. */
+/*
+** Wakes the waiters of all descriptors that are closed. Looks at every descriptor that has waiters.
+*/
 void poller_lose_closed(poller *p);
 
 /*
 ** Waits until a waiter can be woken, the watched descriptor is readable, or `timeout_ns` has passed
-** (0: does not wait, < 0: for ever), and wakes all waiters that match. A signal may end it early.
+** (0: does not wait, < 0: for ever). Wakes all waiters whose directions are ready. A signal may end
+** the wait early.
 */
 void poller_wait(poller *p, int64_t timeout_ns);
 
 /*
-** A descriptor whose being readable ends each wait, and makes the poller's own readable too. False,
-** with errno set: the system refuses. The descriptor must stay open as long as the poller.
+** Watches one more descriptor: when it is readable, it ends each wait, and the poller's own
+** descriptor is readable too. It must stay open as long as the poller. False, with errno set, if
+** the system refuses.
 */
 bool poller_watch(poller *p, int fd);
 
-/* What of `asked` `fd` is ready for now. -1, with errno set: nobody can tell. */
+/*
+** Returns the directions of `asked` for which `fd` is ready now; -1, with errno set, if the system
+** can not tell.
+*/
 int poller_check(int fd, unsigned asked);
 
 /*

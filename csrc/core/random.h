@@ -1,10 +1,10 @@
 /*
 ** Random numbers, in two uses that must not be mixed up:
-** - `rng`: xoshiro256** (Blackman and Vigna 2018), seeded by the caller: a seed gives a
-**   reproducible order of tasks;
-** - `id_source`: the same generator seeded from the operating system, in memory that the kernel
-**   clears in a forked child (MADV_WIPEONFORK; elsewhere the process id is compared), so that
-**   parent and child never make the same ids. Not for secrets.
+**   - `rng`: xoshiro256** (Blackman and Vigna 2018), seeded by the caller, so that a seed gives a
+**     reproducible order of tasks;
+**   - `id_source`: the same generator, seeded by the operating system, in memory that the kernel
+**     clears in a forked child (MADV_WIPEONFORK; elsewhere the process id is compared). Parent and
+**     child therefore never make the same ids. Do not use them as secrets.
 */
 #ifndef CP_CORE_RANDOM_H
 #define CP_CORE_RANDOM_H
@@ -42,17 +42,17 @@ uint64_t rng_below(rng *r, uint64_t n);
 
 typedef struct id_source id_source;
 
-/* NULL when there is no memory. Not thread-safe: one source a runtime. */
+/* Returns NULL if there is no memory. Not thread-safe: each runtime has a source of its own. */
 id_source *id_source_open(void);
 void id_source_close(id_source *source);
 
 /*
-** Marks the source as this process's, until a fork: whether the mark is there tells parent from child.
-** Returns the mark, which is not zero, and another one in each process.
+** Marks the source as this process's. A fork removes the mark in the child, so that the mark tells
+** the parent from the child. Returns the mark, which is not zero and differs in each process.
 */
 uint64_t id_source_mark(id_source *source);
 
-/* The mark that is there, or 0. */
+/* Returns the source's mark, or 0 if it has none. */
 uint64_t id_source_marked(const id_source *source);
 
 /* 64 random bits, never zero (an all-zero span id is invalid in W3C Trace Context). */

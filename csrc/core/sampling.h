@@ -1,8 +1,8 @@
 /*
-** Which traces are sampled: decided once, when a trace is made or comes in, and carried in its flag.
-** Source: OpenTelemetry's samplers; the ratio is consistent probability sampling by the randomness in a
-** W3C trace id, its right-most 56 bits: R >= T, where T = (1 - ratio) * 2^56. Whoever decides so by a
-** lower ratio samples a subset.
+** Decides which traces are sampled: once, when a trace is made or comes in; the trace's flag
+** carries the decision. Source: OpenTelemetry's samplers. The ratio is consistent probability
+** sampling by the randomness in a W3C trace id, its right-most 56 bits: R >= T, where
+** T = (1 - ratio) * 2^56. A sampler with a lower ratio samples a subset of the same traces.
 */
 #ifndef CP_CORE_SAMPLING_H
 #define CP_CORE_SAMPLING_H
@@ -27,13 +27,16 @@ typedef struct sampler {
   uint8_t root;       /* of SAMPLING_PARENT: one of the other kinds */
 } sampler;
 
-/* The threshold of a ratio from 0 to 1. */
+/* Returns the threshold of a ratio from 0 to 1. */
 uint64_t sampling_threshold(double ratio);
 
-/* Whether a trace that begins with this id is sampled. */
+/* Returns whether a trace that begins here with this id is sampled. */
 bool sampling_decide_root(const sampler *s, const uint8_t trace_id[16]);
 
-/* Whether a trace that came in, sampled or not, is. */
+/*
+** Returns whether a trace that came in is sampled.
+**   was_sampled  what its flag says
+*/
 bool sampling_decide(const sampler *s, const uint8_t trace_id[16], bool was_sampled);
 
 #pragma GCC visibility pop

@@ -1,4 +1,4 @@
-/* A part of somebody else's text, which is no string: it has no terminator. */
+/* A part of another text. It is not a C string: it has no terminator. */
 #ifndef CP_CORE_SLICE_H
 #define CP_CORE_SLICE_H
 
@@ -9,7 +9,7 @@ typedef struct slice {
   size_t length;
 } slice;
 
-/* Without the blanks around it: spaces and tabs, as HTTP has them (OWS). */
+/* Returns the text without the blanks around it: spaces and tabs (OWS of HTTP). */
 static inline slice slice_trim(slice text) {
   const char *end = text.start + text.length;
   while (text.start < end && (*text.start == ' ' || *text.start == '\t')) text.start++;

@@ -1,13 +1,14 @@
 /*
-** A stack's hash: the same for the same code path on any machine. It is FNV-1a, 64 bit, over the frames
-** from the innermost to the outermost, each as
+** A stack's hash: the same for the same code path on any machine. It is FNV-1a, 64 bit, over the
+** frames from the innermost to the outermost, each as
 **   <module> ":" <identity> "\n"
 ** where <module> is the base name of the source file in lower case (ASCII), "[c]" for C functions,
 ** or "[string]" for code from a string. A run of frames that are equal in both (direct recursion)
-** counts once. No directories, no line numbers. What a function's <identity> is depends on the version:
+** counts once. Directories and line numbers are not in it. The version says what a function's
+** <identity> is:
 **   1  the name under which it was called, or "?"
-**   2  "main" for the main function of a file; the function's fingerprint (runtime/fingerprint.h); where it
-**      has none, as C functions, the name under which it was called, or "?"
+**   2  "main" for the main function of a file; the function's fingerprint (runtime/fingerprint.h);
+**      if it has none, as C functions, the name under which it was called, or "?"
 */
 #ifndef CP_CORE_STACK_HASH_H
 #define CP_CORE_STACK_HASH_H
@@ -18,7 +19,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* The version that records have. */
+/* The version of the hashes that records have. */
 #define STACK_HASH_VERSION 2
 
 typedef struct stack_hash {
@@ -36,7 +37,7 @@ void stack_hash_init(stack_hash *hash);
 void stack_hash_add(stack_hash *hash, const char *source, const char *identity);
 
 /*
-** What a function is called in a hash of that version; NULL: it has nothing.
+** Returns a function's identity in a hash of that version; NULL if it has none.
 **   what         "Lua", "main" or "C"
 **   name         under which it was called, or NULL
 **   fingerprint  16 hex digits, or NULL

@@ -1,10 +1,10 @@
 /*
-** Timers: which deadline comes next. A 4-ary heap of (deadline, order) pairs, so that adding, firing
-** and cancelling cost O(log n) each, with at most four comparisons per level and those in
-** neighbouring memory. Where each timer stands in the heap is kept in an array beside it, not in the
-** timers: moving an entry then touches no memory of those who wait, who are long out of the cache.
-** Timers of one deadline fire in the order in which they were added (of 2^31 that are pending).
-** Source: Williams 1964 (heapsort); LaMarca and Ladner 1996 for the four-fold node.
+** Timers, ordered by deadline. A 4-ary heap of (deadline, order) pairs: adding, firing and
+** cancelling cost O(log n) each, with at most four comparisons per level, all in neighbouring
+** memory. An array beside the heap says where each timer stands in it. The timers themselves do
+** not, so that moving an entry touches no memory of waiting tasks, which is long out of the cache.
+** Timers with the same deadline fire in the order in which they were added (as long as at most 2^31
+** are pending). Source: Williams 1964 (heapsort); LaMarca and Ladner 1996 for the four-fold node.
 */
 #ifndef CP_CORE_TIMER_H
 #define CP_CORE_TIMER_H
@@ -18,7 +18,10 @@
 /* The number of a timer that is not in the heap. */
 #define TIMER_IDLE UINT32_MAX
 
-/* Embedded in what waits. Set `number` to TIMER_IDLE before first use; then only the heap writes it. */
+/*
+** Embedded in the object that waits. Set `number` to TIMER_IDLE before first use; then only the
+** heap writes it.
+*/
 typedef struct timer {
   uint32_t number; /* in the heap's `timers` and `places` */
   uint32_t owner;  /* for the user of the heap: what it is embedded in */
@@ -48,27 +51,27 @@ void timer_heap_init(timer_heap *heap, const allocator *memory);
 /* Frees the heap's memory. The timers in it belong to their owners and are left alone. */
 void timer_heap_free(timer_heap *heap);
 
-/* Adds an idle timer. False when there is no memory; the heap and the timer are then unchanged. */
+/* Adds an idle timer. False if there is no memory; the heap and the timer are then unchanged. */
 bool timer_heap_add(timer_heap *heap, timer *t, int64_t deadline_ns);
 
-/* Takes a timer out; harmless when it is idle. */
+/* Takes a timer out; harmless if it is idle. */
 void timer_heap_remove(timer_heap *heap, timer *t);
 
 /*
-** Takes out and returns the earliest timer whose deadline is at or before `now_ns`; NULL: none is
+** Takes out and returns the earliest timer whose deadline is at or before `now_ns`; NULL if none is
 ** due.
 */
 timer *timer_heap_take_due(timer_heap *heap, int64_t now_ns);
 
-/* The earliest timer, which a heap that is not empty has. */
+/* Returns the earliest timer. The heap must not be empty. */
 static inline const timer *timer_heap_first(const timer_heap *heap) {
   return heap->timers[heap->entries[0].number];
 }
 
-/* The earliest deadline, or TIME_FOREVER. */
+/* Returns the earliest deadline, or TIME_FOREVER. */
 int64_t timer_heap_next_deadline(const timer_heap *heap);
 
-/* The deadline of a timer that is in the heap. */
+/* Returns the deadline of a timer that is in the heap. */
 int64_t timer_heap_deadline_of(const timer_heap *heap, const timer *t);
 
 #pragma GCC visibility pop

@@ -1,6 +1,6 @@
 /*
-** W3C Trace Context, level 2: the two headers, as text and as values. No memory is allocated.
-** Source: https://www.w3.org/TR/trace-context-2/ sections 3.2 (traceparent) and 3.3 (tracestate).
+** W3C Trace Context, level 2: parses and writes its two headers. Allocates no memory. Source:
+** https://www.w3.org/TR/trace-context-2/ sections 3.2 (traceparent) and 3.3 (tracestate).
 */
 #ifndef CP_CORE_TRACEPARENT_H
 #define CP_CORE_TRACEPARENT_H
@@ -15,7 +15,7 @@
 #define TRACE_FLAG_SAMPLED 0x01u
 #define TRACE_FLAG_RANDOM 0x02u
 #define TRACESTATE_MAX_MEMBERS 32
-/* What a participant must at least propagate; we carry no more. */
+/* The length that a participant must at least propagate; we carry no more. */
 #define TRACESTATE_MAX_LENGTH 512
 
 typedef struct traceparent {
@@ -25,9 +25,9 @@ typedef struct traceparent {
 } traceparent;
 
 /*
-** Parses a header value; spaces and tabs around it are ignored. False when it is invalid (`out` is
-** then unspecified): the caller starts a new trace and drops tracestate. Version ff is invalid; of
-** a version above 00 the first four fields are read, as section 3.2.4 (versioning) says.
+** Parses a header value; ignores spaces and tabs around it. False if it is invalid: `out` is then
+** unspecified, and the caller starts a new trace and drops tracestate. Version ff is invalid. Of a
+** version above 00 the first four fields are read, as section 3.2.4 (versioning) says.
 */
 bool traceparent_parse(traceparent *out, const char *value, size_t length);
 
@@ -35,8 +35,8 @@ bool traceparent_parse(traceparent *out, const char *value, size_t length);
 void traceparent_format(char *out, const traceparent *parent);
 
 /*
-** A tracestate as we carry it. Members are kept byte for byte and in order, separated by "," alone;
-** empty members are dropped, as the grammar allows them.
+** A tracestate as we carry it: members byte for byte and in order, separated by "," alone. Empty
+** members are dropped, as the grammar allows.
 */
 typedef struct tracestate {
   char text[TRACESTATE_MAX_LENGTH];
@@ -46,11 +46,13 @@ typedef struct tracestate {
 } tracestate;
 
 /*
-** Reads the whole header into `state`, whatever was there before; when the header came more than
-** once, the caller joins the values with "," first. An invalid one leaves nothing to carry, and does not touch traceparent. Over 512 characters whole members
-** are left out, no more than needed: first those longer than 128 characters, then any, the last one
-** first (section 3.3.1.5). Keys are those of level 2: a digit may come first, and "@" stand anywhere
-** else. A key that comes twice is kept as it is: level 2 allows to drop one, and only forbids to add it.
+** Reads the whole header into `state` and overwrites its former content. If the header came more
+** than once, the caller joins the values with "," first. An invalid header leaves nothing to carry;
+** the traceparent stays valid. Of a header of more than 512 characters whole members are left out,
+** no more than needed: first those longer than 128 characters, then any, the last one first
+** (section 3.3.1.5). Keys are those of level 2: a digit may come first, and "@" may stand at any
+** other place. A key that comes twice is kept: level 2 allows to drop one, and only forbids to add
+** it.
 */
 void tracestate_parse(tracestate *state, const char *value, size_t length);
 

@@ -1,6 +1,6 @@
 /*
-** A descriptor that turns readable when somebody signals it: how a host that polls learns that the
-** runtime has work. An eventfd on Linux, a pipe elsewhere; both ends non-blocking and
+** A descriptor that turns readable when wakeup_signal is called. By it a polling host learns that
+** the runtime has work. It is an eventfd on Linux, a pipe elsewhere; both ends are non-blocking and
 ** close-on-exec.
 */
 #ifndef CP_CORE_WAKEUP_H
@@ -19,9 +19,7 @@ typedef struct wakeup {
 
 void wakeup_init(wakeup *w);
 
-/*
-** False, with errno set, when the system has no descriptor left. Harmless when it is open already.
-*/
+/* False, with errno set, if the system has no descriptor left. Harmless if it is open already. */
 bool wakeup_open(wakeup *w);
 void wakeup_close(wakeup *w);
 
@@ -32,8 +30,8 @@ void wakeup_signal(const wakeup *w);
 void wakeup_drain(const wakeup *w);
 
 /*
-** Blocks until it is readable or `timeout_ns` has passed (< 0: for ever). A closed one only waits.
-** A signal may end the wait early.
+** Blocks until it is readable or `timeout_ns` has passed (< 0: for ever). If it is closed, waits
+** for the whole time. A signal may end the wait early.
 */
 void wakeup_wait(const wakeup *w, int64_t timeout_ns);
 

@@ -1,7 +1,7 @@
 /*
-** Lua's own coroutine library, with three functions that know of tasks: resume and close refuse a
-** coroutine that belongs to one, and running notes that code knows it. To every other coroutine they do
-** what those did that were there.
+** Replaces three functions of Lua's own coroutine library by functions that know of tasks. resume
+** and close refuse a task's coroutine, and running notes that code has seen it. For every other
+** coroutine they call the functions that they replaced.
 */
 #ifndef CP_LUA_GUARD_H
 #define CP_LUA_GUARD_H
@@ -10,10 +10,10 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Puts the three in the place of those of the loaded library, unless they are there.   [-0, +0, e] */
+/* Replaces the three functions in the loaded library, unless that was done before.   [-0, +0, e] */
 void guard_install(runtime *rt, lua_State *L);
 
-/* The code that runs on L is about to know its thread. */
+/* Call it when the code that runs on L gets its thread: notes that a task's thread was seen. */
 static inline void guard_note_seen(const runtime *rt, const lua_State *L) {
   task *t = rt->current;
   if (t != NULL && t->live.thread == L) t->seen = true;

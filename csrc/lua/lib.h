@@ -11,8 +11,8 @@
 #pragma GCC visibility push(hidden)
 
 /*
-** The files that add functions to the module, in the order in which they do it: lib_<name>.c has lib_<name>_open. A new
-** one is one line here.
+** The files that add functions to the module, in this order: lib_<name>.c has lib_<name>_open. To
+** add a file, add one line here.
 */
 #define LIB_FILES(FILE)                                      \
   FILE(record)    /* methods and fields of records */        \
@@ -48,8 +48,8 @@ void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *m
                   const luaL_Reg *metamethods);
 
 /*
-** What co.on_spawn and its like do: makes the function at 1, or nil, the hook `uv`, and returns the one
-** before. `function` is the name, for messages.
+** Implements co.on_spawn and its like: makes the function at 1, or nil, the hook `uv`, and returns
+** the one before. `function` is the API function's name, for messages.
 */
 int lib_set_hook(lua_State *L, int uv, const char *function);
 

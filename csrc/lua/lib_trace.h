@@ -1,6 +1,4 @@
-/*
-** co.trace: which request the running code works for, and getting that in and out of headers.
-*/
+/* co.trace: the trace of the running code, and reading and writing headers. */
 #ifndef CP_LUA_LIB_TRACE_H
 #define CP_LUA_LIB_TRACE_H
 

@@ -1,6 +1,6 @@
 /*
-** Any value as plain data: what every JSON encoder takes, bounded, without cycles, and the value
-** itself is not touched: no metamethod of it runs.
+** Copies any value as plain data, which every JSON encoder takes: bounded and without cycles. Does
+** not touch the value itself and calls none of its metamethods.
 */
 #ifndef CP_LUA_PLAIN_H
 #define CP_LUA_PLAIN_H
@@ -19,9 +19,11 @@
 
 /*
 ** Pushes the value at `index` as plain data.   [-0, +1, m]
-** Booleans and finite numbers stay; other numbers become "nan", "inf", "-inf"; in strings, what is
-** no UTF-8 becomes U+FFFD; arrays stay arrays, other tables get strings for keys; the rest becomes
-** its type's name. What is left out is counted, in an array's last element or under the key "...".
+**
+** Booleans and finite numbers stay; other numbers become "nan", "inf", "-inf"; bytes of strings
+** that are not UTF-8 become U+FFFD; arrays stay arrays, other tables get strings for keys; every
+** other value becomes the name of its type. An array's last element, or the key "...", counts the
+** entries that were left out.
 */
 void plain_push(lua_State *L, int index);
 

@@ -8,19 +8,22 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Version of the form of what to_table returns, and of the fields' meaning. */
+/* The version of the form of to_table's result, and of the fields' meaning. */
 #define RECORD_CONTRACT "coropanic/1"
 
 /*
-** Pushes the field of the record at `index`, nil if there is no such field.   [-0, +1, m]
-** What costs something is computed once; scripts then get the same table each time.
+** Pushes the field of the record at `index`; nil if there is no such field.   [-0, +1, m]
+** Computes costly fields once; scripts then get the same table each time.
 */
 void record_fields_push(lua_State *L, int index, const char *name);
 
-/* The same, computed anew: not what a script may have changed meanwhile. */
+/* The same, computed anew, so that a table is not the one that a script may have changed. */
 void record_fields_push_fresh(lua_State *L, int index, const char *name);
 
-/* Pushes the stack hash of that version of the record at `index`, with C functions or without. [-0, +1, m] */
+/*
+** Pushes the stack hash of the record at `index`, in that version, with C functions or without.
+** [-0, +1, m]
+*/
 void record_fields_push_hash(lua_State *L, int index, int version, bool with_c);
 
 #pragma GCC visibility pop

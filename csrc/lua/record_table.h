@@ -1,6 +1,4 @@
-/*
-** record:to_table(): a record as plain data, in a form that is versioned.
-*/
+/* Implements record:to_table(): a record as plain data, in a versioned form. */
 #ifndef CP_LUA_RECORD_TABLE_H
 #define CP_LUA_RECORD_TABLE_H
 
@@ -8,13 +6,14 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Causes of causes that are kept, one inside the other. */
+/* The most causes that are kept, one inside the other. */
 #define RECORD_TABLE_MAX_CAUSES 8
 
 /*
-** Pushes a new table of the record's fields (docs/panic-record.md). Any JSON encoder takes it.
-** [-0, +1, m] Lists that would be empty are not in it, since an empty Lua table is no array to an
-** encoder; how many of a list `x` were left out is in `x_omitted`.
+** Pushes a new table of the record's fields (docs/panic-record.md), which any JSON encoder takes.
+** [-0, +1, m]
+** Leaves out empty lists, since an encoder can not tell an empty Lua table from an object.
+** `x_omitted` counts the items of a list `x` that were left out.
 */
 void record_table_push(lua_State *L, int index);
 

@@ -11,8 +11,9 @@
 struct region;
 
 /*
-** (options, function, arguments...) on the stack → the task. To be returned from a C function.
-**   scope  that the task joins; NULL: the innermost one
+** Expects (options, function, arguments...) on the stack; pushes the task. Return its result from a
+** C function.
+**   scope  the scope of the task; NULL: the innermost one
 */
 int spawn_with(lua_State *L, struct region *scope);
 

@@ -1,6 +1,6 @@
 /*
-** Whether this is a Lua that the module can run in. The headers that it was compiled with do not
-** tell: all releases of 5.4 say 504, and load the same modules.
+** Checks whether the module can run in this Lua. The headers of the compilation do not tell: all
+** releases of 5.4 say 504, and load the same modules.
 */
 #ifndef CP_LUA_VERSION_H
 #define CP_LUA_VERSION_H
@@ -10,8 +10,8 @@
 #pragma GCC visibility push(hidden)
 
 /*
-** Raises an error that says which Lua is wanted if this one will not do.   [-0, +0, e]
-** Called before anything else of the module.
+** Raises an error that names the Lua that is needed, if this one will not do.   [-0, +0, e]
+** Call it before anything else of the module.
 */
 void version_check(lua_State *L);
 

@@ -119,6 +119,15 @@ static int conclude(runtime *rt, lua_State *L, region *r) {
 static int wait_for_members(runtime *rt, lua_State *L, region *r);
 
 /*
+** Whether all members have ended, and nobody is on the way to the panic of one, which is theirs then. In a deadlock
+** they do not come: somebody has closed their coroutines.   [-0, +0, -]
+*/
+static bool is_over(const runtime *rt, lua_State *L, const region *r) {
+  if (r->live > 0) return false;
+  return rt->current->wake == WAKE_DEADLOCK || !unclaimed_is_awaited(rt, L, r);
+}
+
+/*
 ** Woken: the members have ended, or else the task is to end, which they are told. It waits on: what
 ** is asked of the task is raised when nothing of it outlives it.
 */
@@ -139,8 +148,8 @@ static int wait_for_members(runtime *rt, lua_State *L, region *r) {
     lua_pushnil(L);
     region_cancel(rt, L, r, CANCEL_SCOPE);
   }
-  if (r->live == 0) return conclude(rt, L, r);
-  if (!r->cancelled && deadlock_find(rt, L, &wait_scope, r)) {
+  if (is_over(rt, L, r)) return conclude(rt, L, r);
+  if (r->live > 0 && !r->cancelled && deadlock_find(rt, L, &wait_scope, r)) {
     /* The body has a panic instead of its outcome, since its members are still to be waited for. */
     lua_insert(L, OUTCOME_INDEX);
     lua_settop(L, OUTCOME_INDEX);
@@ -163,7 +172,7 @@ void region_finish_lost(runtime *rt, lua_State *L, strand *s, lua_KContext conte
   r->body_ended = true;
   lua_pushnil(L);
   region_cancel(rt, L, r, CANCEL_PARENT);
-  if (r->live > 0) {
+  if (!is_over(rt, L, r)) {
     t->waits_on = r;
     task_park(rt, L, &wait_scope, TIME_FOREVER, context, continuation);
     compat_unreachable();

@@ -219,6 +219,7 @@ static bool give_to_scope(runtime *rt, lua_State *L, task *t, int index) {
   bool given = region_offer_panic(rt, L, scope, index);
   lua_pop(L, 1);
   if (given) unclaimed_claim(rt, L, t);
+  region_member_ended(rt, scope);
   return given;
 }
 
@@ -227,7 +228,12 @@ void unclaimed_arrived(runtime *rt, lua_State *L, int index, bool comes) {
   if (!task_ended(t) || t->claimed || t->ended.comers == 0) return;
   if (held_of_task(rt, L, t) == NULL) return;
   t->ended.comers--;
-  if (!comes && t->ended.comers == 0) give_to_scope(rt, L, t, index);
+  if (t->ended.comers > 0) return;
+  if (!comes) {
+    give_to_scope(rt, L, t, index);
+  } else if (t->ended.held->scope != NULL) {
+    region_member_ended(rt, t->ended.held->scope);
+  }
 }
 
 /* The first panic that is held for the scope, or NULL. */
@@ -236,6 +242,19 @@ static held_panic *find_for(const runtime *rt, const region *scope) {
     if (held_of_link(link)->scope == scope) return held_of_link(link);
   }
   return NULL;
+}
+
+bool unclaimed_is_awaited(const runtime *rt, lua_State *L, const region *scope) {
+  if (scope->kind == REGION_SUPERVISE) return false;
+  for (list *link = rt->unclaimed.next; link != &rt->unclaimed; link = link->next) {
+    const held_panic *held = held_of_link(link);
+    if (held->scope != scope) continue;
+    push_held(rt, L, held);
+    const task *t = task_test(L, -1);
+    lua_pop(L, 1);
+    if (t != NULL && t->ended.comers > 0) return true;
+  }
+  return false;
 }
 
 void unclaimed_give_all(runtime *rt, lua_State *L, region *scope) {

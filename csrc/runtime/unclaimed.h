@@ -41,6 +41,12 @@ void unclaimed_flush(runtime *rt, lua_State *L);
 */
 void unclaimed_arrived(runtime *rt, lua_State *L, int index, bool comes);
 
+/*
+** Whether tasks that were woken to come for a panic that is held for the scope have not run yet. When the last of
+** them has, the scope is told, as of the end of a member.   [-0, +0, -]
+*/
+bool unclaimed_is_awaited(const runtime *rt, lua_State *L, const struct region *scope);
+
 /* The scope is about to end: what is held for it is its own.   [-0, +0, -] */
 void unclaimed_give_all(runtime *rt, lua_State *L, struct region *scope);
 

@@ -403,6 +403,41 @@ describe("a task in a scope that somebody joins or awaits", function()
     end)
   end)
 
+  it("gives it to somebody outside though the scope ends before they run", function()
+    for _, open in ipairs { co.scope, function(body) assert(co.with_timeout(50, body)) end } do
+      helpers.run(function()
+        local task
+        local owner = co.spawn(open, function(s)
+          task = (s and s.spawn or function(_, ...) return co.spawn(...) end)(s, panic_after, 1, "x")
+          co.yield() -- the task's timer is the first
+          co.sleep(1)
+        end)
+        co.yield()
+        local _, record = task:join()
+        assert.equal("x", record.value)
+        assert.is_true(owner:join())
+      end)
+    end
+  end)
+
+  it("has its panic raised by the scope that has waited for the joiner, if that is cancelled", function()
+    helpers.run(function()
+      local task, joiner
+      local owner = co.spawn(co.scope, function(s)
+        task = s:spawn(panic_after, 1, "x")
+        co.yield()
+        co.sleep(1)
+        joiner:cancel()
+      end)
+      co.yield()
+      joiner = co.spawn(function() task:join() end)
+      local _, record = owner:join()
+      assert.equal("x", record.value)
+      assert.equal(1, co.now())
+      assert.equal("cancelled", joiner:status())
+    end)
+  end)
+
   it("has its panic raised by the body when that awaits and does not recover", function()
     helpers.run(function()
       local sibling

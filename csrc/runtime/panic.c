@@ -59,16 +59,25 @@ bool panic_is_in_flight(const runtime *rt, lua_State *L, int index) {
 }
 
 /*
+** What Lua's `load`, or the like, raises while it parses, and catches. Other errors of its own, of arguments say, go to
+** its caller.
+*/
+static bool is_of_parser(const char *text) {
+  return strncmp(text, "C stack overflow", strlen("C stack overflow")) == 0 ||
+         strstr(text, "reader function must return a string") != NULL;
+}
+
+/*
 ** Whether the error whose record is on top of the stack is on its way to Lua's `load`, or the like, which makes it
-** a result: an error of a reader, or of the parser itself when C calls nest too deep. Lua's parser has no message
-** handler of its own, so that it is ours that is called.   [-0, +0, -]
+** a result: an error of a reader, of what that has returned, or of the parser itself when C calls nest too deep. Lua's
+** parser has no message handler of its own, so that it is ours that is called.   [-0, +0, -]
 */
 static bool is_caught_by_load(lua_State *L, const record *r) {
   if (r->caught != CAUGHT_IN_LOADER) return r->caught == CAUGHT_BY_LOAD;
   lua_getiuservalue(L, -1, RECORD_UV_VALUE);
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
   lua_pop(L, 1);
-  return strncmp(text, "C stack overflow", strlen("C stack overflow")) == 0;
+  return is_of_parser(text);
 }
 
 int panic_handler(lua_State *L) {

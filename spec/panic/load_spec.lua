@@ -34,6 +34,17 @@ describe("load in a frame", function()
     co.call(function() assert.equal(value, (select(2, load(function() error(value) end)))) end)
   end)
 
+  it("gives what is wrong with the result of a reader as plain Lua does", function()
+    for _, piece in ipairs { {}, true } do
+      local function load_piece() return load(function() return piece end) end
+      local _, expected = coroutine.wrap(load_piece)()
+      local before = co.stats().panics
+      local _, message = co.call(function() return load_piece() end)
+      assert.equal(expected, message)
+      assert.equal(before, co.stats().panics)
+    end
+  end)
+
   it("gives what the reader's own pcall has not caught", function()
     co.call(function()
       local _, message = load(function()

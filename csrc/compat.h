@@ -1,5 +1,5 @@
 /*
-** The only file that knows which Lua it is compiled for: PUC Lua 5.4 or 5.5. The rest is written
+** The only file that depends on the version of Lua: PUC Lua 5.4 or 5.5. All others are written
 ** against Lua 5.4's API.
 */
 #ifndef CP_COMPAT_H
@@ -24,7 +24,7 @@
 
 /*
 ** Ends a coroutine's activations and makes the thread reusable. Returns the status of the
-** to-be-closed variables that it ran. (lua_closethread is 5.4.6 and later.)
+** to-be-closed variables that it ran. (lua_closethread is in 5.4.6 and later.)
 */
 #if LUA_VERSION_RELEASE_NUM >= 50406
 static inline int compat_close_thread(lua_State *thread, lua_State *from) {
@@ -57,16 +57,18 @@ static inline void compat_write_number(lua_State *L, int index, char *buffer) {
 }
 #endif
 
-/* Where a function that never returns, but does not say so in its type, would have returned. */
+/* Put it after a call of a function that never returns but whose type does not say so. */
 #define compat_unreachable() __builtin_unreachable()
 
-/* Asks the processor to have the memory at hand soon. */
+/* Asks the processor to load the memory soon. */
 #define compat_prefetch(address) __builtin_prefetch(address)
 
 /*
-** Wherever Lua's collector may run, so may a finalizer, and a debug hook at any call: with assertions on, the
-** function at COMPAT_STORM in the registry, if there is one, is called at each of these places
-** (spec/reentry/storm_spec.lua). It is found without memory, by a number that luaL_ref does not give. Calls that do not collect, such as lua_rawset, are none of them.
+** Lua's collector may run at many calls, and with it a finalizer; a debug hook may run at any call.
+** With assertions on, each call of these macros that may collect also calls the function at
+** COMPAT_STORM in the registry, if there is one (spec/reentry/storm_spec.lua). The function is
+** found without memory, by a number that luaL_ref does not give. Calls that do not collect, such as
+** lua_rawset, have no macro.
 */
 #if defined(CP_HOSTILE)
 #define COMPAT_STORM (-5400)
@@ -82,7 +84,10 @@ static inline void compat_storm(lua_State *L) {
   }
   lua_pop(L, 1);
 }
-/* The collector runs when the value has been made, and its arguments have been looked at. */
+/*
+** Calls the storm after the call has made its value and read its arguments, when the collector
+** would run.
+*/
 static inline void *compat_storm_after(lua_State *L, const void *made) {
   compat_storm(L);
   return (void *)(uintptr_t)made;
@@ -109,7 +114,7 @@ static inline int compat_storm_behind(lua_State *L, int result) {
   (compat_storm(L), lua_pcallk(L, args, results, handler, k, f))
 #endif
 
-/* The analyzer has to be told that these do not return. */
+/* Tells the analyzer that these do not return. */
 #if defined(__clang_analyzer__)
 #define luaL_error(...) (luaL_error(__VA_ARGS__), __builtin_unreachable(), 0)
 #define lua_error(L) (lua_error(L), __builtin_unreachable(), 0)

@@ -28,7 +28,6 @@ int lib_set_hook(lua_State *L, int uv, const char *function) {
   runtime *rt = runtime_of(L);
   lua_settop(L, 1);
   if (!lua_isnil(L, 1)) arg_check_function(L, 1, function);
-  rt->has_hook[uv] = !lua_isnil(L, 1);
   runtime_push_value(rt, L, uv);
   lua_insert(L, 1);
   runtime_set_value(rt, L, uv);

@@ -24,6 +24,7 @@
   FILE(coroutine) /* coroutine, instrument */                \
   FILE(io)        /* wait_fd */                              \
   FILE(inspect)   /* current, tasks, dump, stats */          \
+  FILE(observe)   /* observe */                              \
   FILE(panic)     /* func, defer, panic, recover, ... */     \
   FILE(lock)      /* mutex, rwmutex */                       \
   FILE(condition) /* condition */                            \
@@ -48,10 +49,16 @@ void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *m
                   const luaL_Reg *metamethods);
 
 /*
-** Implements co.on_spawn and its like: makes the function at 1, or nil, the hook `uv`, and returns
-** the one before. `function` is the API function's name, for messages.
+** Implements co.on_panic and co.on_start: makes the function at 1, or nil, the user value `uv` of the runtime, and
+** returns the one before. `function` is the API function's name, for messages.
 */
 int lib_set_hook(lua_State *L, int uv, const char *function);
+
+/*
+** Implements co.on_spawn and its like: makes the function at 1, or nil, the one observer of this kind that is called
+** without the kind, and returns the function before.
+*/
+int lib_set_listener(lua_State *L, probe_kind kind, const char *function);
 
 #pragma GCC visibility pop
 

@@ -197,12 +197,17 @@ static int run_now(lua_State *L) {
 /* --- hooks --- */
 
 static int run_on_panic(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_PANIC, "on_panic"); }
-static int run_on_spawn(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_SPAWN, "on_spawn"); }
-static int run_on_start(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_START, "on_start"); }
-static int run_on_exit(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_EXIT, "on_exit"); }
-static int run_on_suspend(lua_State *L) {
-  return lib_set_hook(L, RUNTIME_UV_ON_SUSPEND, "on_suspend");
+static int run_on_start(lua_State *L) {
+  lib_set_hook(L, RUNTIME_UV_ON_START, "on_start");
+  runtime *rt = runtime_of(L);
+  runtime_push_value(rt, L, RUNTIME_UV_ON_START);
+  rt->has_start_hook = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return 1;
 }
+static int run_on_spawn(lua_State *L) { return lib_set_listener(L, PROBE_SPAWN, "on_spawn"); }
+static int run_on_suspend(lua_State *L) { return lib_set_listener(L, PROBE_STOP, "on_suspend"); }
+static int run_on_exit(lua_State *L) { return lib_set_listener(L, PROBE_END, "on_exit"); }
 
 void lib_run_open(lua_State *L, runtime *rt) {
   static const luaL_Reg functions[] = {

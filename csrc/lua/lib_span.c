@@ -51,13 +51,27 @@ static int trace_span(lua_State *L) {
   return after_span(L, LUA_OK, function);
 }
 
+/* Tells of the newest event of the span whose table is at `data`.   [-0, +0, m] */
+static void tell_event(runtime *rt, lua_State *L, int data) {
+  lua_getfield(L, data, "events");
+  lua_rawgeti(L, -1, (lua_Integer)lua_rawlen(L, -1));
+  probe_tell(rt, &(probe_event){.kind = PROBE_SPAN_EVENT,
+                                .calls = true,
+                                .task = rt->current,
+                                .L = L,
+                                .object = data,
+                                .extra = lua_gettop(L)});
+  lua_pop(L, 2);
+}
+
 static int trace_event(lua_State *L) {
   runtime *rt = runtime_of(L);
   if (lua_type(L, 1) != LUA_TSTRING) return arg_type_error(L, 1, "event", "string");
   bool has_attributes = !lua_isnoneornil(L, 2);
   if (has_attributes && !lua_istable(L, 2)) return arg_type_error(L, 2, "event", "table");
   if (!span_is_recorded(rt) || !span_push_current(rt, L)) return 0;
-  span_data_add_event(L, lua_gettop(L), 1, has_attributes ? 2 : 0);
+  bool is_added = span_data_add_event(L, lua_gettop(L), 1, has_attributes ? 2 : 0);
+  if (is_added && probe(&rt->probes, PROBE_SPAN_EVENT)) tell_event(rt, L, lua_gettop(L));
   return 0;
 }
 
@@ -69,7 +83,7 @@ static int trace_set(lua_State *L) {
   return 0;
 }
 
-static int trace_on_span(lua_State *L) { return lib_set_hook(L, RUNTIME_UV_ON_SPAN, "on_span"); }
+static int trace_on_span(lua_State *L) { return lib_set_listener(L, PROBE_SPAN_END, "on_span"); }
 
 /* --- sampling --- */
 

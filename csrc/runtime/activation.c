@@ -326,9 +326,3 @@ void activation_tell_stop(runtime *rt, lua_State *L, task *t) {
   probe_tell(rt, &(probe_event){
                      .kind = PROBE_STOP, .calls = true, .task = t, .object = PROBE_TASK, .L = L});
 }
-
-void activation_run_suspend_hook(runtime *rt, lua_State *L, task *t) {
-  task_push(rt, L, t);
-  handler_run_hook(rt, L, RUNTIME_UV_ON_SUSPEND, -1, 0);
-  lua_pop(L, 1);
-}

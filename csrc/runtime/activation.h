@@ -27,9 +27,6 @@ void activation_finish(runtime *rt, lua_State *L, task *t, int status, int value
 */
 void activation_give_up(runtime *rt, lua_State *L, task *t);
 
-/* Calls on_suspend's hook with the task, which has just suspended.   [-0, +0, -] */
-void activation_run_suspend_hook(runtime *rt, lua_State *L, task *t);
-
 /*
 ** Tells that a slice of the task begins, or that it has suspended, which ends the slice.   [-0, +0, -]
 ** The first returns the number of arguments on its thread, of which nothing may be left; -1: the task has ended.
@@ -42,7 +39,6 @@ static inline void activation_suspend(runtime *rt, lua_State *L, task *t) {
   rt->current = NULL;
   t->raises = 0;
   if (probe_is_wanted(&rt->probes, PROBE_STOP)) activation_tell_stop(rt, L, t);
-  if (rt->has_hook[RUNTIME_UV_ON_SUSPEND]) activation_run_suspend_hook(rt, L, t);
 }
 
 /*

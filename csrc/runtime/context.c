@@ -12,6 +12,7 @@ static void tell_sinks(runtime *rt, lua_State *L, const ctx *c, const probe_even
   if (c->links == NULL || !lua_checkstack(L, LUA_MINSTACK)) return;
   probe_event told = *event;
   runtime_push_alive(rt, L, c->links);
+  told.muted = c->muted;
   told.L = L;
   told.object = lua_gettop(L);
   probe_tell(rt, &told);
@@ -33,6 +34,7 @@ static ctx *new_context(runtime *rt, lua_State *L) {
   ctx *c = lua_newuserdatauv(L, sizeof(ctx), CONTEXT_UV_COUNT);
   memset(c, 0, sizeof(ctx));
   c->deadline_ns = TIME_FOREVER;
+  c->muted = probe_is_muted(rt, rt->current);
   list_init(&c->bound);
   luaL_setmetatable(L, CONTEXT_TYPE);
   c->links = mem_new(&rt->memory, sizeof(context_links));

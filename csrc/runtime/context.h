@@ -57,6 +57,7 @@ typedef struct ctx {
   uint8_t state;        /* context_state */
   bool has_value;
   bool can_end; /* false: the background, values on top of it, and without_cancel's */
+  bool muted;   /* an observer has made it */
   bool own_end; /* it ended by itself, not with its parent: it has the cause */
 } ctx;
 

@@ -10,7 +10,7 @@ enum { AFTER_UV_FUNCTION = 1, AFTER_UV_COUNT = AFTER_UV_FUNCTION };
 typedef struct after {
   ctx *context;        /* pinned while the callback waits for its end; else NULL */
   bool over;           /* started or stopped */
-  bool has_spans;      /* of the code that asked */
+  uint8_t spans;       /* spawn_spans, as of the code that asked */
   trace_context trace; /* of the code that asked; its trace is owned, NULL: none */
 } after;
 
@@ -51,12 +51,15 @@ static void start(runtime *rt, lua_State *L) {
   const after *a = lua_touserdata(L, -1);
   lua_getiuservalue(L, -1, AFTER_UV_FUNCTION);
   const trace_context *place = a->trace.trace == NULL ? NULL : &a->trace;
-  spawn_options options = {.name = "after",
-                           .trace = place,
-                           .independent = true,
-                           .spans = a->has_spans ? SPANS_YES : SPANS_NO};
+  spawn_options options = {.name = "after", .trace = place, .independent = true, .spans = a->spans};
   task_spawn(rt, L, 0, &options);
   lua_pop(L, 2);
+}
+
+/* Whether observers hear of what the running code spawns, and of its spans. */
+static spawn_spans spans_here(const runtime *rt) {
+  if (probe_is_muted(rt, rt->current)) return SPANS_MUTED;
+  return rt->current != NULL && rt->current->silent ? SPANS_NO : SPANS_YES;
 }
 
 void context_after_add(runtime *rt, lua_State *L, int index) {
@@ -68,7 +71,7 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
   lua_setiuservalue(L, -2, AFTER_UV_FUNCTION);
   push_callbacks(L, index);
   /* From here on no finalizer runs, in which the context could end. */
-  a->has_spans = span_is_wanted(rt);
+  a->spans = spans_here(rt);
   trace_context *current = trace_current(rt);
   if (current->trace != NULL) trace_go_on(rt, &a->trace, current);
   if (c->state == CONTEXT_LIVE && c->can_end) {

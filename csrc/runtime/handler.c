@@ -89,21 +89,16 @@ void handler_report(runtime *rt, lua_State *L, int index) {
 }
 
 void handler_run_start(runtime *rt, lua_State *thread) {
-  if (!rt->has_hook[RUNTIME_UV_ON_START] || !lua_checkstack(thread, LUA_MINSTACK)) return;
+  if (!rt->has_start_hook || !lua_checkstack(thread, LUA_MINSTACK)) return;
   runtime_push_value(rt, thread, RUNTIME_UV_ON_START);
   if (!call_protected(rt, thread, 0)) handler_report(rt, thread, 0);
 }
 
-void handler_run_hook(runtime *rt, lua_State *L, int uv, int index, int second) {
-  if (!rt->has_hook[uv] || !lua_checkstack(L, LUA_MINSTACK)) return;
-  index = lua_absindex(L, index);
-  runtime_push_value(rt, L, uv);
-  lua_pushvalue(L, index);
-  if (second != 0) lua_pushvalue(L, second);
-  if (call_protected(rt, L, second != 0 ? 2 : 1)) return;
+void handler_call(runtime *rt, lua_State *L, int arguments, int index) {
+  if (call_protected(rt, L, arguments)) return;
   if (record_test(L, -1)->exits) {
     lua_pop(L, 1); /* of the task that the hook runs in: nobody hears of it who does not ask */
   } else {
-    handler_report(rt, L, task_test(L, index) != NULL ? index : 0);
+    handler_report(rt, L, index);
   }
 }

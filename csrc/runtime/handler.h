@@ -1,6 +1,6 @@
 /*
-** Who hears of what happens: the panic handler, and the hooks on_spawn, on_start, on_suspend and on_exit. Nothing that
-** they do takes the loop down.
+** Calling what scripts have set: the panic handler, the hook on_start, and observers (observe.h). Nothing that they do
+** takes the loop down.
 */
 #ifndef CP_RUNTIME_HANDLER_H
 #define CP_RUNTIME_HANDLER_H
@@ -24,10 +24,10 @@
 void handler_report(runtime *rt, lua_State *L, int index);
 
 /*
-** Calls hook `uv` with the value at `index`, mostly a task, and the one at the absolute index `second`, 0:
-** none; a panic of it is reported.   [-0, +0, -]
+** Calls the function and its arguments on top of the stack. A panic of it is reported, with the task at the absolute
+** index, 0: none.   [-(arguments + 1), +0, -]
 */
-void handler_run_hook(runtime *rt, lua_State *L, int uv, int index, int second);
+void handler_call(runtime *rt, lua_State *L, int arguments, int index);
 
 /*
 ** Calls the hook on_start on a thread whose function, already on its stack, has not begun: so what the hook sets for

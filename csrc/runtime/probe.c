@@ -35,9 +35,8 @@ static bool is_timed(const probes *p) {
   return false;
 }
 
-static bool is_muted(const runtime *rt, const task *t) {
-  if (rt->probes.muted > 0 || (t != NULL && t->muted)) return true;
-  return rt->current != NULL && rt->current->muted;
+bool probe_is_muted(const runtime *rt, const task *t) {
+  return rt->probes.muted > 0 || (t != NULL && t->muted);
 }
 
 void probe_tell(runtime *rt, const probe_event *event) {
@@ -45,11 +44,14 @@ void probe_tell(runtime *rt, const probe_event *event) {
   if (event->kind == PROBE_START && is_timed(p)) p->slice_ns = runtime_now(rt);
   probe_event told = *event;
   told.slice_ns = p->slice_ns;
-  told.muted = is_muted(rt, event->task);
+  /* Observers make no spans: one that ends is the program's, even if an observer has closed its coroutine. */
+  if (probe_is_muted(rt, event->task) || probe_is_muted(rt, rt->current)) {
+    told.muted = event->kind != PROBE_SPAN_END;
+  }
   list *next;
   for (list *link = p->sinks.next; link != &p->sinks; link = next) {
     probe_sink *sink = container_of(link, probe_sink, link);
     next = link->next; /* it may remove itself */
-    if ((sink->wants & PROBE_BIT(told.kind)) != 0) sink->write(sink, rt, &told);
+    if ((sink->wants & (PROBE_BIT(told.kind) | PROBE_PENDING)) != 0) sink->write(sink, rt, &told);
   }
 }

@@ -19,7 +19,7 @@
 struct runtime;
 struct task;
 
-/* The kinds of events, in the order of the table in docs/observing.md. At most 31: they are bits of a mask. */
+/* The kinds of events, in the order of the table in docs/running.md. At most 31: they are bits of a mask. */
 #define PROBE_KINDS(KIND)            \
   KIND(SPAWN, "spawn")               \
   KIND(START, "start")               \
@@ -51,6 +51,9 @@ typedef enum probe_kind {
 
 #define PROBE_BIT(kind) (UINT32_C(1) << (kind))
 
+/* Beside the kinds: a sink waits for any event where scripts may be called. */
+#define PROBE_PENDING PROBE_BIT(PROBE_COUNT)
+
 /* In place of a stack index. */
 #define PROBE_TASK (-1)
 
@@ -58,7 +61,7 @@ typedef enum probe_kind {
 typedef struct probe_event {
   probe_kind kind;
   bool calls;              /* scripts may be called here */
-  bool muted;              /* an observer does this, or a task that one has spawned */
+  bool muted;              /* an observer does this, or what one has made */
   const struct task *task; /* that it happens to; NULL: none */
   lua_State *L;            /* on whose stack the next two stand */
   int object; /* the task, record, scope, ...; 0: none; PROBE_TASK: `task`, which is live */
@@ -72,7 +75,7 @@ typedef struct probe_event {
 /* Who listens. It is the owner's memory, and stays where it is until it is removed. */
 typedef struct probe_sink {
   list link;
-  uint32_t wants; /* PROBE_BITs */
+  uint32_t wants; /* PROBE_BITs, PROBE_PENDING */
   bool timed;     /* it needs probe_event.slice_ns */
   /* Must not raise. Calls scripts, or makes anything in Lua, only where event->calls says so.   [-0, +0, -] */
   void (*write)(struct probe_sink *self, struct runtime *rt, const probe_event *event);
@@ -96,9 +99,9 @@ void probe_remove_sink(probes *p, probe_sink *sink);
 /* Sums up what the sinks want, after one of them has changed that. */
 void probe_update(probes *p);
 
-/* Whether a sink wants this kind. */
+/* Whether a sink wants this kind, or any. */
 static inline bool probe_is_wanted(const probes *p, probe_kind kind) {
-  return (p->mask & PROBE_BIT(kind)) != 0;
+  return (p->mask & (PROBE_BIT(kind) | PROBE_PENDING)) != 0;
 }
 
 /* Counts the event. True: it is to be told by probe_tell. */
@@ -106,6 +109,9 @@ static inline bool probe(probes *p, probe_kind kind) {
   p->counts[kind]++;
   return probe_is_wanted(p, kind);
 }
+
+/* Whether an observer runs, or the task, NULL: none, was spawned by one. */
+bool probe_is_muted(const struct runtime *rt, const struct task *t);
 
 /* Tells the sinks that want it.   [-0, +0, -] */
 void probe_tell(struct runtime *rt, const probe_event *event);

@@ -194,6 +194,7 @@ runtime *runtime_open(lua_State *L) {
   rt->base_dofile = base_function(L, "dofile");
   open_metatables(rt, L);
   record_open(rt, L);
+  observe_open(rt, L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return rt;

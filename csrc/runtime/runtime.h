@@ -34,6 +34,7 @@
 #include "core/sampling.h"
 #include "core/timer.h"
 #include "core/wakeup.h"
+#include "runtime/observe.h"
 #include "runtime/probe.h"
 #include "runtime/record.h"
 #include "runtime/site.h"
@@ -57,11 +58,7 @@ typedef enum unhandled_mode {
 /* The user values of the runtime's userdata. */
 enum {
   RUNTIME_UV_ON_PANIC = 1,
-  RUNTIME_UV_ON_SPAWN,
   RUNTIME_UV_ON_START,
-  RUNTIME_UV_ON_EXIT,
-  RUNTIME_UV_ON_SUSPEND,
-  RUNTIME_UV_ON_SPAN,
   RUNTIME_UV_UNHANDLED, /* the function given to run_with */
   RUNTIME_UV_SPARE,     /* the spare record for times without memory */
   RUNTIME_UV_FINISH,    /* driver_finish, as a closure */
@@ -131,11 +128,10 @@ typedef struct runtime {
   int canaries; /* garbage that the collector is to find while the loop is idle (unclaimed.c) */
   int nudges;   /* steps spent on that since the last panic was held */
   unhandled_mode unhandled;
-  bool finishing;    /* the run's own tasks have ended: handlers are told of what is left */
-  uint8_t aftermath; /* of the tasks that the handler spawns which runs now; 0: of none */
-  unsigned hooks;    /* handlers and hooks that are running */
-  bool hears_span;   /* the hook on_span is running */
-  bool has_hook[RUNTIME_UV_COUNT + 1]; /* by user value: a hook is set */
+  bool finishing;      /* the run's own tasks have ended: handlers are told of what is left */
+  uint8_t aftermath;   /* of the tasks that the handler spawns which runs now; 0: of none */
+  unsigned hooks;      /* handlers, hooks and observers that are running */
+  bool has_start_hook; /* RUNTIME_UV_ON_START is a function */
 
   /* Frames. */
   strand *main_strand; /* the main thread's; made when first needed */
@@ -200,6 +196,7 @@ typedef struct runtime {
   lua_CFunction openers[4]; /* what opens regions, and drives their frames */
 
   probes probes;
+  observers observers;
   uint64_t cancelled_count; /* tasks that have ended so */
   uint64_t leaked_count;    /* tasks found asleep with nothing left to wake them */
 } runtime;

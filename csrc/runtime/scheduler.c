@@ -285,6 +285,7 @@ static void shut_down(runtime *rt, lua_State *L) {
   do {
     end_all(rt, L);
     unclaimed_flush(rt, L);
+    observe_flush(rt, L);
   } while (rt->live_count > 0);
 }
 
@@ -407,6 +408,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
     unclaimed_expire(rt, L, runtime_now(rt));
     if (rt->ready_count == 0) unclaimed_nudge(rt, L);
   }
+  observe_flush(rt, L);
   rt->host = NULL;
   bool more = rt->ready_count > 0;
   if (more) wakeup_signal(&rt->wakeup);

@@ -1,17 +1,14 @@
 #include "runtime/span.h"
 
-#include "runtime/handler.h"
 #include "runtime/place.h"
 #include "runtime/span_data.h"
 
-/* What the listener does is no span: to tell of it would be another one, for ever. */
-bool span_is_wanted(const runtime *rt) {
-  return !rt->hears_span && (rt->current == NULL || !rt->current->silent);
+/* Whether the running code makes spans if somebody listens. What an observer does is none: it would hear itself. */
+static bool is_traced(const runtime *rt) {
+  return !probe_is_muted(rt, rt->current) && (rt->current == NULL || !rt->current->silent);
 }
 
-static bool is_heard(const runtime *rt) {
-  return rt->has_hook[RUNTIME_UV_ON_SPAN] && span_is_wanted(rt);
-}
+static bool is_heard(const runtime *rt) { return span_is_heard(rt) && is_traced(rt); }
 
 bool span_decide(runtime *rt) {
   if (!is_heard(rt)) return false;
@@ -52,18 +49,37 @@ static uint64_t parent_of(runtime *rt, lua_State *L, const trace_context *contex
   return is_told ? context->span_id : context->parent_span_id;
 }
 
+/* --- telling of it --- */
+
+/* Tells of the span whose table is at `data`; `extra` is an index too, 0: none.   [-0, +0, -] */
+static void tell(runtime *rt, lua_State *L, probe_kind kind, int data, int extra) {
+  probe_tell(rt, &(probe_event){.kind = kind,
+                                .calls = true,
+                                .task = rt->current,
+                                .L = L,
+                                .object = data,
+                                .extra = extra});
+}
+
+/* Tells that the span in the place at `index` has begun.   [-0, +0, -] */
+static void tell_begin(runtime *rt, lua_State *L, int index) {
+  if (!probe(&rt->probes, PROBE_SPAN_BEGIN)) return;
+  lua_getiuservalue(L, index, PLACE_UV_DATA);
+  tell(rt, L, PROBE_SPAN_BEGIN, lua_gettop(L), 0);
+  lua_pop(L, 1);
+}
+
 /* --- the end --- */
 
-/* (runtime, place, what was raised or nil): completes the table and gives it to the listener; protected. */
+/* (runtime, place, what was raised or nil): completes the table and tells of it; protected. */
 static int finish(lua_State *L) {
   runtime *rt = lua_touserdata(L, 1);
   lua_settop(L, 3);
   if (lua_getiuservalue(L, 2, PLACE_UV_DATA) != LUA_TTABLE) return 0;
   lua_pushnil(L);
   lua_setiuservalue(L, 2, PLACE_UV_DATA);
-  bool has_panicked = span_data_end(L, 4, 3);
-  rt->hears_span = true;
-  handler_run_hook(rt, L, RUNTIME_UV_ON_SPAN, 4, has_panicked ? 3 : 0);
+  int extra = span_data_end(L, 4, 3) ? 3 : 0;
+  if (probe(&rt->probes, PROBE_SPAN_END)) tell(rt, L, PROBE_SPAN_END, 4, extra);
   return 0;
 }
 
@@ -74,9 +90,7 @@ static void end_span(runtime *rt, lua_State *L, int index) {
   lua_pushlightuserdata(L, rt);
   lua_pushvalue(L, index);
   lua_pushvalue(L, -4);
-  bool hears_already = rt->hears_span;
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
-  rt->hears_span = hears_already;
   lua_pop(L, 1);
 }
 
@@ -89,7 +103,9 @@ static int close_place(lua_State *L) {
   lua_settop(L, 2);
   if (rt->closed || p->back == NULL || !p->back->is_open) return 0;
   place_leave(rt, L, 1);
-  if (p->is_recorded && p->is_known) end_span(rt, L, 1);
+  if (!p->is_recorded || !p->is_known) return 0;
+  if (p->back->continues) tell_begin(rt, L, 1); /* before now nobody knew of it */
+  end_span(rt, L, 1);
   return 0;
 }
 
@@ -107,6 +123,7 @@ void span_begin(runtime *rt, lua_State *L, int name, const char *kind, int attri
   inner.trace = trace_current(rt)->trace;
   p->is_recorded = true;
   place_enter(rt, p, &inner);
+  tell_begin(rt, L, lua_gettop(L));
 }
 
 void span_begin_continued(runtime *rt, lua_State *L, const traceparent *parent,
@@ -175,12 +192,12 @@ static int begin_task(lua_State *L) {
   t->context.place = p->key;
   p->exit.run = end_task;
   task_on_end(t, &p->exit);
+  tell_begin(rt, L, 3);
   return 0;
 }
 
-void span_begin_task(runtime *rt, lua_State *L, task *t, spawn_spans spans) {
-  t->silent = spans == SPANS_AS_SPAWNER ? !span_is_wanted(rt) : spans == SPANS_NO;
-  if (t->silent || (t->context.trace->flags & TRACE_FLAG_SAMPLED) == 0) return;
+void span_begin_task(runtime *rt, lua_State *L, task *t) {
+  if (t->silent || t->muted || (t->context.trace->flags & TRACE_FLAG_SAMPLED) == 0) return;
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
   lua_pushcfunction(L, begin_task);
   lua_pushlightuserdata(L, rt);

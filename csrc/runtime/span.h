@@ -1,7 +1,6 @@
 /*
 ** Spans: pieces of work within a trace, with a beginning and an end, as OpenTelemetry has them. One is made
-** only when its trace is sampled and somebody listens (co.trace.on_span); ended, it is given to the listener
-** as a plain table. A task whose trace is sampled when it is spawned is a span from then to its end.
+** only when its trace is sampled and an observer wants spans (observe.h), who is given it as a plain table. A task whose trace is sampled when it is spawned is a span from then to its end.
 */
 #ifndef CP_RUNTIME_SPAN_H
 #define CP_RUNTIME_SPAN_H
@@ -18,9 +17,16 @@ void span_open(runtime *rt, lua_State *L);
 /* The rest of span_is_recorded, where there is a listener and the trace is sampled or not begun. [-0, +0, -] */
 bool span_decide(runtime *rt);
 
+/* Whether anybody listens to spans. */
+static inline bool span_is_heard(const runtime *rt) {
+  const uint32_t kinds =
+      PROBE_BIT(PROBE_SPAN_BEGIN) | PROBE_BIT(PROBE_SPAN_EVENT) | PROBE_BIT(PROBE_SPAN_END);
+  return (rt->probes.mask & kinds) != 0;
+}
+
 /* Whether a span of the running code would be recorded; begins its trace if there is a listener.  [-0, +0, -] */
 static inline bool span_is_recorded(runtime *rt) {
-  if (!rt->has_hook[RUNTIME_UV_ON_SPAN]) return false;
+  if (!span_is_heard(rt)) return false;
   const trace *t = trace_current(rt)->trace;
   return (t == NULL || (t->flags & TRACE_FLAG_SAMPLED) != 0) && span_decide(rt);
 }
@@ -42,11 +48,8 @@ void span_begin(runtime *rt, lua_State *L, int name, const char *kind, int attri
 void span_begin_continued(runtime *rt, lua_State *L, const traceparent *parent,
                           const trace_luggage *luggage);
 
-/* Whether the running code makes spans if somebody listens: it is not the listener's, or spawned by that. */
-bool span_is_wanted(const runtime *rt);
-
 /* Begins the span of the new task on top of the stack, if it is to have one. Never raises.   [-0, +0, -] */
-void span_begin_task(runtime *rt, lua_State *L, task *t, spawn_spans spans);
+void span_begin_task(runtime *rt, lua_State *L, task *t);
 
 /*
 ** Pushes the table of the innermost span of the running code: the one that it is in, or its task's. False,

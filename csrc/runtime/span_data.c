@@ -149,17 +149,19 @@ static void append_event(lua_State *L, int data, int attributes) {
   lua_settop(L, name);
 }
 
-void span_data_add_event(lua_State *L, int data, int name, int attributes) {
+bool span_data_add_event(lua_State *L, int data, int name, int attributes) {
   int top = lua_gettop(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_getfield(L, data, "events");
-  if (lua_rawlen(L, -1) >= SPAN_MAX_EVENTS) {
+  bool is_added = lua_rawlen(L, -1) < SPAN_MAX_EVENTS;
+  if (!is_added) {
     count_dropped(L, data, "dropped_events");
   } else {
     lua_pushvalue(L, name);
     append_event(L, data, attributes);
   }
   lua_settop(L, top);
+  return is_added;
 }
 
 /* --- the end --- */

@@ -30,9 +30,9 @@ void span_data_set(lua_State *L, int owner, int attributes);
 
 /*
 ** Adds an event, named by the string at `name`, whose attributes are a table at `attributes` or 0, to the
-** span's table at `data`.   [-0, +0, m]
+** span's table at `data`. False: it has too many.   [-0, +0, m]
 */
-void span_data_add_event(lua_State *L, int data, int name, int attributes);
+bool span_data_add_event(lua_State *L, int data, int name, int attributes);
 
 /*
 ** How the piece of work ended: with the value that was raised at `raised`, or nil, and now. Whether by a

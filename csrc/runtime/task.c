@@ -68,6 +68,13 @@ static void trim_ancestors(lua_State *L, const task *t) {
   lua_pop(L, 1);
 }
 
+/* Whether observers are told of the new task, and of its spans. */
+static void set_hearing(const runtime *rt, task *t, spawn_spans spans) {
+  t->muted = spans == SPANS_MUTED || (spans != SPANS_YES && probe_is_muted(rt, rt->current));
+  t->silent = spans == SPANS_NO;
+  if (spans == SPANS_AS_SPAWNER && rt->current != NULL) t->silent = rt->current->silent;
+}
+
 static task *new_task(const runtime *rt, lua_State *L, const spawn_options *options) {
   const char *name = options->name == NULL ? "" : options->name;
   size_t name_size = strlen(name) + 1;
@@ -80,7 +87,7 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   t->wait = &wait_none;
   t->daemon = options->daemon || options->service;
   t->service = options->service;
-  t->silent = options->spans == SPANS_NO;
+  set_hearing(rt, t, (spawn_spans)options->spans);
   t->aftermath = rt->aftermath;
   if (t->aftermath == 0 && rt->current != NULL) t->aftermath = rt->current->aftermath;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_type_ref);
@@ -213,14 +220,13 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   const char *why = equip(rt, L, t, arguments, options, &reserved);
   if (why != NULL) discard(rt, L, t, why);
   t->id = ++rt->next_task_id;
-  if (rt->has_hook[RUNTIME_UV_ON_SPAN]) span_begin_task(rt, L, t, (spawn_spans)options->spans);
+  if (span_is_heard(rt)) span_begin_task(rt, L, t);
   begin(rt, L, t, arguments, options, reserved);
   if (probe(&rt->probes, PROBE_SPAWN)) {
     probe_tell(rt,
                &(probe_event){
                    .kind = PROBE_SPAWN, .calls = true, .task = t, .L = L, .object = lua_gettop(L)});
   }
-  handler_run_hook(rt, L, RUNTIME_UV_ON_SPAWN, -1, 0);
   return t;
 }
 
@@ -609,7 +615,6 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
         &(probe_event){
             .kind = PROBE_END, .calls = true, .task = t, .L = L, .object = index, .word = word});
   }
-  handler_run_hook(rt, L, RUNTIME_UV_ON_EXIT, index, 0);
   lua_settop(L, index - 1);
 }
 

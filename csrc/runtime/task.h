@@ -120,7 +120,7 @@ typedef struct task {
   bool service; /* a daemon that ends last, when every other task of the run has */
   bool started;
   bool muted;    /* spawned by an observer, or by such a task: observers hear nothing of it */
-  bool silent;   /* spawned by the listener of spans, or by such a task: it makes none */
+  bool silent;   /* a service, or spawned by such a task: it makes no spans */
   bool anchored; /* its innermost coroutine is, in runtime.pinned_ref (nested.c) */
   bool lost; /* its thread was closed while it ran, or yielded by itself, and is not to be reused */
   bool seen; /* code may know its thread, which is not to be reused either */
@@ -166,11 +166,12 @@ task *task_test(lua_State *L, int index);
 /* Pushes a live task.   [-0, +1, -] */
 void task_push(runtime *rt, lua_State *L, const task *t);
 
-/* Whether a task makes spans, while somebody listens. */
+/* Whether a task makes spans, while somebody listens, and whether observers hear of it. */
 typedef enum spawn_spans {
-  SPANS_AS_SPAWNER, /* unless that is the listener, or a task that makes none */
+  SPANS_AS_SPAWNER, /* unless that is a task that makes none */
   SPANS_YES,
-  SPANS_NO
+  SPANS_NO,
+  SPANS_MUTED /* nor do observers hear of anything that it does */
 } spawn_spans;
 
 /* What keeps count of the tasks that are spawned in it, such as a waitgroup: how a new task joins it. */

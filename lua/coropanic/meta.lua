@@ -318,7 +318,36 @@ function co.dump() end
 ---@nodiscard
 function co.stats() end
 
--- Hooks ---------------------------------------------------------------------------------------------------
+-- Observers and hooks -------------------------------------------------------------------------------------
+
+---@alias coropanic.event.kind
+---| "spawn"
+---| "start"
+---| "stop"
+---| "wake"
+---| "end"
+---| "panic"
+---| "recover"
+---| "unhandled"
+---| "cancel"
+---| "scope_open"
+---| "scope_close"
+---| "context_open"
+---| "context_end"
+---| "span_begin"
+---| "span_event"
+---| "span_end"
+---| "timer"
+---| "sleep"
+---| "awake"
+---| "overrun"
+
+--- Calls `fn(kind, object, extra)` from now on with each event of these kinds. What it does is told to no
+--- observer. It must not suspend.
+---@param kinds coropanic.event.kind[]  # at least one
+---@param fn fun(kind: coropanic.event.kind, object: any, extra: any)
+---@return fun() stop  # may be called again
+function co.observe(kinds, fn) end
 
 --- Calls `fn(record, task)` from now on for each panic that nobody claims. It must not suspend.
 ---@param fn coropanic.panic_handler?  # nil: the report goes to stderr

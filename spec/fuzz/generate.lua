@@ -336,6 +336,14 @@ add(2, function(c, depth)
 end)
 add(2, function(c) return ("co.on_%s(nil)"):format(pick(c, { "spawn", "start", "suspend", "exit" })) end)
 add(1, function(c, depth) return with_function(c, depth, "co.trace.on_span(", ")", "span") end)
+add(2, function(c, depth)
+  local kinds = { "spawn", "start", "stop", "wake", "end", "panic", "recover", "unhandled", "cancel",
+    "scope_open", "scope_close", "context_open", "context_end", "span_begin", "span_event", "span_end",
+    "timer", "sleep", "awake" }
+  local start = ("observe({ %q, %q, %q }, "):format(pick(c, kinds), pick(c, kinds), pick(c, kinds))
+  return with_function(c, depth, start, ")", "kind, object, extra")
+end)
+add(1, function() return "stop_observing()" end)
 add(1, function(c, depth)
   local mask = pick(c, { "''", "''", "'c'", "'r'", "'l'" })
   return with_function(c, depth, "debug.sethook(", (", %s, %d)"):format(mask, c.random(1, 200)), "")

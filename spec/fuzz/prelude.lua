@@ -49,6 +49,13 @@ local function new_world(co, memory)
     })
   end
 
+  --- Observers, of which `stop_observing` stops all.
+  local stops = {}
+  function world.observe(kinds, fn) stops[#stops + 1] = co.observe(kinds, fn) end
+  function world.stop_observing()
+    while stops[1] do table.remove(stops)() end
+  end
+
   --- What an API function says to wrong arguments is of no interest, only that it says it.
   function world.try(fn, ...) return pcall(fn, ...) end
 
@@ -95,5 +102,6 @@ return function(mode, seed, file, memory)
   memory.protected(program)
   for _, hook in ipairs { "on_spawn", "on_start", "on_suspend", "on_exit" } do co[hook]() end
   co.trace.on_span()
+  world.stop_observing()
   check(world, co, is_exact)
 end

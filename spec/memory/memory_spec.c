@@ -223,6 +223,20 @@ static const program programs[] = {
      "  co.run(function() deferred(co)\n"
      "    co.spawn(function() deferred(co) co.yield() end):join() end)\n"
      "  return seen end"},
+    {"observes",
+     "return function(co) local seen\n"
+     "  local kinds = {'spawn', 'start', 'stop', 'wake', 'end', 'panic', 'recover', 'unhandled',\n"
+     "    'cancel', 'scope_open', 'scope_close', 'context_open', 'context_end', 'span_begin',\n"
+     "    'span_event', 'span_end', 'timer', 'sleep', 'awake'}\n"
+     "  local stop = co.observe(kinds, function(k, o, e) seen = k .. tostring(o) .. tostring(e) "
+     "end)\n"
+     "  co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
+     "    local t = co.spawn(function() deferred(co) co.sleep(9) end) co.yield()\n"
+     "    co.with_timeout(1, co.sleep, 2) t:cancel() t:join()\n"
+     "    co.trace.span('a', function() deferred(co) co.trace.event('b') end)\n"
+     "    co.call(function() co.defer(function() co.recover() end) deferred(co) co.panic('c') "
+     "end)\n"
+     "  end) stop() return seen end"},
     {"works in coroutines of others",
      "local function twice(f, ...) return pcall(f, ...) or pcall(f, ...) end\n" /* to call needs memory */
      "return function(co) local w = coroutine.wrap(function()\n"

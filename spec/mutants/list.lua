@@ -608,12 +608,12 @@ return {
     specs = "spec/trace/span_spec.lua",
   },
   {
-    name = "listener-hears-itself",
-    says = "a listener of spans that closes a coroutine makes spans of what it does then",
-    file = "csrc/runtime/span.c",
-    from = "rt->hears_span = hears_already;",
-    to = "rt->hears_span = false;",
-    specs = "spec/trace/span_spec.lua",
+    name = "observer-hears-its-tasks",
+    says = "an observer hears of the tasks that it spawns",
+    file = "csrc/runtime/task.c",
+    from = "t->muted = spans == SPANS_MUTED || (spans != SPANS_YES && probe_is_muted(rt, rt->current));",
+    to = "t->muted = spans == SPANS_MUTED;",
+    specs = "spec/task/observe_spec.lua",
   },
   {
     name = "recover-in-finalizers",

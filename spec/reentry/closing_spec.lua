@@ -57,6 +57,7 @@ local from = {
   ["a span"] = "co.trace.span('x', leave)",
   ["a span of a task"] = "co.spawn(co.trace.span, 'x', leave) co.step()",
   ["on_spawn"] = "co.on_spawn(leave) co.spawn(print)",
+  ["an observer"] = "co.observe({ 'wake', 'end' }, leave) co.spawn(co.sleep, 0) co.step() co.step()",
   ["on_exit"] = "co.on_exit(leave) co.spawn(function() end) co.step()",
   ["on_suspend"] = "co.on_suspend(leave) co.spawn(co.sleep, 9) co.step()",
   ["on_span"] = "co.trace.on_span(leave) co.trace.span('x', function() end)",

@@ -163,6 +163,19 @@ end
 local LAST = { ["co.run"] = true, ["co.run_with"] = true }
 local NEVER = { ["co.instrument"] = true, ["co.on_panic"] = true }
 
+local KINDS = {
+  "spawn", "start", "stop", "wake", "end", "panic", "recover", "cancel", "scope_open", "scope_close",
+  "context_open", "context_end", "span_begin", "span_event", "span_end", "timer", "sleep", "awake", "overrun",
+}
+
+--- Lets an observer, which calls the runtime in turn, listen until the next one does.
+local function stop_observing() end
+local function observe(call)
+  stop_observing()
+  local ok, stop = pcall(call, KINDS, function(_, object) return tostring(object) end)
+  stop_observing = ok and stop or function() end
+end
+
 --- Calls every function, with many kinds of arguments. What they raise is of no interest here; `said(name)`
 --- is told what is about to be called.
 function every.call(co, functions, objects, said)
@@ -171,6 +184,7 @@ function every.call(co, functions, objects, said)
   for _, object in pairs(objects) do arguments[#arguments + 1] = object end
   local function call(f)
     if said then said(f.name) end
+    if f.name == "co.observe" then observe(f.call) end
     if f.self ~= nil then
       pcall(f.call, f.self)
       pcall(f.call, f.self, nothing)

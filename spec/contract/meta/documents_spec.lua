@@ -71,6 +71,14 @@ describe("the documents", function()
     assert.same(api.sorted_keys(names), api.sorted_keys(kinds))
   end)
 
+  it("list the kinds of events that are declared", function()
+    local kinds = {}
+    for _, kind in ipairs(api.aliases["coropanic.event.kind"].type) do kinds[kind.value] = true end
+    local header = "| kind of event | object | extra | when |"
+    local names = documented.names("docs/running.md", "Observers", header)
+    assert.same(api.sorted_keys(names), api.sorted_keys(kinds))
+  end)
+
   it("list the fields and options that are declared", function()
     local TABLES = {
       { "docs/running.md", "Running a program", "| option | type | |", "run.options" },

@@ -188,6 +188,11 @@ describe("a function", function()
     end
   end)
 
+  in_run("that observes returns a function that stops it", function()
+    local stop = call("coropanic.observe", { "spawn" }, nothing)
+    stop()
+  end)
+
   in_run("of traces returns what is declared", function()
     call "coropanic.trace.current"
     local headers = call "coropanic.trace.inject"

@@ -27,7 +27,7 @@ run() { # name command...
 judge() { # name status
   local name=$1 status=$2
   # What it provokes is reported on stderr, which is worth reading only when it fails.
-  if [ $status -eq 0 ]; then tail -n 1 "$log"; else cat "$log"; fi
+  if [ "$status" -eq 0 ]; then tail -n 1 "$log"; else cat "$log"; fi
   local numbers
   numbers=$(sed -nE "s/^$name: ([0-9]+) passed, ([0-9]+) failed\$/\1 \2/p" "$log" | tail -n 1)
   if [ -z "$numbers" ]; then
@@ -37,7 +37,7 @@ judge() { # name status
   fi
   # shellcheck disable=SC2086
   count $numbers
-  [ $status -eq 0 ] || [ "${numbers#* }" != 0 ] || { echo "$name: status $status"; count 0 1; }
+  [ "$status" -eq 0 ] || [ "${numbers#* }" != 0 ] || { echo "$name: status $status"; count 0 1; }
 }
 
 # Runs Lua with the module under test.

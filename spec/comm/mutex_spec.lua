@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 --- Spawns `count` tasks that lock `m` one after the other and log their number; the mutex is held.
 local function queue(m, count, say)
@@ -16,26 +18,24 @@ local function queue(m, count, say)
 end
 
 describe("a mutex", function()
-  it("is held by one task at a time", function()
-    helpers.run(function()
-      local m, inside, most = co.mutex(), 0, 0
-      local tasks = {}
-      for i = 1, 10 do
-        tasks[i] = co.spawn(function()
-          local locked = m:lock()
-          inside = inside + 1
-          most = math.max(most, inside)
-          co.sleep(1)
-          inside = inside - 1
-          m:unlock()
-          return locked
-        end)
-      end
-      for _, task in ipairs(tasks) do
-        assert.is_true(task:await())
-      end
-      assert.equal(1, most)
-    end)
+  co_it("is held by one task at a time", seeded, function()
+    local m, inside, most = co.mutex(), 0, 0
+    local tasks = {}
+    for i = 1, 10 do
+      tasks[i] = co.spawn(function()
+        local locked = m:lock()
+        inside = inside + 1
+        most = math.max(most, inside)
+        co.sleep(1)
+        inside = inside - 1
+        m:unlock()
+        return locked
+      end)
+    end
+    for _, task in ipairs(tasks) do
+      assert.is_true(task:await())
+    end
+    assert.equal(1, most)
   end)
 
   it("serves those who wait first in, first out", function()
@@ -49,27 +49,23 @@ describe("a mutex", function()
     assert.same({ "1", "2", "3" }, lines)
   end)
 
-  it("is handed to the first who waits: nobody overtakes", function()
-    helpers.run(function()
-      local m = co.mutex()
-      m:lock()
-      local waiter = queue(m, 1, function() end)[1]
-      m:unlock()
-      assert.is_false(m:try_lock())
-      assert.equal(waiter, m:owner())
-    end)
+  co_it("is handed to the first who waits: nobody overtakes", function()
+    local m = co.mutex()
+    m:lock()
+    local waiter = queue(m, 1, function() end)[1]
+    m:unlock()
+    assert.is_false(m:try_lock())
+    assert.equal(waiter, m:owner())
   end)
 
-  it("knows whether it is locked, and by whom", function()
-    helpers.run(function()
-      local m = co.mutex()
-      assert.same({ false, nil }, { m:locked(), m:owner() })
-      m:lock()
-      assert.is_true(m:locked())
-      assert.equal(co.current(), m:owner())
-      m:unlock()
-      assert.is_nil(m:owner())
-    end)
+  co_it("knows whether it is locked, and by whom", seeded, function()
+    local m = co.mutex()
+    assert.same({ false, nil }, { m:locked(), m:owner() })
+    m:lock()
+    assert.is_true(m:locked())
+    assert.equal(co.current(), m:owner())
+    m:unlock()
+    assert.is_nil(m:owner())
   end)
 
   it("tells its state as text", function()
@@ -84,37 +80,31 @@ describe("a mutex", function()
     end)
   end)
 
-  it("says what a waiting task waits on", function()
-    helpers.run(function()
-      local m = co.mutex()
-      m:lock()
-      local waiter = queue(m, 1, function() end)[1]
-      assert.equal(m, waiter.waiting_on)
-      helpers.assert_contains("waiting on lock of mutex (held by task", co.dump())
-      m:unlock()
-    end)
+  co_it("says what a waiting task waits on", function()
+    local m = co.mutex()
+    m:lock()
+    local waiter = queue(m, 1, function() end)[1]
+    assert.equal(m, waiter.waiting_on)
+    helpers.assert_contains("waiting on lock of mutex (held by task", co.dump())
+    m:unlock()
   end)
 
-  it("returns false when the time runs out, and is not given later", function()
-    helpers.run(function()
-      local m, start = co.mutex(), co.now()
-      m:lock()
-      local waiter = co.spawn(function()
-        assert.is_false(m:lock(2))
-        return co.now() - start
-      end)
-      assert.equal(2, waiter:await())
-      m:unlock()
-      assert.is_false(m:locked())
+  co_it("returns false when the time runs out, and is not given later", seeded, function()
+    local m, start = co.mutex(), co.now()
+    m:lock()
+    local waiter = co.spawn(function()
+      assert.is_false(m:lock(2))
+      return co.now() - start
     end)
+    assert.equal(2, waiter:await())
+    m:unlock()
+    assert.is_false(m:locked())
   end)
 
-  it("does not wait with a time-out of 0", function()
-    helpers.run(function()
-      local m = co.mutex()
-      assert.is_true(m:lock(0))
-      assert.is_false(co.spawn(function() return m:lock(0) end):await())
-    end)
+  co_it("does not wait with a time-out of 0", seeded, function()
+    local m = co.mutex()
+    assert.is_true(m:lock(0))
+    assert.is_false(co.spawn(function() return m:lock(0) end):await())
   end)
 
   it("is not given to a task that is cancelled while it waits", function()
@@ -166,30 +156,26 @@ describe("a mutex", function()
     assert.same({ "true" }, lines)
   end)
 
-  it("raises a pending cancellation even when it is free", function()
-    helpers.run(function()
-      local m = co.mutex()
-      local task = co.spawn(function()
-        co.current():cancel()
-        m:lock()
-      end)
-      task:join()
-      assert.equal("cancelled", task:status())
-      assert.is_false(m:locked())
+  co_it("raises a pending cancellation even when it is free", seeded, function()
+    local m = co.mutex()
+    local task = co.spawn(function()
+      co.current():cancel()
+      m:lock()
     end)
+    task:join()
+    assert.equal("cancelled", task:status())
+    assert.is_false(m:locked())
   end)
 
-  it("locked again by its owner is a deadlock at once, that says where it was taken", function()
-    helpers.run(function()
-      local m = co.mutex()
-      local at = helpers.here(1)
-      m:lock()
-      local record = helpers.record_of(m.lock, m)
-      assert.equal("deadlock", record.kind)
-      assert.equal(("mutex is already held by this task (taken at %s)"):format(at), record.message)
-      assert.is_false(m:try_lock())
-      m:unlock()
-    end)
+  co_it("locked again by its owner is a deadlock at once, that says where it was taken", seeded, function()
+    local m = co.mutex()
+    local at = helpers.here(1)
+    m:lock()
+    local record = helpers.record_of(m.lock, m)
+    assert.equal("deadlock", record.kind)
+    assert.equal(("mutex is already held by this task (taken at %s)"):format(at), record.message)
+    assert.is_false(m:try_lock())
+    m:unlock()
   end)
 
   it("is in the cycle of a deadlock", function()
@@ -301,63 +287,55 @@ describe("a mutex whose owner has ended", function()
 end)
 
 describe("a guard", function()
-  it("unlocks at the end of the block", function()
-    helpers.run(function()
-      local m = co.mutex()
-      do
-        local guard <close> = m:guard()
-        assert.is_true(m:locked())
-        helpers.assert_contains("guard of mutex (held by", tostring(guard))
-      end
-      assert.is_false(m:locked())
-    end)
+  co_it("unlocks at the end of the block", seeded, function()
+    local m = co.mutex()
+    do
+      local guard <close> = m:guard()
+      assert.is_true(m:locked())
+      helpers.assert_contains("guard of mutex (held by", tostring(guard))
+    end
+    assert.is_false(m:locked())
   end)
 
-  it("unlocks when the block is left by a panic, goexit or a cancellation", function()
-    helpers.run(function()
-      local m = co.mutex()
-      for _, leave in ipairs { error, co.goexit, co.sleep } do
-        local task = co.spawn(function()
-          local _ <close> = m:guard()
-          leave(100)
-        end)
-        co.yield()
-        task:cancel()
-        task:join()
-        assert.is_false(m:locked())
-      end
-    end)
-  end)
-
-  it("waits, and is nil when the time runs out", function()
-    helpers.run(function()
-      local m = co.mutex()
-      local holder = co.spawn(function()
+  co_it("unlocks when the block is left by a panic, goexit or a cancellation", seeded, function()
+    local m = co.mutex()
+    for _, leave in ipairs { error, co.goexit, co.sleep } do
+      local task = co.spawn(function()
         local _ <close> = m:guard()
-        co.sleep(2)
+        leave(100)
       end)
       co.yield()
-      local early <close> = m:guard(1)
-      assert.is_nil(early)
-      do
-        local late <close> = m:guard(5)
-        assert.is_truthy(late)
-        assert.equal(co.current(), m:owner())
-        assert.equal("done", holder:status())
-      end
+      task:cancel()
+      task:join()
       assert.is_false(m:locked())
-    end)
+    end
   end)
 
-  it("unlocks once", function()
-    helpers.run(function()
-      local m = co.mutex()
-      local guard = m:guard()
-      for _ = 1, 2 do
-        local _ <close> = guard
-      end
-      assert.is_false(m:locked())
+  co_it("waits, and is nil when the time runs out", function()
+    local m = co.mutex()
+    local holder = co.spawn(function()
+      local _ <close> = m:guard()
+      co.sleep(2)
     end)
+    co.yield()
+    local early <close> = m:guard(1)
+    assert.is_nil(early)
+    do
+      local late <close> = m:guard(5)
+      assert.is_truthy(late)
+      assert.equal(co.current(), m:owner())
+      assert.equal("done", holder:status())
+    end
+    assert.is_false(m:locked())
+  end)
+
+  co_it("unlocks once", seeded, function()
+    local m = co.mutex()
+    local guard = m:guard()
+    for _ = 1, 2 do
+      local _ <close> = guard
+    end
+    assert.is_false(m:locked())
   end)
 end)
 
@@ -456,17 +434,15 @@ describe("a task whose coroutine somebody closes", function()
 end)
 
 describe("a mutex that is garbage", function()
-  it("while it is held leaves its owner in peace", function()
-    helpers.run(function()
-      local first, last = co.mutex(), co.mutex()
-      first:lock()
-      co.mutex():lock()
-      last:lock()
-      collectgarbage()
-      collectgarbage()
-      last:unlock()
-      first:unlock()
-    end)
+  co_it("while it is held leaves its owner in peace", seeded, function()
+    local first, last = co.mutex(), co.mutex()
+    first:lock()
+    co.mutex():lock()
+    last:lock()
+    collectgarbage()
+    collectgarbage()
+    last:unlock()
+    first:unlock()
   end)
 
   it("can be used by another finalizer, after its own, and kept", function()

@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 describe("a once", function()
   it("runs its function once, and gives everybody its results", function()
@@ -17,46 +19,42 @@ describe("a once", function()
     assert.equal(1, calls)
   end)
 
-  it("lets those who call while it runs wait for the results", function()
-    helpers.run(function()
-      local o = co.once(function()
-        co.sleep(2)
-        return "result", 42
-      end)
-      local tasks = {}
-      for i = 1, 3 do
-        tasks[i] = co.spawn(o)
-      end
-      for i = 1, 3 do
-        assert.same({ "result", 42 }, { tasks[i]:await() })
-        assert.equal(2, co.now())
-      end
+  co_it("lets those who call while it runs wait for the results", seeded, function()
+    local o = co.once(function()
+      co.sleep(2)
+      return "result", 42
     end)
+    local tasks = {}
+    for i = 1, 3 do
+      tasks[i] = co.spawn(o)
+    end
+    for i = 1, 3 do
+      assert.same({ "result", 42 }, { tasks[i]:await() })
+      assert.equal(2, co.now())
+    end
   end)
 
-  it("raises its panic again for each caller: the same value, the first record as the cause", function()
-    helpers.run(function()
-      local value, calls = {}, 0
-      local o = co.once(function()
-        calls = calls + 1
-        co.sleep(1)
-        error(value)
-      end)
-      local first, second = co.spawn(o), co.spawn(o)
-      local _, original = first:join()
-      local _, waited = second:join()
-      local late = helpers.record_of(o)
-      for _, record in ipairs { original, waited, late } do
-        assert.equal(value, record.value)
-        assert.equal("error", record.kind)
-      end
-      assert.is_nil(original.cause)
-      assert.equal(first.id, waited.cause.task.id)
-      assert.equal(first.id, late.cause.task.id)
-      assert.is_true(o:done())
-      assert.equal("once (panicked)", tostring(o))
-      assert.equal(1, calls)
+  co_it("raises its panic again for each caller: the same value, the first record as the cause", function()
+    local value, calls = {}, 0
+    local o = co.once(function()
+      calls = calls + 1
+      co.sleep(1)
+      error(value)
     end)
+    local first, second = co.spawn(o), co.spawn(o)
+    local _, original = first:join()
+    local _, waited = second:join()
+    local late = helpers.record_of(o)
+    for _, record in ipairs { original, waited, late } do
+      assert.equal(value, record.value)
+      assert.equal("error", record.kind)
+    end
+    assert.is_nil(original.cause)
+    assert.equal(first.id, waited.cause.task.id)
+    assert.equal(first.id, late.cause.task.id)
+    assert.is_true(o:done())
+    assert.equal("once (panicked)", tostring(o))
+    assert.equal(1, calls)
   end)
 
   it("raises it again although the first caller recovered", function()
@@ -97,23 +95,21 @@ describe("a once", function()
     end
   end)
 
-  it("is run by exactly one of those who wait, with its own arguments", function()
-    helpers.run(function()
-      local ran = {}
-      local o = co.once(function(name)
-        ran[#ran + 1] = name
-        co.sleep(2)
-        return name
-      end)
-      local tasks = {}
-      for i, name in ipairs { "a", "b", "c", "d" } do tasks[i] = co.spawn(o, name) end
-      co.sleep(1)
-      tasks[1]:cancel()
-      tasks[2]:cancel() -- in the same tick: who would have been next
-      assert.equal("c", tasks[3]:await())
-      assert.equal("c", tasks[4]:await())
-      assert.same({ "a", "c" }, ran)
+  co_it("is run by exactly one of those who wait, with its own arguments", function()
+    local ran = {}
+    local o = co.once(function(name)
+      ran[#ran + 1] = name
+      co.sleep(2)
+      return name
     end)
+    local tasks = {}
+    for i, name in ipairs { "a", "b", "c", "d" } do tasks[i] = co.spawn(o, name) end
+    co.sleep(1)
+    tasks[1]:cancel()
+    tasks[2]:cancel() -- in the same tick: who would have been next
+    assert.equal("c", tasks[3]:await())
+    assert.equal("c", tasks[4]:await())
+    assert.same({ "a", "c" }, ran)
   end)
 
   it("is run by the next caller where the first one's coroutine was closed", function()
@@ -126,19 +122,17 @@ describe("a once", function()
     assert.equal("once (not called)", tostring(o))
   end)
 
-  it("is not done when a caller that waits is cancelled", function()
-    helpers.run(function()
-      local o = co.once(function()
-        co.sleep(2)
-        return "result"
-      end)
-      local first, second = co.spawn(o), co.spawn(o)
-      co.yield()
-      second:cancel()
-      second:join()
-      assert.is_false(o:done())
-      assert.equal("result", first:await())
+  co_it("is not done when a caller that waits is cancelled", seeded, function()
+    local o = co.once(function()
+      co.sleep(2)
+      return "result"
     end)
+    local first, second = co.spawn(o), co.spawn(o)
+    co.yield()
+    second:cancel()
+    second:join()
+    assert.is_false(o:done())
+    assert.equal("result", first:await())
   end)
 
   it("called by its own function is a deadlock at once", function()
@@ -176,18 +170,16 @@ describe("a once", function()
     assert.is_nil(next(held))
   end)
 
-  it("tells its state as text", function()
-    helpers.run(function()
-      local o = co.once(co.sleep)
-      assert.equal("once (not called)", tostring(o))
-      local first = co.spawn(o, 1)
-      co.spawn(o)
-      co.yield()
-      local state = ("once (running in task %d)"):format(first.id)
-      assert.equal(state, tostring(o))
-      helpers.assert_contains("waiting on once of " .. state, co.dump())
-      first:join()
-      assert.equal("once (done)", tostring(o))
-    end)
+  co_it("tells its state as text", function()
+    local o = co.once(co.sleep)
+    assert.equal("once (not called)", tostring(o))
+    local first = co.spawn(o, 1)
+    co.spawn(o)
+    co.yield()
+    local state = ("once (running in task %d)"):format(first.id)
+    assert.equal(state, tostring(o))
+    helpers.assert_contains("waiting on once of " .. state, co.dump())
+    first:join()
+    assert.equal("once (done)", tostring(o))
   end)
 end)

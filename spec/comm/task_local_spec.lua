@@ -1,20 +1,20 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 describe("a task local", function()
-  it("has a value of its own in each task, which children do not inherit", function()
-    helpers.run(function()
-      local l = co.task_local "default"
-      l:set "main's"
-      local child = co.spawn(function()
-        local before = l:get()
-        l:set "child's"
-        co.yield()
-        return before, l:get()
-      end)
-      assert.same({ "default", "child's" }, { child:await() })
-      assert.equal("main's", l:get())
+  co_it("has a value of its own in each task, which children do not inherit", seeded, function()
+    local l = co.task_local "default"
+    l:set "main's"
+    local child = co.spawn(function()
+      local before = l:get()
+      l:set "child's"
+      co.yield()
+      return before, l:get()
     end)
+    assert.same({ "default", "child's" }, { child:await() })
+    assert.equal("main's", l:get())
   end)
 
   it("has a value in the main program", function()
@@ -33,13 +33,11 @@ describe("a task local", function()
     assert.is_false(l:get())
   end)
 
-  it("is the same in the functions and coroutines of a task", function()
-    helpers.run(function()
-      local l = co.task_local()
-      l:set "task's"
-      assert.equal("task's", co.call(l.get, l))
-      assert.equal("task's", coroutine.wrap(function() return l:get() end)())
-    end)
+  co_it("is the same in the functions and coroutines of a task", seeded, function()
+    local l = co.task_local()
+    l:set "task's"
+    assert.equal("task's", co.call(l.get, l))
+    assert.equal("task's", coroutine.wrap(function() return l:get() end)())
   end)
 
   it("goes with its task", function()

@@ -1,21 +1,21 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 describe("a waitgroup", function()
-  it("waits until as many are done as were added", function()
-    helpers.run(function()
-      local wg, done = co.waitgroup(), 0
-      for i = 1, 5 do
-        wg:add()
-        co.spawn(function()
-          co.sleep(i)
-          done = done + 1
-          wg:done()
-        end)
-      end
-      assert.is_true(wg:wait())
-      assert.same({ 5, 5 }, { done, co.now() })
-    end)
+  co_it("waits until as many are done as were added", seeded, function()
+    local wg, done = co.waitgroup(), 0
+    for i = 1, 5 do
+      wg:add()
+      co.spawn(function()
+        co.sleep(i)
+        done = done + 1
+        wg:done()
+      end)
+    end
+    assert.is_true(wg:wait())
+    assert.same({ 5, 5 }, { done, co.now() })
   end)
 
   it("wakes all who wait", function()
@@ -32,18 +32,16 @@ describe("a waitgroup", function()
     assert.same({ "1 true", "2 true", "3 true" }, lines)
   end)
 
-  it("does not wait when nothing was added, and can be used again", function()
-    helpers.run(function()
-      local wg = co.waitgroup()
-      assert.is_true(wg:wait())
-      for _ = 1, 2 do
-        wg:add()
-        assert.is_false(wg:wait(1))
-        assert.is_false(wg:wait(0))
-        wg:done()
-        assert.is_true(wg:wait(0))
-      end
-    end)
+  co_it("does not wait when nothing was added, and can be used again", seeded, function()
+    local wg = co.waitgroup()
+    assert.is_true(wg:wait())
+    for _ = 1, 2 do
+      wg:add()
+      assert.is_false(wg:wait(1))
+      assert.is_false(wg:wait(0))
+      wg:done()
+      assert.is_true(wg:wait(0))
+    end
   end)
 
   it("panics when its counter would become negative", function()
@@ -82,40 +80,34 @@ describe("a waitgroup", function()
     wg:done()
   end)
 
-  it("raises a pending cancellation even when there is nothing to wait for", function()
-    helpers.run(function()
-      local task = co.spawn(function()
-        co.current():cancel()
-        co.waitgroup():wait()
-      end)
-      task:join()
-      assert.equal("cancelled", task:status())
+  co_it("raises a pending cancellation even when there is nothing to wait for", seeded, function()
+    local task = co.spawn(function()
+      co.current():cancel()
+      co.waitgroup():wait()
     end)
+    task:join()
+    assert.equal("cancelled", task:status())
   end)
 end)
 
 describe("waitgroup:spawn", function()
-  it("runs a task with arguments that counts until it has ended", function()
-    helpers.run(function()
-      local wg = co.waitgroup()
-      local task = wg:spawn(function(...)
-        co.sleep(1)
-        return ...
-      end, "a", "b")
-      assert.equal("waitgroup (1 to wait for)", tostring(wg))
-      assert.is_true(wg:wait())
-      assert.equal("done", task:status())
-      assert.same({ true, "a", "b" }, { task:join() })
-      assert.equal("waitgroup (0 to wait for)", tostring(wg))
-    end)
+  co_it("runs a task with arguments that counts until it has ended", seeded, function()
+    local wg = co.waitgroup()
+    local task = wg:spawn(function(...)
+      co.sleep(1)
+      return ...
+    end, "a", "b")
+    assert.equal("waitgroup (1 to wait for)", tostring(wg))
+    assert.is_true(wg:wait())
+    assert.equal("done", task:status())
+    assert.same({ true, "a", "b" }, { task:join() })
+    assert.equal("waitgroup (0 to wait for)", tostring(wg))
   end)
 
-  it("says where it was called", function()
-    helpers.run(function()
-      local wg = co.waitgroup()
-      local at = helpers.here(1)
-      assert.equal(at, wg:spawn(function() end).spawned_at)
-    end)
+  co_it("says where it was called", seeded, function()
+    local wg = co.waitgroup()
+    local at = helpers.here(1)
+    assert.equal(at, wg:spawn(function() end).spawned_at)
   end)
 
   for name, fn in pairs {
@@ -135,12 +127,10 @@ describe("waitgroup:spawn", function()
     end)
   end
 
-  it("counts a task as done that is cancelled before it has run", function()
-    helpers.run(function()
-      local wg = co.waitgroup()
-      wg:spawn(function() end):cancel()
-      assert.is_true(wg:wait())
-    end)
+  co_it("counts a task as done that is cancelled before it has run", seeded, function()
+    local wg = co.waitgroup()
+    wg:spawn(function() end):cancel()
+    assert.is_true(wg:wait())
   end)
 
   it("counts a task as done whose coroutine somebody closes", function()
@@ -158,27 +148,25 @@ describe("waitgroup:spawn", function()
     end)
   end)
 
-  it("waits for tasks that are spawned by its tasks, and in the hook", function()
-    helpers.run(function()
-      local wg, ended = co.waitgroup(), 0
-      local hooked
-      local previous = co.on_spawn(function()
-        if not hooked then
-          hooked = true
-          wg:spawn(function() ended = ended + 1 end)
-        end
-      end)
+  co_it("waits for tasks that are spawned by its tasks, and in the hook", seeded, function()
+    local wg, ended = co.waitgroup(), 0
+    local hooked
+    local previous = co.on_spawn(function()
+      if not hooked then
+        hooked = true
+        wg:spawn(function() ended = ended + 1 end)
+      end
+    end)
+    wg:spawn(function()
       wg:spawn(function()
-        wg:spawn(function()
-          co.sleep(1)
-          ended = ended + 1
-        end)
+        co.sleep(1)
         ended = ended + 1
       end)
-      wg:wait()
-      co.on_spawn(previous)
-      assert.equal(3, ended)
+      ended = ended + 1
     end)
+    wg:wait()
+    co.on_spawn(previous)
+    assert.equal(3, ended)
   end)
 
   it("reports a task that calls done besides", function()

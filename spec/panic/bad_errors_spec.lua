@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 local record_of = helpers.record_of
 
@@ -130,19 +132,15 @@ describe("a value whose __tostring", function()
     assert.matches("^fatal error: panic while printing panic value: .*overflow", first_line(record))
   end)
 
-  it("tries to suspend is reported as a fatal error, which names tostring", function()
-    helpers.run(function()
-      local task = co.spawn(co.panic, with_tostring(function() co.sleep(1) end))
-      local _, record = task:join()
-      assert.matches("^fatal error: panic while printing panic value: .*sleep", first_line(record))
-    end)
+  co_it("tries to suspend is reported as a fatal error, which names tostring", seeded, function()
+    local task = co.spawn(co.panic, with_tostring(function() co.sleep(1) end))
+    local _, record = task:join()
+    assert.matches("^fatal error: panic while printing panic value: .*sleep", first_line(record))
   end)
 
-  it("raises an error keeps the account of the task", function()
-    helpers.run(function()
-      local task = co.spawn_with({ name = "worker" }, co.panic, with_tostring(function() error "x" end))
-      helpers.assert_contains('"worker" panicked', tostring(select(2, task:join())))
-    end)
+  co_it("raises an error keeps the account of the task", seeded, function()
+    local task = co.spawn_with({ name = "worker" }, co.panic, with_tostring(function() error "x" end))
+    helpers.assert_contains('"worker" panicked', tostring(select(2, task:join())))
   end)
 
   it("raises an error can be recovered as any other", function()
@@ -253,14 +251,12 @@ describe("an error in a to-be-closed variable", function()
     assert.equal("closing", record.value)
   end)
 
-  it("of a task that panics is the task's", function()
-    helpers.run(function()
-      local _, record = co.spawn(function()
-        local _ <close> = setmetatable({}, { __close = function() error("closing", 0) end })
-        co.panic "x"
-      end):join()
-      assert.equal("closing", record.value)
-    end)
+  co_it("of a task that panics is the task's", seeded, function()
+    local _, record = co.spawn(function()
+      local _ <close> = setmetatable({}, { __close = function() error("closing", 0) end })
+      co.panic "x"
+    end):join()
+    assert.equal("closing", record.value)
   end)
 end)
 

@@ -2,6 +2,8 @@
 
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 describe("deferred calls held in <close> variables", function()
   it("run once each, closed in whatever order, and the rest at the end of the frame", function()
@@ -44,21 +46,19 @@ describe("deferred calls held in <close> variables", function()
     end
   end)
 
-  it("may suspend, also when their task ends by an error", function()
-    helpers.run(function()
-      local slept
-      local task = co.spawn(function()
-        local _ <close> = co.defer(function()
-          co.sleep(1)
-          slept = true
-        end)
-        error("x", 0)
+  co_it("may suspend, also when their task ends by an error", seeded, function()
+    local slept
+    local task = co.spawn(function()
+      local _ <close> = co.defer(function()
+        co.sleep(1)
+        slept = true
       end)
-      local _, record = task:join()
-      assert.is_true(slept)
-      assert.equal("x", record.value)
-      assert.same({}, record.chain)
+      error("x", 0)
     end)
+    local _, record = task:join()
+    assert.is_true(slept)
+    assert.equal("x", record.value)
+    assert.same({}, record.chain)
   end)
 
   it("take no memory once they have run", function()
@@ -107,30 +107,26 @@ describe("deferred calls held in <close> variables", function()
 end)
 
 describe("a refused suspension", function()
-  it("names a message handler, also on a stack of which nobody waits for the end", function()
-    helpers.run(function()
-      local refused
-      local function over() return 1 + over() end
-      xpcall(over, function() refused = select(2, pcall(co.sleep, 0)) end)
-      assert.matches("a message handler, metamethod or finalizer is in the way", refused)
-      xpcall(error, function() refused = select(2, pcall(co.sleep, 0)) end)
-      assert.matches("a message handler is in the way", refused)
-    end)
+  co_it("names a message handler, also on a stack of which nobody waits for the end", seeded, function()
+    local refused
+    local function over() return 1 + over() end
+    xpcall(over, function() refused = select(2, pcall(co.sleep, 0)) end)
+    assert.matches("a message handler, metamethod or finalizer is in the way", refused)
+    xpcall(error, function() refused = select(2, pcall(co.sleep, 0)) end)
+    assert.matches("a message handler is in the way", refused)
   end)
 
-  it("names a debug hook and a finalizer", function()
-    helpers.run(function()
-      local refused
-      local function try() refused = select(2, pcall(co.sleep, 0)) end
-      debug.sethook(function()
-        debug.sethook()
-        try()
-      end, "", 1)
-      local _ = math.sin(1)
-      assert.matches("a debug hook is in the way", refused)
-      setmetatable({}, { __gc = try })
-      collectgarbage()
-      assert.matches("a finalizer is in the way", refused)
-    end)
+  co_it("names a debug hook and a finalizer", seeded, function()
+    local refused
+    local function try() refused = select(2, pcall(co.sleep, 0)) end
+    debug.sethook(function()
+      debug.sethook()
+      try()
+    end, "", 1)
+    local _ = math.sin(1)
+    assert.matches("a debug hook is in the way", refused)
+    setmetatable({}, { __gc = try })
+    collectgarbage()
+    assert.matches("a finalizer is in the way", refused)
   end)
 end)

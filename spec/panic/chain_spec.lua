@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 --- The record that is left when "A" panics and `deferred` runs, the last one first.
 local function panic_through(...)
@@ -83,27 +85,25 @@ describe("the chain of a record", function()
     assert.is_nil(record.cause)
   end)
 
-  it("is empty when a recovered panic is raised again later: that is the cause of a new one", function()
-    helpers.run(function()
-      local recovered
-      co.call(function()
-        co.defer(function() recovered = select(2, co.recover()) end)
-        co.panic "A"
-      end)
-      local record = helpers.record_of(co.call, error, recovered)
-      assert.same({ "A false" }, links_of(record))
-      assert.equal(recovered, record.cause)
+  co_it("is empty when a recovered panic is raised again later: that is the cause of a new one",
+    seeded, function()
+    local recovered
+    co.call(function()
+      co.defer(function() recovered = select(2, co.recover()) end)
+      co.panic "A"
     end)
+    local record = helpers.record_of(co.call, error, recovered)
+    assert.same({ "A false" }, links_of(record))
+    assert.equal(recovered, record.cause)
   end)
 
-  it("is empty when another task's panic is raised again: that is the cause of a new one", function()
-    helpers.run(function()
-      local _, first = co.spawn(co.panic, "A"):join()
-      local record = helpers.record_of(error, first)
-      assert.equal(co.current().id, record.task.id)
-      assert.equal(first, record.cause)
-      assert.same({}, record.chain)
-    end)
+  co_it("is empty when another task's panic is raised again: that is the cause of a new one",
+    seeded, function()
+    local _, first = co.spawn(co.panic, "A"):join()
+    local record = helpers.record_of(error, first)
+    assert.equal(co.current().id, record.task.id)
+    assert.equal(first, record.cause)
+    assert.same({}, record.chain)
   end)
 
   it("has not the panic that a deferred call raised and recovered itself", function()
@@ -192,22 +192,20 @@ describe("a chain's text", function()
     assert.equal("panic: same [recovered]\n\tpanic: same", head_of(record))
   end)
 
-  it("is its own where a frame in a __close panics while a task ends by an error", function()
-    helpers.run(function()
-      local _, record = co.spawn(function()
-        local _ <close> = setmetatable({}, {
-          __close = function()
-            co.call(function()
-              co.defer(co.panic, "c")
-              co.panic "b"
-            end)
-          end,
-        })
-        error("a", 0)
-      end):join()
-      assert.equal("c", record.value)
-      assert.equal(1, #record.chain)
-      assert.equal("b", record.chain[1].value)
-    end)
+  co_it("is its own where a frame in a __close panics while a task ends by an error", seeded, function()
+    local _, record = co.spawn(function()
+      local _ <close> = setmetatable({}, {
+        __close = function()
+          co.call(function()
+            co.defer(co.panic, "c")
+            co.panic "b"
+          end)
+        end,
+      })
+      error("a", 0)
+    end):join()
+    assert.equal("c", record.value)
+    assert.equal(1, #record.chain)
+    assert.equal("b", record.chain[1].value)
   end)
 end)

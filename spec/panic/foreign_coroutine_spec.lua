@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 describe("in a coroutine that somebody else made", function()
   it("deferred calls run when the function returns", function()
@@ -119,30 +121,24 @@ describe("a generator inside a task", function()
     end)
   end
 
-  it("yields to its caller in the task, not to the scheduler", function()
-    helpers.run(function()
-      local sum = 0
-      for i in count_to(10) do
-        sum = sum + i
-        co.yield()
-      end
-      assert.equal(55, sum)
-    end)
+  co_it("yields to its caller in the task, not to the scheduler", seeded, function()
+    local sum = 0
+    for i in count_to(10) do
+      sum = sum + i
+      co.yield()
+    end
+    assert.equal(55, sum)
   end)
 
-  it("runs in the task", function()
-    helpers.run(function()
-      local inside = coroutine.wrap(function() return co.current() end)()
-      assert.equal(co.current(), inside)
-    end)
+  co_it("runs in the task", seeded, function()
+    local inside = coroutine.wrap(function() return co.current() end)()
+    assert.equal(co.current(), inside)
   end)
 
-  it("may spawn", function()
-    helpers.run(function()
-      local child = coroutine.wrap(function() return co.spawn(function() return "x" end) end)()
-      assert.equal(co.current(), child.parent)
-      assert.equal("x", child:await())
-    end)
+  co_it("may spawn", seeded, function()
+    local child = coroutine.wrap(function() return co.spawn(function() return "x" end) end)()
+    assert.equal(co.current(), child.parent)
+    assert.equal("x", child:await())
   end)
 
   it("passes a panic on to the task, the value identical", function()
@@ -154,34 +150,28 @@ describe("a generator inside a task", function()
     end)
   end)
 
-  it("can not suspend the task: the error says what to do", function()
-    helpers.run(function()
-      local generate = coroutine.wrap(function() co.sleep(1) end)
-      local message = helpers.message_of(select(2, pcall(generate)))
-      helpers.assert_contains("sleep", message)
-      helpers.assert_contains("coroutine", message)
-      helpers.assert_contains("co.spawn", message)
-    end)
+  co_it("can not suspend the task: the error says what to do", seeded, function()
+    local generate = coroutine.wrap(function() co.sleep(1) end)
+    local message = helpers.message_of(select(2, pcall(generate)))
+    helpers.assert_contains("sleep", message)
+    helpers.assert_contains("coroutine", message)
+    helpers.assert_contains("co.spawn", message)
   end)
 
-  it("goes on in another task", function()
-    helpers.run(function()
-      local generate = count_to(2)
-      assert.equal(1, generate())
-      assert.equal(2, co.spawn(generate):await())
-    end)
+  co_it("goes on in another task", seeded, function()
+    local generate = count_to(2)
+    assert.equal(1, generate())
+    assert.equal(2, co.spawn(generate):await())
   end)
 end)
 
 describe("coroutine.yield in a task", function()
-  it("ends the task with a record that names co.yield", function()
-    helpers.run(function()
-      local task = co.spawn(function() coroutine.yield "x" end)
-      local ok, record = task:join()
-      assert.is_false(ok)
-      helpers.assert_contains("co.yield", record.message)
-      assert.equal("panicked", task:status())
-    end)
+  co_it("ends the task with a record that names co.yield", seeded, function()
+    local task = co.spawn(function() coroutine.yield "x" end)
+    local ok, record = task:join()
+    assert.is_false(ok)
+    helpers.assert_contains("co.yield", record.message)
+    assert.equal("panicked", task:status())
   end)
 
   it("runs the deferred calls of the task", function()

@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 describe("co.pcall", function()
   it("returns true and what the function returns, nils included", function()
@@ -55,25 +57,21 @@ describe("co.pcall", function()
     assert.same({ "deferred", "after the pcall" }, lines)
   end)
 
-  it("may suspend", function()
-    helpers.run(function()
-      local ok, word = co.pcall(function()
-        co.sleep(1)
-        return "slept"
-      end)
-      assert.same({ true, "slept" }, { ok, word })
+  co_it("may suspend", seeded, function()
+    local ok, word = co.pcall(function()
+      co.sleep(1)
+      return "slept"
     end)
+    assert.same({ true, "slept" }, { ok, word })
   end)
 
-  it("catches a panic after a suspension", function()
-    helpers.run(function()
-      local ok, record = co.pcall(function()
-        co.sleep(1)
-        co.panic "x"
-      end)
-      assert.is_false(ok)
-      assert.equal("x", record.value)
+  co_it("catches a panic after a suspension", seeded, function()
+    local ok, record = co.pcall(function()
+      co.sleep(1)
+      co.panic "x"
     end)
+    assert.is_false(ok)
+    assert.equal("x", record.value)
   end)
 
   it("does not swallow a cancellation", function()
@@ -157,13 +155,11 @@ describe("pcall", function()
     assert.equal("outer", record.value)
   end)
 
-  it("catches what a task's results could not: a later await", function()
-    helpers.run(function()
-      local child = co.spawn(co.panic, "x")
-      local ok, record = pcall(function() child:await() end)
-      assert.is_false(ok)
-      assert.equal("x", record.value)
-    end)
+  co_it("catches what a task's results could not: a later await", seeded, function()
+    local child = co.spawn(co.panic, "x")
+    local ok, record = pcall(function() child:await() end)
+    assert.is_false(ok)
+    assert.equal("x", record.value)
   end)
 end)
 

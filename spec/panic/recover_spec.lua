@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 --- What `recoverer` returned, as the only deferred call of a function that panics with "x".
 local function recover_by(recoverer)
@@ -139,15 +141,13 @@ describe("co.recover", function()
     assert.is_false(record.value)
   end)
 
-  it("works in a task's own deferred calls, and the task is done", function()
-    helpers.run(function()
-      local task = co.spawn(function()
-        co.defer(function() co.recover() end)
-        co.panic "x"
-      end)
-      assert.is_true((task:join()))
-      assert.equal("done", task:status())
+  co_it("works in a task's own deferred calls, and the task is done", seeded, function()
+    local task = co.spawn(function()
+      co.defer(function() co.recover() end)
+      co.panic "x"
     end)
+    assert.is_true((task:join()))
+    assert.equal("done", task:status())
   end)
 
   it("takes part in the count of recovered panics", function()

@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 describe("co.results", function()
   it("gives a deferred call the frame's results, nils included", function()
@@ -100,14 +102,12 @@ describe("co.set_results", function()
     end))
   end)
 
-  it("changes what a task returns to whoever joins it", function()
-    helpers.run(function()
-      local task = co.spawn(function()
-        co.defer(function() co.set_results("changed", nil) end)
-        return "original"
-      end)
-      assert.same({ n = 3, true, "changed", nil }, table.pack(task:join()))
+  co_it("changes what a task returns to whoever joins it", seeded, function()
+    local task = co.spawn(function()
+      co.defer(function() co.set_results("changed", nil) end)
+      return "original"
     end)
+    assert.same({ n = 3, true, "changed", nil }, table.pack(task:join()))
   end)
 
   it("changes what co.run returns", function()

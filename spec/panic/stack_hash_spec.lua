@@ -2,6 +2,8 @@
 
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 --- Runs a program, which is given `co` and returns functions, and returns the records of their panics.
 local function records_of(text, name)
@@ -28,16 +30,14 @@ local function hash_of(body)
 end
 
 describe("the stack hash", function()
-  it("differs for two anonymous functions of one file", function()
-    helpers.run(function()
-      local a = co.spawn(function() error("no such user", 0) end)
-      local b = co.spawn(function() error("disk is full", 0) end)
-      local _, one = a:join()
-      local _, other = b:join()
-      assert.not_equal(one.stack_hash, other.stack_hash)
-      assert.not_equal(one.stack_hash_full, other.stack_hash_full)
-      assert.equal(one:stack_hashes(1), (other:stack_hashes(1)))
-    end)
+  co_it("differs for two anonymous functions of one file", seeded, function()
+    local a = co.spawn(function() error("no such user", 0) end)
+    local b = co.spawn(function() error("disk is full", 0) end)
+    local _, one = a:join()
+    local _, other = b:join()
+    assert.not_equal(one.stack_hash, other.stack_hash)
+    assert.not_equal(one.stack_hash_full, other.stack_hash_full)
+    assert.equal(one:stack_hashes(1), (other:stack_hashes(1)))
   end)
 
   it("differs for handlers that a router calls", function()

@@ -2,6 +2,8 @@
 
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 local MAX_RAISES = 100
 
@@ -249,20 +251,18 @@ describe("a task that swallows its cancellation for ever", function()
     end
   end
 
-  it("is raised CANCEL_MAX_RAISES times", function()
-    helpers.run(function()
-      local raised = 0
-      local task = co.spawn(function()
-        while true do
-          pcall(co.sleep, 1e6)
-          raised = raised + 1
-        end
-      end)
-      co.yield()
-      task:cancel()
-      task:join()
-      assert.equal(MAX_RAISES - 1, raised)
+  co_it("is raised CANCEL_MAX_RAISES times", function()
+    local raised = 0
+    local task = co.spawn(function()
+      while true do
+        pcall(co.sleep, 1e6)
+        raised = raised + 1
+      end
     end)
+    co.yield()
+    task:cancel()
+    task:join()
+    assert.equal(MAX_RAISES - 1, raised)
   end)
 
   it("does not keep a run from its end", function()
@@ -299,179 +299,163 @@ describe("a task that swallows its cancellation for ever", function()
     assert.is_true(deferred)
   end)
 
-  it("has the deferred calls of its frames and generators run, innermost first", function()
-    helpers.run(function()
-      local log = {}
-      local function note(name, seconds)
-        co.defer(function()
-          if seconds then co.sleep(seconds) end
-          co.defer(function() log[#log + 1] = name end)
-        end)
-      end
-      local task = co.spawn(function()
-        note("entry", 1)
-        co.call(function()
-          note("call", 1)
-          co.coroutine.wrap(function()
-            co.call(function()
-              note "generator"
-              while true do pcall(co.sleep, 1e6) end
-            end)
-          end)()
-        end)
+  co_it("has the deferred calls of its frames and generators run, innermost first", function()
+    local log = {}
+    local function note(name, seconds)
+      co.defer(function()
+        if seconds then co.sleep(seconds) end
+        co.defer(function() log[#log + 1] = name end)
       end)
-      co.yield()
-      task:cancel()
-      task:join()
-      assert.same({ "generator", "call", "entry" }, log)
-    end)
-  end)
-
-  it("waits for the tasks of its scopes before the deferred calls around them", function()
-    helpers.run(function()
-      local log = {}
-      local function note(name, seconds)
-        co.defer(function()
-          co.sleep(seconds)
-          log[#log + 1] = name
-        end)
-      end
-      local task = co.spawn(function()
-        note("around", 1)
-        co.scope(function(s)
-          s:spawn(function()
-            note("member", 5)
-            co.sleep(1e6)
+    end
+    local task = co.spawn(function()
+      note("entry", 1)
+      co.call(function()
+        note("call", 1)
+        co.coroutine.wrap(function()
+          co.call(function()
+            note "generator"
+            while true do pcall(co.sleep, 1e6) end
           end)
-          note("body", 1)
-          co.yield()
-          while true do pcall(co.sleep, 1e6) end
+        end)()
+      end)
+    end)
+    co.yield()
+    task:cancel()
+    task:join()
+    assert.same({ "generator", "call", "entry" }, log)
+  end)
+
+  co_it("waits for the tasks of its scopes before the deferred calls around them", seeded, function()
+    local log = {}
+    local function note(name, seconds)
+      co.defer(function()
+        co.sleep(seconds)
+        log[#log + 1] = name
+      end)
+    end
+    local task = co.spawn(function()
+      note("around", 1)
+      co.scope(function(s)
+        s:spawn(function()
+          note("member", 5)
+          co.sleep(1e6)
         end)
+        note("body", 1)
+        co.yield()
+        while true do pcall(co.sleep, 1e6) end
       end)
-      co.sleep(1)
-      task:cancel()
-      task:join()
-      assert.same({ "body", "member", "around" }, log)
-      assert.equal(8, co.now())
     end)
+    co.sleep(1)
+    task:cancel()
+    task:join()
+    assert.same({ "body", "member", "around" }, log)
+    assert.equal(8, co.now())
   end)
 
-  it("ends with the panic of a member of its scope", function()
-    helpers.run(function()
-      local task = co.spawn(function()
-        co.scope(function(s)
-          s:spawn(function()
-            co.defer(error, "member", 0)
-            co.sleep(1e6)
-          end)
-          co.yield()
-          while true do pcall(co.sleep, 1e6) end
+  co_it("ends with the panic of a member of its scope", seeded, function()
+    local task = co.spawn(function()
+      co.scope(function(s)
+        s:spawn(function()
+          co.defer(error, "member", 0)
+          co.sleep(1e6)
         end)
+        co.yield()
+        while true do pcall(co.sleep, 1e6) end
       end)
-      co.sleep(1)
-      task:cancel()
-      local _, record = task:join()
-      assert.equal("member", record.value)
-      assert.equal("panicked", task:status())
     end)
+    co.sleep(1)
+    task:cancel()
+    local _, record = task:join()
+    assert.equal("member", record.value)
+    assert.equal("panicked", task:status())
   end)
 
-  it("under its own time-out ends as out of time", function()
-    helpers.run(function()
-      local went_on = false
-      local task = co.spawn(function()
-        co.with_timeout(1, function()
-          while true do pcall(co.sleep, 1e6) end
-        end)
-        went_on = true
+  co_it("under its own time-out ends as out of time", seeded, function()
+    local went_on = false
+    local task = co.spawn(function()
+      co.with_timeout(1, function()
+        while true do pcall(co.sleep, 1e6) end
       end)
-      local _, record = task:join()
-      assert.equal("timeout", record.kind)
-      assert.equal("deadline", record.source)
-      assert.is_true(record.forced)
-      assert.equal("cancelled", task:status())
-      assert.is_false(went_on)
-      assert.equal(1, co.now())
+      went_on = true
     end)
+    local _, record = task:join()
+    assert.equal("timeout", record.kind)
+    assert.equal("deadline", record.source)
+    assert.is_true(record.forced)
+    assert.equal("cancelled", task:status())
+    assert.is_false(went_on)
+    assert.equal(1, co.now())
   end)
 
-  it("and is cancelled itself in a cancelled scope, ends with what was asked of it", function()
-    helpers.run(function()
-      local task = co.spawn(co.scope, function(s)
-        s:cancel "the scope's"
-        pcall(co.yield)
-        co.current():cancel "its own"
-        while true do pcall(co.yield) end
-      end)
-      local _, record = task:join()
-      assert.equal("its own", record.reason)
-      assert.is_true(record.forced)
+  co_it("and is cancelled itself in a cancelled scope, ends with what was asked of it", seeded, function()
+    local task = co.spawn(co.scope, function(s)
+      s:cancel "the scope's"
+      pcall(co.yield)
+      co.current():cancel "its own"
+      while true do pcall(co.yield) end
     end)
+    local _, record = task:join()
+    assert.equal("its own", record.reason)
+    assert.is_true(record.forced)
   end)
 
-  it("may have a debug hook that sets results while it is unwound", function()
-    helpers.run(function()
-      local count = 0
-      local function set_more_results()
-        count = count + 1
-        pcall(co.set_results, table.unpack({}, 1, count))
-      end
-      local task = co.spawn(function()
+  co_it("may have a debug hook that sets results while it is unwound", seeded, function()
+    local count = 0
+    local function set_more_results()
+      count = count + 1
+      pcall(co.set_results, table.unpack({}, 1, count))
+    end
+    local task = co.spawn(function()
+      co.defer(function()
+        debug.sethook(set_more_results, "c")
+        while true do pcall(co.goexit) end
+      end)
+      co.panic "x"
+    end)
+    local _, record = task:join()
+    assert.equal("x", record.value)
+    assert.is_true(record.forced)
+  end)
+
+  co_it("in deferred calls that are unwound themselves goes on with the others", function()
+    local begun = 0
+    local task = co.spawn(function()
+      for _ = 1, 30 do
         co.defer(function()
-          debug.sethook(set_more_results, "c")
+          begun = begun + 1
           while true do pcall(co.goexit) end
         end)
-        co.panic "x"
-      end)
-      local _, record = task:join()
-      assert.equal("x", record.value)
-      assert.is_true(record.forced)
-    end)
-  end)
-
-  it("in deferred calls that are unwound themselves goes on with the others", function()
-    helpers.run(function()
-      local begun = 0
-      local task = co.spawn(function()
-        for _ = 1, 30 do
-          co.defer(function()
-            begun = begun + 1
-            while true do pcall(co.goexit) end
-          end)
-          co.defer(function()
-            begun = begun + 1
-            co.with_timeout(1, function()
-              while true do pcall(co.sleep, 1e6) end
-            end)
-          end)
-        end
-        co.sleep(1e6)
-      end)
-      co.yield()
-      task:cancel "enough"
-      local _, record = task:join()
-      assert.equal(60, begun)
-      assert.equal("enough", record.reason)
-      assert.is_true(record.forced)
-      assert.equal(30, co.now())
-    end)
-  end)
-
-  it("in a deferred call of a panic does not hide the panic", function()
-    helpers.run(function()
-      local task = co.spawn(function()
         co.defer(function()
+          begun = begun + 1
           co.with_timeout(1, function()
             while true do pcall(co.sleep, 1e6) end
           end)
         end)
-        error("bad", 0)
-      end)
-      local _, record = task:join()
-      assert.equal("bad", record.value)
-      assert.is_true(record.forced)
-      assert.equal("panicked", task:status())
+      end
+      co.sleep(1e6)
     end)
+    co.yield()
+    task:cancel "enough"
+    local _, record = task:join()
+    assert.equal(60, begun)
+    assert.equal("enough", record.reason)
+    assert.is_true(record.forced)
+    assert.equal(30, co.now())
+  end)
+
+  co_it("in a deferred call of a panic does not hide the panic", seeded, function()
+    local task = co.spawn(function()
+      co.defer(function()
+        co.with_timeout(1, function()
+          while true do pcall(co.sleep, 1e6) end
+        end)
+      end)
+      error("bad", 0)
+    end)
+    local _, record = task:join()
+    assert.equal("bad", record.value)
+    assert.is_true(record.forced)
+    assert.equal("panicked", task:status())
   end)
 
   it("by goexit in generators, which it makes or stays in, is unwound", function()
@@ -493,25 +477,23 @@ describe("a task that swallows its cancellation for ever", function()
     end)
   end)
 
-  it("has its variables closed, and a panic of that is how it ends", function()
-    helpers.run(function()
-      local released = false
-      local task = co.spawn(function()
-        co.defer(function()
-          co.sleep(1)
-          released = true
-        end)
-        local _ <close> = setmetatable({}, { __close = function() error("closing", 0) end })
-        while true do pcall(co.sleep, 1e6) end
+  co_it("has its variables closed, and a panic of that is how it ends", function()
+    local released = false
+    local task = co.spawn(function()
+      co.defer(function()
+        co.sleep(1)
+        released = true
       end)
-      co.yield()
-      task:cancel()
-      local _, record = task:join()
-      assert.equal("closing", record.value)
-      assert.equal("panicked", task:status())
-      assert.is_true(record.chain[1].forced)
-      assert.is_true(released)
+      local _ <close> = setmetatable({}, { __close = function() error("closing", 0) end })
+      while true do pcall(co.sleep, 1e6) end
     end)
+    co.yield()
+    task:cancel()
+    local _, record = task:join()
+    assert.equal("closing", record.value)
+    assert.equal("panicked", task:status())
+    assert.is_true(record.chain[1].forced)
+    assert.is_true(released)
   end)
 
   it("has the panics of what its generators close reported", function()
@@ -531,52 +513,47 @@ describe("a task that swallows its cancellation for ever", function()
     assert.equal("closing", reported[1].record.value)
   end)
 
-  it("does not go on where a deferred call recovers another panic", function()
-    helpers.run(function()
-      local recovered, went_on
-      local task = co.spawn(function()
-        co.call(function()
-          co.defer(function() recovered = co.recover() end)
-          co.defer(error, "another", 0)
-          while true do pcall(co.sleep, 1e6) end
-        end)
-        went_on = true
+  co_it("does not go on where a deferred call recovers another panic", function()
+    local recovered, went_on
+    local task = co.spawn(function()
+      co.call(function()
+        co.defer(function() recovered = co.recover() end)
+        co.defer(error, "another", 0)
+        while true do pcall(co.sleep, 1e6) end
       end)
-      co.yield()
-      task:cancel "enough"
-      local _, record = task:join()
-      assert.equal("another", recovered)
-      assert.is_nil(went_on)
-      assert.equal("enough", record.reason)
+      went_on = true
     end)
+    co.yield()
+    task:cancel "enough"
+    local _, record = task:join()
+    assert.equal("another", recovered)
+    assert.is_nil(went_on)
+    assert.equal("enough", record.reason)
   end)
 
-  it("says so in the report and the table of its record", function()
-    helpers.run(function()
-      local task = co.spawn(function()
-        co.current():cancel()
-        while true do pcall(co.yield) end
-      end)
-      local _, record = task:join()
-      assert.matches("was unwound by force: it had swallowed that 100 times", tostring(record), 1, true)
-      assert.is_true(record:to_table().forced)
+  co_it("says so in the report and the table of its record", seeded, function()
+    local task = co.spawn(function()
+      co.current():cancel()
+      while true do pcall(co.yield) end
     end)
+    local _, record = task:join()
+    assert.matches("was unwound by force: it had swallowed that 100 times", tostring(record), 1, true)
+    assert.is_true(record:to_table().forced)
   end)
 
-  it("leaves nothing of it behind: what it waited for, held, and its thread serve others", function()
-    helpers.run(function()
-      local mutex, ch = co.mutex(), co.chan()
-      local task = co.spawn(function()
-        local _ <close> = mutex:guard()
-        while true do pcall(ch.recv, ch) end
-      end)
-      co.yield()
-      task:cancel()
-      task:join()
-      assert.is_true(mutex:try_lock())
-      assert.is_false(ch:try_send(1))
-      for _ = 1, 10 do assert.is_true(co.spawn(function() co.sleep(1) end):join()) end
+  co_it("leaves nothing of it behind: what it waited for, held, and its thread serve others",
+    seeded, function()
+    local mutex, ch = co.mutex(), co.chan()
+    local task = co.spawn(function()
+      local _ <close> = mutex:guard()
+      while true do pcall(ch.recv, ch) end
     end)
+    co.yield()
+    task:cancel()
+    task:join()
+    assert.is_true(mutex:try_lock())
+    assert.is_false(ch:try_send(1))
+    for _ = 1, 10 do assert.is_true(co.spawn(function() co.sleep(1) end):join()) end
   end)
 end)
 
@@ -617,26 +594,22 @@ describe("a task that is not unwound by force", function()
     assert.equal(5 * MAX_RAISES, rounds)
   end)
 
-  it("has many time-outs of its own, one after the other", function()
-    helpers.run(function()
-      for _ = 1, 5 * MAX_RAISES do
-        local ok, record = co.with_timeout(0, co.sleep, 1)
-        assert.is_false(ok)
-        assert.equal("timeout", record.kind)
-      end
-    end)
+  co_it("has many time-outs of its own, one after the other", seeded, function()
+    for _ = 1, 5 * MAX_RAISES do
+      local ok, record = co.with_timeout(0, co.sleep, 1)
+      assert.is_false(ok)
+      assert.equal("timeout", record.kind)
+    end
   end)
 
-  it("cancels many scopes of its own, one after the other", function()
-    helpers.run(function()
-      for _ = 1, 5 * MAX_RAISES do
-        co.scope(function(s)
-          s:cancel()
-          pcall(co.yield)
-          co.yield()
-        end)
-      end
-    end)
+  co_it("cancels many scopes of its own, one after the other", seeded, function()
+    for _ = 1, 5 * MAX_RAISES do
+      co.scope(function(s)
+        s:cancel()
+        pcall(co.yield)
+        co.yield()
+      end)
+    end
   end)
 
   it("loops in a deferred call, which is shielded", function()

@@ -2,6 +2,8 @@
 
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 -- What a task waits for: `wait` in its code, and what lets that go on, called by another task.
 local WAITS = {
@@ -177,35 +179,31 @@ describe("a cancellation in the tick in which", function()
     end
   end
 
-  it("its scope is cancelled, the scope returns", function()
-    helpers.run(function()
-      local ch = co.chan()
-      local scope
-      local task = co.spawn(function()
-        return co.scope(function(s)
-          scope = s
-          s:spawn(sleeper)
-          return (ch:recv())
-        end)
+  co_it("its scope is cancelled, the scope returns", seeded, function()
+    local ch = co.chan()
+    local scope
+    local task = co.spawn(function()
+      return co.scope(function(s)
+        scope = s
+        s:spawn(sleeper)
+        return (ch:recv())
       end)
-      co.yield()
-      ch:send "last"
-      scope:cancel()
-      assert.same({ true, "last" }, { task:join(100) })
     end)
+    co.yield()
+    ch:send "last"
+    scope:cancel()
+    assert.same({ true, "last" }, { task:join(100) })
   end)
 
-  it("a task that cancels itself goes on, is not lost", function()
-    helpers.run(function()
-      local task = co.spawn(function()
-        co.scope(function(s)
-          s:spawn(sleeper)
-          co.current():cancel "enough"
-        end)
+  co_it("a task that cancels itself goes on, is not lost", seeded, function()
+    local task = co.spawn(function()
+      co.scope(function(s)
+        s:spawn(sleeper)
+        co.current():cancel "enough"
       end)
-      local _, record = task:join(100)
-      assert.equal("enough", record.reason)
     end)
+    local _, record = task:join(100)
+    assert.equal("enough", record.reason)
   end)
 end)
 
@@ -251,24 +249,22 @@ describe("a panic whose joiner is cancelled in the same tick", function()
     }
   end)
 
-  it("goes to another joiner, if there is one, and the scope goes on", function()
-    helpers.run(function()
-      local seen
-      co.scope(function(s)
-        local failing = s:spawn(function()
-          co.sleep(1)
-          error("a failed", 0)
-        end)
-        local joiner = s:spawn(function() failing:join() end)
-        s:spawn(function() seen = { failing:join() } end)
-        s:spawn(function()
-          co.sleep(1)
-          joiner:cancel()
-        end)
-        s:spawn(co.sleep, 60)
+  co_it("goes to another joiner, if there is one, and the scope goes on", seeded, function()
+    local seen
+    co.scope(function(s)
+      local failing = s:spawn(function()
+        co.sleep(1)
+        error("a failed", 0)
       end)
-      assert.equal("a failed", seen[2].value)
-      assert.equal(60, co.now())
+      local joiner = s:spawn(function() failing:join() end)
+      s:spawn(function() seen = { failing:join() } end)
+      s:spawn(function()
+        co.sleep(1)
+        joiner:cancel()
+      end)
+      s:spawn(co.sleep, 60)
     end)
+    assert.equal("a failed", seen[2].value)
+    assert.equal(60, co.now())
   end)
 end)

@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 -- Operations that would not block: what makes each ready, and does it. All are suspension points.
 local operations = {
@@ -108,37 +110,31 @@ describe("a cancellation that is pending", function()
     assert.same({ "sent", "0.0", "spawned" }, lines)
   end)
 
-  it("takes nothing: a value stays in its channel", function()
-    helpers.run(function()
-      local ch = co.chan(1)
-      ch:send "kept"
-      co.spawn(function()
-        co.current():cancel()
-        ch:recv()
-      end):join()
-      assert.equal("kept", (ch:try_recv()))
-    end)
+  co_it("takes nothing: a value stays in its channel", seeded, function()
+    local ch = co.chan(1)
+    ch:send "kept"
+    co.spawn(function()
+      co.current():cancel()
+      ch:recv()
+    end):join()
+    assert.equal("kept", (ch:try_recv()))
   end)
 
-  it("sends nothing", function()
-    helpers.run(function()
-      local ch = co.chan(1)
-      co.spawn(function()
-        co.current():cancel()
-        ch:send "never"
-      end):join()
-      assert.equal(0, #ch)
-    end)
+  co_it("sends nothing", seeded, function()
+    local ch = co.chan(1)
+    co.spawn(function()
+      co.current():cancel()
+      ch:send "never"
+    end):join()
+    assert.equal(0, #ch)
   end)
 
-  it("locks nothing", function()
-    helpers.run(function()
-      local mutex = co.mutex()
-      co.spawn(function()
-        co.current():cancel()
-        mutex:lock()
-      end):join()
-      assert.is_false(mutex:locked())
-    end)
+  co_it("locks nothing", seeded, function()
+    local mutex = co.mutex()
+    co.spawn(function()
+      co.current():cancel()
+      mutex:lock()
+    end):join()
+    assert.is_false(mutex:locked())
   end)
 end)

@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 --- Sleeps, then says so.
 local function sleeper(say, seconds, word)
@@ -8,18 +10,14 @@ local function sleeper(say, seconds, word)
 end
 
 describe("co.scope", function()
-  it("calls the function with the scope and returns its results, nils included", function()
-    helpers.run(function()
-      local results = table.pack(co.scope(function(s) return type(s.spawn), nil, "c", nil end))
-      assert.same({ n = 4, "function", nil, "c", nil }, results)
-    end)
+  co_it("calls the function with the scope and returns its results, nils included", seeded, function()
+    local results = table.pack(co.scope(function(s) return type(s.spawn), nil, "c", nil end))
+    assert.same({ n = 4, "function", nil, "c", nil }, results)
   end)
 
-  it("runs the function in the calling task", function()
-    helpers.run(function()
-      local task = co.current()
-      co.scope(function() assert.equal(task, co.current()) end)
-    end)
+  co_it("runs the function in the calling task", seeded, function()
+    local task = co.current()
+    co.scope(function() assert.equal(task, co.current()) end)
   end)
 
   it("returns when all its tasks have ended", function()
@@ -35,12 +33,10 @@ describe("co.scope", function()
     assert.same({ "body", "one", "two", "after" }, lines)
   end)
 
-  it("returns at once when it has none", function()
-    helpers.run(function()
-      local before = co.stats().switches
-      co.scope(function() end)
-      assert.equal(before, co.stats().switches)
-    end)
+  co_it("returns at once when it has none", seeded, function()
+    local before = co.stats().switches
+    co.scope(function() end)
+    assert.equal(before, co.stats().switches)
   end)
 
   it("waits for the deferred calls of its tasks", function()
@@ -66,13 +62,11 @@ describe("co.scope", function()
     assert.same({ "body", "deferred", "child" }, lines)
   end)
 
-  it("lets a deferred call of the body set the results", function()
-    helpers.run(function()
-      assert.equal("set", co.scope(function()
-        co.defer(function() co.set_results "set" end)
-        return "returned"
-      end))
-    end)
+  co_it("lets a deferred call of the body set the results", seeded, function()
+    assert.equal("set", co.scope(function()
+      co.defer(function() co.set_results "set" end)
+      return "returned"
+    end))
   end)
 
   it("can be nested: the inner one waits for its own", function()
@@ -119,10 +113,8 @@ describe("co.scope", function()
     helpers.assert_contains("'scope' outside a task: start one with co.run or co.spawn", err)
   end)
 
-  it("asks for a function", function()
-    helpers.run(function()
-      helpers.assert_contains("bad argument #1 to 'scope'", helpers.record_of(co.scope, 1).message)
-    end)
+  co_it("asks for a function", seeded, function()
+    helpers.assert_contains("bad argument #1 to 'scope'", helpers.record_of(co.scope, 1).message)
   end)
 
   it("has room for ten thousand tasks", function()
@@ -142,30 +134,24 @@ describe("co.scope", function()
 end)
 
 describe("scope:spawn", function()
-  it("gives a task that can be awaited", function()
-    helpers.run(function()
-      co.scope(function(s)
-        assert.equal(3, s:spawn(function(a, b) return a + b end, 1, 2):await())
+  co_it("gives a task that can be awaited", seeded, function()
+    co.scope(function(s)
+      assert.equal(3, s:spawn(function(a, b) return a + b end, 1, 2):await())
+    end)
+  end)
+
+  co_it("makes the task a child of the one that spawns", seeded, function()
+    co.scope(function(s)
+      s:spawn_with({ name = "outer" }, function()
+        assert.equal("outer", s:spawn(function() end).parent.name)
       end)
     end)
   end)
 
-  it("makes the task a child of the one that spawns", function()
-    helpers.run(function()
-      co.scope(function(s)
-        s:spawn_with({ name = "outer" }, function()
-          assert.equal("outer", s:spawn(function() end).parent.name)
-        end)
-      end)
-    end)
-  end)
-
-  it("knows where it was spawned", function()
-    helpers.run(function()
-      co.scope(function(s)
-        local task = s:spawn(function() end)
-        assert.equal(helpers.here(-1), task.spawned_at)
-      end)
+  co_it("knows where it was spawned", seeded, function()
+    co.scope(function(s)
+      local task = s:spawn(function() end)
+      assert.equal(helpers.here(-1), task.spawned_at)
     end)
   end)
 
@@ -196,15 +182,13 @@ describe("scope:spawn", function()
     assert.same({ "grandchild", "after" }, lines)
   end)
 
-  it("after the end of the scope is an error", function()
-    helpers.run(function()
-      local scope
-      co.scope(function(s) scope = s end)
-      local record = helpers.record_of(scope.spawn, scope, print)
-      helpers.assert_contains("'spawn' on a scope that has ended", record.message)
-      record = helpers.record_of(scope.spawn_with, scope, {}, print)
-      helpers.assert_contains("'spawn_with' on a scope that has ended", record.message)
-    end)
+  co_it("after the end of the scope is an error", seeded, function()
+    local scope
+    co.scope(function(s) scope = s end)
+    local record = helpers.record_of(scope.spawn, scope, print)
+    helpers.assert_contains("'spawn' on a scope that has ended", record.message)
+    record = helpers.record_of(scope.spawn_with, scope, {}, print)
+    helpers.assert_contains("'spawn_with' on a scope that has ended", record.message)
   end)
 
   it("in a scope that was cancelled gives a task that never begins", function()
@@ -221,23 +205,19 @@ describe("scope:spawn", function()
 end)
 
 describe("scope:spawn_with", function()
-  it("takes the options of co.spawn_with, then the function and its arguments", function()
-    helpers.run(function()
-      co.scope(function(s)
-        local task = s:spawn_with({ name = "adder", attributes = { n = 1 } }, math.max, 1, 2)
-        assert.equal("adder", task.name)
-        assert.equal(1, task.attributes.n)
-        assert.equal(2, task:await())
-      end)
+  co_it("takes the options of co.spawn_with, then the function and its arguments", seeded, function()
+    co.scope(function(s)
+      local task = s:spawn_with({ name = "adder", attributes = { n = 1 } }, math.max, 1, 2)
+      assert.equal("adder", task.name)
+      assert.equal(1, task.attributes.n)
+      assert.equal(2, task:await())
     end)
   end)
 
-  it("refuses options that do not exist", function()
-    helpers.run(function()
-      co.scope(function(s)
-        local record = helpers.record_of(s.spawn_with, s, { nmae = "a" }, print)
-        helpers.assert_contains("unknown option 'nmae'", record.message)
-      end)
+  co_it("refuses options that do not exist", seeded, function()
+    co.scope(function(s)
+      local record = helpers.record_of(s.spawn_with, s, { nmae = "a" }, print)
+      helpers.assert_contains("unknown option 'nmae'", record.message)
     end)
   end)
 
@@ -349,23 +329,21 @@ describe("co.spawn", function()
 end)
 
 describe("scope:cancel", function()
-  it("cancels the tasks, with scope for their source, and the scope returns normally", function()
-    helpers.run(function()
-      local a, b
-      local result = co.scope(function(s)
-        a, b = s:spawn(co.sleep, 100), s:spawn(co.sleep, 100)
-        co.yield()
-        s:cancel "enough"
-        return "result"
-      end)
-      assert.equal("result", result)
-      assert.equal(0, co.now())
-      for _, task in ipairs { a, b } do
-        local _, record = task:join()
-        assert.same({ "cancelled", "scope", "enough" },
-          { record.kind, record.cancellation.source, record.cancellation.reason })
-      end
+  co_it("cancels the tasks, with scope for their source, and the scope returns normally", seeded, function()
+    local a, b
+    local result = co.scope(function(s)
+      a, b = s:spawn(co.sleep, 100), s:spawn(co.sleep, 100)
+      co.yield()
+      s:cancel "enough"
+      return "result"
     end)
+    assert.equal("result", result)
+    assert.equal(0, co.now())
+    for _, task in ipairs { a, b } do
+      local _, record = task:join()
+      assert.same({ "cancelled", "scope", "enough" },
+        { record.kind, record.cancellation.source, record.cancellation.reason })
+    end
   end)
 
   it("cuts the body at its next suspension point; the scope then returns nothing", function()
@@ -386,14 +364,12 @@ describe("scope:cancel", function()
     assert.same({ "before", "deferred", "after" }, lines)
   end)
 
-  it("by a task of the scope cuts the body where it waits", function()
-    helpers.run(function()
-      co.scope(function(s)
-        s:spawn(function() s:cancel() end)
-        co.sleep(100)
-      end)
-      assert.equal(0, co.now())
+  co_it("by a task of the scope cuts the body where it waits", seeded, function()
+    co.scope(function(s)
+      s:spawn(function() s:cancel() end)
+      co.sleep(100)
     end)
+    assert.equal(0, co.now())
   end)
 
   it("waits for the deferred calls of what it cancels", function()
@@ -430,88 +406,76 @@ describe("scope:cancel", function()
     assert.same({}, lines)
   end)
 
-  it("does not reach the scopes further out", function()
-    helpers.run(function()
-      co.scope(function(outer)
-        local sibling = outer:spawn(co.sleep, 5)
-        co.scope(function(inner)
-          inner:cancel()
-          co.yield()
-        end)
-        assert.is_true((sibling:join()))
+  co_it("does not reach the scopes further out", seeded, function()
+    co.scope(function(outer)
+      local sibling = outer:spawn(co.sleep, 5)
+      co.scope(function(inner)
+        inner:cancel()
+        co.yield()
       end)
+      assert.is_true((sibling:join()))
     end)
   end)
 
-  it("does nothing the second time, or after the end", function()
-    helpers.run(function()
-      local scope
-      co.scope(function(s)
-        scope = s
-        s:cancel "first"
-        s:cancel "second"
-        local task = s:spawn(print)
-        co.defer(function()
-          assert.equal("cancelled", select(2, task:join()).kind)
-        end)
+  co_it("does nothing the second time, or after the end", seeded, function()
+    local scope
+    co.scope(function(s)
+      scope = s
+      s:cancel "first"
+      s:cancel "second"
+      local task = s:spawn(print)
+      co.defer(function()
+        assert.equal("cancelled", select(2, task:join()).kind)
       end)
-      scope:cancel()
-      co.yield()
     end)
+    scope:cancel()
+    co.yield()
   end)
 
-  it("keeps its first reason", function()
-    helpers.run(function()
-      local task
-      co.scope(function(s)
-        task = s:spawn(co.sleep, 100)
-        s:cancel "first"
-        s:cancel "second"
-      end)
-      assert.equal("first", select(2, task:join()).cancellation.reason)
+  co_it("keeps its first reason", seeded, function()
+    local task
+    co.scope(function(s)
+      task = s:spawn(co.sleep, 100)
+      s:cancel "first"
+      s:cancel "second"
     end)
+    assert.equal("first", select(2, task:join()).cancellation.reason)
   end)
 
-  it("ends the context under which the scope's code runs", function()
-    helpers.run(function()
-      local ctx
-      co.scope(function(s)
-        ctx = co.ctx()
-        assert.is_nil(ctx:err())
-        s:cancel "enough"
-      end)
-      assert.same({ "context canceled", "enough" }, { ctx:err(), ctx:cause() })
+  co_it("ends the context under which the scope's code runs", seeded, function()
+    local ctx
+    co.scope(function(s)
+      ctx = co.ctx()
+      assert.is_nil(ctx:err())
+      s:cancel "enough"
     end)
+    assert.same({ "context canceled", "enough" }, { ctx:err(), ctx:cause() })
   end)
 
-  it("is level-triggered for the body: pcall swallows it for one suspension point", function()
-    helpers.run(function()
-      local swallowed = 0
-      co.scope(function(s)
-        s:cancel()
-        for _ = 1, 3 do
-          swallowed = swallowed + (pcall(co.sleep, 100) and 0 or 1)
-        end
-      end)
-      assert.equal(3, swallowed)
-      co.sleep(1)
-      assert.equal(1, co.now())
+  co_it("is level-triggered for the body: pcall swallows it for one suspension point", seeded, function()
+    local swallowed = 0
+    co.scope(function(s)
+      s:cancel()
+      for _ = 1, 3 do
+        swallowed = swallowed + (pcall(co.sleep, 100) and 0 or 1)
+      end
     end)
+    assert.equal(3, swallowed)
+    co.sleep(1)
+    assert.equal(1, co.now())
   end)
 end)
 
 describe("a task that is cancelled in a scope", function()
-  it("is no panic: the scope and the siblings go on", function()
-    helpers.run(function()
-      local result = co.scope(function(s)
-        local victim, sibling = s:spawn(co.sleep, 100), s:spawn(co.sleep, 5)
-        co.yield()
-        victim:cancel()
-        assert.is_true((sibling:join()))
-        return "result"
-      end)
-      assert.equal("result", result)
+  co_it("is no panic: the scope and the siblings go on", seeded, function()
+    local result = co.scope(function(s)
+      local victim, sibling = s:spawn(co.sleep, 100), s:spawn(co.sleep, 5)
+      co.yield()
+      victim:cancel()
+      assert.is_true((sibling:join()))
+      return "result"
     end)
+    assert.equal("result", result)
   end)
 
   it("and runs the scope takes its tasks with it, then unwinds", function()
@@ -538,35 +502,31 @@ describe("a task that is cancelled in a scope", function()
     assert.same({ "child's deferred", "owner's deferred" }, lines)
   end)
 
-  it("and runs the body takes them with it as well", function()
-    helpers.run(function()
-      local child
-      local owner = co.spawn(function()
-        co.scope(function(s)
-          child = s:spawn(co.sleep, 100)
-          co.sleep(100)
-        end)
+  co_it("and runs the body takes them with it as well", function()
+    local child
+    local owner = co.spawn(function()
+      co.scope(function(s)
+        child = s:spawn(co.sleep, 100)
+        co.sleep(100)
       end)
-      co.yield()
-      co.yield()
-      owner:cancel "stop"
-      assert.equal("stop", select(2, owner:join()).cancellation.reason)
-      assert.equal("parent", select(2, child:join()).cancellation.source)
-      assert.equal(0, co.now())
     end)
+    co.yield()
+    co.yield()
+    owner:cancel "stop"
+    assert.equal("stop", select(2, owner:join()).cancellation.reason)
+    assert.equal("parent", select(2, child:join()).cancellation.source)
+    assert.equal(0, co.now())
   end)
 end)
 
 describe("a goexit", function()
-  it("of a task of the scope leaves the others alone", function()
-    helpers.run(function()
-      local sibling
-      co.scope(function(s)
-        s:spawn(co.goexit)
-        sibling = s:spawn(co.sleep, 1)
-      end)
-      assert.equal("done", sibling:status())
+  co_it("of a task of the scope leaves the others alone", seeded, function()
+    local sibling
+    co.scope(function(s)
+      s:spawn(co.goexit)
+      sibling = s:spawn(co.sleep, 1)
     end)
+    assert.equal("done", sibling:status())
   end)
 
   it("of the body cancels the tasks, waits for them, and ends the task", function()
@@ -641,61 +601,51 @@ describe("a task that waits in a scope", function()
 end)
 
 describe("a scope", function()
-  it("tells what it is by tostring, before, during and after", function()
-    helpers.run(function()
-      local scope
+  co_it("tells what it is by tostring, before, during and after", seeded, function()
+    local scope
+    co.scope(function(s)
+      scope = s
+      assert.matches("^scope ", tostring(s))
+      s:spawn_with({ name = "a" }, co.yield)
+      assert.equal('scope (1 task: "a")', tostring(s))
+    end)
+    assert.equal("scope (ended)", tostring(scope))
+  end)
+
+  co_it("leaves nothing behind", seeded, function()
+    local kept = setmetatable({}, { __mode = "k" })
+    for _ = 1, 10 do
       co.scope(function(s)
-        scope = s
-        assert.matches("^scope ", tostring(s))
-        s:spawn_with({ name = "a" }, co.yield)
-        assert.equal('scope (1 task: "a")', tostring(s))
+        kept[s] = true
+        kept[s:spawn(co.yield)] = true
+        kept[co.ctx()] = true
       end)
-      assert.equal("scope (ended)", tostring(scope))
+    end
+    for _ = 1, 4 do
+      collectgarbage()
+    end
+    assert.is_nil(next(kept))
+  end)
+
+  co_it("in a coroutine of the task's own is an error that says what to do", seeded, function()
+    local _, err = coroutine.resume(coroutine.create(function() co.scope(function() end) end))
+    helpers.assert_contains("inside a coroutine", helpers.message_of(err))
+  end)
+
+  co_it("checks its methods' self", seeded, function()
+    co.scope(function(s)
+      local record = helpers.record_of(s.spawn, print)
+      helpers.assert_contains("calling 'spawn' on bad self (scope expected", record.message)
     end)
   end)
 
-  it("leaves nothing behind", function()
-    helpers.run(function()
-      local kept = setmetatable({}, { __mode = "k" })
-      for _ = 1, 10 do
-        co.scope(function(s)
-          kept[s] = true
-          kept[s:spawn(co.yield)] = true
-          kept[co.ctx()] = true
-        end)
-      end
-      for _ = 1, 4 do
-        collectgarbage()
-      end
-      assert.is_nil(next(kept))
+  co_it("gives a task that a deferred call spawns in it its time, though it is cancelled", seeded, function()
+    local joined
+    co.scope(function(s)
+      co.defer(function() joined = { s:spawn(function() return 42 end):join() } end)
+      s:cancel()
+      co.sleep(1)
     end)
-  end)
-
-  it("in a coroutine of the task's own is an error that says what to do", function()
-    helpers.run(function()
-      local _, err = coroutine.resume(coroutine.create(function() co.scope(function() end) end))
-      helpers.assert_contains("inside a coroutine", helpers.message_of(err))
-    end)
-  end)
-
-  it("checks its methods' self", function()
-    helpers.run(function()
-      co.scope(function(s)
-        local record = helpers.record_of(s.spawn, print)
-        helpers.assert_contains("calling 'spawn' on bad self (scope expected", record.message)
-      end)
-    end)
-  end)
-
-  it("gives a task that a deferred call spawns in it its time, though it is cancelled", function()
-    helpers.run(function()
-      local joined
-      co.scope(function(s)
-        co.defer(function() joined = { s:spawn(function() return 42 end):join() } end)
-        s:cancel()
-        co.sleep(1)
-      end)
-      assert.same({ true, 42 }, joined)
-    end)
+    assert.same({ true, 42 }, joined)
   end)
 end)

@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 describe("co.supervise", function()
   it("returns the function's results when all its tasks have ended", function()
@@ -127,31 +129,27 @@ describe("co.supervise", function()
     assert.equal("child", reports[1].record.value)
   end)
 
-  it("is cancelled as a scope is, by s:cancel", function()
-    helpers.run(function()
-      local child
-      local results = table.pack(co.supervise(function(s)
-        child = s:spawn(co.sleep, 100)
-        co.yield()
-        s:cancel "enough"
-        co.yield()
-        return "never"
-      end))
-      assert.equal(0, results.n)
-      assert.equal("enough", select(2, child:join()).cancellation.reason)
-    end)
+  co_it("is cancelled as a scope is, by s:cancel", seeded, function()
+    local child
+    local results = table.pack(co.supervise(function(s)
+      child = s:spawn(co.sleep, 100)
+      co.yield()
+      s:cancel "enough"
+      co.yield()
+      return "never"
+    end))
+    assert.equal(0, results.n)
+    assert.equal("enough", select(2, child:join()).cancellation.reason)
   end)
 
-  it("is cancelled with the task that runs it", function()
-    helpers.run(function()
-      local child
-      local owner = co.spawn(co.supervise, function(s) child = s:spawn(co.sleep, 100) end)
-      co.yield()
-      co.yield()
-      owner:cancel()
-      owner:join()
-      assert.same({ "cancelled", "cancelled" }, { owner:status(), child:status() })
-    end)
+  co_it("is cancelled with the task that runs it", function()
+    local child
+    local owner = co.spawn(co.supervise, function(s) child = s:spawn(co.sleep, 100) end)
+    co.yield()
+    co.yield()
+    owner:cancel()
+    owner:join()
+    assert.same({ "cancelled", "cancelled" }, { owner:status(), child:status() })
   end)
 
   it("in a scope keeps panics from it", function()

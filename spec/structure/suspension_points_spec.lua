@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 --- The record of a child that panics while `wait(child)` is what its parent does.
 local function record_of_child(wait)
@@ -19,10 +21,8 @@ local function record_of_child(wait)
 end
 
 describe("record.suspension_points", function()
-  it("is an empty list when nobody is parked", function()
-    helpers.run(function()
-      assert.same({}, helpers.record_of(co.panic, "x").suspension_points)
-    end)
+  co_it("is an empty list when nobody is parked", seeded, function()
+    assert.same({}, helpers.record_of(co.panic, "x").suspension_points)
   end)
 
   it("is an empty list outside tasks", function()
@@ -130,16 +130,14 @@ describe("record.suspension_points", function()
     assert.equal(1, count)
   end)
 
-  it("is of the moment of the panic, not of later", function()
-    helpers.run(function()
-      local record
-      co.spawn(function()
-        record = helpers.record_of(co.panic, "x")
-      end)
-      co.sleep(1)
-      co.yield()
-      assert.equal("sleep", record.suspension_points[1].operation)
+  co_it("is of the moment of the panic, not of later", seeded, function()
+    local record
+    co.spawn(function()
+      record = helpers.record_of(co.panic, "x")
     end)
+    co.sleep(1)
+    co.yield()
+    assert.equal("sleep", record.suspension_points[1].operation)
   end)
 
   it("is not of waiters that went away before", function()
@@ -156,18 +154,16 @@ describe("record.suspension_points", function()
     assert.equal("main", record.suspension_points[1].task)
   end)
 
-  it("is in the record of a task in a scope: its parent waits for the scope's end", function()
-    helpers.run(function()
-      local record = helpers.record_of(co.scope, function(s)
-        s:spawn(function()
-          co.yield()
-          co.panic "x"
-        end)
+  co_it("is in the record of a task in a scope: its parent waits for the scope's end", seeded, function()
+    local record = helpers.record_of(co.scope, function(s)
+      s:spawn(function()
+        co.yield()
+        co.panic "x"
       end)
-      local point = record.cause.suspension_points[1]
-      assert.same({ "main", "parent", "end of scope" }, { point.task, point.relation, point.operation })
-      helpers.assert_contains("scope (1 task:", point.waiting_on)
     end)
+    local point = record.cause.suspension_points[1]
+    assert.same({ "main", "parent", "end of scope" }, { point.task, point.relation, point.operation })
+    helpers.assert_contains("scope (1 task:", point.waiting_on)
   end)
 
   it("is bounded", function()

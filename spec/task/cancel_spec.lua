@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 --- Runs `body` as a task that is cancelled for "not needed" once it is parked; returns the task.
 local function cancel_parked(body, ...)
@@ -24,38 +26,34 @@ describe("cancel", function()
     assert.same({}, lines)
   end)
 
-  it("ends it now, not when its timer runs out", function()
-    helpers.run(function()
-      local task = co.spawn(co.sleep, 100)
-      co.yield()
-      local start = co.now()
-      task:cancel()
-      task:join()
-      assert.equal(start, co.now())
-    end)
+  co_it("ends it now, not when its timer runs out", seeded, function()
+    local task = co.spawn(co.sleep, 100)
+    co.yield()
+    local start = co.now()
+    task:cancel()
+    task:join()
+    assert.equal(start, co.now())
   end)
 
-  it("ends a task in join, await and co.yield as well", function()
-    helpers.run(function()
-      local sleeper = co.spawn(co.sleep, 10)
-      local tasks = {
-        co.spawn(function() sleeper:join() end),
-        co.spawn(function() sleeper:await() end),
-        co.spawn(co.await, function() end),
-        co.spawn(function()
-          while true do
-            co.yield()
-          end
-        end),
-      }
-      co.yield()
-      for _, task in ipairs(tasks) do
-        task:cancel()
-        task:join()
-        assert.equal("cancelled", task:status())
-      end
-      assert.is_true((sleeper:join()))
-    end)
+  co_it("ends a task in join, await and co.yield as well", seeded, function()
+    local sleeper = co.spawn(co.sleep, 10)
+    local tasks = {
+      co.spawn(function() sleeper:join() end),
+      co.spawn(function() sleeper:await() end),
+      co.spawn(co.await, function() end),
+      co.spawn(function()
+        while true do
+          co.yield()
+        end
+      end),
+    }
+    co.yield()
+    for _, task in ipairs(tasks) do
+      task:cancel()
+      task:join()
+      assert.equal("cancelled", task:status())
+    end
+    assert.is_true((sleeper:join()))
   end)
 
   it("runs the task's deferred calls, inner frames first", function()
@@ -78,26 +76,22 @@ describe("cancel", function()
     helpers.assert_contains("not needed", tostring(record))
   end)
 
-  it("accepts any value as the reason, and none", function()
-    helpers.run(function()
-      local reason = {}
-      local task, other = co.spawn(co.sleep, 100), co.spawn(co.sleep, 100)
-      co.yield()
-      task:cancel(reason)
-      other:cancel()
-      assert.equal(reason, select(2, task:join()).reason)
-      assert.is_nil(select(2, other:join()).reason)
-    end)
+  co_it("accepts any value as the reason, and none", seeded, function()
+    local reason = {}
+    local task, other = co.spawn(co.sleep, 100), co.spawn(co.sleep, 100)
+    co.yield()
+    task:cancel(reason)
+    other:cancel()
+    assert.equal(reason, select(2, task:join()).reason)
+    assert.is_nil(select(2, other:join()).reason)
   end)
 
-  it("keeps the first reason", function()
-    helpers.run(function()
-      local task = co.spawn(co.sleep, 100)
-      co.yield()
-      task:cancel "first"
-      task:cancel "second"
-      assert.equal("first", select(2, task:join()).reason)
-    end)
+  co_it("keeps the first reason", seeded, function()
+    local task = co.spawn(co.sleep, 100)
+    co.yield()
+    task:cancel "first"
+    task:cancel "second"
+    assert.equal("first", select(2, task:join()).reason)
   end)
 
   it("says where the task was parked", function()
@@ -161,35 +155,31 @@ describe("cancel", function()
     assert.equal("cancelled", task:status())
   end)
 
-  it("does not reach a deferred call that is running already", function()
-    helpers.run(function()
-      local task = co.spawn(function()
-        co.defer(co.sleep, 10)
-        co.sleep(100)
-      end)
-      co.yield()
-      local start = co.now()
-      task:cancel "first"
-      co.sleep(1)
-      task:cancel "second"
-      task:join()
-      assert.equal(10, co.now() - start)
+  co_it("does not reach a deferred call that is running already", function()
+    local task = co.spawn(function()
+      co.defer(co.sleep, 10)
+      co.sleep(100)
     end)
+    co.yield()
+    local start = co.now()
+    task:cancel "first"
+    co.sleep(1)
+    task:cancel "second"
+    task:join()
+    assert.equal(10, co.now() - start)
   end)
 
-  it("does not wake a deferred call of a task that exits", function()
-    helpers.run(function()
-      local task = co.spawn(function()
-        co.defer(co.sleep, 10)
-        co.goexit()
-      end)
-      co.yield()
-      local start = co.now()
-      task:cancel()
-      task:join()
-      assert.equal(10, co.now() - start)
-      assert.equal("exited", task:status())
+  co_it("does not wake a deferred call of a task that exits", function()
+    local task = co.spawn(function()
+      co.defer(co.sleep, 10)
+      co.goexit()
     end)
+    co.yield()
+    local start = co.now()
+    task:cancel()
+    task:join()
+    assert.equal(10, co.now() - start)
+    assert.equal("exited", task:status())
   end)
 
   it("of a task that has not begun lets it never begin", function()
@@ -218,14 +208,12 @@ describe("cancel", function()
     assert.same({ "before" }, lines)
   end)
 
-  it("of a task that has ended does nothing", function()
-    helpers.run(function()
-      local task = co.spawn(function() return "result" end)
-      task:join()
-      task:cancel()
-      assert.equal("done", task:status())
-      assert.same({ true, "result" }, { task:join() })
-    end)
+  co_it("of a task that has ended does nothing", seeded, function()
+    local task = co.spawn(function() return "result" end)
+    task:join()
+    task:cancel()
+    assert.equal("done", task:status())
+    assert.same({ true, "result" }, { task:join() })
   end)
 
   it("does not reach the task's children", function()

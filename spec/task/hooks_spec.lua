@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 describe("a hook", function()
   after_each(function()
@@ -76,17 +78,15 @@ describe("a hook", function()
     assert.equal(0, started)
   end)
 
-  it("set by on_start sets debug hooks of a task, which end with it", function()
-    helpers.run(function()
-      local counted = 0
-      co.on_start(function() debug.sethook(function() counted = counted + 1 end, "", 100) end)
-      co.spawn(function() for _ = 1, 10000 do end end):join()
-      assert.is_true(counted > 50)
-      co.on_start(nil)
-      counted = 0
-      co.spawn(function() for _ = 1, 10000 do end end):join()
-      assert.equal(0, counted)
-    end)
+  co_it("set by on_start sets debug hooks of a task, which end with it", seeded, function()
+    local counted = 0
+    co.on_start(function() debug.sethook(function() counted = counted + 1 end, "", 100) end)
+    co.spawn(function() for _ = 1, 10000 do end end):join()
+    assert.is_true(counted > 50)
+    co.on_start(nil)
+    counted = 0
+    co.spawn(function() for _ = 1, 10000 do end end):join()
+    assert.equal(0, counted)
   end)
 
   it("set by on_suspend is called each time a task has suspended, with where it stands", function()
@@ -247,19 +247,17 @@ describe("a hook", function()
     co.on_panic(nil)
   end)
 
-  it("that exits leaves a task that had deferred nothing as it is", function()
-    helpers.run(function()
-      local task = co.spawn(function()
-        co.on_spawn(function()
-          co.on_spawn(nil)
-          co.goexit()
-        end)
-        co.spawn(function() end)
-        co.sleep(1)
-        return "goes on"
+  co_it("that exits leaves a task that had deferred nothing as it is", seeded, function()
+    local task = co.spawn(function()
+      co.on_spawn(function()
+        co.on_spawn(nil)
+        co.goexit()
       end)
-      assert.equal("goes on", task:await())
+      co.spawn(function() end)
+      co.sleep(1)
+      return "goes on"
     end)
+    assert.equal("goes on", task:await())
   end)
 
   it("does not run into the cancellation of the task that it is called in", function()

@@ -3,6 +3,8 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 local socket = require "socket"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 local REFUSAL = "this coroutine belongs to a task of coropanic: only its scheduler may resume or close it"
 
@@ -339,34 +341,30 @@ describe("whoever closes the coroutine of a task with a function from before", f
     return task
   end
 
-  it("ends the task: who joins it is told", function()
-    helpers.run(function()
-      local resume
-      for _, wait in ipairs {
-        function() co.sleep(1000) end,
-        function() co.chan():recv() end,
-        function() co.await(function(r) resume = r end) end,
-        function() co.scope(function(s) s:spawn(co.sleep, 1000) end) end,
-        function() co.with_timeout(1000, co.sleep, 1000) end,
-      } do
-        local task = lose(wait)
-        local ok, record = task:join(1)
-        assert.is_false(ok)
-        helpers.assert_contains("closed or resumed by somebody else", record.message)
-        assert.equal("panicked", task:status())
-      end
-      assert.is_false(resume "nobody is there")
-    end)
+  co_it("ends the task: who joins it is told", function()
+    local resume
+    for _, wait in ipairs {
+      function() co.sleep(1000) end,
+      function() co.chan():recv() end,
+      function() co.await(function(r) resume = r end) end,
+      function() co.scope(function(s) s:spawn(co.sleep, 1000) end) end,
+      function() co.with_timeout(1000, co.sleep, 1000) end,
+    } do
+      local task = lose(wait)
+      local ok, record = task:join(1)
+      assert.is_false(ok)
+      helpers.assert_contains("closed or resumed by somebody else", record.message)
+      assert.equal("panicked", task:status())
+    end
+    assert.is_false(resume "nobody is there")
   end)
 
-  it("ends the task before a callback finds it", function()
-    helpers.run(function()
-      local resume
-      local task = lose(co.await, function(r) resume = r end)
-      assert.is_false(resume "nobody is there")
-      assert.is_false((task:join()))
-      assert.equal("panicked", task:status())
-    end)
+  co_it("ends the task before a callback finds it", function()
+    local resume
+    local task = lose(co.await, function(r) resume = r end)
+    assert.is_false(resume "nobody is there")
+    assert.is_false((task:join()))
+    assert.equal("panicked", task:status())
   end)
 end)
 
@@ -378,13 +376,11 @@ describe("a task that has not run yet", function()
     return co.spawn(fn, ...), known
   end
 
-  it("is not begun or closed by others", function()
-    helpers.run(function()
-      local task, thread = spawn_on_known(function(...) return ... end, 1, 2)
-      assert.same({ false, REFUSAL }, { coroutine.resume(thread) })
-      assert.same({ false, REFUSAL }, { co.coroutine.close(thread) })
-      assert.same({ 1, 2 }, { task:await() })
-    end)
+  co_it("is not begun or closed by others", seeded, function()
+    local task, thread = spawn_on_known(function(...) return ... end, 1, 2)
+    assert.same({ false, REFUSAL }, { coroutine.resume(thread) })
+    assert.same({ false, REFUSAL }, { co.coroutine.close(thread) })
+    assert.same({ 1, 2 }, { task:await() })
   end)
 
   for name, attack in pairs {

@@ -3,6 +3,8 @@
 local uv = require "luv"
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 local function yield_times(n)
   for _ = 1, n do
@@ -151,12 +153,10 @@ describe("co.step", function()
     assert.same({ true, "result" }, { task:join() })
   end)
 
-  it("is an error in a task", function()
-    helpers.run(function()
-      local ok, err = pcall(co.step, 0)
-      assert.is_false(ok)
-      helpers.assert_contains("step", helpers.message_of(err))
-    end)
+  co_it("is an error in a task", seeded, function()
+    local ok, err = pcall(co.step, 0)
+    assert.is_false(ok)
+    helpers.assert_contains("step", helpers.message_of(err))
   end)
 end)
 

@@ -2,6 +2,8 @@
 
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 local TRACE = "0af7651916cd43dd8448eb211c80319c"
 local SPAN = "b7ad6b7169203331"
@@ -16,12 +18,10 @@ local function with_flags(flags)
 end
 
 describe("co.trace.inject", function()
-  it("writes the trace and the span of the running task", function()
-    helpers.run(function()
-      local here = co.trace.current()
-      local headers = co.trace.inject {}
-      assert.matches(("^00%%-%s%%-%s%%-%%x%%x$"):format(here.trace_id, here.span_id), headers.traceparent)
-    end)
+  co_it("writes the trace and the span of the running task", seeded, function()
+    local here = co.trace.current()
+    local headers = co.trace.inject {}
+    assert.matches(("^00%%-%s%%-%s%%-%%x%%x$"):format(here.trace_id, here.span_id), headers.traceparent)
   end)
 
   it("returns the table that it was given, with its other headers", function()
@@ -41,11 +41,9 @@ describe("co.trace.inject", function()
     assert.not_equal(SPAN, headers.traceparent:sub(37, 52))
   end)
 
-  it("is sampled, and random, when the trace began here", function()
-    helpers.run(function()
-      local task = co.spawn_with({ detached_trace = true }, co.trace.inject, {})
-      assert.equal("03", task:await().traceparent:sub(-2))
-    end)
+  co_it("is sampled, and random, when the trace began here", seeded, function()
+    local task = co.spawn_with({ detached_trace = true }, co.trace.inject, {})
+    assert.equal("03", task:await().traceparent:sub(-2))
   end)
 
   for incoming, outgoing in pairs {
@@ -101,13 +99,11 @@ describe("co.trace.inject", function()
     helpers.assert_contains(co.trace.current().trace_id, headers.traceparent or headers.Traceparent)
   end)
 
-  it("writes what extract reads", function()
-    helpers.run(function()
-      local here = co.trace.current()
-      local incoming = co.trace.extract(co.trace.inject {})
-      assert.is_true(incoming.valid)
-      assert.same({ here.trace_id, here.span_id, here.sampled },
-        { incoming.trace_id, incoming.parent_span_id, incoming.sampled })
-    end)
+  co_it("writes what extract reads", seeded, function()
+    local here = co.trace.current()
+    local incoming = co.trace.extract(co.trace.inject {})
+    assert.is_true(incoming.valid)
+    assert.same({ here.trace_id, here.span_id, here.sampled },
+      { incoming.trace_id, incoming.parent_span_id, incoming.sampled })
   end)
 end)

@@ -9,6 +9,8 @@ local redis_server = require "spec.io.redis_server"
 package.path = package.path .. ";/usr/share/lua/5.3/?.lua"
 local lease = network.load "coropanic.lease.redis"
 local redis = require "redis"
+local co_it = require("coropanic.test").busted()
+local seeded = { seeds = 5 } -- in any order
 
 --- What co.trace.use passes as `hold`, with an event for each call that says something, and how far the lease
 --- reaches by each.
@@ -112,19 +114,17 @@ describe("coropanic.lease.redis", function()
     stop()
   end)
 
-  it("leases a machine id of its own to each", function()
-    helpers.run(function()
-      local taken = {}
-      for _ = 1, 3 do
-        local machine = lease { port = port, first = 10, last = 12 }(recorder().hold)
-        assert.is_true(machine >= 10 and machine <= 12)
-        assert.is_nil(taken[machine])
-        taken[machine] = true
-        assert.is_true(client:pttl("coropanic:machine:" .. machine) > 0)
-      end
-      assert.has_error(function() lease { port = port, first = 10, last = 12 }(recorder().hold) end,
-        "no machine id could be leased: all from 10 to 12 are taken")
-    end)
+  co_it("leases a machine id of its own to each", seeded, function()
+    local taken = {}
+    for _ = 1, 3 do
+      local machine = lease { port = port, first = 10, last = 12 }(recorder().hold)
+      assert.is_true(machine >= 10 and machine <= 12)
+      assert.is_nil(taken[machine])
+      taken[machine] = true
+      assert.is_true(client:pttl("coropanic:machine:" .. machine) > 0)
+    end
+    assert.has_error(function() lease { port = port, first = 10, last = 12 }(recorder().hold) end,
+      "no machine id could be leased: all from 10 to 12 are taken")
   end)
 
   it("makes snowflakes with it, and gives it back when the run ends", function()
@@ -139,25 +139,21 @@ describe("coropanic.lease.redis", function()
     assert.matches("the machine id is not leased any more", tostring(why), 1, true)
   end)
 
-  it("holds it for less than the server does, and renews it", function()
-    helpers.run(function()
-      local calls = recorder()
-      local machine = lease { port = port, ttl = 300 }(calls.hold)
-      calls.wait(4)
-      for i = 1, 4 do assert.is_true(calls[i] > 0 and calls[i] < 300) end
-      assert.is_true(client:exists("coropanic:machine:" .. machine))
-    end)
+  co_it("holds it for less than the server does, and renews it", seeded, function()
+    local calls = recorder()
+    local machine = lease { port = port, ttl = 300 }(calls.hold)
+    calls.wait(4)
+    for i = 1, 4 do assert.is_true(calls[i] > 0 and calls[i] < 300) end
+    assert.is_true(client:exists("coropanic:machine:" .. machine))
   end)
 
-  it("gives it back when it is not wanted any more", function()
-    helpers.run(function()
-      local calls = recorder()
-      local machine = lease { port = port, ttl = 100 }(calls.hold)
-      calls.wanted = false
-      calls.wait(2)
-      assert.equal(0, calls[2])
-      eventually(function() return not client:exists("coropanic:machine:" .. machine) end)
-    end)
+  co_it("gives it back when it is not wanted any more", seeded, function()
+    local calls = recorder()
+    local machine = lease { port = port, ttl = 100 }(calls.hold)
+    calls.wanted = false
+    calls.wait(2)
+    assert.equal(0, calls[2])
+    eventually(function() return not client:exists("coropanic:machine:" .. machine) end)
   end)
 
   it("gives it back when the run ends at once", function()
@@ -166,186 +162,164 @@ describe("coropanic.lease.redis", function()
     assert.is_false(client:exists("coropanic:machine:" .. machine))
   end)
 
-  it("gives it back when what it was for has failed", function()
-    helpers.run(function()
-      local options = { lease = lease { port = port, ttl = 1000, first = 43, last = 43 } }
-      co.trace.use("snowflake", options)
-      new_id()
-      co.trace.use "random"
-      eventually(function() return not client:exists "coropanic:machine:43" end)
-      options.epoch = 1
-      fails("option 'epoch': machine id 43 has made ids", co.trace.use, "snowflake", options)
-      assert.is_true(client:exists "coropanic:machine:43")
-      eventually(function() return not client:exists "coropanic:machine:43" end)
-    end)
+  co_it("gives it back when what it was for has failed", seeded, function()
+    local options = { lease = lease { port = port, ttl = 1000, first = 43, last = 43 } }
+    co.trace.use("snowflake", options)
+    new_id()
+    co.trace.use "random"
+    eventually(function() return not client:exists "coropanic:machine:43" end)
+    options.epoch = 1
+    fails("option 'epoch': machine id 43 has made ids", co.trace.use, "snowflake", options)
+    assert.is_true(client:exists "coropanic:machine:43")
+    eventually(function() return not client:exists "coropanic:machine:43" end)
   end)
 
-  it("outlives the scope in which it was asked for", function()
-    helpers.run(function()
-      local calls = recorder()
-      local context, cancel = co.context.with_cancel(co.ctx())
-      local machine = co.with(context, lease { port = port, ttl = 300 }, calls.hold)
-      cancel()
-      calls.wait(4)
-      assert.is_true(calls[4] > 0)
-      assert.is_true(client:exists("coropanic:machine:" .. machine))
-    end)
+  co_it("outlives the scope in which it was asked for", seeded, function()
+    local calls = recorder()
+    local context, cancel = co.context.with_cancel(co.ctx())
+    local machine = co.with(context, lease { port = port, ttl = 300 }, calls.hold)
+    cancel()
+    calls.wait(4)
+    assert.is_true(calls[4] > 0)
+    assert.is_true(client:exists("coropanic:machine:" .. machine))
   end)
 
-  it("may be given up waiting for, and is given back then", function()
-    helpers.run(function()
-      local said = {}
-      local fake_port = fake_server(function(what)
-        said[#said + 1] = what
-        co.sleep(0.05)
-        return what == "take" and TAKEN or ":1\r\n"
-      end)
-      local in_time, record = co.with_timeout(0.01, co.trace.use, "snowflake", {
-        lease = lease { port = fake_port, ttl = 1000 },
-      })
-      assert.is_false(in_time)
-      assert.equal("timeout", record.kind)
-      eventually(function() return said[2] end)
-      assert.same({ "take", "give back" }, said)
+  co_it("may be given up waiting for, and is given back then", seeded, function()
+    local said = {}
+    local fake_port = fake_server(function(what)
+      said[#said + 1] = what
+      co.sleep(0.05)
+      return what == "take" and TAKEN or ":1\r\n"
     end)
+    local in_time, record = co.with_timeout(0.01, co.trace.use, "snowflake", {
+      lease = lease { port = fake_port, ttl = 1000 },
+    })
+    assert.is_false(in_time)
+    assert.equal("timeout", record.kind)
+    eventually(function() return said[2] end)
+    assert.same({ "take", "give back" }, said)
   end)
 
-  it("lasts from the moment of asking", function()
-    helpers.run(function()
-      local fake_port = fake_server(function(what)
-        require("socket").sleep(0.06) -- snowflakes go by the real clock
-        return what == "take" and TAKEN or ":1\r\n"
-      end)
-      co.trace.use("snowflake", { lease = lease { port = fake_port, ttl = 0.05, first = 44, last = 44 } })
-      fails("the machine id is not leased any more", new_id)
+  co_it("lasts from the moment of asking", function()
+    local fake_port = fake_server(function(what)
+      require("socket").sleep(0.06) -- snowflakes go by the real clock
+      return what == "take" and TAKEN or ":1\r\n"
     end)
+    co.trace.use("snowflake", { lease = lease { port = fake_port, ttl = 0.05, first = 44, last = 44 } })
+    fails("the machine id is not leased any more", new_id)
   end)
 
-  it("loses it when somebody else has the key, and does not touch that", function()
-    helpers.run(function()
-      local calls, lost = recorder(), nil
-      local machine = lease {
-        port = port,
-        ttl = 300,
-        on_lost = function(...) lost = { ... } end,
-      }(calls.hold)
-      local key = "coropanic:machine:" .. machine
-      client:set(key, "somebody")
-      client:set(key .. ":last", "123")
-      eventually(function() return lost end)
-      assert.same({ machine, "its key has expired, or was taken away" }, lost)
-      assert.equal(0, calls[#calls])
-      assert.equal("somebody", client:get(key))
-      assert.equal("123", client:get(key .. ":last"))
-    end)
+  co_it("loses it when somebody else has the key, and does not touch that", seeded, function()
+    local calls, lost = recorder(), nil
+    local machine = lease {
+      port = port,
+      ttl = 300,
+      on_lost = function(...) lost = { ... } end,
+    }(calls.hold)
+    local key = "coropanic:machine:" .. machine
+    client:set(key, "somebody")
+    client:set(key .. ":last", "123")
+    eventually(function() return lost end)
+    assert.same({ machine, "its key has expired, or was taken away" }, lost)
+    assert.equal(0, calls[#calls])
+    assert.equal("somebody", client:get(key))
+    assert.equal("123", client:get(key .. ":last"))
   end)
 
-  it("makes no ids when it is lost, until another one is leased", function()
-    helpers.run(function()
-      local refused, leased_again
-      local options = { port = port, ttl = 1000, first = 45, last = 45 }
-      function options.on_lost(machine)
-        assert.equal(45, machine)
-        refused = { co.pcall(new_id) }
-        co.trace.use("snowflake", { lease = lease { port = port, first = 46, last = 46 } })
-        leased_again = true
+  co_it("makes no ids when it is lost, until another one is leased", function()
+    local refused, leased_again
+    local options = { port = port, ttl = 1000, first = 45, last = 45 }
+    function options.on_lost(machine)
+      assert.equal(45, machine)
+      refused = { co.pcall(new_id) }
+      co.trace.use("snowflake", { lease = lease { port = port, first = 46, last = 46 } })
+      leased_again = true
+    end
+    co.trace.use("snowflake", { lease = lease(options) })
+    assert.equal(45, machine_of(new_id()))
+    client:del "coropanic:machine:45"
+    eventually(function() return leased_again end)
+    assert.is_false(refused[1])
+    helpers.assert_contains("the machine id is not leased any more", refused[2].message)
+    assert.equal(46, machine_of(new_id()))
+  end)
+
+  co_it("is renewed by a later attempt if one fails", seeded, function()
+    local calls = recorder()
+    local held_when_asked = {} -- how often it was held, at each attempt to renew it
+    local fake_port = fake_server(function(what)
+      if what == "take" then return TAKEN end
+      held_when_asked[#held_when_asked + 1] = #calls
+      return #held_when_asked > 3 and ":1\r\n" or nil
+    end)
+    lease { port = fake_port, ttl = 2 }(calls.hold)
+    calls.wait(2)
+    assert.same({ 1, 1, 1, 1 }, table.move(held_when_asked, 1, 4, 1, {}))
+    assert.is_true(calls[2] > 0)
+  end)
+
+  co_it("is lost when no attempt has succeeded while it lasted", seeded, function()
+    co.scope(function(scope)
+      for reason, said in pairs {
+        ["connection error: closed"] = false,
+        ["redis error: NOPERM no scripts for you"] = "-NOPERM no scripts for you\r\n",
+      } do
+        scope:spawn(function()
+          local calls, lost = recorder(), {}
+          local fake_port = fake_server(function(what) return what == "take" and TAKEN or said end)
+          local machine = lease {
+            port = fake_port,
+            ttl = 1,
+            on_lost = function(...) lost[#lost + 1] = { ... } end,
+          }(calls.hold)
+          eventually(function() return lost[1] end)
+          assert.same({ { machine, reason } }, lost)
+          assert.equal(0, calls[2])
+        end)
       end
-      co.trace.use("snowflake", { lease = lease(options) })
-      assert.equal(45, machine_of(new_id()))
-      client:del "coropanic:machine:45"
-      eventually(function() return leased_again end)
-      assert.is_false(refused[1])
-      helpers.assert_contains("the machine id is not leased any more", refused[2].message)
-      assert.equal(46, machine_of(new_id()))
     end)
   end)
 
-  it("is renewed by a later attempt if one fails", function()
-    helpers.run(function()
-      local calls = recorder()
-      local held_when_asked = {} -- how often it was held, at each attempt to renew it
-      local fake_port = fake_server(function(what)
-        if what == "take" then return TAKEN end
-        held_when_asked[#held_when_asked + 1] = #calls
-        return #held_when_asked > 3 and ":1\r\n" or nil
-      end)
-      lease { port = fake_port, ttl = 2 }(calls.hold)
-      calls.wait(2)
-      assert.same({ 1, 1, 1, 1 }, table.move(held_when_asked, 1, 4, 1, {}))
-      assert.is_true(calls[2] > 0)
+  co_it("is renewed, if it can be, though it was known of only when it was over", seeded, function()
+    local calls, lost = recorder(), false
+    local fake_port = fake_server(function(what)
+      if what ~= "take" then return ":1\r\n" end
+      co.sleep(3)
+      return TAKEN
     end)
+    lease { port = fake_port, ttl = 2, on_lost = function() lost = true end }(calls.hold)
+    calls.wait(2)
+    assert.is_true(calls[2] > 0)
+    assert.is_false(lost)
   end)
 
-  it("is lost when no attempt has succeeded while it lasted", function()
-    helpers.run(function()
-      co.scope(function(scope)
-        for reason, said in pairs {
-          ["connection error: closed"] = false,
-          ["redis error: NOPERM no scripts for you"] = "-NOPERM no scripts for you\r\n",
-        } do
-          scope:spawn(function()
-            local calls, lost = recorder(), {}
-            local fake_port = fake_server(function(what) return what == "take" and TAKEN or said end)
-            local machine = lease {
-              port = fake_port,
-              ttl = 1,
-              on_lost = function(...) lost[#lost + 1] = { ... } end,
-            }(calls.hold)
-            eventually(function() return lost[1] end)
-            assert.same({ { machine, reason } }, lost)
-            assert.equal(0, calls[2])
-          end)
-        end
-      end)
+  co_it("is lost when the server says nothing", seeded, function()
+    local why
+    local fake_port = fake_server(function(what)
+      if what ~= "take" then co.sleep(1000) end
+      return TAKEN
     end)
+    lease {
+      port = fake_port,
+      ttl = 0.2,
+      timeout = 100,
+      on_lost = function(_, reason) why = reason end,
+    }(recorder().hold)
+    assert.matches("^no answer within 0%.%d+ seconds$", eventually(function() return why end))
   end)
 
-  it("is renewed, if it can be, though it was known of only when it was over", function()
-    helpers.run(function()
-      local calls, lost = recorder(), false
-      local fake_port = fake_server(function(what)
-        if what ~= "take" then return ":1\r\n" end
-        co.sleep(3)
-        return TAKEN
-      end)
-      lease { port = fake_port, ttl = 2, on_lost = function() lost = true end }(calls.hold)
-      calls.wait(2)
-      assert.is_true(calls[2] > 0)
-      assert.is_false(lost)
+  co_it("leaves no connection open, however an exchange ends", seeded, function()
+    local renewals, lost = 0, false
+    local fake_port, open = fake_server(function(what)
+      if what == "take" then return TAKEN end
+      renewals = renewals + 1
+      return "" -- nothing, and waits for more
     end)
-  end)
-
-  it("is lost when the server says nothing", function()
-    helpers.run(function()
-      local why
-      local fake_port = fake_server(function(what)
-        if what ~= "take" then co.sleep(1000) end
-        return TAKEN
-      end)
-      lease {
-        port = fake_port,
-        ttl = 0.2,
-        timeout = 100,
-        on_lost = function(_, reason) why = reason end,
-      }(recorder().hold)
-      assert.matches("^no answer within 0%.%d+ seconds$", eventually(function() return why end))
-    end)
-  end)
-
-  it("leaves no connection open, however an exchange ends", function()
-    helpers.run(function()
-      local renewals, lost = 0, false
-      local fake_port, open = fake_server(function(what)
-        if what == "take" then return TAKEN end
-        renewals = renewals + 1
-        return "" -- nothing, and waits for more
-      end)
-      collectgarbage "stop" -- which would close them some day
-      co.defer(collectgarbage, "restart")
-      lease { port = fake_port, ttl = 0.3, on_lost = function() lost = true end }(recorder().hold)
-      eventually(function() return renewals == 1 and open() == 1 end)
-      eventually(function() return lost and open() == 0 end)
-    end)
+    collectgarbage "stop" -- which would close them some day
+    co.defer(collectgarbage, "restart")
+    lease { port = fake_port, ttl = 0.3, on_lost = function() lost = true end }(recorder().hold)
+    eventually(function() return renewals == 1 and open() == 1 end)
+    eventually(function() return lost and open() == 0 end)
   end)
 
   it("does not keep a run from ending when the server says nothing", function()
@@ -382,82 +356,72 @@ describe("coropanic.lease.redis", function()
       assert.equal(12345, last_of(51))
     end)
 
-    it("nothing that it does not know, when the answer got lost", function()
-      helpers.run(function()
-        local given_back
-        local fake_port = fake_server(function(what, words)
-          if what == "take" then return nil end
-          given_back = words
-          return ":1\r\n"
-        end)
+    co_it("nothing that it does not know, when the answer got lost", seeded, function()
+      local given_back
+      local fake_port = fake_server(function(what, words)
+        if what == "take" then return nil end
+        given_back = words
+        return ":1\r\n"
+      end)
+      fails("no machine id could be leased: connection error: closed",
+        lease { port = fake_port, first = 57, last = 57, prefix = "m:" }, recorder().hold)
+      eventually(function() return given_back end)
+      assert.same({ "2", "m:57", "m:57:last" }, table.move(given_back, 3, 5, 1, {}))
+      assert.equal("", given_back[7])
+    end)
+
+    co_it("where they had come to, however often the answer to the taking gets lost", seeded, function()
+      local given_back = 0
+      local fake_port = fake_server(function(what, words)
+        local answer = client:eval(words[2], 2, table.unpack(words, 4))
+        if what == "take" then return nil end
+        given_back = given_back + answer
+        return ":1\r\n"
+      end)
+      for i = 1, 5 do
         fails("no machine id could be leased: connection error: closed",
-          lease { port = fake_port, first = 57, last = 57, prefix = "m:" }, recorder().hold)
-        eventually(function() return given_back end)
-        assert.same({ "2", "m:57", "m:57:last" }, table.move(given_back, 3, 5, 1, {}))
-        assert.equal("", given_back[7])
-      end)
+          lease { port = fake_port, first = 58, last = 58, prefix = "m:", ttl = 1000 }, recorder().hold)
+        eventually(function() return given_back == i end)
+      end
+      assert.is_true(last_of(58) <= now())
     end)
 
-    it("where they had come to, however often the answer to the taking gets lost", function()
-      helpers.run(function()
-        local given_back = 0
-        local fake_port = fake_server(function(what, words)
-          local answer = client:eval(words[2], 2, table.unpack(words, 4))
-          if what == "take" then return nil end
-          given_back = given_back + answer
-          return ":1\r\n"
-        end)
-        for i = 1, 5 do
-          fails("no machine id could be leased: connection error: closed",
-            lease { port = fake_port, first = 58, last = 58, prefix = "m:", ttl = 1000 }, recorder().hold)
-          eventually(function() return given_back == i end)
-        end
-        assert.is_true(last_of(58) <= now())
-      end)
+    co_it("what the lease reaches to, while there is one", seeded, function()
+      local calls, before = recorder(), now()
+      lease { port = port, first = 52, last = 52, prefix = "m:", ttl = 300 }(calls.hold)
+      assert.is_true(calls.to[1] >= before + 300 and calls.to[1] <= now() + 300000)
+      assert.equal(calls.to[1], last_of(52))
+      calls.wait(3)
+      assert.is_true(calls.to[3] >= calls.to[1])
+      assert.is_true(last_of(52) >= calls.to[3])
+      assert.is_true(calls.to[3] <= now() + 300000)
     end)
 
-    it("what the lease reaches to, while there is one", function()
-      helpers.run(function()
-        local calls, before = recorder(), now()
-        lease { port = port, first = 52, last = 52, prefix = "m:", ttl = 300 }(calls.hold)
-        assert.is_true(calls.to[1] >= before + 300 and calls.to[1] <= now() + 300000)
-        assert.equal(calls.to[1], last_of(52))
-        calls.wait(3)
-        assert.is_true(calls.to[3] >= calls.to[1])
-        assert.is_true(last_of(52) >= calls.to[3])
-        assert.is_true(calls.to[3] <= now() + 300000)
-      end)
+    co_it("further than the last one, when that is ahead of the clock", seeded, function()
+      local calls = recorder()
+      local ahead = now() + 1000000
+      client:set("m:53:last", tostring(ahead))
+      local _, last = lease { port = port, first = 53, last = 53, prefix = "m:", ttl = 300 }(calls.hold)
+      assert.equal(ahead, last)
+      assert.equal(ahead + 300000, calls.to[1])
+      calls.last = ahead + 200000
+      calls.wait(2)
+      assert.equal(ahead + 500000, calls.to[2])
+      assert.equal(ahead + 500000, last_of(53))
+      calls.last = nil -- as of a message that was delayed
+      calls.wait(3)
+      assert.is_true(calls.to[3] < ahead)
+      assert.equal(ahead + 500000, last_of(53))
     end)
 
-    it("further than the last one, when that is ahead of the clock", function()
-      helpers.run(function()
-        local calls = recorder()
-        local ahead = now() + 1000000
-        client:set("m:53:last", tostring(ahead))
-        local _, last = lease { port = port, first = 53, last = 53, prefix = "m:", ttl = 300 }(calls.hold)
-        assert.equal(ahead, last)
-        assert.equal(ahead + 300000, calls.to[1])
-        calls.last = ahead + 200000
-        calls.wait(2)
-        assert.equal(ahead + 500000, calls.to[2])
-        assert.equal(ahead + 500000, last_of(53))
-        calls.last = nil -- as of a message that was delayed
-        calls.wait(3)
-        assert.is_true(calls.to[3] < ahead)
-        assert.equal(ahead + 500000, last_of(53))
-      end)
-    end)
-
-    it("so that the next one is behind, though its clock is", function()
-      helpers.run(function()
-        local ahead = now() + 5000
-        client:set("m:54:last", tostring(ahead))
-        co.trace.use("snowflake", {
-          lease = lease { port = port, first = 54, last = 54, prefix = "m:" },
-          on_clock_back = "borrow",
-        })
-        assert.equal(ahead + 1, milliseconds_of(new_id()))
-      end)
+    co_it("so that the next one is behind, though its clock is", function()
+      local ahead = now() + 5000
+      client:set("m:54:last", tostring(ahead))
+      co.trace.use("snowflake", {
+        lease = lease { port = port, first = 54, last = 54, prefix = "m:" },
+        on_clock_back = "borrow",
+      })
+      assert.equal(ahead + 1, milliseconds_of(new_id()))
     end)
 
     it("so that the next one is behind, though its holder was killed and had a clock ahead", function()
@@ -531,12 +495,10 @@ describe("coropanic.lease.redis", function()
     end)
   end)
 
-  it("does not begin without a server", function()
-    helpers.run(function()
-      local ok, why = pcall(lease { port = 1 }, recorder().hold)
-      assert.is_false(ok)
-      assert.matches("no machine id could be leased: could not connect to 127.0.0.1:1", why, 1, true)
-    end)
+  co_it("does not begin without a server", seeded, function()
+    local ok, why = pcall(lease { port = 1 }, recorder().hold)
+    assert.is_false(ok)
+    assert.matches("no machine id could be leased: could not connect to 127.0.0.1:1", why, 1, true)
   end)
 
   it("needs a task", function()

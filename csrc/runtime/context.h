@@ -54,6 +54,7 @@ typedef struct ctx {
   struct chan *done;    /* the channel in CONTEXT_UV_DONE, or NULL */
   int64_t deadline_ns;  /* its own or an ancestor's; TIME_FOREVER: none */
   uint32_t pins;        /* users that need it anchored */
+  uint32_t stopped;     /* callbacks of ctx:after that were stopped: gaps in their array */
   uint8_t state;        /* context_state */
   bool has_value;
   bool can_end; /* false: the background, values on top of it, and without_cancel's */

@@ -9,6 +9,7 @@ enum { AFTER_UV_FUNCTION = 1, AFTER_UV_COUNT = AFTER_UV_FUNCTION };
 
 typedef struct after {
   ctx *context;        /* pinned while the callback waits for its end; else NULL */
+  lua_Integer place;   /* in the context's array */
   bool over;           /* started or stopped */
   uint8_t spans;       /* spawn_spans, as of the code that asked */
   trace_context trace; /* of the code that asked; its trace is owned, NULL: none */
@@ -30,8 +31,10 @@ void context_after_open(runtime *rt, lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Pushes the array of the callbacks of the context at `index`, made when there is none.   [-0, +1,
- * m] */
+/*
+** Pushes the array of the callbacks of the context at `index`, made when there is none; in the place of those that were
+** stopped it has false.   [-0, +1, m]
+*/
 static void push_callbacks(lua_State *L, int index) {
   if (lua_getiuservalue(L, index, CONTEXT_UV_AFTERS) == LUA_TTABLE) return;
   lua_pop(L, 1);
@@ -79,13 +82,34 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
     a->context = c;
     rt->afters++;
     lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    a->place = (lua_Integer)lua_rawlen(L, -2) + 1;
+    lua_rawseti(L, -2, a->place);
   }
   lua_pop(L, 1);
   if (c->state == CONTEXT_LIVE) return;
   a->over = true;
   lua_pushvalue(L, -1);
   start(rt, L);
+}
+
+/* Closes up the gaps in the array of callbacks on top of the stack.   [-0, +0, -] */
+static void close_up(lua_State *L) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  lua_Integer kept = 0;
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, i);
+    after *a = lua_touserdata(L, -1);
+    if (a == NULL) {
+      lua_pop(L, 1);
+      continue;
+    }
+    a->place = ++kept;
+    lua_rawseti(L, -2, kept);
+  }
+  for (; count > kept; count--) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, count);
+  }
 }
 
 bool context_after_stop(runtime *rt, lua_State *L, int index) {
@@ -98,16 +122,12 @@ bool context_after_stop(runtime *rt, lua_State *L, int index) {
   rt->afters--;
   context_push(rt, L, c);
   lua_getiuservalue(L, -1, CONTEXT_UV_AFTERS);
-  lua_Integer last = (lua_Integer)lua_rawlen(L, -1);
-  lua_Integer place = 1;
-  while (lua_rawgeti(L, -1, place) != LUA_TNIL && !lua_rawequal(L, -1, index)) {
-    lua_pop(L, 1);
-    place++;
-  }
-  lua_pop(L, 1);
-  for (; place <= last; place++) {
-    lua_rawgeti(L, -1, place + 1);
-    lua_rawseti(L, -2, place);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, a->place);
+  if (2 * ++c->stopped >
+      lua_rawlen(L, -1)) { /* so that a stop costs the same, however many there are */
+    close_up(L);
+    c->stopped = 0;
   }
   lua_pop(L, 2);
   context_unpin(rt, L, c);
@@ -132,6 +152,7 @@ void context_after_start(runtime *rt, lua_State *L, ctx *c) {
     lua_pop(L, 2);
     return;
   }
+  close_up(L);
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, -1, i);

@@ -29,6 +29,7 @@ static region *new_region(lua_State *L, task *owner, region_kind kind) {
   r->kind = (uint8_t)kind;
   r->binding = (context_binding){.task = owner, .region = r};
   list_init(&r->members);
+  list_init(&r->held);
   list_init(&r->binding.link);
   luaL_setmetatable(L, REGION_TYPE);
   return r;
@@ -218,7 +219,7 @@ void region_member_ended(runtime *rt, region *r) {
 
 void region_close(runtime *rt, lua_State *L, region *r) {
   r->ended = true;
-  unclaimed_forget(rt, r);
+  unclaimed_forget(r);
   if (probe(&rt->probes, PROBE_SCOPE_CLOSE)) {
     tell(rt, L, r, &(probe_event){.kind = PROBE_SCOPE_CLOSE});
   }

@@ -50,6 +50,7 @@ typedef struct region {
   struct region *outer; /* the next open one of the same task */
   task *owner;          /* whose code the body is */
   list members;         /* live tasks, by membership.sibling */
+  list held;            /* panics of members that somebody is on the way to: unclaimed.c */
   uint32_t live;        /* members that have not ended */
   uint32_t daemons;     /* of these, daemons */
   uint32_t suppressed;  /* panics that came second */

@@ -25,7 +25,8 @@ enum { GUARD_UV_RECORD = 1, GUARD_UV_TASK, GUARD_UV_COUNT = GUARD_UV_TASK };
 ** Lua may have dropped the guard's finalizer.
 */
 typedef struct held_panic {
-  list link; /* in runtime.unclaimed */
+  list link;     /* in runtime.unclaimed */
+  list in_scope; /* in scope->held */
   int64_t until_ns;
   uint64_t task_id;
   region *scope;  /* that is given the panic if nobody comes for it; NULL: none */
@@ -37,6 +38,12 @@ typedef struct held_panic {
 #define NUDGE_MAX_STEPS 1000000
 
 static held_panic *held_of_link(list *link) { return container_of(link, held_panic, link); }
+
+/* The scope is not given it any more. */
+static void leave_scope(held_panic *held) {
+  list_remove(&held->in_scope);
+  held->scope = NULL;
+}
 
 /* Makes the value on top of the stack the panic's entry in the table `ref`.   [-1, +0, m] */
 static void set_entry(lua_State *L, int ref, const held_panic *held) {
@@ -138,6 +145,7 @@ static int make_guard(lua_State *L) {
 
 /* It is not held any more.   [-0, +0, -] */
 static void let_go(runtime *rt, lua_State *L, held_panic *held) {
+  leave_scope(held);
   list_remove(&held->link);
   lua_pushnil(L);
   set_entry(L, rt->abandoned_ref, held);
@@ -147,13 +155,13 @@ static void let_go(runtime *rt, lua_State *L, held_panic *held) {
 }
 
 /* Makes the guard, and pushes it. NULL: no memory, or the panic was claimed meanwhile.   [-0, +(0|1), -] */
-static held_panic *hold(runtime *rt, lua_State *L, const task *t, int index, region *scope) {
+static held_panic *hold(runtime *rt, lua_State *L, const task *t, int index) {
   int rec = lua_gettop(L);
   held_panic *held = mem_new(&rt->memory, sizeof(held_panic));
   if (held == NULL) return NULL;
-  *held = (held_panic){
-      .until_ns = runtime_now(rt) + UNCLAIMED_GRACE_NS, .task_id = t->id, .scope = scope};
+  *held = (held_panic){.until_ns = runtime_now(rt) + UNCLAIMED_GRACE_NS, .task_id = t->id};
   list_init(&held->link);
+  list_init(&held->in_scope);
   lua_pushcfunction(L, make_guard);
   lua_pushvalue(L, index);
   lua_pushvalue(L, rec);
@@ -167,9 +175,11 @@ static held_panic *hold(runtime *rt, lua_State *L, const task *t, int index, reg
 
 void unclaimed_hold(runtime *rt, lua_State *L, task *t, int index, region *scope) {
   index = lua_absindex(L, index);
-  held_panic *held = hold(rt, L, t, index, scope);
+  held_panic *held = hold(rt, L, t, index);
   if (held != NULL) {
     t->ended.held = held;
+    held->scope = scope;
+    if (scope != NULL) list_append(&scope->held, &held->in_scope);
     lua_setiuservalue(L, index, TASK_UV_RESULT);
     lua_pop(L, 1);
     list_append(&rt->unclaimed, &held->link);
@@ -213,7 +223,7 @@ static void report_lost(runtime *rt, lua_State *L, held_panic *held) {
 */
 static bool give_to_scope(runtime *rt, lua_State *L, task *t, int index) {
   region *scope = t->ended.held->scope;
-  t->ended.held->scope = NULL;
+  leave_scope(t->ended.held);
   if (scope == NULL) return false;
   task_push_record(L, index);
   bool given = region_offer_panic(rt, L, scope, index);
@@ -237,19 +247,15 @@ void unclaimed_arrived(runtime *rt, lua_State *L, int index, bool comes) {
 }
 
 /* The first panic that is held for the scope, or NULL. */
-static held_panic *find_for(const runtime *rt, const region *scope) {
-  for (list *link = rt->unclaimed.next; link != &rt->unclaimed; link = link->next) {
-    if (held_of_link(link)->scope == scope) return held_of_link(link);
-  }
-  return NULL;
+static held_panic *find_for(const region *scope) {
+  if (list_empty(&scope->held)) return NULL;
+  return container_of(scope->held.next, held_panic, in_scope);
 }
 
 bool unclaimed_is_awaited(const runtime *rt, lua_State *L, const region *scope) {
   if (scope->kind == REGION_SUPERVISE) return false;
-  for (list *link = rt->unclaimed.next; link != &rt->unclaimed; link = link->next) {
-    const held_panic *held = held_of_link(link);
-    if (held->scope != scope) continue;
-    push_held(rt, L, held);
+  for (list *link = scope->held.next; link != &scope->held; link = link->next) {
+    push_held(rt, L, container_of(link, held_panic, in_scope));
     const task *t = task_test(L, -1);
     lua_pop(L, 1);
     if (t != NULL && t->ended.comers > 0) return true;
@@ -259,10 +265,10 @@ bool unclaimed_is_awaited(const runtime *rt, lua_State *L, const region *scope) 
 
 void unclaimed_give_all(runtime *rt, lua_State *L, region *scope) {
   held_panic *held;
-  while ((held = find_for(rt, scope)) != NULL) {
+  while ((held = find_for(scope)) != NULL) {
     push_held(rt, L, held);
     if (lua_isnil(L, -1)) {
-      held->scope = NULL; /* its guard will bring it */
+      leave_scope(held); /* its guard will bring it */
     } else {
       give_to_scope(rt, L, task_test(L, -1), lua_gettop(L));
     }
@@ -270,9 +276,9 @@ void unclaimed_give_all(runtime *rt, lua_State *L, region *scope) {
   }
 }
 
-void unclaimed_forget(runtime *rt, const region *scope) {
+void unclaimed_forget(const region *scope) {
   held_panic *held;
-  while ((held = find_for(rt, scope)) != NULL) held->scope = NULL;
+  while ((held = find_for(scope)) != NULL) leave_scope(held);
 }
 
 /*

@@ -51,7 +51,7 @@ bool unclaimed_is_awaited(const runtime *rt, lua_State *L, const struct region *
 void unclaimed_give_all(runtime *rt, lua_State *L, struct region *scope);
 
 /* The scope is gone: nothing is held for it any more. */
-void unclaimed_forget(runtime *rt, const struct region *scope);
+void unclaimed_forget(const struct region *scope);
 
 /* When the next one is overdue, or TIME_FOREVER. */
 int64_t unclaimed_next_deadline(const runtime *rt);

@@ -1,7 +1,7 @@
 #include "lua/carrier.h"
 
-#include "lua/carrier_names.h"
-#include "lua/carrier_view.h"
+#include "lua/carrier_object.h"
+#include "lua/carrier_places.h"
 #include "runtime/args.h"
 
 /* --- what can be a carrier --- */
@@ -56,116 +56,99 @@ void carrier_check_writable(lua_State *L, int arg, const char *function) {
   }
 }
 
-/* --- what a plain table has --- */
-
-typedef struct contents {
-  spellings names;    /* of the header */
-  lua_Integer border; /* the entries of the list are up to here */
-  bool strays;        /* others are behind a hole, or before the first */
-} contents;
-
-/*
-** Reads what the table at `view` has of the header.   [-0, +0, -]
-**   value  index that gets the value of the name that is found first; it is the only one nearly always
-*/
-static void read_contents(lua_State *L, int view, const char *name, contents *c, int value) {
-  c->names.count = 0;
-  c->border = (lua_Integer)lua_rawlen(L, view);
-  c->strays = false;
-  lua_pushnil(L);
-  for (; lua_next(L, view); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING) {
-      if (carrier_is_stray(L, -2, c->border)) c->strays = true;
-      continue;
-    }
-    size_t length;
-    const char *text = lua_tolstring(L, -2, &length);
-    int spelling = spelling_of_text(text, length, name);
-    if (spelling < 0) continue;
-    if (c->names.count == 0) lua_copy(L, -1, value);
-    spellings_add(&c->names, spelling);
-  }
-}
-
 /* --- reading --- */
 
-/* Adds the value on top of the stack to those in the slot: nil, a string, or an array of strings.   [-1, +0, e] */
-static void add_value(lua_State *L, int slot) {
-  if (lua_isnil(L, slot) && lua_type(L, -1) == LUA_TSTRING) {
-    lua_replace(L, slot);
-    return;
-  }
-  if (!lua_istable(L, slot)) {
+/*
+** Pushes a plain table that has the header as the carrier has it, and finds it there; returns whether the carrier is
+** an object that can be read, and not only be set.   [-0, +2 or 3, e]: the table, and what places_of_header pushes
+*/
+static bool view(lua_State *L, int headers, const char *name, places *p) {
+  int table = lua_gettop(L) + 1;
+  bool is_object = carrier_is_object(L, headers);
+  if (is_object) {
+    carrier_push_plain(L, headers, name);
+  } else if (lua_istable(L, headers)) {
+    lua_pushvalue(L, headers);
+  } else {
     lua_newtable(L);
-    lua_pushvalue(L, slot);
-    lua_rawseti(L, -2, 1);
-    lua_replace(L, slot);
   }
-  carrier_append(L, slot);
-}
-
-/* Adds the value of the list's item at `i`, if it is of this name.   [-0, +0, e] */
-static void add_entry(lua_State *L, int view, lua_Integer i, const char *name, int slot) {
-  bool same;
-  lua_rawgeti(L, view, i);
-  entry_form form = entry_read(L, name, &same);
-  if (same) {
-    entry_push_value(L, form);
-    add_value(L, slot);
+  places_of_header(L, table, name, p);
+  if (p->has_objects) {
+    lua_settop(L, table - 1);
+    carrier_push_plain(L, headers, name);
+    places_of_header(L, table, name, p);
   }
-  lua_pop(L, 1);
+  return is_object;
 }
 
-static void add_strays(lua_State *L, int view, lua_Integer border, const char *name, int slot) {
-  size_t count;
-  const lua_Integer *strays = carrier_push_strays(L, view, border, &count);
-  for (size_t i = 0; i < count; i++) add_entry(L, view, strays[i], name, slot);
-  lua_pop(L, 1);
+/* Adds the value on top of the stack to the array, if it is text.   [-1, +0, m] */
+static void add_text(lua_State *L, int array) {
+  if (lua_isstring(L, -1)) {
+    lua_tolstring(L, -1, NULL);
+    lua_rawseti(L, array, (lua_Integer)lua_rawlen(L, array) + 1);
+  } else {
+    lua_pop(L, 1);
+  }
 }
 
-/* [-0, +1, e] */
-static void add_values(lua_State *L, int view, const char *name, int slot) {
-  contents c;
-  lua_pushnil(L);
-  read_contents(L, view, name, &c, lua_gettop(L));
-  for (lua_Integer i = 1; i <= c.border; i++) add_entry(L, view, i, name, slot);
-  if (c.strays) add_strays(L, view, c.border, name, slot);
-  if (c.names.count == 1) {
-    lua_pushvalue(L, -1);
-    add_value(L, slot);
+/* Adds the value on top of the stack: text, or a plain array of that, which may have holes.   [-1, +0, m] */
+static void add_value(lua_State *L, int array) {
+  if (!lua_istable(L, -1)) {
+    add_text(L, array);
     return;
   }
-  for (int s = spellings_next(&c.names, 0); s >= 0; s = spellings_next(&c.names, s + 1)) {
-    spelling_push(L, name, s);
-    lua_rawget(L, view);
-    add_value(L, slot);
+  int values = lua_gettop(L);
+  lua_Integer border = (lua_Integer)lua_rawlen(L, values);
+  for (lua_Integer i = 1; i <= border; i++) {
+    lua_rawgeti(L, values, i);
+    add_text(L, array);
   }
+  places others;
+  places_outside(L, values, border, &others);
+  for (size_t i = 0; i < others.count; i++) {
+    lua_rawgeti(L, values, places_all(&others)[i].index);
+    add_text(L, array);
+  }
+  lua_settop(L, values - 1);
 }
 
-/* Joins the strings of the array at `slot` in its place; they may be too many for the stack.   [-0, +0, m] */
-static void join(lua_State *L, int slot, lua_Integer count) {
+/* Pushes the array's strings, joined; they may be too many for the stack.   [-0, +1, m] */
+static void push_joined(lua_State *L, int array, lua_Integer count) {
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   for (lua_Integer i = 1; i <= count; i++) {
     if (i > 1) luaL_addchar(&b, ',');
-    lua_rawgeti(L, slot, i);
+    lua_rawgeti(L, array, i);
     luaL_addvalue(&b);
   }
   luaL_pushresult(&b);
-  lua_replace(L, slot);
 }
 
 int carrier_push(lua_State *L, int headers, const char *name) {
   headers = lua_absindex(L, headers);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lua_pushnil(L);
-  int slot = lua_gettop(L);
-  carrier_view(L, headers, name);
-  add_values(L, slot + 1, name, slot);
-  lua_settop(L, slot);
-  if (lua_type(L, slot) == LUA_TSTRING) return 1;
-  lua_Integer count = lua_istable(L, slot) ? (lua_Integer)lua_rawlen(L, slot) : 0;
-  join(L, slot, count);
+  places p;
+  int table = lua_gettop(L) + 1;
+  view(L, headers, name, &p);
+  if (p.count == 1 && lua_type(L, -1) == LUA_TSTRING) {
+    lua_replace(L, table);
+    return 1;
+  }
+  if (p.count == 0) {
+    lua_settop(L, table - 1);
+    lua_pushliteral(L, "");
+    return 0;
+  }
+  lua_newtable(L);
+  int array = lua_gettop(L);
+  for (size_t i = 0; i < p.count; i++) {
+    place_push_value(L, table, &places_all(&p)[i]);
+    add_value(L, array);
+  }
+  lua_Integer count = (lua_Integer)lua_rawlen(L, array);
+  push_joined(L, array, count);
+  lua_replace(L, table);
+  lua_settop(L, table);
   return (int)count;
 }
 
@@ -174,9 +157,9 @@ int carrier_push(lua_State *L, int headers, const char *name) {
 /* A header that is being set. */
 typedef struct setting {
   int headers; /* these are indices */
-  int value;
-  int view;
+  int value;   /* the plain table is behind it */
   const char *name;
+  places places;
 } setting;
 
 /* Sets the item `i` of the list to a new one of the form, whoever else has the old one.   [-0, +0, e] */
@@ -194,99 +177,68 @@ static void set_entry(lua_State *L, const setting *s, lua_Integer i, entry_form 
   lua_seti(L, s->headers, i);
 }
 
-/* The form of the list's first entry; ENTRY_NONE: it is no list.   [-0, +0, e] */
-static entry_form list_form(lua_State *L, const setting *s, const contents *c) {
-  entry_form form = ENTRY_NONE;
-  bool same;
-  for (lua_Integer i = 1; i <= c->border && form == ENTRY_NONE; i++) {
-    lua_rawgeti(L, s->view, i);
-    form = entry_read(L, s->name, &same);
-    lua_pop(L, 1);
-  }
-  if (form != ENTRY_NONE || !c->strays) return form;
+static void remove_item(lua_State *L, const setting *s, lua_Integer i) {
   lua_pushnil(L);
-  while (lua_next(L, s->view)) {
-    if (form == ENTRY_NONE && lua_isinteger(L, -2)) form = entry_read(L, s->name, &same);
-    lua_pop(L, 1);
-  }
-  return form;
+  lua_seti(L, s->headers, i);
 }
 
-/* Removes the entries of this name that are not in the list's own part.   [-0, +0, e] */
-static void remove_strays(lua_State *L, const setting *s, lua_Integer border) {
-  size_t count;
-  const lua_Integer *strays = carrier_push_strays(L, s->view, border, &count);
-  for (size_t i = 0; i < count; i++) {
-    bool same;
-    lua_rawgeti(L, s->view, strays[i]);
-    entry_read(L, s->name, &same);
-    lua_pop(L, 1);
-    if (!same) continue;
-    lua_pushnil(L);
-    lua_seti(L, s->headers, strays[i]);
-  }
-  lua_pop(L, 1);
-}
-
-/* Sets the header in a list: in the place of the first entry that it has, else behind all.   [-0, +0, e] */
-static void set_in_list(lua_State *L, const setting *s, const contents *c, entry_form form) {
-  bool set = lua_isnil(L, s->value);
-  bool same;
+/*
+** Removes the entries of this name, and moves the others in the list's own part, up to `border`, together. A new entry
+** takes the place of the first that was there, unless it is `set`, which then says so. Returns how many entries are in
+** that part.   [-0, +0, e]
+*/
+static lua_Integer replace_entries(lua_State *L, const setting *s, lua_Integer border, bool *set) {
+  const place *at = places_all(&s->places), *end = at + s->places.count;
   lua_Integer kept = 0;
-  for (lua_Integer i = 1; i <= c->border; i++) {
-    lua_geti(L, s->headers, i);
-    entry_form old = entry_read(L, s->name, &same);
-    if (same && !set) {
-      set_entry(L, s, ++kept, old);
-      set = true;
-      same = false;
-      lua_pop(L, 1);
+  for (; at < end && at->form != ENTRY_NONE && at->index < 1; at++) remove_item(L, s, at->index);
+  for (lua_Integer i = 1; i <= border; i++) {
+    bool same = at < end && at->form != ENTRY_NONE && at->index == i;
+    if (same && !*set) {
+      set_entry(L, s, ++kept, at->form);
+      *set = true;
     } else if (!same && ++kept != i) {
+      lua_geti(L, s->headers, i);
       lua_seti(L, s->headers, kept);
-    } else {
-      lua_pop(L, 1);
     }
+    if (same) at++;
   }
-  for (lua_Integer i = kept + 1; i <= c->border; i++) {
-    lua_pushnil(L);
-    lua_seti(L, s->headers, i);
-  }
-  if (c->strays) remove_strays(L, s, c->border);
-  if (!set) set_entry(L, s, kept + 1, form);
+  for (lua_Integer i = kept + 1; i <= border; i++) remove_item(L, s, i);
+  for (; at < end && at->form != ENTRY_NONE; at++) remove_item(L, s, at->index);
+  return kept;
 }
 
-/* Calls a method of the headers with the name that is on top of the stack, and a value if it is not 0. [-1, +0, e] */
-static void call_method(lua_State *L, const setting *s, const char *method, int value) {
+/* Calls a method of the headers with the name, and with the value if there is one.   [-0, +0, e] */
+static void call_method(lua_State *L, const setting *s, const char *method, const char *name,
+                        int value) {
   lua_getfield(L, s->headers, method);
-  lua_insert(L, -2);
   lua_pushvalue(L, s->headers);
-  lua_insert(L, -2);
+  lua_pushstring(L, name);
   if (value != 0) lua_pushvalue(L, value);
   lua_call(L, value != 0 ? 3 : 2, 0);
 }
 
-static void set_by_methods(lua_State *L, const setting *s, const contents *c) {
-  for (int i = spellings_next(&c->names, 0); i >= 0; i = spellings_next(&c->names, i + 1)) {
-    spelling_push(L, s->name, i);
-    call_method(L, s, "delete", 0);
+static void set_by_methods(lua_State *L, const setting *s) {
+  for (size_t i = 0; i < s->places.count; i++) {
+    const place *at = &places_all(&s->places)[i];
+    if (at->form == ENTRY_NONE) call_method(L, s, "delete", at->name, 0);
   }
-  if (lua_isnil(L, s->value)) return;
-  lua_pushstring(L, s->name);
-  call_method(L, s, "upsert", s->value);
+  if (!lua_isnil(L, s->value)) call_method(L, s, "upsert", s->name, s->value);
 }
 
-static void set_by_index(lua_State *L, const setting *s, const contents *c) {
-  entry_form form = list_form(L, s, c);
-  int stays = form != ENTRY_NONE || lua_isnil(L, s->value) ? -1 : spelling_lower(s->name);
-  for (int i = spellings_next(&c->names, 0); i >= 0; i = spellings_next(&c->names, i + 1)) {
-    if (i == stays) continue;
-    spelling_push(L, s->name, i);
+static void set_by_index(lua_State *L, const setting *s) {
+  bool is_list = s->places.list != ENTRY_NONE, set = lua_isnil(L, s->value);
+  for (size_t i = 0; i < s->places.count; i++) {
+    const place *at = &places_all(&s->places)[i];
+    if (at->form != ENTRY_NONE) continue;
+    if (!is_list && !set && strcmp(at->name, s->name) == 0) continue; /* is set below */
     lua_pushnil(L);
-    lua_settable(L, s->headers);
+    lua_setfield(L, s->headers, at->name);
   }
-  if (form != ENTRY_NONE) {
-    set_in_list(L, s, c, form);
-  } else if (stays >= 0) {
+  if (is_list) {
+    lua_Integer kept = (lua_Integer)lua_rawlen(L, s->value + 1);
+    if (s->places.count > 0) kept = replace_entries(L, s, kept, &set);
+    if (!set) set_entry(L, s, kept + 1, s->places.list);
+  } else if (!set) {
     lua_pushvalue(L, s->value);
     lua_setfield(L, s->headers, s->name);
   }
@@ -296,10 +248,8 @@ static void set_by_index(lua_State *L, const setting *s, const contents *c) {
 static void check_set(lua_State *L, const setting *s) {
   int count = carrier_push(L, s->headers, s->name);
   bool has_it = lua_isnil(L, s->value) ? count == 0 : count == 1 && lua_rawequal(L, -1, s->value);
-  if (has_it) {
-    lua_pop(L, 1);
-    return;
-  }
+  lua_pop(L, 1);
+  if (has_it) return;
   arg_error(
       L, 1, "inject",
       lua_pushfstring(L, "headers that can be set expected: '%s' is not as it was set", s->name));
@@ -307,17 +257,19 @@ static void check_set(lua_State *L, const setting *s) {
 
 void carrier_set(lua_State *L, int headers, const char *name) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  setting s = {.headers = lua_absindex(L, headers), .value = lua_gettop(L), .name = name};
-  bool is_object = carrier_view(L, s.headers, name);
-  s.view = s.value + 1;
-  contents c;
-  lua_pushnil(L);
-  read_contents(L, s.view, name, &c, s.view + 1);
-  if (is_object && has_methods(L, s.headers)) {
-    set_by_methods(L, &s, &c);
-  } else {
-    set_by_index(L, &s, &c);
+  setting s; /* not cleared: its places are large */
+  s.headers = lua_absindex(L, headers);
+  s.value = lua_gettop(L);
+  s.name = name;
+  bool is_object = view(L, s.headers, name, &s.places);
+  bool is_absent = s.places.count == 0 && lua_isnil(L, s.value);
+  if (!is_absent) {
+    if (is_object && has_methods(L, s.headers)) {
+      set_by_methods(L, &s);
+    } else {
+      set_by_index(L, &s);
+    }
+    if (is_object) check_set(L, &s);
   }
-  if (is_object) check_set(L, &s);
   lua_settop(L, s.value - 1);
 }

@@ -104,6 +104,11 @@ function programs.traces(co)
       co.yield()
     end)
     co.trace.inject {}
+    local list = { { "Baggage", "a=1" }, [7] = { "tracestate", "b=1" }, BAGGAGE = "d=4" }
+    list[2] = { name = "baggage", value = { "b=2", [9] = "c=3" } }
+    local object = setmetatable({}, { __index = list, __newindex = list })
+    co.trace.inject(object)
+    co.trace.inject(list)
     local _ = co.trace.current()
   end)
   local generator = co.coroutine.wrap(function()

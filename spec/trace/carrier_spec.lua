@@ -170,6 +170,8 @@ describe("headers that come in", function()
       baggage = "k=1,l=2" }, { __name = "headers" }),
     ["proxies of values"] = { traceparent = proxy { PARENT }, tracestate = read_only { "a=1", "b=2" },
       baggage = setmetatable({}, { __index = { "k=1", "l=2" } }) },
+    ["proxies of values in a list"] = { { "traceparent", proxy { PARENT } },
+      { name = "tracestate", value = read_only { "a=1", "b=2" } }, { "baggage", proxy { "k=1", "l=2" } } },
     ["proxies of pairs"] = { proxy(pairs_list[2]), read_only(fields_list[3]), proxy(pairs_list[4]),
       read_only(fields_list[5]) },
   } do
@@ -208,6 +210,39 @@ describe("headers that come in", function()
       assert.equal("k1=1,k2=2,k3=3,k4=4,k5=5", co.trace.extract(headers).baggage)
       assert.equal("k1=1,k2=2,k3=3,k4=4,k5=5", co.trace.extract(proxy(headers)).baggage)
     end
+  end)
+
+  it("have what is in the list before what has a name", function()
+    local headers = { Baggage = "e=5", BAGGAGE = "d=4", { "baggage", "a=1" }, [9] = { "baggage", "c=3" },
+      [4] = { name = "BaggagE", value = "b=2" } }
+    assert.equal("a=1,b=2,c=3,d=4,e=5", co.trace.extract(headers).baggage)
+    assert.equal("a=1,b=2,c=3,d=4,e=5", co.trace.extract(proxy(headers)).baggage)
+  end)
+
+  it("may be changed by finalizers while they are read and set", function()
+    local said = helpers.run_script [[
+      local co = require "coropanic"
+      local headers, finalizers = {}, 0
+      local function change()
+        finalizers = finalizers + 1
+        for _, key in ipairs { "baggage", "Baggage", "bAGGAGE", "BAGGAGE", 1, 2, 7 } do
+          local is_item = math.type(key) == "integer"
+          local choice = math.random(3)
+          headers[key] = nil
+          if choice == 1 then headers[key] = is_item and { "Baggage", "k=1" } or "k=1" end
+          if choice == 2 and is_item then headers[key] = "z=1" end
+        end
+        setmetatable({}, { __gc = change })
+      end
+      change()
+      collectgarbage("setpause", 0)
+      for _ = 1, 20000 do
+        assert((co.trace.extract(headers).baggage or "k=1"):find "^k=1[,k=1]*$")
+        co.trace.inject(headers)
+      end
+      print(finalizers > 200)
+    ]]
+    assert.same({ stdout = "true\n", stderr = "", status = 0 }, said)
   end)
 
   it("are no trace where two traceparents are in it, wherever", function()
@@ -300,6 +335,32 @@ describe("headers that come in", function()
     assert.equal(TRACE, co.trace.extract({ traceparent = values }).trace_id)
   end)
 
+  it("are read behind a metatable that is hidden", function()
+    local headers = { traceparent = PARENT }
+    local hidden = { __pairs = function() return pairs(headers) end, __metatable = false }
+    assert.equal(TRACE, co.trace.extract(setmetatable({}, hidden)).trace_id)
+    hidden = { __index = headers, __metatable = "hidden" }
+    assert.equal(TRACE, co.trace.extract(setmetatable({}, hidden)).trace_id)
+  end)
+
+  it("hide the entries of what their __index has", function()
+    local class = { { "traceparent", PARENT } }
+    for _, index in ipairs { class, setmetatable({}, { __index = function(_, i) return class[i] end }) } do
+      assert.is_false(co.trace.extract(setmetatable({ { "host", "x" } }, { __index = index })).valid)
+      assert.is_true(co.trace.extract(setmetatable({ host = "x" }, { __index = index })).valid)
+    end
+  end)
+
+  it("may have holes if they say how long they are", function()
+    local function long(items)
+      local function item(_, i) return items[i] end
+      return setmetatable({}, { __index = item, __len = function() return 9 end })
+    end
+    local states = long { [3] = "a=1", [8] = "b=2" }
+    local here = co.trace.extract(long { [2] = { "traceparent", PARENT }, [9] = { "tracestate", states } })
+    assert.same({ TRACE, "a=1,b=2" }, { here.trace_id, here.state })
+  end)
+
   it("raise what their metamethods raise, and cannot suspend in them", function()
     local broken = setmetatable({}, { __pairs = function() error("broken", 0) end })
     fails("broken", co.trace.extract, broken)
@@ -311,14 +372,136 @@ describe("headers that come in", function()
   end)
 end)
 
+describe("an error of a metamethod", function()
+  local function broken() error("broken", 2) end
+
+  it("is what was raised, and names no line that is not the object's", function()
+    local listed = setmetatable({}, { __pairs = broken })
+    local stepped = setmetatable({}, { __pairs = function() return broken end })
+    local asked = setmetatable({}, { __index = function(_, key) if key == "baggage" then broken() end end })
+    local measured = setmetatable({}, { __index = function() end, __len = broken })
+    local first = setmetatable({}, { __index = function(_, i) if i == 1 then broken() end end })
+    local value, item = { baggage = first }, { first }
+    local none = setmetatable({}, { __index = 5 })
+    for _, headers in ipairs { listed, stepped, measured } do fails("broken", co.trace.extract, headers) end
+    for _, headers in ipairs { asked, value, item } do
+      local ok, why = pcall(co.trace.extract, headers)
+      assert.is_false(ok)
+      assert.matches("^spec/trace/carrier_spec.lua:%d+: broken$", why)
+    end
+    assert.is_false(co.trace.extract(none).valid)
+  end)
+
+  it("comes from setting too", function()
+    local written = setmetatable({}, { __newindex = broken })
+    local upserted = setmetatable({}, { __index = { delete = broken, upsert = broken } })
+    for _, headers in ipairs { written, upserted } do fails("broken", co.trace.inject, headers) end
+  end)
+
+  it("has the metamethod in its stack", function()
+    local headers = setmetatable({}, { __index = function() co.panic "broken" end })
+    local record = helpers.record_of(co.trace.extract, headers)
+    assert.equal("broken", record.value)
+    helpers.assert_contains("spec/trace/carrier_spec.lua", record.frames[1].source)
+  end)
+end)
+
+describe("the module that reads objects", function()
+  local PLAIN = { Traceparent = PARENT, { "tracestate", { "a=1", "b=2" } }, TRACESTATE = "c=3" }
+  local NAME = "coropanic.headers"
+
+  --- Calls `fn` where nothing has loaded the module yet.
+  local function without(path, fn)
+    local loaded, before, preload = package.loaded[NAME], package.path, package.preload[NAME]
+    package.loaded[NAME], package.path = nil, path
+    local ok, why = pcall(fn)
+    package.loaded[NAME], package.path, package.preload[NAME] = loaded, before, preload
+    assert(ok, why)
+  end
+
+  it("is loaded when the first object comes", function()
+    without(package.path, function()
+      co.trace.continue(PLAIN, co.trace.inject, { { "host", "x" } })
+      assert.is_nil(package.loaded[NAME])
+      assert.equal(TRACE, co.trace.extract(proxy(PLAIN)).trace_id)
+      assert.is_function(package.loaded[NAME])
+    end)
+  end)
+
+  it("is missed for objects alone, by name", function()
+    without("", function()
+      local here = co.trace.extract(PLAIN)
+      assert.same({ TRACE, "a=1,b=2,c=3" }, { here.trace_id, here.state })
+      local item, value = { proxy { "traceparent", PARENT } }, { baggage = proxy {} }
+      for _, headers in ipairs { proxy(PLAIN), item, value } do
+        for _, call in ipairs { co.trace.extract, co.trace.inject, co.trace.continue } do
+          local ok, why = pcall(call, headers, co.trace.current)
+          assert.is_false(ok)
+          helpers.assert_contains("headers that are objects need the Lua module 'coropanic.headers': module '"
+            .. NAME .. "' not found:", why)
+        end
+      end
+      assert.is_true(co.trace.extract(co.trace.inject(setmetatable({}, { __newindex = rawset }))).valid)
+    end)
+  end)
+
+  it("raises what is no text as it is", function()
+    without("", function()
+      local reason = {}
+      package.preload[NAME] = function() error(reason) end
+      local ok, why = pcall(co.trace.extract, proxy(PLAIN))
+      assert.same({ false, true }, { ok, why == reason })
+    end)
+  end)
+
+  it("is not loaded again: require may be gone by then", function()
+    local require = _G.require
+    assert.equal(TRACE, co.trace.extract(proxy(PLAIN)).trace_id)
+    _G.require = nil
+    local ok, here = pcall(co.trace.extract, proxy(PLAIN))
+    _G.require = require
+    assert(ok, here)
+  end)
+
+  it("is missed where there is no require", function()
+    local require = _G.require
+    without(package.path, function()
+      _G.require = nil
+      local ok, why = pcall(co.trace.extract, proxy(PLAIN))
+      _G.require = require
+      assert.is_false(ok)
+      helpers.assert_contains("need the Lua module 'coropanic.headers'", why)
+    end)
+  end)
+
+  it("may be given by a host without files", function()
+    local module = assert(package.searchpath(NAME, package.path))
+    without("", function()
+      package.preload[NAME] = loadfile(module)
+      assert.equal(TRACE, co.trace.extract(proxy(PLAIN)).trace_id)
+    end)
+  end)
+
+  it("is no other of its name", function()
+    without("", function()
+      package.loaded[NAME] = function() end
+      fails("'coropanic.headers' is not the module that coropanic brings", co.trace.extract, proxy(PLAIN))
+    end)
+  end)
+end)
+
 describe("values and entries", function()
   it("count behind holes, and before the first", function()
     local OTHER = PARENT:gsub("^00%-0af", "00-1af")
     assert.is_false(co.trace.extract({ traceparent = { PARENT, [3] = OTHER } }).valid)
     assert.is_false(co.trace.extract({ traceparent = { PARENT, nil, OTHER } }).valid)
     assert.equal(TRACE, co.trace.extract({ traceparent = { [3] = PARENT } }).trace_id)
-    local state = { [1] = "a=1", [9] = "c=3", [3] = "b=2" }
-    assert.equal("a=1,b=2,c=3", co.trace.extract({ traceparent = PARENT, tracestate = state }).state)
+    local state, expected = { "b=2", [0] = "a=1", [-7] = "z=0" }, { "b=2", "z=0", "a=1" }
+    for _, i in ipairs(shuffled { 3, 5, 9, 17, 33, 65, 129 }) do state[i] = ("k%03d=1"):format(i) end
+    for _, i in ipairs { 3, 5, 9, 17, 33, 65, 129 } do expected[#expected + 1] = state[i] end
+    local headers = { traceparent = PARENT, tracestate = state }
+    assert.equal(table.concat(expected, ","), co.trace.extract(headers).state)
+    assert.equal(table.concat(expected, ","), co.trace.extract(proxy(headers)).state)
     for _, i in ipairs { 0, -1, math.mininteger } do
       local list = { [i] = { "traceparent", PARENT }, { "host", "x" } }
       assert.equal(TRACE, co.trace.extract(list).trace_id)
@@ -398,6 +581,21 @@ describe("headers that go out", function()
     sent = send(headers, "a=1", "k=1")
     assert.same({ { "A", "1" }, { "traceparent", sent }, { "tracestate", "a=1" }, { "baggage", "k=1" } },
       headers)
+  end)
+
+  it("are added in the form of the first item", function()
+    local pair, fields = { "A", "1" }, { name = "B", value = "2" }
+    local headers = { pair, fields }
+    local sent = send(headers)
+    assert.same({ pair, fields, { "traceparent", sent } }, headers)
+    headers = { fields, pair }
+    sent = send(headers)
+    assert.same({ fields, pair, { name = "traceparent", value = sent } }, headers)
+    for _, i in ipairs { 3, 9, 50, 1000 } do
+      headers = { [i] = fields, [1001] = pair, [1002] = pair, [2000] = pair }
+      sent = send(headers)
+      assert.same({ name = "traceparent", value = sent }, headers[1])
+    end
   end)
 
   it("leave the items alone that somebody else may have", function()

@@ -1,0 +1,66 @@
+#include "lua/carrier_object.h"
+
+#define MODULE "coropanic.headers"
+
+bool carrier_has_metafield(lua_State *L, int index, const char *field) {
+  if (luaL_getmetafield(L, index, field) == LUA_TNIL) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+bool carrier_is_object(lua_State *L, int index) {
+  if (!lua_getmetatable(L, index)) return false;
+  lua_pop(L, 1);
+  return carrier_has_metafield(L, index, "__pairs") || carrier_has_metafield(L, index, "__index");
+}
+
+/*
+** --- what the module does by us ---
+** An error of a metamethod that blames its caller, error(message, 2), so names no line of the module.
+*/
+
+/* (value, field) → what its metatable has there, also one that is hidden by __metatable */
+static int get_metafield(lua_State *L) {
+  return luaL_getmetafield(L, 1, lua_tostring(L, 2)) == LUA_TNIL ? 0 : 1;
+}
+
+/* (object, key) → its value */
+static int get(lua_State *L) {
+  lua_gettable(L, 1);
+  return 1;
+}
+
+/* (function, ...) → its results */
+static int call(lua_State *L) {
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* Pushes the module's function; loads it when the first object comes.   [-0, +1, e] */
+static void push_module(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  int type = lua_getfield(L, -1, MODULE);
+  lua_remove(L, -2);
+  if (type == LUA_TFUNCTION) return;
+  lua_pop(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushstring(L, MODULE);
+  int status = lua_pcall(L, 1, 1, 0);
+  if (status == LUA_OK) return;
+  if (status == LUA_ERRMEM || lua_type(L, -1) != LUA_TSTRING) lua_error(L);
+  luaL_error(L, "headers that are objects need the Lua module 'coropanic.headers': %s",
+             lua_tostring(L, -1));
+}
+
+void carrier_push_plain(lua_State *L, int headers, const char *name) {
+  headers = lua_absindex(L, headers);
+  push_module(L);
+  lua_pushvalue(L, headers);
+  lua_pushstring(L, name);
+  lua_pushcfunction(L, get_metafield);
+  lua_pushcfunction(L, get);
+  lua_pushcfunction(L, call);
+  lua_call(L, 5, 1);
+  if (!lua_istable(L, -1))
+    luaL_error(L, "'coropanic.headers' is not the module that coropanic brings");
+}

@@ -289,7 +289,8 @@ describe("a panic of the body", function()
     assert.equal("child", record.suppressed[1].value)
   end)
 
-  co_it("on its way out takes the place of the task's panic that ended it, which is suppressed", seeded, function()
+  co_it("on its way out takes the place of the task's panic that ended it, which is suppressed",
+    seeded, function()
     local record = record_of_scope(function(s)
       co.defer(co.panic, "body")
       s:spawn(panic_after, 1, "child")

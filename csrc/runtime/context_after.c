@@ -124,8 +124,8 @@ bool context_after_stop(runtime *rt, lua_State *L, int index) {
   lua_getiuservalue(L, -1, CONTEXT_UV_AFTERS);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, a->place);
-  if (2 * ++c->stopped >
-      lua_rawlen(L, -1)) { /* so that a stop costs the same, however many there are */
+  c->stopped++;
+  if (2 * c->stopped > lua_rawlen(L, -1)) { /* a stop costs the same, however many there are */
     close_up(L);
     c->stopped = 0;
   }

@@ -40,7 +40,6 @@ build = {
     ["coropanic.export.otlp.model"] = "lua/coropanic/export/otlp/model.lua",
     ["coropanic.export.otlp.sender"] = "lua/coropanic/export/otlp/sender.lua",
     ["coropanic.headers"] = "lua/coropanic/headers.lua",
-    ["coropanic.hook"] = "lua/coropanic/hook.lua",
     ["coropanic.lease.redis"] = "lua/coropanic/lease/redis.lua",
     ["coropanic.logging"] = "lua/coropanic/logging.lua",
     ["coropanic.meta"] = "lua/coropanic/meta.lua",

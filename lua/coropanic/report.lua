@@ -2,7 +2,6 @@
 --- text or as JSON, and as a drawing of how an error travelled.
 
 local co = require "coropanic"
-local hook = require "coropanic.hook"
 local mermaid = require "coropanic.report.mermaid"
 local redact = require "coropanic.redact"
 local topology = require "coropanic.report.topology"
@@ -39,8 +38,8 @@ local function remember(record)
   forget_oldest()
 end
 
---- Remembers the last panics that reach the panic handler, from now on. What heard of them before still does,
---- be that a function or the report on stderr.
+--- Remembers from now on the last panics that nobody handles. What the panic handler does with them stays as
+--- it is.
 ---@param options { keep: integer? }?
 ---@return fun() uninstall
 function report.install(options)
@@ -60,13 +59,7 @@ function report.install(options)
   end
   keep = count
   forget_oldest()
-  return hook.put(co.on_panic, function(before)
-    return function(record, task)
-      remember(record)
-      if before then return before(record, task) end
-      io.stderr:write(tostring(record), "\n")
-    end
-  end)
+  return co.observe({ "unhandled" }, function(_, record) remember(record) end)
 end
 
 local function is_task(value) return getmetatable(value) == "task" end

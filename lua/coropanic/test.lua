@@ -161,11 +161,7 @@ local MOST_POINTS = 1000
 local function cancel_at(k, body)
   local target, where
   local points = 0
-  local previous
-  previous = co.on_suspend(function(task)
-    if previous then
-      previous(task)
-    end
+  local stop = co.observe({ "stop" }, function(_, task)
     if task == target then
       points = points + 1
       if points == k then
@@ -174,7 +170,7 @@ local function cancel_at(k, body)
       end
     end
   end)
-  co.defer(co.on_suspend, previous)
+  co.defer(stop)
   target = co.spawn_with({ name = "body" }, body)
   target:join()
   return target, where

@@ -286,6 +286,26 @@ describe("report.install", function()
     assert.matches("\n```mermaid\n" .. dump.topology .. "```\n", text, 1, true)
   end)
 
+  it("keeps panics that a function given to co.run_with is told of", function()
+    local told
+    local uninstall = report.install { keep = 1 }
+    co.run_with({ unhandled = function(record) told = record.message end }, co.spawn, co.panic, "told")
+    uninstall()
+    assert.equal("told", told)
+    assert.equal("told", report.dump().panics[1].message)
+  end)
+
+  it("may be uninstalled in any order, whatever else was installed meanwhile", function()
+    local first = report.install { keep = 9 }
+    local function later(record) heard[#heard + 1] = "later " .. record.message end
+    co.on_panic(later)
+    first()
+    panic "after"
+    assert.equal(later, co.on_panic(later))
+    assert.same({ "later after" }, heard)
+    assert.are_not.equal("after", report.dump().panics[#report.dump().panics].message)
+  end)
+
   it("keeps a panic once, also where it is installed twice", function()
     local uninstall, uninstall_too = report.install { keep = 3 }, report.install { keep = 3 }
     for i = 1, 2 do panic("twice " .. i) end

@@ -1,7 +1,6 @@
---- The exporter: two queues that the hooks fill, and a daemon task that empties them.
+--- The exporter: two queues that an observer fills, and a daemon task that empties them.
 
 local co = require "coropanic"
-local hook = require "coropanic.hook"
 local model = require "coropanic.export.otlp.model"
 local redact = require "coropanic.redact"
 local sender = require "coropanic.export.otlp.sender"
@@ -32,7 +31,7 @@ function Exporter:put(signal, item)
   if #queue >= math.min(self.options.max_batch, self.options.max_queue) then self.wake:set() end
 end
 
---- Queues a span as co.trace.on_span gives it, with the record of the panic that passed it, if one did.
+--- Queues a span as observers get it, with the record of the panic that passed it, if one did.
 ---@param span coropanic.span
 ---@param record coropanic.record?
 function Exporter:span(span, record)
@@ -134,7 +133,7 @@ local function drain(self)
   until not more
 end
 
---- Queues the panic of the run's main task: co.run raises it, and no hook hears of it.
+--- Queues the panic of the run's main task: co.run raises it, so that it is not unhandled.
 local function tell_of_main(self)
   if self.root and self.root:status() == "panicked" then
     local _, record = self.root:join()
@@ -154,7 +153,7 @@ local function run(self)
   co.defer(function()
     tell_of_main(self)
     self.stopped = true
-    self.restore()
+    self.stop_listening()
     local left = time_left(self)
     if left > 0 then co.with_timeout(left, drain, self) end
     for _, queue in pairs(self.queues) do
@@ -213,23 +212,13 @@ function Exporter:stats()
 end
 
 local function listen(self)
-  local leave_spans = hook.put(co.trace.on_span, function(before)
-    return function(span, record)
-      self:span(span, record)
-      if before then before(span, record) end
+  self.stop_listening = co.observe({ "span_end", "unhandled" }, function(kind, object, extra)
+    if kind == "span_end" then
+      self:span(object, extra)
+    else
+      self:tell(object)
     end
   end)
-  local leave_panics = hook.put(co.on_panic, function(before)
-    return function(record, task)
-      self:tell(record)
-      if before then return before(record, task) end
-      io.stderr:write(tostring(record), "\n") -- nobody else listens: as without us
-    end
-  end)
-  function self.restore()
-    leave_spans()
-    leave_panics()
-  end
 end
 
 --- The outermost task that has led to the running one: the main task in a run, if the chain is not too long.

@@ -74,15 +74,17 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
   lua_setiuservalue(L, -2, AFTER_UV_FUNCTION);
   push_callbacks(L, index);
   /* From here on no finalizer runs, in which the context could end. */
-  a->spans = spans_here(rt);
+  a->spans = (uint8_t)spans_here(rt);
   trace_context *current = trace_current(rt);
   if (current->trace != NULL) trace_go_on(rt, &a->trace, current);
   if (c->state == CONTEXT_LIVE && c->can_end) {
+    a->place = (lua_Integer)lua_rawlen(L, -1) + 1;
+    lua_pushboolean(L, 0); /* memory for its place first */
+    lua_rawseti(L, -2, a->place);
     context_pin(rt, L, index);
     a->context = c;
     rt->afters++;
     lua_pushvalue(L, -2);
-    a->place = (lua_Integer)lua_rawlen(L, -2) + 1;
     lua_rawseti(L, -2, a->place);
   }
   lua_pop(L, 1);

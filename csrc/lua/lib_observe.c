@@ -6,7 +6,7 @@
 #include "runtime/observe.h"
 
 static const char *const kinds[] = {
-#define NAME(kind, name) [PROBE_##kind] = name,
+#define NAME(kind, name) [PROBE_##kind] = (name),
     PROBE_KINDS(NAME)
 #undef NAME
         NULL,
@@ -42,7 +42,7 @@ static uint32_t check_kinds(lua_State *L) {
     lua_rawgeti(L, 1, i);
     int kind = lua_type(L, -1) == LUA_TSTRING ? arg_find_word(L, -1, kinds) : -1;
     if (kind < 0) refuse_kind(L, i);
-    wants |= PROBE_BIT(kind);
+    wants |= kind < 0 ? 0 : PROBE_BIT(kind); /* it has raised */
     lua_pop(L, 1);
   }
   return wants;

@@ -127,7 +127,7 @@ bool context_after_stop(runtime *rt, lua_State *L, int index) {
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, a->place);
   c->stopped++;
-  if (2 * c->stopped > lua_rawlen(L, -1)) { /* a stop costs the same, however many there are */
+  if (c->stopped > lua_rawlen(L, -1) / 2) { /* a stop costs the same, however many there are */
     close_up(L);
     c->stopped = 0;
   }

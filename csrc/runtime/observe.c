@@ -189,7 +189,7 @@ static void write_event(probe_sink *sink, runtime *rt, const probe_event *event)
 
 void observe_open(runtime *rt, lua_State *L) {
   static const char *const names[] = {
-#define NAME(kind, name) [PROBE_##kind] = name,
+#define NAME(kind, name) [PROBE_##kind] = (name),
       PROBE_KINDS(NAME)
 #undef NAME
   };

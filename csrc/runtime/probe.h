@@ -93,6 +93,7 @@ typedef struct probes {
 /* Forgets all sinks. */
 void probes_init(probes *p);
 
+/* Adds it before the others: observers, which are added first, hear an event last, as what they do makes others. */
 void probe_add_sink(probes *p, probe_sink *sink);
 void probe_remove_sink(probes *p, probe_sink *sink);
 

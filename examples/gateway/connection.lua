@@ -18,7 +18,7 @@ local NAME_BYTES = 80 -- of a request's line as its task's name: paths may be lo
 local connection = {}
 
 --- The open connections; `idle` ones wait for a request to begin.
----@type table<Stream, { task: table?, idle: boolean }>
+---@type table<Stream, { task: table|false, idle: boolean }>
 local open = {}
 local all = co.waitgroup() -- of the connections
 
@@ -146,7 +146,7 @@ end
 ---@param peer string # who it is, for reports
 function connection.spawn(gateway, handle, peer)
   local socket = stream.new(handle)
-  local state = { idle = true }
+  local state = { idle = true, task = false } -- room for the task: once it is spawned, nothing may fail
   open[socket] = state
   local begun, problem = pcall(begin, gateway, socket, state, peer)
   if not begun then

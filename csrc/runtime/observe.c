@@ -196,7 +196,6 @@ void observe_open(runtime *rt, lua_State *L) {
   observers *all = &rt->observers;
   list_init(&all->all);
   all->sink.write = write_event;
-  list_init(&all->sink.link);
   lua_newtable(L);
   for (int kind = 0; kind < PROBE_COUNT; kind++) {
     lua_pushstring(L, names[kind]);

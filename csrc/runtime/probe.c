@@ -18,6 +18,7 @@ void probe_update(probes *p) {
 }
 
 void probe_add_sink(probes *p, probe_sink *sink) {
+  list_init(&sink->link);
   list_prepend(&p->sinks, &sink->link);
   probe_update(p);
 }

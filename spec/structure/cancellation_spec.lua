@@ -204,7 +204,7 @@ describe("a deferred call of a cancelled task", function()
     assert.same({ "false timeout 2.0" }, lines)
   end)
 
-  co_it("may cancel a scope of its own: the task still ends with what was asked of it", seeded, function()
+  co_it("may cancel a scope of its own: the task still ends with what was asked of it", function()
     local record = record_of_cancelled(function()
       co.defer(function() assert.equal("x", co.recover()) end)
       co.defer(function()

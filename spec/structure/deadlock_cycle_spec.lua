@@ -308,7 +308,7 @@ describe("a cycle that a deadline will break is no deadlock:", function()
     assert.equal(1, co.now())
   end)
 
-  co_it("a time-out around a wait under another context", seeded, function()
+  co_it("a time-out around a wait under another context", function()
     local background = co.context.background()
     local function around(join) return co.with_timeout(1, co.with, background, join) end
     assert.equal("b is through", cycle(around))

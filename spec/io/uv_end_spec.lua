@@ -377,8 +377,7 @@ describe("what arrives for a task that does not wait any more", function()
   local MOST_TURNS = 12
 
   --- How many descriptors are open after `fn()` that were not before, once libuv has seen everything through.
-  local function growth(fn)
-    warm_up()
+  local function growth_of_one(fn)
     local before = descriptors()
     fn()
     for round = 1, 500 do -- a busy machine takes more than a few
@@ -387,6 +386,17 @@ describe("what arrives for a task that does not wait any more", function()
       if round >= 20 and descriptors() <= before then break end
     end
     return descriptors() - before
+  end
+
+  --- The least of several: what libuv opens for itself, it opens once.
+  local function growth(fn)
+    warm_up()
+    local least = math.huge
+    for _ = 1, 3 do
+      least = math.min(least, growth_of_one(fn))
+      if least <= 0 then break end
+    end
+    return least
   end
 
   --- Calls `fn(...)` in tasks that are cancelled at all times, and returns how many descriptors that leaves.

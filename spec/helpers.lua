@@ -2,8 +2,20 @@
 
 local assert = require "luassert"
 local co = require "coropanic"
+local test = require "coropanic.test"
 
 local helpers = {}
+
+--- coropanic.test's `it`. With options a test runs twice: in the usual order, and with them.
+---@param it function  # busted's
+function helpers.co_it(it)
+  local co_it = test.busted(it)
+  return function(name, options, body)
+    if body == nil then return co_it(name, options) end
+    co_it(name, body)
+    return co_it(name .. " (seeds)", options, body)
+  end
+end
 
 --- A list of lines, and a function that adds its arguments to it as one line.
 ---@return string[] lines, fun(...) say

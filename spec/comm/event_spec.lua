@@ -1,7 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
-local co_it = require("coropanic.test").busted()
-local seeded = { seeds = 5 } -- in any order
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 describe("an event", function()
   it("wakes all who wait when it is set", function()

@@ -1,7 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
-local co_it = require("coropanic.test").busted()
-local seeded = { seeds = 5 } -- in any order
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 --- Spawns `count` tasks that lock `m` one after the other and log their number; the mutex is held.
 local function queue(m, count, say)

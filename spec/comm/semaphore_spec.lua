@@ -1,7 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
-local co_it = require("coropanic.test").busted()
-local seeded = { seeds = 5 } -- in any order
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 --- Spawns a task that takes `n` permits, logs its name and the time, and gives them back a second later.
 local function user(s, n, name, say)

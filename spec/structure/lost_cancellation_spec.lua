@@ -2,8 +2,8 @@
 
 local co = require "coropanic"
 local helpers = require "spec.helpers"
-local co_it = require("coropanic.test").busted()
-local seeded = { seeds = 5 } -- in any order
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 -- What a task waits for: `wait` in its code, and what lets that go on, called by another task.
 local WAITS = {

@@ -1,7 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
-local co_it = require("coropanic.test").busted()
-local seeded = { seeds = 5 } -- in any order
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 describe("co.await", function()
   co_it("parks the task until the callback comes, and returns its arguments, nils included",

@@ -3,8 +3,8 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 local socket = require "socket"
-local co_it = require("coropanic.test").busted()
-local seeded = { seeds = 5 } -- in any order
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 local REFUSAL = "this coroutine belongs to a task of coropanic: only its scheduler may resume or close it"
 

@@ -3,8 +3,8 @@
 local uv = require "luv"
 local co = require "coropanic"
 local helpers = require "spec.helpers"
-local co_it = require("coropanic.test").busted()
-local seeded = { seeds = 5 } -- in any order
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 local function yield_times(n)
   for _ = 1, n do

@@ -1,7 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
-local co_it = require("coropanic.test").busted()
-local seeded = { seeds = 5 } -- in any order
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 local TRACE = "0af7651916cd43dd8448eb211c80319c"
 local SPAN = "b7ad6b7169203331"

@@ -9,8 +9,8 @@ local redis_server = require "spec.io.redis_server"
 package.path = package.path .. ";/usr/share/lua/5.3/?.lua"
 local lease = network.load "coropanic.lease.redis"
 local redis = require "redis"
-local co_it = require("coropanic.test").busted()
-local seeded = { seeds = 5 } -- in any order
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 --- What co.trace.use passes as `hold`, with an event for each call that says something, and how far the lease
 --- reaches by each.

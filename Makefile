@@ -30,7 +30,8 @@ V   ?= 0
 say  = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' '$(1)' '$(2)';)
 MAKEFLAGS += --no-print-directory
 
-SOURCES  := $(sort $(wildcard csrc/core/*.c csrc/runtime/*.c csrc/lua/*.c))
+ROOMS    := core kernel span report sync scope loop lua
+SOURCES  := $(sort $(wildcard $(ROOMS:%=csrc/%/*.c)))
 OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MODULE   := $(BUILD)/coropanic/core.so
 LIBRARY  := $(BUILD)/libcoropanic.a
@@ -150,7 +151,7 @@ $(BUILD)/embed_host: examples/embed/host.c $(LIBRARY)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LUA_LIB) -lm
 
 # The rock, and a host that has names of ours.
-$(ROCK): scripts/rock.sh .gitignore docs $(wildcard *.rockspec csrc/*.h csrc/core/* csrc/runtime/* csrc/lua/*)
+$(ROCK): scripts/rock.sh .gitignore docs $(wildcard *.rockspec csrc/*.h $(ROOMS:%=csrc/%/*))
 	@printf '  %-7s %s\n' ROCK build/rock/tree
 	@LUA_VERSION=$(LUA_VERSION) ./scripts/rock.sh
 

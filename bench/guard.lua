@@ -15,7 +15,7 @@ local FEW, MANY = 1000, 3000 -- operations
 
 -- What the lines of some files may cost a path, wherever they are inlined: of the trace, and of the decision
 -- that nothing is recorded.
-local TRACE, SPAN = "runtime/trace%.[ch]$", "runtime/span%.[ch]$"
+local TRACE, SPAN = "kernel/trace%.[ch]$", "span/span%.[ch]$"
 local LIMITS = {
   { name = "trace id at spawn", path = "spawn", file = TRACE, at_most = 12 },
   { name = "decision: span", path = "span that is not sampled", file = SPAN, at_most = 12 },

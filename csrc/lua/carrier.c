@@ -1,8 +1,8 @@
 #include "lua/carrier.h"
 
+#include "kernel/args.h"
 #include "lua/carrier_object.h"
 #include "lua/carrier_places.h"
-#include "runtime/args.h"
 
 /* --- what can be a carrier --- */
 

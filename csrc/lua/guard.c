@@ -1,7 +1,7 @@
 #include "lua/guard.h"
 
+#include "kernel/nested.h"
 #include "lua/lib.h"
-#include "runtime/nested.h"
 
 /*
 ** Upvalues of each: the runtime, the function that was there, and whether that is Lua's own, which we do not have to

@@ -6,7 +6,7 @@
 #ifndef CP_LUA_GUARD_H
 #define CP_LUA_GUARD_H
 
-#include "runtime/task.h"
+#include "kernel/task.h"
 
 #pragma GCC visibility push(hidden)
 

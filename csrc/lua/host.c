@@ -1,7 +1,7 @@
 /* The C API for hosts (coropanic.h). */
 #include "coropanic.h"
+#include "loop/scheduler.h"
 #include "lua/lib.h"
-#include "runtime/scheduler.h"
 
 /* The state's runtime; opens the module if nobody has.   [-0, +0, m] */
 static runtime *open_runtime(lua_State *L) {

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "coropanic.h"
+#include "kernel/args.h"
 #include "lua/lib_trace.h"
 #include "lua/version.h"
-#include "runtime/args.h"
 
 void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions) {
   lua_pushlightuserdata(L, rt);

@@ -6,7 +6,7 @@
 #define CP_LUA_LIB_H
 
 #include "compat.h"
-#include "runtime/runtime.h"
+#include "kernel/runtime.h"
 
 #pragma GCC visibility push(hidden)
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "core/baggage.h"
-#include "runtime/args.h"
-#include "runtime/task.h"
+#include "kernel/args.h"
+#include "kernel/task.h"
 
 /*
 ** The baggage of the running code, as a string on the stack: reading it may run finalizers, which may
@@ -16,8 +16,8 @@ static const char *push_text(runtime *rt, lua_State *L, size_t *length) {
   if (t == NULL) {
     lua_pushliteral(L, "");
   } else {
-    trace_luggage luggage = trace_luggage_of(t);
-    lua_pushlstring(L, luggage.baggage, luggage.baggage_length);
+    trace_headers headers = trace_headers_of(t);
+    lua_pushlstring(L, headers.baggage, headers.baggage_length);
   }
   return lua_tolstring(L, -1, length);
 }
@@ -145,18 +145,18 @@ static bool add_member(composed *c, const char *member, size_t length) {
 }
 
 /*
-** The baggage of the luggage with our member, NULL: none, in the place of those of its name. Ours comes first
+** The baggage of the headers with our member, NULL: none, in the place of those of its name. Ours comes first
 ** and the others go from the end when there is no room: so none of ours goes before those that came in.
 */
-static void compose(composed *c, const trace_luggage *luggage, slice name_text, const char *member,
+static void compose(composed *c, const trace_headers *headers, slice name_text, const char *member,
                     size_t member_length) {
   const char *name = name_text.start;
   size_t name_length = name_text.length;
   c->length = 0;
   c->members = 0;
   if (member != NULL) add_member(c, member, member_length);
-  const char *text = luggage->baggage;
-  size_t length = luggage->baggage_length;
+  const char *text = headers->baggage;
+  size_t length = headers->baggage_length;
   baggage_member m;
   for (size_t at = 0; baggage_next(text, length, &at, &m);) {
     if (is_named(&m, name, name_length)) continue;
@@ -175,11 +175,11 @@ static int trace_set_baggage(lua_State *L) {
   trace_context *context = trace_current(rt);
   if (!trace_ensure(rt, context)) return luaL_error(L, "%s", trace_why_none(rt));
   composed c;
-  trace_luggage luggage = trace_luggage_of(context->trace);
-  compose(&c, &luggage, name, member, length);
-  luggage.baggage = c.text;
-  luggage.baggage_length = c.length;
-  trace *changed = trace_repack(rt, context->trace, &luggage);
+  trace_headers headers = trace_headers_of(context->trace);
+  compose(&c, &headers, name, member, length);
+  headers.baggage = c.text;
+  headers.baggage_length = c.length;
+  trace *changed = trace_repack(rt, context->trace, &headers);
   if (changed == NULL) return luaL_error(L, "not enough memory");
   trace_release(rt, context->trace);
   context->trace = changed;

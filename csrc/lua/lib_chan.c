@@ -1,9 +1,9 @@
 /* co.chan, co.select and what channels can do. */
+#include "kernel/args.h"
+#include "kernel/panic.h"
 #include "lua/lib.h"
-#include "runtime/args.h"
-#include "runtime/chan.h"
-#include "runtime/panic.h"
-#include "runtime/select.h"
+#include "sync/chan.h"
+#include "sync/select.h"
 
 static chan *check_open_runtime(lua_State *L, chan *c) {
   if (c->runtime->closed) runtime_refuse_closed(L);

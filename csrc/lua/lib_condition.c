@@ -1,8 +1,8 @@
 /* co.condition: tasks that hold a mutex wait for what it guards to change. Model: Go's sync.Cond. */
+#include "kernel/args.h"
+#include "kernel/deadlock.h"
 #include "lua/lib.h"
-#include "runtime/args.h"
-#include "runtime/deadlock.h"
-#include "runtime/mutex.h"
+#include "sync/mutex.h"
 
 /* The tasks in the waitlist wait for a signal, without the mutex. Those that have it wait for the mutex, in its own. */
 typedef struct condition {

@@ -1,10 +1,10 @@
 /* co.context, co.ctx and what contexts can do. */
+#include "kernel/args.h"
 #include "lua/lib.h"
-#include "runtime/args.h"
-#include "runtime/chan.h"
-#include "runtime/context.h"
-#include "runtime/context_after.h"
-#include "runtime/membership.h"
+#include "scope/context.h"
+#include "scope/context_after.h"
+#include "scope/membership.h"
+#include "sync/chan.h"
 
 static ctx *check_self(lua_State *L, const char *method) {
   return arg_check_self(L, CONTEXT_TYPE, method);

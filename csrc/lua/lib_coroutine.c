@@ -2,11 +2,11 @@
 ** co.coroutine: Lua's coroutine library, but that tasks may suspend inside; and co.instrument, which
 ** puts it in the place of Lua's.
 */
+#include "kernel/args.h"
+#include "kernel/nested.h"
+#include "kernel/record.h"
 #include "lua/guard.h"
 #include "lua/lib.h"
-#include "runtime/args.h"
-#include "runtime/nested.h"
-#include "runtime/record.h"
 
 static lua_State *check_thread(lua_State *L, int arg, const char *function) {
   lua_State *thread = lua_tothread(L, arg);

@@ -1,8 +1,10 @@
 /* co.current, co.tasks, co.dump, co.stats */
 #include "core/hex.h"
+#include "kernel/nested.h"
+#include "kernel/task.h"
+#include "kernel/waiting.h"
 #include "lua/lib.h"
-#include "runtime/nested.h"
-#include "runtime/parked.h"
+#include "report/inspect.h"
 
 /* Lines of one task's stack in co.dump(); more are counted. */
 #define DUMP_MAX_FRAMES 20
@@ -18,7 +20,7 @@ static int inspect_current(lua_State *L) {
 }
 
 static int inspect_tasks(lua_State *L) {
-  parked_push_tasks(runtime_of(L), L);
+  inspect_push_tasks(runtime_of(L), L);
   return 1;
 }
 
@@ -42,7 +44,7 @@ static void dump_head(lua_State *L, luaL_Buffer *buffer, const task *t, int inde
   }
   luaL_addstring(buffer, ", trace ");
   luaL_addlstring(buffer, trace_id, sizeof(trace_id));
-  lua_pushfstring(L, "\n\tspawned at %s", t->site->text);
+  lua_pushfstring(L, "\n\tspawned at %s", t->location->text);
   luaL_addvalue(buffer);
   lua_getiuservalue(L, index, TASK_UV_PARENT);
   const task *parent = task_test(L, -1);
@@ -101,7 +103,7 @@ static void dump_stack(runtime *rt, lua_State *L, luaL_Buffer *buffer, const tas
 static int inspect_dump(lua_State *L) {
   runtime *rt = runtime_of(L);
   lua_settop(L, 0);
-  parked_push_tasks(rt, L);
+  inspect_push_tasks(rt, L);
   lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
   lua_settop(L, 3);
   luaL_Buffer buffer;

@@ -3,9 +3,9 @@
 #include <limits.h>
 #include <string.h>
 
+#include "kernel/args.h"
+#include "loop/io.h"
 #include "lua/lib.h"
-#include "runtime/args.h"
-#include "runtime/io.h"
 
 /* Whether the value at 1 may have methods: a table, or a userdata that can be indexed.   [-0, +0, m] */
 static bool is_object(lua_State *L) {

@@ -1,7 +1,7 @@
 /* co.task_local: a variable of which every task has its own. */
+#include "kernel/args.h"
+#include "kernel/task.h"
 #include "lua/lib.h"
-#include "runtime/args.h"
-#include "runtime/task.h"
 
 #define LOCAL_TYPE "coropanic.task_local"
 

@@ -1,10 +1,10 @@
 /* co.mutex, co.rwmutex. */
+#include "kernel/args.h"
+#include "kernel/deadlock.h"
 #include "lua/lib.h"
 #include "lua/lock_guard.h"
-#include "runtime/args.h"
-#include "runtime/deadlock.h"
-#include "runtime/mutex.h"
-#include "runtime/rwmutex.h"
+#include "sync/mutex.h"
+#include "sync/rwmutex.h"
 
 static void *check_mutex(lua_State *L, const char *method) {
   return arg_check_self(L, MUTEX_TYPE, method);

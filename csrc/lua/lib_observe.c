@@ -1,9 +1,9 @@
 /* co.observe */
 #include <string.h>
 
+#include "kernel/args.h"
+#include "kernel/observe.h"
 #include "lua/lib.h"
-#include "runtime/args.h"
-#include "runtime/observe.h"
 
 static const char *const kinds[] = {
 #define NAME(kind, name) [PROBE_##kind] = (name),

@@ -1,8 +1,8 @@
 /* co.once: a function that runs to its end once, whoever calls it first. Model: Go's sync.OnceValues. */
+#include "kernel/args.h"
+#include "kernel/panic.h"
 #include "lua/lib.h"
-#include "runtime/args.h"
-#include "runtime/panic.h"
-#include "runtime/waitlist.h"
+#include "sync/waitlist.h"
 
 /*
 **   NEW ── called ──▶ RUNNING ── returns ──▶ DONE

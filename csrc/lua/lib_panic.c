@@ -1,23 +1,23 @@
 /* co.func, co.call, co.defer, co.panic, co.recover, co.results, co.set_results, co.goexit, co.pcall
  */
+#include "kernel/args.h"
+#include "kernel/panic.h"
+#include "kernel/task.h"
+#include "kernel/unwind.h"
 #include "lua/lib.h"
-#include "runtime/args.h"
-#include "runtime/driver.h"
-#include "runtime/panic.h"
-#include "runtime/task.h"
 
 static int panic_func(lua_State *L) {
   arg_check_function(L, 1, "func");
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
-  lua_pushcclosure(L, driver_func, 2);
+  lua_pushcclosure(L, unwind_func, 2);
   return 1;
 }
 
-/* The strand of the running code, which must have an open frame. */
-static strand *check_frame(runtime *rt, lua_State *L, const char *function) {
+/* The frame stack of the running code, which must have an open frame. */
+static frame_stack *check_frame(runtime *rt, lua_State *L, const char *function) {
   bool in_task = rt->current != NULL && rt->current->live.thread == L;
-  strand *s = in_task ? task_strand_of(rt, L) : runtime_find_strand(rt, L);
+  frame_stack *s = in_task ? task_frames_of(rt, L) : runtime_find_frames(rt, L);
   if (s == NULL || s->depth == 0) {
     luaL_error(L,
                "co.%s outside any frame: call it in a task, or in a function made by co.func "
@@ -30,7 +30,7 @@ static strand *check_frame(runtime *rt, lua_State *L, const char *function) {
 static int panic_defer(lua_State *L) {
   runtime *rt = runtime_of(L);
   arg_check_function(L, 1, "defer");
-  strand *s = check_frame(rt, L, "defer");
+  frame_stack *s = check_frame(rt, L, "defer");
   int count = lua_gettop(L);
   /* A few fit in what every C function has. */
   if (count > LUA_MINSTACK / 2) luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments");
@@ -39,7 +39,7 @@ static int panic_defer(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->defer_type_ref);
   lua_setmetatable(L, -2);
   for (int i = 1; i <= count; i++) lua_pushvalue(L, i);
-  if (strand_defer(s, &rt->memory, L, count, handle->serial)) return 1;
+  if (frames_defer(s, &rt->memory, L, count, handle->serial)) return 1;
   if (lua_gettop(s->values) > LUAI_MAXSTACK - count - LUA_MINSTACK) {
     return luaL_error(
         L, "too many deferred calls are pending: they and their arguments are at most %d values",
@@ -56,31 +56,31 @@ static int panic_panic(lua_State *L) {
 static int panic_recover_binding(lua_State *L) { return panic_recover(runtime_of(L), L); }
 
 /* The frame whose deferred call is running. */
-static uint32_t check_deferring_frame(const strand *s, lua_State *L, const char *function) {
-  if (s == NULL || s->depth < 2 || strand_top(s)->kind != FRAME_DEFERRED) {
+static uint32_t check_deferring_frame(const frame_stack *s, lua_State *L, const char *function) {
+  if (s == NULL || s->depth < 2 || frames_top(s)->kind != FRAME_DEFERRED) {
     luaL_error(L, "co.%s outside a deferred call", function);
   }
   return s->depth - 2;
 }
 
 static int panic_results(lua_State *L) {
-  const strand *s = runtime_find_strand(runtime_of(L), L);
+  const frame_stack *s = runtime_find_frames(runtime_of(L), L);
   uint32_t index = check_deferring_frame(s, L, "results");
   int count = (int)s->frames[index].results;
   luaL_checkstack(L, count, "too many results");
-  strand_push_results(s, L, index);
+  frames_push_results(s, L, index);
   return count;
 }
 
 static int panic_set_results(lua_State *L) {
-  strand *s = runtime_find_strand(runtime_of(L), L);
+  frame_stack *s = runtime_find_frames(runtime_of(L), L);
   uint32_t index = check_deferring_frame(s, L, "set_results");
   if (s->frames[index].kind == FRAME_BLOCK) {
     return luaL_error(L,
                       "co.set_results at the end of a block: only the end of a frame has results, "
                       "so do not hold this deferred call in a <close> variable");
   }
-  if (!strand_set_results(s, L, index, lua_gettop(L))) return luaL_error(L, "too many results");
+  if (!frames_set_results(s, L, index, lua_gettop(L))) return luaL_error(L, "too many results");
   return 0;
 }
 
@@ -92,14 +92,14 @@ static int panic_goexit_binding(lua_State *L) {
 void lib_panic_open(lua_State *L, runtime *rt) {
   static const luaL_Reg functions[] = {
       {"func", panic_func},
-      {"call", driver_call},
+      {"call", unwind_call},
       {"defer", panic_defer},
       {"panic", panic_panic},
       {"recover", panic_recover_binding},
       {"results", panic_results},
       {"set_results", panic_set_results},
       {"goexit", panic_goexit_binding},
-      {"pcall", driver_pcall},
+      {"pcall", unwind_pcall},
       {NULL, NULL},
   };
   lib_register(L, rt, functions);

@@ -1,10 +1,10 @@
 #include "lua/lib.h"
 
 #include "core/stack_hash.h"
+#include "kernel/args.h"
 #include "lua/record_fields.h"
 #include "lua/record_table.h"
-#include "runtime/args.h"
-#include "runtime/report.h"
+#include "report/report.h"
 
 static const record *check_record(lua_State *L, const char *function) {
   (void)runtime_of(L); /* raises after its end, when the record's task is not to be read any more */

@@ -3,14 +3,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "kernel/args.h"
+#include "kernel/threads.h"
+#include "loop/io.h"
+#include "loop/scheduler.h"
 #include "lua/lib.h"
 #include "lua/options.h"
 #include "lua/spawn.h"
-#include "runtime/args.h"
-#include "runtime/context.h"
-#include "runtime/io.h"
-#include "runtime/scheduler.h"
-#include "runtime/threads.h"
+#include "scope/context.h"
 
 /* --- options --- */
 

@@ -1,10 +1,10 @@
 /* co.scope, co.supervise, co.with_timeout, co.with, and what a scope can do. */
+#include "kernel/args.h"
+#include "kernel/unwind.h"
 #include "lua/lib.h"
 #include "lua/spawn.h"
-#include "runtime/args.h"
-#include "runtime/driver.h"
-#include "runtime/membership.h"
-#include "runtime/region.h"
+#include "scope/membership.h"
+#include "scope/region.h"
 
 /* The code must be a task's own, outside coroutines, and able to suspend.   [-0, +0, e] */
 static runtime *check_task(lua_State *L, const char *function) {
@@ -40,7 +40,7 @@ static int run_scope(lua_State *L, const char *name, region_kind kind) {
   lua_replace(L, 2);
   lua_insert(L, 1);
   lua_pushvalue(L, 1);
-  return driver_region(rt, L);
+  return unwind_region(rt, L);
 }
 
 static int scope_scope(lua_State *L) { return run_scope(L, "scope", REGION_SCOPE); }
@@ -55,7 +55,7 @@ static int scope_with_timeout(lua_State *L) {
   region_open(rt, L, REGION_TIMEOUT, lua_gettop(L));
   lua_replace(L, 1);
   lua_pop(L, 1);
-  return driver_region(rt, L);
+  return unwind_region(rt, L);
 }
 
 static int scope_with(lua_State *L) {
@@ -64,7 +64,7 @@ static int scope_with(lua_State *L) {
   runtime *rt = check_task(L, "with");
   region_open(rt, L, REGION_WITH, 1);
   lua_replace(L, 1);
-  return driver_region(rt, L);
+  return unwind_region(rt, L);
 }
 
 /* --- methods --- */

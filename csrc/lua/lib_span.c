@@ -2,11 +2,11 @@
 #include "lua/lib_span.h"
 
 #include "core/hex.h"
+#include "kernel/args.h"
 #include "lua/lib.h"
 #include "lua/options.h"
-#include "runtime/args.h"
-#include "runtime/span.h"
-#include "runtime/span_data.h"
+#include "span/span.h"
+#include "span/span_data.h"
 
 /* --- spans --- */
 

@@ -1,9 +1,9 @@
 /* co.semaphore, co.waitgroup, co.event */
+#include "kernel/args.h"
 #include "lua/lib.h"
 #include "lua/lock_guard.h"
-#include "runtime/args.h"
-#include "runtime/semaphore.h"
-#include "runtime/waitgroup.h"
+#include "sync/semaphore.h"
+#include "sync/waitgroup.h"
 
 /* The continuation of waits that return whether what was waited for came. */
 static int after_wait(lua_State *L, int status, lua_KContext context) {

@@ -2,11 +2,11 @@
 #include <string.h>
 
 #include "core/hex.h"
+#include "kernel/args.h"
+#include "kernel/deadlock.h"
+#include "kernel/unhandled.h"
+#include "kernel/waiting.h"
 #include "lua/lib.h"
-#include "runtime/args.h"
-#include "runtime/deadlock.h"
-#include "runtime/parked.h"
-#include "runtime/unclaimed.h"
 
 static task *check_task(lua_State *L, const char *method) {
   return arg_check_self(L, TASK_TYPE, method);
@@ -62,7 +62,7 @@ static int push_join_result(lua_State *L, task *t) {
   }
   lua_pushboolean(L, 0);
   task_push_record(L, 1);
-  unclaimed_claim(runtime_of(L), L, t);
+  unhandled_claim(runtime_of(L), L, t);
   return 2;
 }
 
@@ -76,7 +76,7 @@ static int push_time_out(lua_State *L) {
 static const task *check_wake(lua_State *L) {
   runtime *rt = runtime_of(L);
   const task *self = rt->current;
-  if (self->wake == WAKE_READY) unclaimed_arrived(rt, L, 1, !cancel_will_raise(rt, L, self));
+  if (self->wake == WAKE_READY) unhandled_arrived(rt, L, 1, !cancel_will_raise(rt, L, self));
   return task_check_wake(rt, L);
 }
 
@@ -106,7 +106,7 @@ static int method_join(lua_State *L) {
 static int raise_awaited(runtime *rt, lua_State *L, task *t) {
   char buffer[TASK_NAME_SIZE];
   task_push_record(L, 1);
-  unclaimed_claim(rt, L, t);
+  unhandled_claim(rt, L, t);
   const record *child = record_test(L, -1);
   if (t->status == TASK_PANICKED) {
     record_wrap_safe(rt, L, L, 1, child->kind);
@@ -191,7 +191,7 @@ static void field_span_id(runtime *rt, lua_State *L, task *t) {
 
 static void field_spawned_at(runtime *rt, lua_State *L, task *t) {
   (void)rt;
-  lua_pushstring(L, t->site->text);
+  lua_pushstring(L, t->location->text);
 }
 
 static void field_waiting_on(runtime *rt, lua_State *L, task *t) {
@@ -209,7 +209,7 @@ static void field_where(runtime *rt, lua_State *L, task *t) {
   if (task_ended(t)) {
     lua_pushnil(L);
   } else {
-    parked_push_where(L, t);
+    waiting_push_where(L, t);
   }
 }
 

@@ -5,13 +5,13 @@
 #include "core/baggage.h"
 #include "core/hex.h"
 #include "core/tracestate_member.h"
+#include "kernel/args.h"
+#include "kernel/task.h"
 #include "lua/carrier.h"
 #include "lua/lib_baggage.h"
 #include "lua/lib_span.h"
 #include "lua/lib_trace_use.h"
-#include "runtime/args.h"
-#include "runtime/span.h"
-#include "runtime/task.h"
+#include "span/span.h"
 
 /* --- where we are --- */
 
@@ -42,11 +42,11 @@ static void read_position(runtime *rt, lua_State *L, position *p) {
   p->here.span_id = trace_span_id(rt, context);
   p->here.flags = t->flags;
   p->parent_span_id = context->parent_span_id;
-  trace_luggage luggage = trace_luggage_of(t);
-  p->state_length = luggage.state_length;
-  memcpy(p->state, luggage.state, luggage.state_length);
-  p->baggage_length = luggage.baggage_length;
-  memcpy(p->baggage, luggage.baggage, luggage.baggage_length);
+  trace_headers headers = trace_headers_of(t);
+  p->state_length = headers.state_length;
+  memcpy(p->state, headers.state, headers.state_length);
+  p->baggage_length = headers.baggage_length;
+  memcpy(p->baggage, headers.baggage, headers.baggage_length);
 }
 
 /* --- tables --- */
@@ -354,8 +354,8 @@ static int trace_continue_call(lua_State *L) {
   memset(&in, 0, offsetof(incoming, baggage));
   read_argument(rt, L, &in);
   arg_check_function(L, 2, "continue");
-  trace_luggage luggage = {in.state.text, in.state.length, in.baggage, in.baggage_length};
-  span_begin_continued(rt, L, &in.parent, &luggage);
+  trace_headers headers = {in.state.text, in.state.length, in.baggage, in.baggage_length};
+  span_begin_continued(rt, L, &in.parent, &headers);
   lua_replace(L, 1);
   lua_toclose(L, 1);
   lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, after_continue);

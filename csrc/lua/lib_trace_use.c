@@ -6,9 +6,9 @@
 #include <dlfcn.h>
 
 #include "core/clock.h"
+#include "kernel/args.h"
+#include "kernel/runtime.h"
 #include "lua/options.h"
-#include "runtime/args.h"
-#include "runtime/runtime.h"
 
 /* 2024-01-01T00:00:00Z: snowflakes then last until 2093. */
 #define DEFAULT_EPOCH_MS INT64_C(1704067200000)

@@ -1,7 +1,7 @@
 #include "lua/lock_guard.h"
 
+#include "kernel/args.h"
 #include "lua/lib.h"
-#include "runtime/args.h"
 
 /* Its user value is the lock or semaphore. */
 typedef struct lock_guard {

@@ -6,7 +6,7 @@
 #ifndef CP_LUA_LOCK_GUARD_H
 #define CP_LUA_LOCK_GUARD_H
 
-#include "runtime/runtime.h"
+#include "kernel/runtime.h"
 
 #pragma GCC visibility push(hidden)
 

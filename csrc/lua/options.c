@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "runtime/args.h"
+#include "kernel/args.h"
 
 /* Seconds beyond this are as good as for ever, and fit in any sum of milliseconds. */
 #define MAX_SECONDS 1e9

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/text.h"
-#include "runtime/value_text.h"
+#include "kernel/text.h"
+#include "kernel/value_text.h"
 
 #define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
 

@@ -5,7 +5,7 @@
 #ifndef CP_LUA_PLAIN_H
 #define CP_LUA_PLAIN_H
 
-#include "runtime/record.h"
+#include "kernel/record.h"
 
 #pragma GCC visibility push(hidden)
 

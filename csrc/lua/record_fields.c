@@ -4,10 +4,10 @@
 
 #include "core/hex.h"
 #include "core/stack_hash.h"
-#include "runtime/report.h"
-#include "runtime/task.h"
-#include "runtime/text.h"
-#include "runtime/value_text.h"
+#include "kernel/task.h"
+#include "kernel/text.h"
+#include "kernel/value_text.h"
+#include "report/report.h"
 
 /* Each pushes one value. The record `r` is at the absolute index `index`.   [-0, +1, m] */
 typedef void field_push(lua_State *L, int index, const record *r);
@@ -133,7 +133,7 @@ static void push_task_table(lua_State *L, const task *t, int more) {
   lua_setfield(L, -2, "id");
   lua_pushstring(L, task_name(t, buffer));
   lua_setfield(L, -2, "name");
-  lua_pushstring(L, t->site->text);
+  lua_pushstring(L, t->location->text);
   lua_setfield(L, -2, "spawned_at");
 }
 

@@ -4,7 +4,7 @@
 #ifndef CP_LUA_RECORD_FIELDS_H
 #define CP_LUA_RECORD_FIELDS_H
 
-#include "runtime/record.h"
+#include "kernel/record.h"
 
 #pragma GCC visibility push(hidden)
 

@@ -2,9 +2,9 @@
 
 #include <stdio.h>
 
+#include "kernel/text.h"
 #include "lua/plain.h"
 #include "lua/record_fields.h"
-#include "runtime/text.h"
 
 /* Sets, in the table on top, `name` to the plain form of the value at `index`.   [-0, +0, m] */
 static void set_plain(lua_State *L, int index, const char *name) {

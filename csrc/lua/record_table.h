@@ -2,7 +2,7 @@
 #ifndef CP_LUA_RECORD_TABLE_H
 #define CP_LUA_RECORD_TABLE_H
 
-#include "runtime/record.h"
+#include "kernel/record.h"
 
 #pragma GCC visibility push(hidden)
 

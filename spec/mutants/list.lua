@@ -5,11 +5,11 @@
 ---   specs  what is run to notice it
 
 return {
-  -- frames: strand.c, driver.c, activation.c
+  -- frames: frames.c, unwind.c, task_run.c
   {
     name = "shield-is-one-frame-short",
     says = "an exit unwinds the deferred call that runs while its frame panics",
-    file = "csrc/runtime/strand.c",
+    file = "csrc/kernel/frames.c",
     from = "if (f->exiting || f->state == STATE_PANICKING) return i;",
     to = "if (f->exiting || f->state == STATE_PANICKING) return i - 1;",
     specs = "spec/structure/cancellation_spec.lua",
@@ -17,8 +17,8 @@ return {
   {
     name = "every-frame-inherits-the-exit",
     says = "a deferred call in an exiting frame is exited too, as if it were called from the body",
-    file = "csrc/runtime/strand.h",
-    unit = "csrc/runtime/driver.c",
+    file = "csrc/kernel/frames.h",
+    unit = "csrc/kernel/unwind.c",
     from = "kind == FRAME_FUNC && s->depth > 0",
     to = "s->depth > 0",
     specs = "spec/structure/cancellation_spec.lua",
@@ -26,15 +26,15 @@ return {
   {
     name = "recovery-ends-the-exit",
     says = "a panic that is recovered while a task is being cancelled ends the cancellation",
-    file = "csrc/runtime/strand.c",
-    from = "if (strand_is_exiting(s)) {\n    lua_pushvalue(s->values, EXIT_INDEX);",
+    file = "csrc/kernel/frames.c",
+    from = "if (frames_is_exiting(s)) {\n    lua_pushvalue(s->values, EXIT_INDEX);",
     to = "if (false) {\n    lua_pushvalue(s->values, EXIT_INDEX);",
     specs = "spec/panic/goexit_spec.lua",
   },
   {
     name = "gaps-are-closed-one-short",
     says = "a deferred call that was closed out of order takes an argument of the next one with it",
-    file = "csrc/runtime/strand.c",
+    file = "csrc/kernel/frames.c",
     from = "lua_settop(s->values, (int)(to + c.count) - 1);",
     to = "lua_settop(s->values, (int)to);",
     specs = "spec/panic/block_defer_spec.lua",
@@ -42,7 +42,7 @@ return {
   {
     name = "leaving-is-not-said",
     says = "the end of a co.func in a plain coroutine runs the deferred calls of the func around it",
-    file = "csrc/runtime/driver.c",
+    file = "csrc/kernel/unwind.c",
     from = "s->leaving = s->foreign;\n  if (state == STATE_RETURNING)",
     to = "if (state == STATE_RETURNING)",
     specs = "spec/panic/foreign_coroutine_spec.lua",
@@ -50,15 +50,15 @@ return {
   {
     name = "block-recovers-in-vain",
     says = "a panic that a deferred call held in a <close> variable recovers goes on",
-    file = "csrc/runtime/driver.c",
-    from = "if (r->recovered) strand_recovered(s);\n  }\n}",
+    file = "csrc/kernel/unwind.c",
+    from = "if (r->recovered) frames_recovered(s);\n  }\n}",
     to = "}\n}",
     specs = "spec/panic/defer_spec.lua",
   },
   {
     name = "force-is-forgotten",
     says = "the record does not say that a deferred call was unwound by force",
-    file = "csrc/runtime/driver.c",
+    file = "csrc/kernel/unwind.c",
     from = "record_test(L, -1)->forced = true;",
     to = "",
     specs = "spec/structure/forced_unwinding_spec.lua",
@@ -66,7 +66,7 @@ return {
   {
     name = "chain-is-linked-twice",
     says = "the chain of a panic raised by a __close leads to another panic than the one it replaced",
-    file = "csrc/runtime/activation.c",
+    file = "csrc/kernel/task_run.c",
     from = "&& r->chain_length == 0",
     to = "",
     specs = "spec/panic/chain_spec.lua",
@@ -74,15 +74,15 @@ return {
   {
     name = "handles-run-while-a-thread-is-reset",
     says = "a deferred call held in a <close> variable runs where it can not suspend when its task panics",
-    file = "csrc/runtime/activation.c",
-    from = "if (t->live.strand != NULL) t->live.strand->resetting = true;",
+    file = "csrc/kernel/task_run.c",
+    from = "if (t->live.frames != NULL) t->live.frames->resetting = true;",
     to = "",
     specs = "spec/panic/block_defer_spec.lua",
   },
   {
     name = "close-is-given-the-value",
     says = "a <close> variable of a task that panics is given the value that was raised, not the record",
-    file = "csrc/runtime/activation.c",
+    file = "csrc/kernel/task_run.c",
     from = "lua_pushvalue(L, -1);\n  lua_xmove(L, thread, 1);\n  reset_thread",
     to = "lua_pushvalue(L, -2);\n  lua_xmove(L, thread, 1);\n  reset_thread",
     specs = "spec/panic/record_spec.lua",
@@ -90,7 +90,7 @@ return {
   {
     name = "outcomes-stay-when-results-grow",
     says = "results that a debug hook sets while a deferred call is unwound by force hide the panic",
-    file = "csrc/runtime/strand.c",
+    file = "csrc/kernel/frames.c",
     from = "shift_outcomes(s, index + 1, count - old);",
     to = "",
     specs = "spec/structure/forced_unwinding_spec.lua",
@@ -99,7 +99,7 @@ return {
   {
     name = "goexit-leaves-the-hook",
     says = "a goexit in a hook ends the code that the hook was called from",
-    file = "csrc/runtime/handler.c",
+    file = "csrc/kernel/handler.c",
     from = "if (s != NULL) s->hook_base = s->depth;",
     to = "",
     specs = "spec/task/hooks_spec.lua",
@@ -107,7 +107,7 @@ return {
   {
     name = "goexit-stays-after-the-hook",
     says = "code that had no frame yet when a hook called goexit is exited in its first frame",
-    file = "csrc/runtime/handler.c",
+    file = "csrc/kernel/handler.c",
     from = "after->frames[i].exiting = false;",
     to = "(void)i;",
     specs = "spec/task/hooks_spec.lua",
@@ -115,9 +115,9 @@ return {
   {
     name = "siblings-list-waiters",
     says = "the record of a task that is cancelled with its scope lists all who wait, as the panic's does",
-    file = "csrc/runtime/record.c",
-    from = "if (rt->current != NULL && kind != RECORD_CANCELLED) suspension_note",
-    to = "if (rt->current != NULL) suspension_note",
+    file = "csrc/kernel/record.c",
+    from = "if (rt->current != NULL && kind != RECORD_CANCELLED) waiting_note",
+    to = "if (rt->current != NULL) waiting_note",
     specs = "spec/contract/contract_spec.lua",
   },
   {
@@ -131,7 +131,7 @@ return {
   {
     name = "comer-is-not-missed",
     says = "a panic whose awaiter is cancelled before it runs is not given to the scope",
-    file = "csrc/runtime/unclaimed.c",
+    file = "csrc/kernel/unhandled.c",
     from = "    give_to_scope(rt, L, t, index);\n  } else if",
     to = "  } else if",
     specs = "spec/structure/scope_panic_spec.lua",
@@ -139,7 +139,7 @@ return {
   {
     name = "garbage-is-not-hurried",
     says = "the panic of a task that was collected is not reported before its grace is over",
-    file = "csrc/runtime/unclaimed.c",
+    file = "csrc/kernel/unhandled.c",
     from = "held->until_ns = INT64_MIN;",
     to = "",
     specs = "spec/task/unhandled_spec.lua",
@@ -147,7 +147,7 @@ return {
   {
     name = "awaited-panic-is-the-scopes",
     says = "a panic that somebody awaits ends the scope too",
-    file = "csrc/runtime/task.c",
+    file = "csrc/kernel/task.c",
     from = "scope != NULL && comers == 0) {",
     to = "scope != NULL) {",
     specs = "spec/structure/scope_panic_spec.lua",
@@ -155,7 +155,7 @@ return {
   {
     name = "tail-called-recover",
     says = "recover works in a function that a deferred function tail calls",
-    file = "csrc/runtime/panic.c",
+    file = "csrc/kernel/panic.c",
     from = "is_driver(rt, L, 2) && !is_tail_called(L, 1) ? top : -1",
     to = "is_driver(rt, L, 2) ? top : -1",
     specs = "spec/panic/recover_spec.lua",
@@ -163,7 +163,7 @@ return {
   {
     name = "panic-of-another-task-in-flight",
     says = "a record of another task that is raised again is taken for one that is in flight here",
-    file = "csrc/runtime/panic.c",
+    file = "csrc/kernel/panic.c",
     from = "return r->task_id == (rt->current == NULL ? 0 : rt->current->id);",
     to = "return true;",
     specs = "spec/panic/chain_spec.lua",
@@ -171,7 +171,7 @@ return {
   {
     name = "awaiter-is-listed-twice",
     says = "an ancestor that awaits the task is listed twice among those who wait for it",
-    file = "csrc/runtime/suspension.c",
+    file = "csrc/kernel/waiting.c",
     from = "if (is_ancestor(rt, L, t, awaiter)) continue;",
     to = "",
     specs = "spec/structure/suspension_points_spec.lua",
@@ -179,7 +179,7 @@ return {
   {
     name = "raised-again-is-the-same",
     says = "an error with the record of a panic in flight is taken for that panic",
-    file = "csrc/runtime/panic.c",
+    file = "csrc/kernel/panic.c",
     from = "if (!again && panic_is_in_flight(rt, L, -1)) return 1;",
     to = "if (panic_is_in_flight(rt, L, -1)) return 1;",
     specs = "spec/panic/chain_spec.lua",
@@ -187,7 +187,7 @@ return {
   {
     name = "recovered-is-in-flight",
     says = "raising a recovered record later is taken for recovered",
-    file = "csrc/runtime/panic.c",
+    file = "csrc/kernel/panic.c",
     from = "if (r == NULL || r->recovered) return false;",
     to = "if (r == NULL) return false;",
     specs = "spec/panic/chain_spec.lua",
@@ -195,7 +195,7 @@ return {
   {
     name = "cause-is-in-the-chain",
     says = "a panic that is raised again is both in the chain and the cause",
-    file = "csrc/runtime/record.c",
+    file = "csrc/kernel/record.c",
     from = "if (!lua_rawequal(L, -1, value)) {",
     to = "if (true) {",
     specs = "spec/panic/chain_spec.lua",
@@ -204,7 +204,7 @@ return {
   {
     name = "innermost-request-first",
     says = "of a region and one inside it that are both cancelled the inner one ends first",
-    file = "csrc/runtime/cancel.c",
+    file = "csrc/kernel/cancel.c",
     from = "if (r->request != CANCEL_NONE) found = r;",
     to = "if (r->request != CANCEL_NONE) return r;",
     specs = "spec/structure/with_timeout_spec.lua",
@@ -212,8 +212,8 @@ return {
   {
     name = "raises-are-counted-for-ever",
     says = "a task that survives some cancellations, and suspends in between, is ended by force",
-    file = "csrc/runtime/activation.h",
-    unit = "csrc/runtime/scheduler.c",
+    file = "csrc/kernel/task_run.h",
+    unit = "csrc/loop/scheduler.c",
     from = "t->raises = 0;\n",
     to = "\n",
     specs = "spec/structure/forced_unwinding_spec.lua",
@@ -221,7 +221,7 @@ return {
   {
     name = "hooks-are-cancelled",
     says = "a pending cancellation is raised in a hook that runs inside the task",
-    file = "csrc/runtime/cancel.c",
+    file = "csrc/kernel/cancel.c",
     from = "if (rt->hooks > 0) return;",
     to = "",
     specs = "spec/task/hooks_spec.lua",
@@ -229,7 +229,7 @@ return {
   {
     name = "scope-ignores-the-shield",
     says = "a task that a deferred call spawns in a cancelled scope is cancelled",
-    file = "csrc/runtime/membership.c",
+    file = "csrc/scope/membership.c",
     from = "if (is_over && !shielded && !t->unwind)",
     to = "if (is_over && !t->unwind)",
     specs = "spec/structure/scope_spec.lua",
@@ -237,7 +237,7 @@ return {
   {
     name = "context-ignores-the-shield",
     says = "a task that a deferred call spawns under an ended context is cancelled",
-    file = "csrc/runtime/membership.c",
+    file = "csrc/scope/membership.c",
     from = "if (!shielded) end_at_once(t, context_cancel_source(c));",
     to = "end_at_once(t, context_cancel_source(c));",
     specs = "spec/structure/scope_spec.lua",
@@ -245,7 +245,7 @@ return {
   {
     name = "daemons-keep-the-scope",
     says = "a scope waits for its daemons",
-    file = "csrc/runtime/region.c",
+    file = "csrc/scope/region.c",
     from = "if (owner == NULL || r->live > r->daemons) return;",
     to = "if (owner == NULL || r->live > 0) return;",
     specs = "spec/structure/scope_spec.lua",
@@ -253,15 +253,15 @@ return {
   {
     name = "outer-exit-is-lost",
     says = "a scope that is cancelled inside a deferred call leaves its record to the exit around it",
-    file = "csrc/runtime/region_end.c",
-    from = "strand_set_exit(s, L);",
+    file = "csrc/scope/region_end.c",
+    from = "frames_set_exit(s, L);",
     to = "lua_pop(L, 1);",
     specs = "spec/structure/cancellation_spec.lua",
   },
   {
     name = "members-are-not-told",
     says = "a scope whose task is cancelled while it waits for its members leaves these running",
-    file = "csrc/runtime/region_end.c",
+    file = "csrc/scope/region_end.c",
     from = "if (cancel_is_due(rt, L, t)) {",
     to = "if (false) {",
     specs = "spec/structure/cancellation_spec.lua",
@@ -269,7 +269,7 @@ return {
   {
     name = "deadline-of-the-innermost-region-only",
     says = "tasks that wait for each other inside a time-out, one under another context, panic at once",
-    file = "csrc/runtime/deadlock.c",
+    file = "csrc/kernel/deadlock.c",
     from = "for (const region *r = m->regions; r != NULL; r = r->outer) {",
     to = "for (const region *r = m->regions; r != NULL; r = NULL) {",
     specs = "spec/structure/deadlock_cycle_spec.lua",
@@ -277,7 +277,7 @@ return {
   {
     name = "scopes-exit-comes-first",
     says = "a task that is cancelled while it swallows its scope's end ends with the scope's record",
-    file = "csrc/runtime/cancel.c",
+    file = "csrc/kernel/cancel.c",
     from = "if (t->cancel == CANCEL_NONE) return;\n  lua_pop(L, 1);",
     to = "return;",
     specs = "spec/structure/forced_unwinding_spec.lua",
@@ -285,7 +285,7 @@ return {
   {
     name = "ended-daemons-are-counted",
     says = "a scope cancels its last task when a daemon has ended",
-    file = "csrc/runtime/membership.c",
+    file = "csrc/scope/membership.c",
     from = "if (t->daemon) m->scope->daemons--;",
     to = "",
     specs = "spec/structure/scope_spec.lua",
@@ -293,7 +293,7 @@ return {
   {
     name = "inner-suppressed-are-lost",
     says = "the panics that an inner scope suppressed are forgotten by the outer one",
-    file = "csrc/runtime/region_end.c",
+    file = "csrc/scope/region_end.c",
     from = "record_push_detail(L, index, DETAIL_SUPPRESSED);",
     to = "lua_pushnil(L);",
     specs = "spec/structure/scope_panic_spec.lua",
@@ -301,7 +301,7 @@ return {
   {
     name = "who-is-to-end-waits-not",
     says = "a task in a deferred call that waits for ever is no part of a deadlock once it is to end",
-    file = "csrc/runtime/deadlock.c",
+    file = "csrc/kernel/deadlock.c",
     from = "t->timer.number == TIMER_IDLE && !has_time_out(t)",
     to = "t->timer.number == TIMER_IDLE && !t->unwind && !has_time_out(t)",
     specs = "spec/structure/deadlock_cycle_spec.lua",
@@ -309,16 +309,16 @@ return {
   {
     name = "func-swallows-the-exit",
     says = "what has called a func that swallowed a cancellation goes on until it suspends",
-    file = "csrc/runtime/driver.c",
-    from = "if (strand_is_exiting(s)) {\n    /* A pcall",
+    file = "csrc/kernel/unwind.c",
+    from = "if (frames_is_exiting(s)) {\n    /* A pcall",
     to = "if (false) {\n    /* A pcall",
     specs = "spec/structure/cancellation_spec.lua",
   },
   {
     name = "coroutines-swallow-the-exit",
     says = "a coroutine in which a frame swallowed its task's cancellation goes on, and so does the task",
-    file = "csrc/runtime/cancel.c",
-    from = "strand_begin_exit(s, L, 0);\n  }\n  return lua_error(L);",
+    file = "csrc/kernel/cancel.c",
+    from = "frames_begin_exit(s, L, 0);\n  }\n  return lua_error(L);",
     to = "lua_pop(L, 1);\n  }\n  return lua_error(L);",
     specs = "spec/task/nested_spec.lua",
   },
@@ -326,7 +326,7 @@ return {
   {
     name = "child-outlives-its-parent",
     says = "a context with a later deadline than its parent's gets that later one",
-    file = "csrc/runtime/context.c",
+    file = "csrc/scope/context.c",
     from = "if (deadline_ns >= c->deadline_ns) return;",
     to = "",
     specs = "spec/structure/context_spec.lua",
@@ -334,7 +334,7 @@ return {
   {
     name = "cause-of-the-child",
     says = "the cause of a child that ended by itself is asked of its parent",
-    file = "csrc/runtime/context.c",
+    file = "csrc/scope/context.c",
     from = "c->own_end = true;",
     to = "",
     specs = "spec/structure/context_spec.lua",
@@ -342,7 +342,7 @@ return {
   {
     name = "stopped-callback-runs",
     says = "stopping one callback of a context stops another one",
-    file = "csrc/runtime/context_after.c",
+    file = "csrc/scope/context_after.c",
     from = "  lua_pushboolean(L, 0);\n  lua_rawseti(L, -2, a->place);\n  c->stopped++;",
     to = "  lua_pushboolean(L, 0);\n  lua_rawseti(L, -2, 1);\n  c->stopped++;",
     specs = "spec/structure/context_spec.lua",
@@ -352,7 +352,7 @@ return {
   {
     name = "channel-keeps-what-it-gave",
     says = "a buffered channel keeps the values that were received from it",
-    file = "csrc/runtime/chan.c",
+    file = "csrc/sync/chan.c",
     from = "lua_pushnil(L);\n  lua_rawseti(L, -3, c->head + 1);",
     to = "",
     specs = "spec/comm/chan_spec.lua",
@@ -360,7 +360,7 @@ return {
   {
     name = "ring-grows-turned",
     says = "a buffer that grows while its oldest value is in the middle is out of order",
-    file = "csrc/runtime/chan.c",
+    file = "csrc/sync/chan.c",
     from = "lua_rawgeti(L, -1, slot_of(c, i) + 1);",
     to = "lua_rawgeti(L, -1, i + 1);",
     specs = "spec/comm/chan_spec.lua",
@@ -368,7 +368,7 @@ return {
   {
     name = "select-is-biased",
     says = "of three ready cases the last is chosen half of the time",
-    file = "csrc/runtime/select.c",
+    file = "csrc/sync/select.c",
     from = "rng_below(&rt->order, ready) != 0",
     to = "rng_below(&rt->order, 2) != 0",
     specs = "spec/comm/select_spec.lua",
@@ -376,7 +376,7 @@ return {
   {
     name = "select-waits-in-order",
     says = "of several cases of one channel the first one always gets the value",
-    file = "csrc/runtime/select.c",
+    file = "csrc/sync/select.c",
     from = "enter_queue(&s->cases[s->cases[chosen].order]);",
     to = "enter_queue(&s->cases[count - left]);",
     specs = "spec/comm/select_spec.lua",
@@ -384,7 +384,7 @@ return {
   {
     name = "unaccepted-lock-is-abandoned",
     says = "a task that is closed after it was given a lock, and before it runs, abandons the lock",
-    file = "csrc/runtime/mutex.c",
+    file = "csrc/sync/mutex.c",
     from = "if (m != NULL && m->accepted) {",
     to = "if (m != NULL) {",
     specs = "spec/comm/mutex_spec.lua",
@@ -392,7 +392,7 @@ return {
   {
     name = "lock-goes-with-the-cancelled",
     says = "what a task was given in the tick in which it is cancelled is not taken back",
-    file = "csrc/runtime/waitlist.c",
+    file = "csrc/sync/waitlist.c",
     from = "cancel_will_raise(rt, L, self) &&",
     to = "false &&",
     specs = "spec/comm/rwmutex_spec.lua",
@@ -400,7 +400,7 @@ return {
   {
     name = "those-behind-are-not-served",
     says = "when the first in a queue gives up, those behind it for whom there is enough wait on",
-    file = "csrc/runtime/task.c",
+    file = "csrc/kernel/task.c",
     from = "if (reason != WAKE_READY) note_unserved(rt, t, left);",
     to = "",
     specs = "spec/comm/rwmutex_spec.lua",
@@ -424,7 +424,7 @@ return {
   {
     name = "semaphore-is-unfair",
     says = "who wants little overtakes those who wait for more",
-    file = "csrc/runtime/semaphore.c",
+    file = "csrc/sync/semaphore.c",
     from = "s->free < permits || waitlist_first(rt, &s->waitlist) != NULL",
     to = "s->free < permits",
     specs = "spec/comm/semaphore_spec.lua",
@@ -432,7 +432,7 @@ return {
   {
     name = "readers-starve-the-writer",
     says = "readers are let in while a writer waits",
-    file = "csrc/runtime/rwmutex.c",
+    file = "csrc/sync/rwmutex.c",
     from = "rw->writer.locked || waitlist_first(rt, &rw->writer.waitlist) != NULL",
     to = "rw->writer.locked",
     specs = "spec/comm/rwmutex_spec.lua",
@@ -449,7 +449,7 @@ return {
   {
     name = "live-ancestors-are-cut",
     says = "a live task among many nested ones loses task.parent",
-    file = "csrc/runtime/task.c",
+    file = "csrc/kernel/task.c",
     from = "if (last != NULL && task_ended(last)) {",
     to = "if (last != NULL) {",
     specs = "spec/task/spawn_spec.lua",
@@ -457,15 +457,15 @@ return {
   {
     name = "shutdown-cancels-once",
     says = "what deferred calls spawn while the run ends is not cancelled",
-    file = "csrc/runtime/scheduler.c",
-    from = "cancelled = rt->next_task_id;\n      parked_cancel_others(rt, L);",
-    to = "if (cancelled == 0) parked_cancel_others(rt, L);\n      cancelled = rt->next_task_id;",
+    file = "csrc/loop/scheduler.c",
+    from = "cancelled = rt->next_task_id;\n      shutdown_cancel_others(rt, L);",
+    to = "if (cancelled == 0) shutdown_cancel_others(rt, L);\n      cancelled = rt->next_task_id;",
     specs = "spec/task/cancel_spec.lua",
   },
   {
     name = "cancelled-main-runs-on",
     says = "the run goes on when main has been cancelled",
-    file = "csrc/runtime/scheduler.c",
+    file = "csrc/loop/scheduler.c",
     from = "main->status == TASK_PANICKED || main->status == TASK_CANCELLED",
     to = "main->status == TASK_PANICKED",
     specs = "spec/task/cancel_spec.lua",
@@ -473,7 +473,7 @@ return {
   {
     name = "seen-threads-are-reused",
     says = "a thread that the code knew is the next task's",
-    file = "csrc/runtime/task.c",
+    file = "csrc/kernel/task.c",
     from = "if (t->lost || t->seen) {",
     to = "if (t->lost) {",
     specs = "spec/task/thread_pool_spec.lua",
@@ -481,7 +481,7 @@ return {
   {
     name = "hooks-stay-in-the-pool",
     says = "a debug hook that a task has set is there in the next task",
-    file = "csrc/runtime/threads.c",
+    file = "csrc/kernel/threads.c",
     from = "rt->pool_count < rt->pool_max && lua_gethookmask(thread.thread) == 0 &&",
     to = "rt->pool_count < rt->pool_max &&",
     specs = "spec/task/thread_pool_spec.lua",
@@ -489,7 +489,7 @@ return {
   {
     name = "hosts-hook-is-lost",
     says = "the hook with which a host limits a script does not hold in tasks",
-    file = "csrc/runtime/threads.c",
+    file = "csrc/kernel/threads.c",
     from = "lua_sethook(thread->thread, lua_gethook(L), mask, lua_gethookcount(L));",
     to = "",
     specs = "spec/task/thread_pool_spec.lua",
@@ -497,7 +497,7 @@ return {
   {
     name = "coroutine-leaves-the-trace",
     says = "code that has resumed a coroutine inside a coroutine is outside of both afterwards",
-    file = "csrc/runtime/nested.c",
+    file = "csrc/kernel/nested.c",
     from = "c->around = *inside;",
     to = "",
     specs = "spec/trace/span_spec.lua",
@@ -505,7 +505,7 @@ return {
   {
     name = "dead-coroutine-stays-open",
     says = "the to-be-closed variables of a coroutine that is cancelled with its task stay open",
-    file = "csrc/runtime/nested.c",
+    file = "csrc/kernel/nested.c",
     from = "if (nested_close(rt, L, thread) != LUA_OK) {\n        lua_xmove",
     to = "if (false) {\n        lua_xmove",
     specs = "spec/task/nested_spec.lua",
@@ -513,7 +513,7 @@ return {
   {
     name = "parked-coroutines-are-resumed",
     says = "a coroutine in which a task waits can be resumed by anybody",
-    file = "csrc/runtime/nested.c",
+    file = "csrc/kernel/nested.c",
     from = "return rt->has_nested && nested_is_parked(rt, L, thread);",
     to = "return false;",
     specs = "spec/task/ownership_spec.lua",
@@ -529,7 +529,7 @@ return {
   {
     name = "interrupt-outlives-its-run",
     says = "the run after an interrupted one ends as interrupted too",
-    file = "csrc/runtime/interrupt.c",
+    file = "csrc/kernel/interrupt.c",
     from = "rt->interrupted = rt->ctrl_c = false;",
     to = "",
     specs = "spec/task/signals_spec.lua",
@@ -537,7 +537,7 @@ return {
   {
     name = "every-handler-is-ctrl-c",
     says = "a process whose signal handler raised an error dies of SIGINT",
-    file = "csrc/runtime/interrupt.c",
+    file = "csrc/kernel/interrupt.c",
     from = "strcmp(lua_tostring(L, -1), CTRL_C) == 0",
     to = "true",
     specs = "spec/task/signals_spec.lua",
@@ -561,7 +561,7 @@ return {
   {
     name = "leaks-are-counted-again",
     says = "a task that sleeps for ever is counted as leaked each time it is woken to end",
-    file = "csrc/runtime/parked.c",
+    file = "csrc/loop/shutdown.c",
     from = "t->leaked = true;",
     to = "",
     specs = "spec/task/dump_stats_spec.lua",
@@ -569,15 +569,15 @@ return {
   {
     name = "services-cancel-once",
     says = "what the deferred calls of services spawn is not cancelled",
-    file = "csrc/runtime/scheduler.c",
-    from = "cancelled = rt->next_task_id;\n      parked_cancel_all(rt, L);",
-    to = "if (cancelled == 0) parked_cancel_all(rt, L);\n      cancelled = rt->next_task_id;",
+    file = "csrc/loop/scheduler.c",
+    from = "cancelled = rt->next_task_id;\n      shutdown_cancel_all(rt, L);",
+    to = "if (cancelled == 0) shutdown_cancel_all(rt, L);\n      cancelled = rt->next_task_id;",
     specs = "spec/task/end_of_run_spec.lua",
   },
   {
     name = "batch-goes-on",
     says = "daemons have some turns more after main has returned",
-    file = "csrc/runtime/task.c",
+    file = "csrc/kernel/task.c",
     from = "rt->batch = 0;",
     to = ";",
     specs = "spec/task/cancel_spec.lua",
@@ -585,7 +585,7 @@ return {
   {
     name = "pool-keeps-one-more",
     says = "the pool of threads keeps one more than its limit says",
-    file = "csrc/runtime/threads.c",
+    file = "csrc/kernel/threads.c",
     from = "while (rt->pool_count > max)",
     to = "while (rt->pool_count > max + 1)",
     specs = "spec/task/thread_pool_spec.lua",
@@ -594,7 +594,7 @@ return {
   {
     name = "leaving-crosses-owners",
     says = "a coroutine that leaves its last span leaves the span that it was made in too",
-    file = "csrc/runtime/place.c",
+    file = "csrc/span/place.c",
     from = "|| context_of(rt, L, -1) != context) break;",
     to = ") break;",
     specs = "spec/trace/span_spec.lua",
@@ -602,7 +602,7 @@ return {
   {
     name = "span-outlives-its-task",
     says = "a span that ends after its task is left as if the task were there",
-    file = "csrc/runtime/place.c",
+    file = "csrc/span/place.c",
     from = "p->is_known = p->is_known || p->passed_over || context->span_id != 0;",
     to = "p->is_known = p->is_known || context->span_id != 0;",
     specs = "spec/trace/span_spec.lua",
@@ -610,7 +610,7 @@ return {
   {
     name = "observer-hears-its-tasks",
     says = "an observer hears of the tasks that it spawns",
-    file = "csrc/runtime/task.c",
+    file = "csrc/kernel/task.c",
     from = "t->muted = spans == SPANS_MUTED || (spans != SPANS_YES && probe_is_muted(rt, rt->current));",
     to = "t->muted = spans == SPANS_MUTED;",
     specs = "spec/task/observe_spec.lua",
@@ -618,7 +618,7 @@ return {
   {
     name = "recover-in-finalizers",
     says = "a finalizer that runs as a deferred call is called recovers the panic",
-    file = "csrc/runtime/panic.c",
+    file = "csrc/kernel/panic.c",
     from = "&& is_finalizer(L, &ar)) return -1;",
     to = "&& is_finalizer(L, &ar)) break;",
     specs = "spec/panic/recover_spec.lua",
@@ -626,7 +626,7 @@ return {
   {
     name = "late-calls-above-the-outcome",
     says = "what a debug hook defers while a frame unwinds is taken for the frame's outcome",
-    file = "csrc/runtime/strand.c",
+    file = "csrc/kernel/frames.c",
     from = "    at = f->outcome;\n",
     to = "",
     specs = "spec/reentry/debug_hook_spec.lua",
@@ -634,7 +634,7 @@ return {
   {
     name = "loop-begins-at-the-end-of-the-c-stack",
     says = "co.step takes tasks for dead that Lua can't resume, because C calls nest too deep",
-    file = "csrc/runtime/scheduler.c",
+    file = "csrc/loop/scheduler.c",
     from = "  c_stack_check_host(L, LOOP_C_LEVELS);\n",
     to = "",
     specs = "spec/task/step_spec.lua",

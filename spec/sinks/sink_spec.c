@@ -1,5 +1,5 @@
 /*
-** Sinks of the stream of events (csrc/runtime/probe.h) hear each event of the kinds that they want, once; which of
+** Sinks of the stream of events (csrc/kernel/probe.h) hear each event of the kinds that they want, once; which of
 ** them observers do not hear; and when the slice began, if they ask for that.
 */
 #include <lauxlib.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "coropanic.h"
-#include "runtime/runtime.h"
+#include "kernel/runtime.h"
 
 typedef struct log_sink {
   probe_sink sink;

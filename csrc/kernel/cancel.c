@@ -1,0 +1,251 @@
+#include "kernel/cancel.h"
+
+#include "kernel/nested.h"
+#include "kernel/panic.h"
+#include "kernel/task.h"
+#include "kernel/waiting.h"
+#include "scope/membership.h"
+#include "scope/region.h"
+
+const char *cancel_source_name(cancel_source source) {
+  static const char *const names[] = {
+      [CANCEL_EXPLICIT] = "explicit", [CANCEL_DEADLINE] = "deadline",
+      [CANCEL_SCOPE] = "scope",       [CANCEL_PARENT] = "parent",
+      [CANCEL_SHUTDOWN] = "shutdown", [CANCEL_INTERRUPT] = "interrupt",
+  };
+  return names[source];
+}
+
+/*
+** The innermost frame stack, of the coroutines inside the task, in which something is unwinding; NULL: none.
+*/
+static const frame_stack *find_unwinding(runtime *rt, lua_State *L, const task *t) {
+  lua_State *thread = t->live.top;
+  while (thread != NULL && thread != t->live.thread) {
+    const frame_stack *s = runtime_find_frames(rt, thread);
+    if (s != NULL && frames_shield(s) > 0) return s;
+    thread = nested_resumer(rt, L, thread);
+  }
+  return NULL;
+}
+
+/*
+** The first frame of the task's frame stack that may be exited now. While a coroutine is unwinding by
+** itself nothing may.
+*/
+static uint32_t shield_of(runtime *rt, lua_State *L, const task *t) {
+  if (t->live.top != t->live.thread && find_unwinding(rt, L, t) != NULL) return UINT32_MAX;
+  return t->live.frames == NULL ? 0 : frames_shield(t->live.frames);
+}
+
+bool cancel_is_shielded(runtime *rt, lua_State *L, const task *t, uint32_t floor) {
+  return floor < shield_of(rt, L, t);
+}
+
+bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
+  if (task_ended(t)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  if (t->cancel != CANCEL_NONE) {
+    lua_pop(L, 1);
+    return true;
+  }
+  t->cancel = (uint8_t)source;
+  t->unwind = true;
+  if (probe(&rt->probes, PROBE_CANCEL)) {
+    probe_tell(rt, &(probe_event){.kind = PROBE_CANCEL,
+                                  .task = t,
+                                  .object = PROBE_TASK,
+                                  .word = cancel_source_name(source)});
+  }
+  task_push(rt, L, t);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, TASK_UV_RESULT);
+  lua_pop(L, 1);
+  if (t->status == TASK_WAITING && !cancel_is_shielded(rt, L, t, 0))
+    task_wake(rt, t, WAKE_CANCELLED);
+  return true;
+}
+
+/* --- raising --- */
+
+void cancel_note_asker(runtime *rt, lua_State *L, int victim) {
+  if (rt->current == NULL) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->askers_ref);
+  lua_pushvalue(L, victim);
+  task_push(rt, L, rt->current);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* (task, record) notes who asked it to end, and who waits for it; protected. */
+static int describe(lua_State *L) {
+  runtime *rt = record_test(L, 2)->runtime;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->askers_ref);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+  record_set_detail(L, 2, DETAIL_CANCELLED_BY);
+  lua_settop(L, 2);
+  waiting_note(rt, L, rt->current);
+  return 0;
+}
+
+void cancel_make_record(runtime *rt, lua_State *L, lua_State *thread, int level,
+                        cancel_source source) {
+  record_kind kind = source == CANCEL_DEADLINE ? RECORD_TIMEOUT : RECORD_CANCELLED;
+  record_wrap_safe(rt, L, thread, level, kind);
+  record *r = record_test(L, -1);
+  r->kind = (uint8_t)kind; /* even where there was no memory for more */
+  r->exits = true;
+  r->cancel_source = (uint8_t)source;
+  if (source != CANCEL_EXPLICIT) return;
+  lua_pushcfunction(L, describe);
+  lua_pushvalue(L, -3);
+  lua_pushvalue(L, -3);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* The outermost region of the task whose request may be raised now; NULL: none. */
+static region *find_region(const task *t, uint32_t shield) {
+  region *found = NULL;
+  if (t->membership == NULL) return NULL;
+  for (region *r = t->membership->regions; r != NULL && r->floor >= shield; r = r->outer) {
+    if (r->request != CANCEL_NONE) found = r;
+  }
+  return found;
+}
+
+bool cancel_is_due(runtime *rt, lua_State *L, const task *t) {
+  if (!t->unwind || rt->hooks > 0) return false;
+  uint32_t shield = shield_of(rt, L, t);
+  return (t->cancel != CANCEL_NONE && shield == 0) || find_region(t, shield) != NULL;
+}
+
+bool cancel_will_raise(runtime *rt, lua_State *L, const task *t) {
+  const frame_stack *s = NULL;
+  if (t->live.top != t->live.thread) s = find_unwinding(rt, L, t);
+  if (s == NULL) s = t->live.frames;
+  return (s != NULL && frames_is_exiting(s)) || cancel_is_due(rt, L, t);
+}
+
+/*
+** Finds the request that may be raised now, and the frame from which it unwinds, and pushes what was
+** asked to end. NULL: there is none, and nothing is pushed.   [-0, +(0|1), -]
+*/
+static uint8_t *find_request(runtime *rt, lua_State *L, task *t, uint32_t *floor) {
+  uint32_t shield = shield_of(rt, L, t);
+  *floor = 0;
+  if (t->cancel != CANCEL_NONE && shield == 0) {
+    task_push(rt, L, t);
+    return &t->cancel;
+  }
+  region *r = find_region(t, shield);
+  if (r == NULL) return NULL;
+  *floor = r->floor;
+  region_push(rt, L, r);
+  return &r->request;
+}
+
+/* The request has been raised where it is to unwind. */
+static void take_request(task *t, uint8_t *request) {
+  *request = CANCEL_NONE;
+  membership_update_unwind(t);
+}
+
+/*
+** The record that the task is to end with, for the exit whose record is on top of the stack: what was asked of the
+** task itself comes first.   [-1, +1, -]
+*/
+static void choose_record(runtime *rt, lua_State *L, const task *t) {
+  if (t->cancel == CANCEL_NONE) return;
+  lua_pop(L, 1);
+  task_push(rt, L, t);
+  lua_getiuservalue(L, -1, TASK_UV_RESULT);
+  cancel_make_record(rt, L, L, 1, t->cancel);
+  lua_remove(L, -2);
+}
+
+/*
+** Parks the task for good. Nobody resumes it: its coroutines yield up to the loop, which ends it.
+** [-1, +0, e]
+*/
+static void force(runtime *rt, lua_State *L, task *t) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  choose_record(rt, L, t);
+  record_test(L, -1)->forced = true;
+  frame_stack *s = t->live.frames;
+  if (s != NULL && s->depth > 0) {
+    lua_pushvalue(L, -1);
+    frames_begin_exit(s, L, 0);
+  }
+  task_push(rt, L, t);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, TASK_UV_RESULT);
+  t->cancel = CANCEL_NONE;
+  membership_update_unwind(t);
+  t->raises = 0;
+  t->forced = true;
+  lua_yield(L, 0);
+}
+
+void cancel_count_raise(runtime *rt, lua_State *L, task *t) {
+  if (t->raises < CANCEL_MAX_RAISES) t->raises++;
+  if (t->raises == CANCEL_MAX_RAISES && lua_isyieldable(L)) force(rt, L, t);
+}
+
+/*
+** In a coroutine inside the task the request stays: it is raised again in the coroutine that resumed
+** it, and is taken where it gets to the task's own thread (cancel_raise_outwards).
+*/
+static int raise_inside(runtime *rt, lua_State *L) {
+  frame_stack *s = runtime_find_frames(rt, L);
+  if (s != NULL && s->depth > 0) {
+    lua_pushvalue(L, -1);
+    frames_begin_exit(s, L, 0);
+  }
+  return lua_error(L);
+}
+
+void cancel_raise(runtime *rt, lua_State *L, task *t) {
+  /* Hooks and handlers run inside the task: they are not what was asked to end. */
+  if (rt->hooks > 0) return;
+  bool inside = t->live.thread != L;
+  const frame_stack *unwinding = inside ? find_unwinding(rt, L, t) : NULL;
+  const frame_stack *s = unwinding != NULL ? unwinding : t->live.frames;
+  if (s != NULL && frames_is_exiting(s)) {
+    frames_push_exit(s, L);
+    cancel_count_raise(rt, L, t);
+    lua_error(L);
+  }
+  if (unwinding != NULL || !t->unwind) return;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  uint32_t floor;
+  uint8_t *request = find_request(rt, L, t, &floor);
+  if (request == NULL) return;
+  lua_getiuservalue(L, -1, request == &t->cancel ? TASK_UV_RESULT : REGION_UV_REASON);
+  cancel_make_record(rt, L, L, 1, *request);
+  cancel_count_raise(rt, L, t);
+  if (inside) {
+    raise_inside(rt, L);
+  } else {
+    take_request(t, request);
+    panic_exit(rt, L, floor);
+  }
+}
+
+int cancel_raise_outwards(runtime *rt, lua_State *L) {
+  task *t = rt->current;
+  if (t == NULL || t->live.thread != L) return lua_error(L);
+  if (t->live.frames != NULL && frames_is_exiting(t->live.frames)) return lua_error(L);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  uint32_t floor = 0;
+  if (record_is_cancellation(record_test(L, -1))) {
+    uint8_t *request = find_request(rt, L, t, &floor);
+    if (request != NULL) {
+      lua_pop(L, 1);
+      take_request(t, request);
+    }
+  }
+  return panic_exit(rt, L, floor);
+}

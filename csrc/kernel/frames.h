@@ -1,0 +1,234 @@
+/*
+** A frame stack is the frames of one line of execution (a task, the main thread, or somebody's
+** coroutine) and the calls deferred in them: a state machine that says what has to run next and
+** calls nothing itself. unwind.c makes the calls.
+**
+** The deferred calls, the results of frames that are ending and the panics in flight are Lua
+** values. They stand on the stack of `values`, a thread that never runs, where the collector sees
+** them and moving them costs a copy. From the bottom:
+**
+**   [exit record or nil] { deferred calls of frame 0 } [outcome of frame 0] { deferred of frame 1
+**   } ...
+**
+** A deferred call is  function, arguments...  and an entry in `calls`, which says where these stand.
+** A frame has an outcome only while it runs its deferred calls:  results..., record or nil.  The
+** calls that have run stay below the outcome until the frame is left.
+*/
+#ifndef CP_KERNEL_FRAMES_H
+#define CP_KERNEL_FRAMES_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "core/base.h"
+
+#pragma GCC visibility push(hidden)
+
+struct runtime;
+
+typedef enum frame_kind {
+  FRAME_ENTRY,    /* a task's first activation */
+  FRAME_FUNC,     /* one call of a co.func or of co.call */
+  FRAME_DEFERRED, /* a deferred call */
+  FRAME_BLOCK,    /* the end of a block that holds a deferred call in a `<close>` variable */
+  FRAME_REGION,   /* the body of a scope, a time-out or a co.with (region.h) */
+} frame_kind;
+
+/*
+**            body ends              body raises             co.goexit, cancelled
+**   BODY ───────────────▶ RETURNING        ▶ PANICKING               ▶ EXITING
+**   RETURNING, EXITING ── a deferred call panics ──▶ PANICKING
+**   PANICKING ── recovered ──▶ RETURNING, or EXITING when the frame stack is exiting
+**   RETURNING, PANICKING ── a deferred call exits ──▶ EXITING
+** A frame in any state but BODY is left when it has no deferred call any more.
+*/
+typedef enum frame_state {
+  STATE_BODY,
+  STATE_RETURNING,
+  STATE_PANICKING,
+  STATE_EXITING
+} frame_state;
+
+typedef struct deferred_call {
+  uint64_t serial;
+  uint32_t at; /* index in `values` of its function */
+  uint32_t
+      count; /* its function and arguments; 0: it was taken out of the middle, see frame.gone */
+} deferred_call;
+
+typedef struct frame {
+  uint32_t deferred; /* pending deferred calls, and those that are gone */
+  uint32_t gone;     /* of these, taken out of the middle; the newest never is */
+  uint32_t bottom;   /* once there is an outcome: index in `values` of the first deferred call */
+  uint32_t outcome;  /* index in `values` of the outcome's first value; 0 while in BODY */
+  uint32_t results;  /* of the outcome's values, how many are results; the record is the next */
+  uint32_t base;     /* index of the first frame of the driver that runs this one */
+  uint8_t kind;      /* frame_kind */
+  uint8_t state;     /* frame_state */
+  bool exiting;      /* an exit unwinds it */
+} frame;
+
+/*
+** It is a userdata, so that what is parked in a frame finds it for as long as that exists; its user
+** value is `values`. The frames and calls are the runtime's memory.
+*/
+typedef struct frame_stack {
+  struct runtime *runtime;
+  struct frame_stack *next_free; /* in the runtime's pool */
+  lua_State *values;
+  frame *frames;
+  uint32_t depth; /* frames in use; the innermost is frames[depth - 1] */
+  uint32_t capacity;
+  deferred_call *calls; /* pending, those of outer frames first, the newest last */
+  uint32_t call_count;
+  uint32_t call_capacity;
+  uint32_t hook_base; /* frames below it are not unwound by exits that begin now: a hook runs */
+  int anchor;         /* in the runtime's anchor table; of a foreign one: 0 */
+  bool foreign;       /* of a coroutine that somebody else made */
+  bool collected;     /* foreign: its coroutine was garbage once, with frames open */
+  bool leaving;       /* foreign: the driver is about to leave, its to-be-closed slot has no work */
+  bool resetting; /* the thread is being reset: `<close>`d deferred calls wait for their frame */
+} frame_stack;
+
+/*
+** Opens a frame. False when there is no memory. One frame more than are open is always in reserve
+** once a call is deferred, so that running it needs no memory.
+*/
+bool frames_reserve_frames(frame_stack *s, const allocator *memory, uint32_t wanted);
+
+static inline bool frames_push_frame(frame_stack *s, const allocator *memory, frame_kind kind,
+                                     uint32_t base) {
+  if (s->depth == s->capacity && !frames_reserve_frames(s, memory, s->depth + 1)) return false;
+  /* Code that goes on although it is being exited is not shielded by opening another frame. */
+  bool exiting = kind == FRAME_FUNC && s->depth > 0 && s->frames[s->depth - 1].exiting;
+  s->frames[s->depth++] =
+      (frame){.base = base, .kind = (uint8_t)kind, .state = STATE_BODY, .exiting = exiting};
+  return true;
+}
+
+/* Closes the innermost frame, which has neither deferred calls nor an outcome any more. */
+static inline void frames_pop_frame(frame_stack *s) { s->depth--; }
+
+static inline frame *frames_top(const frame_stack *s) {
+  cp_assert(s->depth > 0);
+  return &s->frames[s->depth - 1];
+}
+
+/* Whether code in the innermost frame is to be unwound by a goexit or cancellation. */
+static inline bool frames_is_exiting(const frame_stack *s) {
+  return s->depth > 0 && s->frames[s->depth - 1].exiting;
+}
+
+/*
+** Moves the function and its arguments, the `count` values on top of L, to the innermost frame, as
+** a deferred call with this serial. False when there is no memory; L is then as it was.
+**   [-count, +0, -]
+*/
+bool frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int count,
+                  uint64_t serial);
+
+/* Frees what the frame stack, which has no frames, owns. */
+void frames_free(frame_stack *s, const allocator *memory);
+
+/* Makes it ready for another line of execution.   [-0, +0, -] */
+void frames_clear(frame_stack *s, const allocator *memory);
+
+/*
+** Ends the innermost frame's body normally: the top `results` values of L become its results.
+** False when there is no room for them; L is then as it was.   [-results, +0, -]
+*/
+bool frames_return(frame_stack *s, lua_State *L, int results);
+
+/*
+** Ends the innermost frame's body with the record on top of L, or replaces what is in flight in it.
+**   state  PANICKING or EXITING                                                     [-1, +0, -]
+*/
+void frames_unwind(frame_stack *s, lua_State *L, frame_state state);
+
+/* The innermost frame's panic was recovered: it returns, or goes on exiting. */
+void frames_recovered(frame_stack *s);
+
+/*
+** How many values the innermost frame's newest deferred call has; 0: there is none.   [-0, +0, -]
+*/
+static inline int frames_next_deferred(const frame_stack *s) {
+  return frames_top(s)->deferred == 0 ? 0 : (int)s->calls[s->call_count - 1].count;
+}
+
+/* Takes that call to L, which has room.   [-0, +n, -] The frame's body has ended. */
+void frames_take_deferred(frame_stack *s, lua_State *L);
+
+/* Forgets the innermost frame's newest calls that are gone. */
+void frames_drop_gone(frame_stack *s);
+
+/* Forgets that call. */
+static inline void frames_drop_deferred(frame_stack *s) {
+  frame *f = frames_top(s);
+  f->deferred--;
+  s->call_count--;
+  if (f->gone > 0) frames_drop_gone(s);
+}
+
+/* Whether the deferred call of this serial is pending, in whichever frame. */
+bool frames_is_pending(const frame_stack *s, uint64_t serial);
+
+/*
+** Moves that call to the innermost frame, which has just been opened for it. Without memory it takes longer.
+**   [-0, +0, -]
+** Closing n handles of one frame, in whatever order, costs n times a constant.
+*/
+void frames_move_deferred(frame_stack *s, const allocator *memory, uint64_t serial);
+
+/*
+** Takes the innermost frame's outcome to L: its results (RETURNING) or the record (else). Returns
+** the number of values.   [-0, +n, -] L must have room for frames_outcome_size values.
+*/
+int frames_outcome_size(const frame_stack *s);
+int frames_take_outcome(frame_stack *s, lua_State *L);
+
+/* Forgets the innermost frame's outcome. */
+void frames_drop_outcome(frame_stack *s);
+
+/* Pushes the record in flight of frame `index` to L, nil if none.   [-0, +1, -] */
+void frames_push_record(const frame_stack *s, lua_State *L, uint32_t index);
+
+/* Whether the record at `index` of L is the panic in flight of some frame.   [-0, +0, -] */
+bool frames_holds_record(const frame_stack *s, lua_State *L, int index);
+
+/* Pushes the newest panic in flight to L; false, and nothing pushed: none.   [-0, +(0|1), -] */
+bool frames_push_in_flight(const frame_stack *s, lua_State *L);
+
+/* Pushes the results of frame `index`; L has room for its `results`.   [-0, +n, -] */
+void frames_push_results(const frame_stack *s, lua_State *L, uint32_t index);
+
+/* Makes the top `count` values of L the results of frame `index`. False: no room.   [-count, +0, -]
+ */
+bool frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count);
+
+/* Whether some frame is being exited. */
+bool frames_has_exit(const frame_stack *s);
+
+/* Starts exiting the open frames from index `floor` on, with the record on top of L.   [-1, +0, -] */
+void frames_begin_exit(frame_stack *s, lua_State *L, uint32_t floor);
+
+/*
+** The first frame that a new exit may begin with: what is unwinding already, by an exit or a panic,
+** is not cut short, only what runs inside its deferred calls.
+*/
+uint32_t frames_shield(const frame_stack *s);
+
+/*
+** Ends the innermost frame's body with the exit record on top of L, which becomes the frame stack's own if
+** no exit is under way.   [-1, +0, -]
+*/
+void frames_exit(frame_stack *s, lua_State *L);
+
+/* The record on top of L is that of the exit under way.   [-1, +0, -] */
+void frames_set_exit(frame_stack *s, lua_State *L);
+
+/* Pushes the exit record.   [-0, +1, -] */
+void frames_push_exit(const frame_stack *s, lua_State *L);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,104 @@
+#include "kernel/handler.h"
+#include "kernel/task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kernel/panic.h"
+#include "report/report.h"
+
+/* Status of a process that an unrecovered panic ends, as Go's. */
+#define CRASH_STATUS 2
+
+/*
+** Calls the function and its `arguments` on top of the stack, protected. False: it panicked, and
+** its record is on top.   [-(arguments + 1), +(0|1), -]
+*/
+static bool call_protected(runtime *rt, lua_State *L, int arguments) {
+  lua_pushcfunction(L, panic_handler);
+  int handler = lua_gettop(L) - arguments - 1;
+  lua_insert(L, handler);
+  frame_stack *s = runtime_find_frames(rt, L);
+  uint32_t outer_base = s == NULL ? 0 : s->hook_base;
+  /* A goexit ends the hook, not the code that it was called from. */
+  if (s != NULL) s->hook_base = s->depth;
+  rt->hooks++;
+  int status = lua_pcall(L, arguments, 0, handler);
+  rt->hooks--;
+  lua_remove(L, handler);
+  frame_stack *after = runtime_find_frames(rt, L);
+  if (s != NULL) {
+    s->hook_base = outer_base;
+  } else if (after != NULL) {
+    for (uint32_t i = 0; i < after->depth; i++) after->frames[i].exiting = false;
+  }
+  if (status == LUA_OK) return true;
+  panic_settle(rt, L, status);
+  return false;
+}
+
+/* Tells of the record at `given`, of the task at `index`, 0: none.   [-0, +0, -] */
+static void tell_unhandled(runtime *rt, lua_State *L, int given, int index) {
+  probe_tell(rt, &(probe_event){.kind = PROBE_UNHANDLED,
+                                .calls = true,
+                                .task = index == 0 ? NULL : task_test(L, index),
+                                .L = L,
+                                .object = given,
+                                .extra = index});
+}
+
+void handler_report(runtime *rt, lua_State *L, int index) {
+  bool is_wanted = probe(&rt->probes, PROBE_UNHANDLED);
+  if (!lua_checkstack(L, LUA_MINSTACK)) { /* nothing can be called, nor written */
+    lua_pop(L, 1);
+    return;
+  }
+  int given = lua_gettop(L);
+  if (is_wanted) tell_unhandled(rt, L, given, index);
+  bool custom = false;
+  const task *of = index == 0 ? NULL : task_test(L, index);
+  unsigned depth = of == NULL ? 0 : of->aftermath;
+  if (depth >= HANDLER_MAX_DEPTH) {
+    /* Its tasks panic each time: on stderr it ends. */
+  } else if (rt->unhandled == UNHANDLED_CALL) {
+    runtime_push_value(rt, L, RUNTIME_UV_UNHANDLED);
+    custom = true;
+  } else if (rt->unhandled == UNHANDLED_REPORT) {
+    runtime_push_value(rt, L, RUNTIME_UV_ON_PANIC);
+    custom = !lua_isnil(L, -1);
+  }
+  if (custom) {
+    lua_pushvalue(L, given);
+    if (index != 0) {
+      lua_pushvalue(L, index);
+    } else {
+      lua_pushnil(L);
+    }
+    uint8_t outer = rt->aftermath;
+    if (rt->finishing) rt->aftermath = (uint8_t)(depth + 1);
+    bool returned = call_protected(rt, L, 2);
+    rt->aftermath = outer;
+    if (!returned) {
+      report_to_stderr(L, -1);
+      custom = false;
+    }
+  }
+  if (!custom) report_to_stderr(L, given);
+  if (rt->unhandled == UNHANDLED_CRASH) exit(CRASH_STATUS);
+  lua_settop(L, given - 1);
+}
+
+void handler_run_start(runtime *rt, lua_State *thread) {
+  if (!rt->has_start_hook || !lua_checkstack(thread, LUA_MINSTACK)) return;
+  runtime_push_value(rt, thread, RUNTIME_UV_ON_START);
+  if (!call_protected(rt, thread, 0)) handler_report(rt, thread, 0);
+}
+
+void handler_call(runtime *rt, lua_State *L, int arguments, int index) {
+  if (call_protected(rt, L, arguments)) return;
+  if (record_test(L, -1)->exits) {
+    lua_pop(L, 1); /* of the task that the hook runs in: nobody hears of it who does not ask */
+  } else {
+    handler_report(rt, L, index);
+  }
+}

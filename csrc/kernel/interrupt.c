@@ -1,0 +1,123 @@
+#define _GNU_SOURCE 1 /* on_exit, dladdr */
+
+#include "kernel/interrupt.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__GLIBC__)
+#include <dlfcn.h>
+#endif
+
+#include "kernel/cancel.h"
+#include "kernel/task.h"
+
+/* What lua.c's handler raises. */
+#define CTRL_C "interrupted!"
+
+/* --- handlers --- */
+
+static int keep_code(lua_State *L, const void *code, size_t size, void *buffer) {
+  (void)L;
+  luaL_addlstring(buffer, code, size);
+  return 0;
+}
+
+/*
+** Without debug information, so that what a hook raises in it is not said to be at a line of ours. The
+** buffer is in another thread, for lua_dump wants the function on top of its stack.
+*/
+void interrupt_open(runtime *rt, lua_State *L) {
+  luaL_Buffer code;
+  size_t size;
+  lua_State *other = lua_newthread(L);
+  luaL_buffinit(L, &code);
+  luaL_loadstring(other, "");
+  lua_dump(other, keep_code, &code, 1);
+  luaL_pushresult(&code);
+  const char *bytes = lua_tolstring(L, -1, &size);
+  if (luaL_loadbufferx(L, bytes, size, "=signal", "b") != LUA_OK) lua_error(L);
+  runtime_set_value(rt, L, RUNTIME_UV_EMPTY);
+  lua_pop(L, 2);
+}
+
+static watched_hook watch(lua_State *thread) {
+  return (watched_hook){
+      .thread = thread, .hook = lua_gethook(thread), .mask = lua_gethookmask(thread)};
+}
+
+void interrupt_begin(runtime *rt, lua_State *L) {
+  rt->watched[0] = watch(L);
+  rt->watched[1] = L == rt->main_thread ? (watched_hook){0} : watch(rt->main_thread);
+  rt->interrupted = rt->ctrl_c = false;
+}
+
+/* A handler has raised the value on top of the stack.   [-1, +0, -] */
+static void interrupt(runtime *rt, lua_State *L) {
+  task *main = rt->main_task;
+  if (!rt->interrupted) {
+    rt->interrupted = true;
+    rt->ctrl_c = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), CTRL_C) == 0;
+    lua_pushvalue(L, -1);
+    runtime_set_value(rt, L, RUNTIME_UV_INTERRUPT);
+  }
+  cancel_task(rt, L, main, CANCEL_INTERRUPT);
+}
+
+void interrupt_serve(runtime *rt, lua_State *L) {
+  for (int i = 0; i < 2; i++) {
+    const watched_hook *w = &rt->watched[i];
+    if (!interrupt_has_new_hook(w) || !lua_checkstack(w->thread, LUA_MINSTACK)) continue;
+    runtime_push_value(rt, w->thread, RUNTIME_UV_EMPTY);
+    rt->hooks++;
+    int status = lua_pcall(w->thread, 0, 0, 0);
+    rt->hooks--;
+    if (status == LUA_OK) continue;
+    if (w->thread != L) lua_xmove(w->thread, L, 1);
+    interrupt(rt, L);
+  }
+}
+
+bool interrupt_end(runtime *rt, lua_State *L) {
+  rt->watched[0] = rt->watched[1] = (watched_hook){0};
+  if (!rt->interrupted || rt->main_task->status != TASK_DONE) return false;
+  runtime_push_value(rt, L, RUNTIME_UV_INTERRUPT);
+  cancel_make_record(rt, L, L, 0, CANCEL_INTERRUPT);
+  lua_remove(L, -2);
+  return true;
+}
+
+/* --- the end of the process --- */
+
+#if defined(__GLIBC__)
+
+static void die_of_ctrl_c(int status, void *unused) {
+  (void)unused;
+  if (status != EXIT_FAILURE) return;
+  fflush(NULL);
+  raise(SIGINT);
+}
+
+/* lua.c unloads the module when it closes the state, before it exits: that must not take the code away. */
+static bool stay_loaded(void) {
+  Dl_info here;
+  void (*code)(int, void *) = die_of_ctrl_c;
+  void *address;
+  memcpy(&address, &code, sizeof(address));
+  if (dladdr(address, &here) == 0) return false;
+  return dlopen(here.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) != NULL;
+}
+
+/* lua.c has given SIGINT its default action back; where somebody handles it, the process's end is theirs. */
+void interrupt_close(const runtime *rt) {
+  struct sigaction action;
+  if (!rt->ctrl_c || sigaction(SIGINT, NULL, &action) != 0) return;
+  if (action.sa_handler == SIG_DFL && stay_loaded()) on_exit(die_of_ctrl_c, NULL);
+}
+
+#else
+
+void interrupt_close(const runtime *rt) { (void)rt; }
+
+#endif

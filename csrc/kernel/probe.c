@@ -1,0 +1,58 @@
+#include "kernel/probe.h"
+
+#include "kernel/task.h"
+
+void probes_init(probes *p) {
+  list_init(&p->sinks);
+  p->mask = 0;
+}
+
+void probe_update(probes *p) {
+  p->mask = 0;
+  for (list *link = p->sinks.next; link != &p->sinks; link = link->next) {
+    const probe_sink *sink = container_of(link, probe_sink, link);
+    p->mask |= sink->wants;
+    /* The clock is read where a slice begins. */
+    if (sink->timed) p->mask |= PROBE_BIT(PROBE_START);
+  }
+}
+
+void probe_add_sink(probes *p, probe_sink *sink) {
+  list_init(&sink->link);
+  list_prepend(&p->sinks, &sink->link);
+  probe_update(p);
+}
+
+void probe_remove_sink(probes *p, probe_sink *sink) {
+  list_remove(&sink->link);
+  probe_update(p);
+}
+
+/* Whether a sink needs the clock. */
+static bool is_timed(const probes *p) {
+  for (list *link = p->sinks.next; link != &p->sinks; link = link->next) {
+    if (container_of(link, probe_sink, link)->timed) return true;
+  }
+  return false;
+}
+
+bool probe_is_muted(const runtime *rt, const task *t) {
+  return rt->probes.muted > 0 || (t != NULL && t->muted);
+}
+
+void probe_tell(runtime *rt, const probe_event *event) {
+  probes *p = &rt->probes;
+  if (event->kind == PROBE_START && is_timed(p)) p->slice_ns = runtime_now(rt);
+  probe_event told = *event;
+  told.slice_ns = p->slice_ns;
+  /* Observers make no spans: one that ends is the program's, even if an observer has closed its coroutine. */
+  if (probe_is_muted(rt, event->task) || probe_is_muted(rt, rt->current)) {
+    told.muted = event->kind != PROBE_SPAN_END;
+  }
+  list *next;
+  for (list *link = p->sinks.next; link != &p->sinks; link = next) {
+    probe_sink *sink = container_of(link, probe_sink, link);
+    next = link->next; /* it may remove itself */
+    if ((sink->wants & (PROBE_BIT(told.kind) | PROBE_PENDING)) != 0) sink->write(sink, rt, &told);
+  }
+}

@@ -1,0 +1,514 @@
+#include "kernel/record.h"
+
+#include <string.h>
+
+#include "core/clock.h"
+#include "kernel/fingerprint.h"
+#include "kernel/nested.h"
+#include "kernel/runtime.h"
+#include "kernel/task.h"
+#include "kernel/unwind.h"
+#include "kernel/waiting.h"
+
+#define FRAMES_MAX (RECORD_FRAMES_INNER + RECORD_FRAMES_OUTER)
+
+const char record_magic = 0;
+
+record *record_test(lua_State *L, int index) {
+  record *r = lua_touserdata(L, index);
+  if (r == NULL || lua_rawlen(L, index) < sizeof(record)) return NULL; /* 0: a light userdata */
+  return r->magic == &record_magic ? r : NULL;
+}
+
+const char *record_kind_name(const record *r) {
+  static const char *const names[] = {
+      [RECORD_PANIC] = "panic",       [RECORD_ERROR] = "error",   [RECORD_MEMORY] = "memory",
+      [RECORD_DEADLOCK] = "deadlock", [RECORD_GOEXIT] = "goexit", [RECORD_CANCELLED] = "cancelled",
+      [RECORD_TIMEOUT] = "timeout",
+  };
+  return names[r->kind];
+}
+
+void record_push_detail(lua_State *L, int index, record_detail detail) {
+  if (lua_getiuservalue(L, index, RECORD_UV_DETAILS) != LUA_TTABLE) return;
+  lua_rawgeti(L, -1, detail);
+  lua_remove(L, -2);
+}
+
+void record_set_detail(lua_State *L, int index, record_detail detail) {
+  index = lua_absindex(L, index);
+  if (lua_getiuservalue(L, index, RECORD_UV_DETAILS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_createtable(L, DETAIL_COUNT, 0);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, index, RECORD_UV_DETAILS);
+  }
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, detail);
+  lua_pop(L, 1);
+}
+
+/* --- the stacks of one line of execution: a coroutine's, its resumer's, ... --- */
+
+typedef struct one_stack {
+  lua_State *thread;
+  int level;        /* of the innermost activation that belongs to it */
+  int levels;       /* how many do */
+  lua_Debug *found; /* NULL, or those activations themselves, FRAMES_MAX at most */
+} one_stack;
+
+/*
+** The number of activations of a stack. Counts up to FRAMES_MAX one by one, and keeps these if it is
+** to; a deeper stack is bisected, since lua_getstack costs as much as the level. Of a stack deeper
+** than RECORD_DEEP_STACK (an overflow has a million) this is only a lower bound: each walk to its end
+** takes some 20 ms.
+*/
+static int count_levels(const one_stack *s) {
+  lua_Debug room;
+  int known = s->level; /* levels below `known` exist */
+  while (known - s->level < FRAMES_MAX) {
+    lua_Debug *ar = s->found == NULL ? &room : &s->found[known - s->level];
+    if (!lua_getstack(s->thread, known, ar)) return known - s->level;
+    known++;
+  }
+  int beyond = known;
+  while (lua_getstack(s->thread, beyond, &room)) {
+    known = beyond + 1;
+    beyond *= 2;
+  }
+  if (known - s->level > RECORD_DEEP_STACK) return known - s->level;
+  while (known < beyond) {
+    int middle = known + (beyond - known) / 2;
+    if (lua_getstack(s->thread, middle, &room)) {
+      known = middle + 1;
+    } else {
+      beyond = middle;
+    }
+  }
+  return known - s->level;
+}
+
+/*
+** The activation at a level, NULL if there is none; `room` is for one that was not kept. Between
+** counting and this, other code may have run on top of the stack (a finalizer), but nothing below it.
+*/
+static lua_Debug *find_activation(const one_stack *s, int level, lua_Debug *room) {
+  int index = level - s->level;
+  if (s->found != NULL && index < s->levels && index < FRAMES_MAX) return &s->found[index];
+  return lua_getstack(s->thread, level, room) ? room : NULL;
+}
+
+/* Moves the function on top of `thread` to user value `uv` of the record on top of L.   [-0, +0, -]
+ */
+static void anchor_function(lua_State *L, lua_State *thread, int uv) {
+  if (thread != L) lua_xmove(thread, L, 1);
+  lua_setiuservalue(L, -2, uv);
+}
+
+/* Whether the C function is the runtime's own machinery, or only the means of raising. */
+static bool is_machinery(const runtime *rt, lua_CFunction f, bool innermost) {
+  return unwind_is_machinery(f) || (innermost && (f == rt->base_error || f == rt->base_assert));
+}
+
+static bool is_loader(const runtime *rt, lua_CFunction f) {
+  return f == rt->base_load || f == rt->base_loadfile || f == rt->base_dofile;
+}
+
+/* What catches an error that has not been caught by what stands above the C function on the stack. */
+static record_catcher catcher_of(const runtime *rt, lua_CFunction f, bool innermost) {
+  if (innermost && is_loader(rt, f)) return CAUGHT_IN_LOADER;
+  if (f == rt->base_load) return CAUGHT_BY_LOAD;
+  bool catches = f == rt->base_pcall || f == rt->base_xpcall || unwind_is_machinery(f);
+  return catches ? CAUGHT_BY_OTHER : CAUGHT_UNKNOWN;
+}
+
+/*
+** Captures levels [from, to) into the record on top of L. The functions are anchored, which keeps
+** the frames' strings alive; a frame's name belongs to the constants of its caller, so that one
+** more function than frames is anchored.   [-0, +0, -]
+*/
+static void capture_levels(const runtime *rt, lua_State *L, const one_stack *s, record *r, int from,
+                           int to, int *uv) {
+  lua_Debug room;
+  lua_Debug *ar;
+  for (int level = from; level < to && (ar = find_activation(s, level, &room)) != NULL; level++) {
+    lua_getinfo(s->thread, "lnf", ar);
+    lua_CFunction f = lua_tocfunction(s->thread, -1);
+    if (f != NULL && r->caught == CAUGHT_UNKNOWN)
+      r->caught = (uint8_t)catcher_of(rt, f, level == s->level);
+    if (f != NULL && is_machinery(rt, f, r->frame_count == 0)) {
+      lua_pop(s->thread, 1);
+      continue;
+    }
+    r->frames[r->frame_count++] =
+        (record_frame){.name = ar->name, .line = ar->currentline, .function = *uv};
+    anchor_function(L, s->thread, (*uv)++);
+  }
+  if ((ar = find_activation(s, to, &room)) != NULL) {
+    lua_getinfo(s->thread, "f", ar);
+    anchor_function(L, s->thread, (*uv)++);
+  }
+}
+
+static void capture_stack(const runtime *rt, lua_State *L, const one_stack *s, record *r, int *uv) {
+  int end = s->level + s->levels;
+  if (s->levels <= FRAMES_MAX) {
+    capture_levels(rt, L, s, r, s->level, end, uv);
+    return;
+  }
+  capture_levels(rt, L, s, r, s->level, s->level + RECORD_FRAMES_INNER, uv);
+  if (r->frames_omitted == 0) r->inner_count = r->frame_count;
+  if (s->levels > RECORD_DEEP_STACK) {
+    r->frames_omitted += (uint32_t)(s->levels - RECORD_FRAMES_INNER);
+    return;
+  }
+  capture_levels(rt, L, s, r, end - RECORD_FRAMES_OUTER, end, uv);
+  r->frames_omitted += (uint32_t)(s->levels - FRAMES_MAX);
+}
+
+void record_resolve(lua_State *L, int index) {
+  record *r = record_test(L, index);
+  for (int i = 0; i < r->frame_count; i++) {
+    record_frame *f = &r->frames[i];
+    if (f->source != NULL) continue;
+    lua_Debug ar;
+    lua_getiuservalue(L, index, f->function);
+    lua_getinfo(L, ">S", &ar);
+    f->source = ar.source;
+    f->what = ar.what;
+    f->line_defined = ar.linedefined;
+  }
+}
+
+/*
+** Finds the fingerprint of a frame's function; `before` is the frame before, which is the same function's
+** in a direct recursion. A file's main function needs none, and may be large.   [-0, +0, m]
+*/
+static void find_fingerprint(lua_State *L, int index, record_frame *f, const record_frame *before) {
+  bool found = false;
+  lua_getiuservalue(L, index, f->function);
+  if (before != NULL) lua_getiuservalue(L, index, before->function);
+  if (before != NULL && lua_rawequal(L, -1, -2)) {
+    found = before->has_fingerprint == FINGERPRINT_FOUND;
+    f->fingerprint = before->fingerprint;
+  } else if (*f->what == 'L') {
+    lua_pushvalue(L, before != NULL ? -2 : -1);
+    found = fingerprint_find(L, &f->fingerprint);
+    lua_pop(L, 1);
+  }
+  f->has_fingerprint = found ? FINGERPRINT_FOUND : FINGERPRINT_NONE;
+  lua_pop(L, before != NULL ? 2 : 1);
+}
+
+void record_find_fingerprints(lua_State *L, int index) {
+  record_resolve(L, index);
+  record *r = record_test(L, index);
+  for (int i = 0; i < r->frame_count; i++) {
+    record_frame *f = &r->frames[i];
+    if (f->has_fingerprint != FINGERPRINT_UNKNOWN) continue;
+    find_fingerprint(L, index, f, i > 0 ? f - 1 : NULL);
+  }
+}
+
+/* Who panicked, for which request, and when. */
+static void identify(runtime *rt, lua_State *L, record *r) {
+  r->runtime = rt;
+  r->sequence = ++rt->next_record;
+  r->time_ns = clock_wall_ns();
+  trace_context *context = trace_current(rt);
+  if (trace_ensure(rt, context)) {
+    memcpy(r->trace_id, context->trace->trace_id, sizeof(r->trace_id));
+    r->trace_flags = context->trace->flags;
+    r->span_id = trace_span_id(rt, context);
+    r->parent_span_id = context->parent_span_id;
+  }
+  const task *t = rt->current;
+  if (t != NULL) {
+    r->task_id = t->id;
+    r->task_status = t->status;
+    task_push(rt, L, t);
+    lua_setiuservalue(L, -2, RECORD_UV_TASK);
+  }
+}
+
+/* Cuts the chain of the record on top of L behind its RECORD_MAX_CHAIN newest links. */
+static void trim_chain(lua_State *L) {
+  lua_pushvalue(L, -1);
+  for (int i = 0; i < RECORD_MAX_CHAIN && lua_type(L, -1) == LUA_TUSERDATA; i++) {
+    lua_getiuservalue(L, -1, RECORD_UV_LINK);
+    lua_remove(L, -2);
+  }
+  if (record_test(L, -1) != NULL) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, RECORD_UV_LINK);
+  }
+  lua_pop(L, 1);
+}
+
+/* Links the record on top of L to the panic that is in flight on the thread that panicked. */
+static void link_chain(runtime *rt, lua_State *L, lua_State *thread, record *r) {
+  const frame_stack *s = runtime_find_frames(rt, thread);
+  if (s == NULL || !frames_push_in_flight(s, L)) return;
+  const record *replaced = record_test(L, -1);
+  r->chain_length = replaced->chain_length + 1;
+  lua_setiuservalue(L, -2, RECORD_UV_LINK);
+  if (r->chain_length > RECORD_MAX_CHAIN) trim_chain(L);
+}
+
+/*
+** The value is below the record on top of L. A record that is raised again stands for its own
+** value; it becomes the cause unless it is in the chain already.
+*/
+static void take_value(lua_State *L) {
+  int value = lua_gettop(L) - 1;
+  if (record_test(L, value) == NULL) {
+    lua_pushvalue(L, value);
+    lua_setiuservalue(L, -2, RECORD_UV_VALUE);
+    return;
+  }
+  lua_getiuservalue(L, value, RECORD_UV_VALUE);
+  lua_setiuservalue(L, -2, RECORD_UV_VALUE);
+  lua_getiuservalue(L, -1, RECORD_UV_LINK);
+  if (!lua_rawequal(L, -1, value)) {
+    lua_pushvalue(L, value);
+    lua_setiuservalue(L, -3, RECORD_UV_CAUSE);
+  }
+  lua_pop(L, 1);
+}
+
+/* Levels of a stack of so many that are kept. */
+static int kept_of(int levels) { return levels > FRAMES_MAX ? FRAMES_MAX : levels; }
+
+/* Pushes a record with room for so many frames, of so many stacks.   [-0, +1, m] */
+static record *new_record(const runtime *rt, lua_State *L, int frames, int stacks) {
+  size_t size = sizeof(record) + (size_t)frames * sizeof(record_frame);
+  record *r = lua_newuserdatauv(L, size, RECORD_UV_FUNCTIONS - 1 + frames + 2 * stacks);
+  memset(r, 0, sizeof(record));
+  r->magic = &record_magic;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->record_type_ref);
+  lua_setmetatable(L, -2);
+  return r;
+}
+
+static void renew_spare(runtime *rt, lua_State *L) {
+  rt->spare_used = false;
+  new_record(rt, L, 0, 1)->kind = RECORD_MEMORY;
+  runtime_set_value(rt, L, RUNTIME_UV_SPARE);
+}
+
+void record_open(runtime *rt, lua_State *L) { renew_spare(rt, L); }
+
+/*
+** Finds the stack of `thread` from `level` outwards and those of its resumers; returns how many, and
+** adds to `frames` what is kept of them.
+*/
+static int find_stacks(runtime *rt, lua_State *L, lua_State *thread, int level,
+                       one_stack stacks[RECORD_MAX_STACKS], int *frames) {
+  const task *t = rt->current;
+  int count = 0;
+  while (thread != NULL && count < RECORD_MAX_STACKS) {
+    one_stack *s = &stacks[count++];
+    s->thread = thread;
+    s->level = level;
+    s->levels = count_levels(s);
+    *frames += kept_of(s->levels);
+    if (thread == rt->main_thread || (t != NULL && thread == t->live.thread)) break;
+    thread = nested_resumer(rt, L, thread);
+    level = 0;
+  }
+  return count;
+}
+
+/*
+** Pushes the stack that was kept of the coroutine whose error is being raised on `thread`, at `level`,
+** by what co.coroutine.wrap returned; NULL, and nil is pushed: there is none.   [-0, +1, -]
+*/
+static const record *push_inner(runtime *rt, lua_State *L, lua_State *thread, int level) {
+  lua_Debug ar;
+  bool is_wrapped = false;
+  if (rt->inner_kept && thread != NULL && lua_getstack(thread, level, &ar)) {
+    lua_getinfo(thread, "f", &ar);
+    is_wrapped = lua_tocfunction(thread, -1) == rt->wrapped;
+    lua_pop(thread, 1);
+  }
+  if (is_wrapped) {
+    runtime_push_value(rt, L, RUNTIME_UV_INNER);
+  } else {
+    lua_pushnil(L);
+  }
+  return record_test(L, -1);
+}
+
+/*
+** Makes the frames of the record on top of the stack the first ones of the record `r` below it.
+** [-0, +0, -]
+*/
+static void take_inner(lua_State *L, record *r, const record *inner, int *uv) {
+  for (int i = 0; i < inner->frame_count; i++) {
+    r->frames[i] = inner->frames[i];
+    r->frames[i].function = *uv;
+    lua_getiuservalue(L, -1, inner->frames[i].function);
+    lua_setiuservalue(L, -3, (*uv)++);
+  }
+  r->frame_count = inner->frame_count;
+  r->inner_count = inner->inner_count;
+  r->frames_omitted = inner->frames_omitted;
+}
+
+/*
+** Pushes a record with the stack of `thread` from `level` outwards, those of its resumers, and first
+** that of the coroutine whose error is being raised there, if any.   [-0, +1, m]
+*/
+static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) {
+  lua_Debug found[FRAMES_MAX]; /* of the first stack, mostly the only one */
+  one_stack stacks[RECORD_MAX_STACKS] = {{.found = found}};
+  /* A dead thread is full; without memory for the functions on its stack the record has none. */
+  if (!lua_checkstack(thread, 1)) thread = NULL;
+  const record *inner = push_inner(rt, L, thread, level);
+  int frames = inner == NULL ? 0 : inner->frame_count;
+  int count = find_stacks(rt, L, thread, level, stacks, &frames);
+  record *r = new_record(rt, L, frames, count + 1);
+  int uv = RECORD_UV_FUNCTIONS;
+  lua_insert(L, -2);
+  if (inner != NULL) take_inner(L, r, inner, &uv);
+  lua_setiuservalue(L, -2, uv++); /* the inner one keeps the strings of its frames */
+  for (int i = 0; i < count; i++) {
+    capture_stack(rt, L, &stacks[i], r, &uv);
+  }
+  if (r->frames_omitted == 0) r->inner_count = r->frame_count;
+  return r;
+}
+
+#define OVERFLOW "C stack overflow"
+
+/* Says, if the value at `index` is Lua's message about nested C calls, what nests.   [-0, +0, m] */
+static void explain_overflow(lua_State *L, int index) {
+  size_t length = 0;
+  const size_t suffix = sizeof(OVERFLOW) - 1;
+  const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : NULL;
+  if (length < suffix || strcmp(text + length - suffix, OVERFLOW) != 0) return;
+  index = lua_absindex(L, index);
+  lua_pushfstring(L,
+                  "%s: co.scope, co.with_timeout, co.call, pcall and the like nest too deep (Lua "
+                  "allows about 190)",
+                  text);
+  lua_replace(L, index);
+}
+
+/*
+** Replaces the value on top of L's stack by a record of it, with the stack of `thread` from `level`
+** outwards.   [-1, +1, m]
+*/
+static void wrap(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind) {
+  if (rt->spare_used) renew_spare(rt, L);
+  explain_overflow(L, -1);
+  record *r = capture(rt, L, thread, level);
+  r->kind = (uint8_t)kind;
+  identify(rt, L, r);
+  link_chain(rt, L, thread, r);
+  take_value(L);
+  /* Who is cancelled with its surroundings does not say what they wait on: that is said once. */
+  if (rt->current != NULL && kind != RECORD_CANCELLED) waiting_note(rt, L, rt->current);
+  lua_remove(L, -2);
+}
+
+/* (runtime, thread) → a record of the stack alone; protected. */
+static int capture_inner(lua_State *L) {
+  capture(lua_touserdata(L, 1), L, lua_touserdata(L, 2), 0);
+  return 1;
+}
+
+void record_keep_inner(runtime *rt, lua_State *L, lua_State *thread) {
+  lua_pushcfunction(L, capture_inner);
+  lua_pushlightuserdata(L, rt);
+  lua_pushlightuserdata(L, thread);
+  rt->inner_kept = lua_pcall(L, 2, 1, 0) == LUA_OK;
+  if (!rt->inner_kept) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  runtime_set_value(rt, L, RUNTIME_UV_INNER);
+}
+
+typedef struct wrap_request {
+  runtime *rt;
+  lua_State *thread;
+  const char *message; /* the value is this text, or else what is on the stack */
+  int level;
+  record_kind kind;
+} wrap_request;
+
+/* (value, request) → record; protected. */
+static int wrap_protected(lua_State *L) {
+  const wrap_request *request = lua_touserdata(L, 2);
+  lua_settop(L, 1);
+  if (request->message != NULL) {
+    lua_pushstring(L, request->message);
+    lua_replace(L, 1);
+  }
+  /* Called on the thread itself, this function is a level too. */
+  int level = request->thread == L ? request->level + 1 : request->level;
+  wrap(request->rt, L, request->thread, level, request->kind);
+  return 1;
+}
+
+/* Gives the spare record away for the value on top of L.   [-1, +1, -] */
+static void use_spare(runtime *rt, lua_State *L, record_kind kind) {
+  runtime_push_value(rt, L, RUNTIME_UV_SPARE);
+  record *r = record_test(L, -1);
+  rt->spare_used = true;
+  r->kind = (uint8_t)kind;
+  r->recovered = r->exits = r->forced = false;
+  r->cancel_source = CANCEL_NONE;
+  identify(rt, L, r);
+  lua_pushvalue(L, -2);
+  lua_setiuservalue(L, -2, RECORD_UV_VALUE);
+  lua_remove(L, -2);
+}
+
+/* Whether a record of that kind tells of a panic: of a task that was to end, it does not. */
+static bool is_panic(record_kind kind) {
+  return kind != RECORD_GOEXIT && kind != RECORD_CANCELLED && kind != RECORD_TIMEOUT;
+}
+
+/* Makes a record of the value on top of L.   [-1, +1, -] */
+static void wrap_or_spare(lua_State *L, wrap_request *request) {
+  lua_pushcfunction(L, wrap_protected);
+  lua_pushvalue(L, -2);
+  lua_pushlightuserdata(L, request);
+  int status = lua_pcall(L, 2, 1, 0);
+  if (status == LUA_OK) {
+    lua_remove(L, -2);
+  } else {
+    lua_pop(L, 1);
+    use_spare(request->rt, L, status == LUA_ERRMEM ? RECORD_MEMORY : request->kind);
+  }
+}
+
+void record_tell(runtime *rt, lua_State *L) {
+  if (!probe(&rt->probes, PROBE_PANIC)) return;
+  probe_tell(rt, &(probe_event){.kind = PROBE_PANIC,
+                                .calls = true,
+                                .task = rt->current,
+                                .L = L,
+                                .object = lua_gettop(L),
+                                .extra = PROBE_TASK});
+}
+
+void record_wrap_untold(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind) {
+  wrap_or_spare(L, &(wrap_request){.rt = rt, .thread = thread, .level = level, .kind = kind});
+}
+
+void record_wrap_safe(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind) {
+  record_wrap_untold(rt, L, thread, level, kind);
+  if (is_panic(kind)) record_tell(rt, L);
+}
+
+void record_make_safe(runtime *rt, lua_State *L, lua_State *thread, int level, record_kind kind,
+                      const char *message) {
+  lua_pushnil(L);
+  wrap_or_spare(L,
+                &(wrap_request){
+                    .rt = rt, .thread = thread, .message = message, .level = level, .kind = kind});
+  if (is_panic(kind)) record_tell(rt, L);
+}

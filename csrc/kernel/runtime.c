@@ -1,0 +1,324 @@
+#include "kernel/runtime.h"
+
+#include <string.h>
+
+#include "kernel/interrupt.h"
+#include "kernel/task.h"
+#include "kernel/threads.h"
+#include "kernel/unhandled.h"
+#include "kernel/unwind.h"
+#include "loop/io.h"
+
+/* The address is the registry key; the value is never read. */
+static const char registry_key = 0;
+
+/* A foreign coroutine's frame stack; it lives as long as its thread, in a table with weak keys. */
+#define FOREIGN_TYPE "coropanic.foreign"
+
+runtime *runtime_find(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+  runtime *rt = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return rt;
+}
+
+void runtime_push_value(runtime *rt, lua_State *L, int uv) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->self_ref);
+  lua_getiuservalue(L, -1, uv);
+  lua_remove(L, -2);
+}
+
+void runtime_set_value(runtime *rt, lua_State *L, int uv) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->self_ref);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, uv);
+  lua_pop(L, 1);
+}
+
+/* --- opening and closing --- */
+
+int runtime_refuse_closed(lua_State *L) { return luaL_error(L, "the Lua state is being closed"); }
+
+/*
+** __gc of the runtime: the universe is being closed. Finalizers of what is older run after this one; they
+** find `closed` set (runtime_of), and no object is freed before the last of them.
+*/
+static int close_runtime(lua_State *L) {
+  runtime *rt = lua_touserdata(L, 1);
+  if (rt->closed) return 0;
+  interrupt_close(rt);
+  unhandled_flush(rt, L);
+  rt->closed = true;
+  probes_init(&rt->probes);
+  rt->current = rt->main_task = NULL;
+  rt->main_frames = rt->free_frames = NULL;
+  rt->inside = NULL;
+  rt->outside = (trace_context){0};
+  poller_close(&rt->poller);
+  wakeup_close(&rt->wakeup);
+  id_give_back(&rt->generator, rt->ids);
+  id_source_close(rt->ids);
+  rt->ids = NULL;
+  owned_memory_free_all(&rt->owned);
+  return 0;
+}
+
+/* A new table, weak by `mode` if given, as a registry reference.   [-0, +0, m] */
+static int new_table_ref(lua_State *L, const char *mode) {
+  lua_newtable(L);
+  if (mode != NULL) {
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static lua_CFunction base_function(lua_State *L, const char *name) {
+  lua_CFunction f = NULL;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, LUA_GNAME) == LUA_TTABLE) {
+    lua_getfield(L, -1, name);
+    f = lua_tocfunction(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+  return f;
+}
+
+static void init_fields(runtime *rt, lua_State *L) {
+  memset(rt, 0, sizeof(runtime));
+  allocator host;
+  host.fn = lua_getallocf(L, &host.ud);
+  owned_memory_init(&rt->owned, host);
+  rt->memory = owned_memory_allocator(&rt->owned);
+  list_init(&rt->ready);
+  list_init(&rt->unhandled_panics);
+  list_init(&rt->ending);
+  list_init(&rt->places);
+  probes_init(&rt->probes);
+  timer_heap_init(&rt->timers, &rt->memory);
+  location_table_init(&rt->locations, &rt->memory);
+  wakeup_init(&rt->wakeup);
+  poller_init(&rt->poller, &rt->memory, io_wake, rt);
+}
+
+/*
+** __gc of a foreign frame stack. What is collected with the coroutine may still close or resume it, in a
+** finalizer that runs after this one: frames that are open stay until the next cycle.
+*/
+static int collect_foreign(lua_State *L) {
+  const runtime *rt = runtime_of_any(L);
+  frame_stack *s = lua_touserdata(L, 1);
+  if (rt->closed) return 0;
+  if (s->depth > 0 && !s->collected) {
+    s->collected = true;
+    luaL_setmetatable(L, FOREIGN_TYPE);
+    return 0;
+  }
+  frames_clear(s, &rt->memory);
+  frames_free(s, &rt->memory);
+  return 0;
+}
+
+/* Metatables of the runtime's own objects.   [-0, +0, m] */
+static void open_metatables(runtime *rt, lua_State *L) {
+  luaL_newmetatable(L, FOREIGN_TYPE);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, collect_foreign, 1);
+  lua_setfield(L, -2, "__gc");
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, unwind_close_foreign, 1);
+  lua_setfield(L, -2, "__close");
+  luaL_newmetatable(L, DEFER_TYPE);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, unwind_close_deferred, 1);
+  lua_setfield(L, -2, "__close");
+  rt->defer_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  luaL_newmetatable(L, RECORD_TYPE);
+  rt->record_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pop(L, 1);
+  unhandled_open(rt, L);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, unwind_finish, 1);
+  runtime_set_value(rt, L, RUNTIME_UV_FINISH);
+  interrupt_open(rt, L);
+}
+
+runtime *runtime_open(lua_State *L) {
+  runtime *rt = runtime_find(L);
+  if (rt != NULL) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+    return rt;
+  }
+  rt = lua_newuserdatauv(L, sizeof(runtime), RUNTIME_UV_COUNT);
+  init_fields(rt, L);
+  lua_createtable(L, 0, 2);
+  lua_pushcfunction(L, close_runtime);
+  lua_setfield(L, -2, "__gc");
+  lua_pushliteral(L, "coropanic.runtime");
+  lua_setfield(L, -2, "__name");
+  lua_setmetatable(L, -2);
+  rt->ids = id_source_open();
+  if (rt->ids == NULL) luaL_error(L, "not enough memory");
+  rng_seed(&rt->order, id_source_next(rt->ids));
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  rt->main_thread = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  rt->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  rt->tasks_ref = new_table_ref(L, NULL);
+  threads_open(rt, L);
+  rt->anchors_ref = new_table_ref(L, NULL);
+  rt->unhandled_ref = new_table_ref(L, "v");
+  rt->abandoned_ref = new_table_ref(L, NULL);
+  rt->pinned_ref = new_table_ref(L, NULL);
+  rt->alive_ref = new_table_ref(L, "v");
+  rt->askers_ref = new_table_ref(L, "k");
+  rt->nested_ref = new_table_ref(L, "k");
+  rt->carried_ref = new_table_ref(L, "k");
+  rt->foreign_ref = new_table_ref(L, "k");
+  rt->attributes_ref = new_table_ref(L, "k");
+  rt->places_ref = new_table_ref(L, "v");
+  rt->task_spans_ref = new_table_ref(L, NULL);
+  lua_pushliteral(L, TASK_REFUSAL);
+  rt->refusal_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  rt->sampler = (sampler){.kind = SAMPLING_PARENT, .root = SAMPLING_ALWAYS};
+  rt->base_error = base_function(L, "error");
+  rt->base_assert = base_function(L, "assert");
+  rt->base_pcall = base_function(L, "pcall");
+  rt->base_xpcall = base_function(L, "xpcall");
+  rt->base_load = base_function(L, "load");
+  rt->base_loadfile = base_function(L, "loadfile");
+  rt->base_dofile = base_function(L, "dofile");
+  open_metatables(rt, L);
+  record_open(rt, L);
+  observe_open(rt, L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+  return rt;
+}
+
+/* --- objects --- */
+
+void runtime_note_alive(runtime *rt, lua_State *L, const void *part) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->alive_ref);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, part);
+  lua_pop(L, 1);
+}
+
+void runtime_push_alive(const runtime *rt, lua_State *L, const void *part) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->alive_ref);
+  lua_rawgetp(L, -1, part);
+  lua_replace(L, -2);
+}
+
+/* --- frame stacks --- */
+
+/* Pushes a new frame stack.   [-0, +1, m] */
+static frame_stack *new_frames(runtime *rt, lua_State *L) {
+  frame_stack *s = lua_newuserdatauv(L, sizeof(frame_stack), 1);
+  *s = (frame_stack){.runtime = rt};
+  s->values = lua_newthread(L);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushnil(s->values);
+  return s;
+}
+
+/* A frame stack from the pool, or a new one.   [-0, +0, m] */
+static frame_stack *acquire_frames(runtime *rt, lua_State *L) {
+  frame_stack *s = rt->free_frames;
+  if (s != NULL) {
+    rt->free_frames = s->next_free;
+    rt->free_frames_count--;
+    return s;
+  }
+  s = new_frames(rt, L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_ref);
+  lua_insert(L, -2);
+  s->anchor = luaL_ref(L, -2);
+  lua_pop(L, 1);
+  return s;
+}
+
+void runtime_release_frames(runtime *rt, lua_State *L, frame_stack *s) {
+  frames_clear(s, &rt->memory);
+  if (rt->free_frames_count == FRAMES_POOL_MAX) {
+    frames_free(s, &rt->memory);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_ref);
+    luaL_unref(L, -1, s->anchor);
+    lua_pop(L, 1);
+    return;
+  }
+  s->next_free = rt->free_frames;
+  rt->free_frames = s;
+  rt->free_frames_count++;
+}
+
+/*
+** Makes the frame stack in `*place` if there is none. A finalizer that ran meanwhile may have needed and made
+** it.   [-0, +0, m]
+*/
+static frame_stack *ensure_frames(runtime *rt, lua_State *L, frame_stack **place, bool has_entry) {
+  if (*place != NULL) return *place;
+  frame_stack *s = acquire_frames(rt, L);
+  if (*place == NULL && (!has_entry || frames_push_frame(s, &rt->memory, FRAME_ENTRY, 0))) {
+    *place = s;
+    return s;
+  }
+  runtime_release_frames(rt, L, s);
+  if (*place == NULL) luaL_error(L, "not enough memory");
+  return *place;
+}
+
+int runtime_push_foreign(runtime *rt, lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->foreign_ref);
+  lua_pushthread(L);
+  int type = lua_rawget(L, -2);
+  lua_remove(L, -2);
+  return type;
+}
+
+static frame_stack *find_foreign(runtime *rt, lua_State *L) {
+  if (rt->closed || !lua_checkstack(L, 2)) return NULL;
+  runtime_push_foreign(rt, L);
+  frame_stack *s = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return s;
+}
+
+/* The frame stack of somebody's coroutine; a finalizer may need and make it meanwhile.   [-0, +0, m] */
+static frame_stack *ensure_foreign(runtime *rt, lua_State *L) {
+  frame_stack *s = find_foreign(rt, L);
+  if (s != NULL) return s;
+  frame_stack *made = new_frames(rt, L);
+  made->foreign = true;
+  s = find_foreign(rt, L);
+  if (s == NULL) {
+    luaL_setmetatable(L, FOREIGN_TYPE);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->foreign_ref);
+    lua_pushthread(L);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    s = made;
+  }
+  lua_pop(L, 1);
+  return s;
+}
+
+frame_stack *runtime_find_frames(runtime *rt, lua_State *L) {
+  const task *t = rt->current;
+  if (t != NULL && t->live.thread == L) return t->live.frames;
+  if (L == rt->main_thread) return rt->main_frames;
+  return find_foreign(rt, L);
+}
+
+frame_stack *runtime_make_frames(runtime *rt, lua_State *L) {
+  task *t = rt->current;
+  if (t != NULL && t->live.thread == L) return ensure_frames(rt, L, &t->live.frames, true);
+  if (L == rt->main_thread) return ensure_frames(rt, L, &rt->main_frames, false);
+  return ensure_foreign(rt, L);
+}

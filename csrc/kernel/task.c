@@ -1,0 +1,640 @@
+#include "kernel/task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/handler.h"
+#include "kernel/nested.h"
+#include "kernel/panic.h"
+#include "kernel/threads.h"
+#include "kernel/unhandled.h"
+#include "kernel/unwind.h"
+#include "scope/membership.h"
+#include "scope/region.h"
+#include "span/span.h"
+
+const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
+  if (t->name[0] != '\0') return t->name;
+  snprintf(buffer, TASK_NAME_SIZE, "task %llu", (unsigned long long)t->id);
+  return buffer;
+}
+
+const char *task_status_name(task_status status) {
+  static const char *const names[] = {
+      [TASK_READY] = "ready",   [TASK_RUNNING] = "running",   [TASK_WAITING] = "waiting",
+      [TASK_DONE] = "done",     [TASK_PANICKED] = "panicked", [TASK_CANCELLED] = "cancelled",
+      [TASK_EXITED] = "exited",
+  };
+  return names[status];
+}
+
+const char *wake_reason_name(wake_reason reason) {
+  static const char *const names[] = {
+      [WAKE_READY] = "ready",       [WAKE_TIMEOUT] = "timeout", [WAKE_CANCELLED] = "cancelled",
+      [WAKE_DEADLOCK] = "deadlock", [WAKE_CLOSED] = "closed",   [WAKE_ABANDONED] = "abandoned",
+  };
+  return names[reason];
+}
+
+task *task_test(lua_State *L, int index) { return (task *)luaL_testudata(L, index, TASK_TYPE); }
+
+void task_push(runtime *rt, lua_State *L, const task *t) {
+  cp_assert(!task_ended(t));
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_rawgeti(L, -1, t->slot);
+  lua_replace(L, -2);
+}
+
+/* --- spawning --- */
+
+/*
+** Cuts the line of ancestors behind the nearest RECORD_MAX_ANCESTORS, every so many generations,
+** so that a task that spawns its successor for ever does not keep them all. Only ended ancestors
+** are cut off: a live one is held by the runtime anyway. The task is on top of the stack.
+**   [-0, +0, -]
+*/
+static void trim_ancestors(lua_State *L, const task *t) {
+  if (t->generation % RECORD_MAX_ANCESTORS != 0) return;
+  lua_pushvalue(L, -1);
+  for (int i = 0; i < RECORD_MAX_ANCESTORS && lua_type(L, -1) == LUA_TUSERDATA; i++) {
+    lua_getiuservalue(L, -1, TASK_UV_PARENT);
+    lua_remove(L, -2);
+  }
+  const task *last = task_test(L, -1);
+  if (last != NULL && task_ended(last)) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, TASK_UV_PARENT);
+  }
+  lua_pop(L, 1);
+}
+
+/* Whether observers are told of the new task, and of its spans. */
+static void set_hearing(const runtime *rt, task *t, spawn_spans spans) {
+  t->muted = spans == SPANS_MUTED || (spans != SPANS_YES && probe_is_muted(rt, rt->current));
+  t->silent = spans == SPANS_NO;
+  if (spans == SPANS_AS_SPAWNER && rt->current != NULL) t->silent = rt->current->silent;
+}
+
+static task *new_task(const runtime *rt, lua_State *L, const spawn_options *options) {
+  const char *name = options->name == NULL ? "" : options->name;
+  size_t name_size = strlen(name) + 1;
+  task *t = lua_newuserdatauv(L, sizeof(task) + name_size, TASK_UV_COUNT);
+  memset(t, 0, sizeof(task));
+  memcpy(t->name, name, name_size);
+  list_init(&t->waiter.link);
+  list_init(&t->live.waiters);
+  t->timer.number = TIMER_IDLE;
+  t->wait = &wait_none;
+  t->daemon = options->daemon || options->service;
+  t->service = options->service;
+  set_hearing(rt, t, (spawn_spans)options->spans);
+  t->aftermath = rt->aftermath;
+  if (t->aftermath == 0 && rt->current != NULL) t->aftermath = rt->current->aftermath;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_type_ref);
+  lua_setmetatable(L, -2);
+  return t;
+}
+
+/*
+** What the child has of its spawner: trace and ancestors. The child is on top of the stack. What is
+** spawned outside tasks begins a trace of its own, unless it continues somebody's, with the baggage from there.
+** False: it has no trace.   [-0, +0, -]
+*/
+static bool inherit(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
+  task *parent = rt->current;
+  if (parent != NULL) {
+    task_push(rt, L, parent);
+    lua_setiuservalue(L, -2, TASK_UV_PARENT);
+    t->generation = parent->generation + 1;
+    trim_ancestors(L, t);
+  }
+  const trace_context *given = options->trace;
+  trace_context *here = parent != NULL ? task_context(parent) : trace_current(rt);
+  if (given == NULL && (parent != NULL || (here->trace != NULL && here->trace->continued))) {
+    trace_go_on(rt, &t->context, here);
+  } else if (given == NULL) {
+    t->context.trace = trace_new_with_baggage(rt, here->trace);
+  } else if (given->trace == NULL) {
+    t->context.trace = trace_new(rt);
+  } else {
+    t->context.trace = trace_retain(given->trace);
+    t->context.parent_span_id = given->parent_span_id;
+  }
+  return t->context.trace != NULL;
+}
+
+/*
+** Prepares what the child will belong to: the scope that it is spawned in and its context, or the
+** innermost scope and the current context. A context that has nothing to do with the innermost
+** scope's takes the child out of that.   [-0, +0, m]
+*/
+static void prepare_membership(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
+  if (options->scope != NULL) {
+    membership_prepare(rt, L, t, options->context, options->scope->context, options->scope);
+    return;
+  }
+  bool inherits = rt->current != NULL && rt->current->membership != NULL;
+  if (!inherits && options->context == 0) return;
+  region *scope = membership_current_scope(rt);
+  if (scope != NULL && options->context != 0 &&
+      !context_descends(context_test(L, options->context), scope->context)) {
+    scope = NULL;
+  }
+  membership_prepare(rt, L, t, options->context, membership_current_context(rt), scope);
+}
+
+/* Keeps the attributes for the task on top of the stack.   [-0, +0, m] */
+static void set_attributes(const runtime *rt, lua_State *L, int index) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, index);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+void task_push_attributes(const runtime *rt, lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}
+
+/*
+** Gets what a task needs besides its object, which is on top of the stack. Returns why that failed;
+** NULL: nothing that follows can fail.   [-0, +0, -]
+*/
+static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
+                         const spawn_options *options, void **reserved) {
+  if (!inherit(rt, L, t, options)) return trace_why_none(rt);
+  pooled_thread thread;
+  if (!threads_take(rt, L, &thread)) return "not enough memory";
+  t->live.thread = t->live.top = thread.thread;
+  t->slot = thread.slot;
+  const char *why = NULL;
+  if (!lua_checkstack(thread.thread, arguments + LUA_MINSTACK)) {
+    why = "too many arguments";
+  } else if (options->group_type != NULL) {
+    *reserved = options->group_type->reserve(rt, options->group);
+    if (*reserved == NULL) why = "not enough memory";
+  }
+  if (why != NULL) threads_return(rt, L, thread);
+  return why;
+}
+
+/* Gives back what a task that is not to be has got, and raises.   [-0, +0, e] */
+static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
+  membership_leave(rt, L, t);
+  trace_release(rt, t->context.trace);
+  t->context.trace = NULL;
+  luaL_error(L, "%s", why);
+}
+
+/*
+** The task is on top of the stack, with what it needs. From here on all see it.   [-(arguments + 1), +0, -]
+** Calls nothing of scripts.
+*/
+static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn_options *options,
+                  void *reserved) {
+  membership_join(rt, L, t);
+  if (reserved != NULL) options->group_type->join(rt, L, t, reserved);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, t->slot);
+  lua_pop(L, 1);
+  t->location = location_of_caller(&rt->locations, L, 1);
+  lua_insert(L, -(arguments + 2));
+  lua_xmove(L, t->live.thread, arguments + 1);
+  rt->live_count++;
+  if (t->daemon) rt->daemon_count++;
+  if (t->service) rt->service_count++;
+  task_enqueue(rt, t);
+}
+
+task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options) {
+  luaL_checkstack(L, 8, NULL);
+  task *t = new_task(rt, L, options);
+  if (options->attributes != 0) set_attributes(rt, L, options->attributes);
+  if (!options->independent) prepare_membership(rt, L, t, options);
+  void *reserved = NULL;
+  const char *why = equip(rt, L, t, arguments, options, &reserved);
+  if (why != NULL) discard(rt, L, t, why);
+  t->id = ++rt->next_task_id;
+  if (span_is_heard(rt)) span_begin_task(rt, L, t);
+  begin(rt, L, t, arguments, options, reserved);
+  if (probe(&rt->probes, PROBE_SPAWN)) {
+    probe_tell(rt,
+               &(probe_event){
+                   .kind = PROBE_SPAWN, .calls = true, .task = t, .L = L, .object = lua_gettop(L)});
+  }
+  return t;
+}
+
+/* --- parking and waking --- */
+
+/*
+** Takes a task that waits, or was about to, out of every queue that it stands in. Returns what it waited on; NULL: it
+** does not any more.
+*/
+static void *leave_queues(runtime *rt, task *t) {
+  void *left = t->waits_on;
+  if (t->wait->leave != NULL && t->status != TASK_READY) {
+    t->wait->leave(rt, t);
+  } else {
+    list_remove(&t->waiter.link);
+  }
+  t->waits_on = NULL;
+  return left;
+}
+
+/* Tells what the task has left that it did so in vain. */
+static inline void note_unserved(runtime *rt, const task *t, void *left) {
+  if (left != NULL && t->wait->left_unserved != NULL) t->wait->left_unserved(rt, left);
+}
+
+void task_wake(runtime *rt, task *t, wake_reason reason) {
+  cp_assert(t->status == TASK_WAITING);
+  void *left = leave_queues(rt, t);
+  timer_heap_remove(&rt->timers, &t->timer);
+  t->status = TASK_READY;
+  t->wake = (uint8_t)reason;
+  if (probe_is_wanted(&rt->probes, PROBE_WAKE)) {
+    probe_tell(
+        rt,
+        &(probe_event){
+            .kind = PROBE_WAKE, .task = t, .object = PROBE_TASK, .word = wake_reason_name(reason)});
+  }
+  task_enqueue(rt, t);
+  if (reason != WAKE_READY) note_unserved(rt, t, left);
+}
+
+bool task_is_closed(runtime *rt, task *t) {
+  if (t->status != TASK_WAITING || lua_status(t->live.thread) == LUA_YIELD) return false;
+  task_wake(rt, t, WAKE_READY);
+  return true;
+}
+
+/* The thread of a parked task is resumed: by the scheduler, or by somebody who may not do it. */
+static int after_park(lua_State *L, int status, lua_KContext runtime_address) {
+  runtime *rt = (runtime *)runtime_address;
+  task *t = rt->current;
+  if (t == NULL || t->live.top != L) return task_refuse_resumption(rt, L, after_park);
+  if (lua_gettop(L) != t->live.height) lua_settop(L, t->live.height);
+  return t->live.continuation(L, status, t->live.context);
+}
+
+int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline_ns,
+              lua_KContext context, lua_KFunction continuation) {
+  task *t = rt->current;
+  t->wait = wait;
+  if (deadline_ns != TIME_FOREVER) {
+    if (!timer_heap_add(&rt->timers, &t->timer, deadline_ns)) {
+      leave_queues(rt, t);
+      return luaL_error(L, "not enough memory");
+    }
+    if (probe(&rt->probes, PROBE_TIMER)) {
+      double seconds = (double)deadline_ns / (double)NS_PER_SECOND;
+      probe_tell(rt, &(probe_event){
+                         .kind = PROBE_TIMER, .task = t, .object = PROBE_TASK, .seconds = seconds});
+    }
+  }
+  t->status = TASK_WAITING;
+  t->wait_serial++;
+  t->live.height = lua_gettop(L);
+  t->live.context = context;
+  t->live.continuation = continuation;
+  return lua_yieldk(L, 0, (lua_KContext)rt, after_park);
+}
+
+int task_refuse_resumption(runtime *rt, lua_State *L, lua_KFunction continuation) {
+  const task *t = nested_waiting_in(rt, L);
+  lua_settop(L, t == NULL ? 0 : t->live.height);
+  if (!lua_checkstack(L, 2)) return lua_yieldk(L, 0, (lua_KContext)rt, continuation);
+  lua_pushnil(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->refusal_ref);
+  return lua_yieldk(L, 2, (lua_KContext)rt, continuation);
+}
+
+task *task_check_wake(runtime *rt, lua_State *L) {
+  task *t = rt->current;
+  if (task_needs_unwinding(t)) cancel_raise(rt, L, t);
+  if (t->wake == WAKE_DEADLOCK) {
+    t->wake = WAKE_READY;
+    lua_pushliteral(L, "all tasks are asleep - deadlock!");
+    panic_raise_kind(rt, L, RECORD_DEADLOCK);
+  }
+  return t;
+}
+
+/*
+** Pushes the name under which the function on top of the stack is found in a loaded module
+** ("table.sort"), nil if it isn't.   [-1, +1, m]
+*/
+static void push_loaded_name(lua_State *L) {
+  int function = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushnil(L);
+  while (lua_next(L, function + 1) != 0) {
+    bool is_table = lua_istable(L, -1);
+    if (is_table) lua_pushnil(L);
+    while (is_table && lua_next(L, -2) != 0) {
+      if (lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING) {
+        const char *module = lua_tostring(L, function + 2);
+        bool global = strcmp(module, LUA_GNAME) == 0;
+        lua_pushfstring(L, "%s%s%s", global ? "" : module, global ? "" : ".", lua_tostring(L, -2));
+        lua_replace(L, function);
+        lua_settop(L, function);
+        return;
+      }
+      lua_pop(L, 1);
+    }
+    lua_settop(L, function + 2);
+  }
+  lua_pushnil(L);
+  lua_replace(L, function);
+  lua_settop(L, function);
+}
+
+/* How far down the stack the obstacle is looked for: lua_getstack costs as much as the level. */
+#define OBSTACLE_LEVELS 200
+
+/*
+** Whether what has been called like this can't suspend by its nature; pushes its name then. The function is on top
+** of the stack.   [-1, +(0|1), m]
+*/
+static bool push_special(const runtime *rt, lua_State *L, const lua_Debug *ar) {
+  const char *name = NULL;
+  if (strcmp(ar->namewhat, "hook") == 0) {
+    name = "a debug hook";
+  } else if (strcmp(ar->namewhat, "metamethod") == 0 && ar->name != NULL &&
+             strstr(ar->name, "gc") != NULL) {
+    name = "a finalizer";
+  } else if (lua_tocfunction(L, -1) == rt->base_error) {
+    name = "a message handler"; /* nothing else is called by it */
+  }
+  lua_pop(L, 1);
+  if (name != NULL) lua_pushstring(L, name);
+  return name != NULL;
+}
+
+/* Whether the C function, or the Lua function, is in the way of nobody. */
+static bool lets_suspend(const runtime *rt, lua_CFunction f) {
+  return f == NULL || f == rt->base_pcall || f == rt->base_xpcall || f == rt->wrapped ||
+         f == rt->resume || unwind_is_machinery(f);
+}
+
+/*
+** Pushes the name of what keeps the code on `thread` from suspending: "the C function 'table.sort'".   [-0, +1, m]
+*/
+static void push_obstacle(const runtime *rt, lua_State *L, lua_State *thread) {
+  lua_Debug ar;
+  int first = thread == L ? 1 : 0;
+  for (int level = first; level < first + OBSTACLE_LEVELS && lua_getstack(thread, level, &ar);
+       level++) {
+    lua_getinfo(thread, "nf", &ar);
+    lua_CFunction f = lua_tocfunction(thread, -1);
+    if (thread != L) lua_xmove(thread, L, 1);
+    lua_pushvalue(L, -1);
+    if (push_special(rt, L, &ar)) {
+      lua_remove(L, -2);
+      return;
+    }
+    if (lets_suspend(rt, f)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    push_loaded_name(L);
+    const char *name = lua_isnil(L, -1) ? ar.name : lua_tostring(L, -1);
+    lua_pushfstring(L, "the C function '%s'", name == NULL ? "?" : name);
+    lua_remove(L, -2);
+    return;
+  }
+  lua_pushliteral(L, "a message handler, metamethod or finalizer");
+}
+
+int task_refuse_suspension(runtime *rt, lua_State *L, const char *name) {
+  const task *t = rt->current;
+  if (t == NULL) {
+    return luaL_error(L, "'%s' outside a task: start one with co.run or co.spawn", name);
+  }
+  /* A coroutine of ours does not pass suspensions on where its resumer could not suspend. */
+  lua_State *obstructed = L;
+  while (obstructed != NULL && obstructed != t->live.top) {
+    obstructed = nested_resumer(rt, L, obstructed);
+  }
+  if (obstructed == NULL) {
+    return luaL_error(L,
+                      "'%s' inside a coroutine that coropanic did not make: "
+                      "do this in a task of its own (co.spawn) and join it",
+                      name);
+  }
+  push_obstacle(rt, L, obstructed);
+  return luaL_error(L, "'%s' can not suspend here: %s is in the way; do this before or after it",
+                    name, lua_tostring(L, -1));
+}
+
+int task_after_wait(lua_State *L, int status, lua_KContext runtime_address) {
+  (void)status;
+  runtime *rt = (runtime *)runtime_address;
+  const task *t = rt->current;
+  if (t == NULL || t->live.top != L) return task_refuse_resumption(rt, L, task_after_wait);
+  if (task_needs_unwinding(t) || t->wake == WAKE_DEADLOCK) task_check_wake(rt, L);
+  return 0;
+}
+
+/* --- ending --- */
+
+/* (task, results...) → a table of the results; protected. */
+static int pack_results(lua_State *L) {
+  int results = lua_gettop(L) - 1;
+  lua_createtable(L, results, 0);
+  lua_insert(L, 2);
+  for (int i = results; i >= 1; i--) lua_rawseti(L, 2, i);
+  return 1;
+}
+
+/*
+** Keeps the `values` results on top of L in the task at `index`. False: there is no memory to keep
+** them, and what says so is on top instead.   [-values, +(0|1), -]
+*/
+static bool keep_results(lua_State *L, task *t, int index, int values) {
+  t->results = values;
+  if (values == 0) {
+    lua_pushnil(L);
+  } else if (values > 1) {
+    int first = lua_gettop(L) - values + 1;
+    lua_pushcfunction(L, pack_results);
+    lua_insert(L, first);
+    lua_pushvalue(L, index);
+    lua_insert(L, first + 1);
+    if (lua_pcall(L, values + 1, 1, 0) != LUA_OK) return false;
+  }
+  lua_setiuservalue(L, index, TASK_UV_RESULT);
+  return true;
+}
+
+/* Wakes those who join or await the task. Returns how many there are. */
+static uint32_t wake_waiters(runtime *rt, task *t) {
+  uint32_t count = 0;
+  list *link;
+  while ((link = list_take_first(&t->live.waiters)) != NULL) {
+    task_wake(rt, container_of(link, task, waiter.link), WAKE_READY);
+    count++;
+  }
+  return count;
+}
+
+/* --- what happens at the end --- */
+
+void task_on_end(task *t, task_exit *exit) {
+  cp_assert(!task_ended(t) && exit->place == NULL);
+  exit->next = t->exits;
+  if (exit->next != NULL) exit->next->place = &exit->next;
+  exit->place = &t->exits;
+  t->exits = exit;
+}
+
+void task_exit_remove(task_exit *exit) {
+  if (exit->place == NULL) return;
+  *exit->place = exit->next;
+  if (exit->next != NULL) exit->next->place = exit->place;
+  exit->place = NULL;
+}
+
+static void run_exits(runtime *rt, lua_State *L, task *t) {
+  task_exit *exit;
+  while ((exit = t->exits) != NULL) {
+    task_exit_remove(exit);
+    exit->run(rt, L, exit);
+  }
+}
+
+/*
+** A task that is ended while it waits or is ready (given up, or its coroutine was closed by
+** somebody) leaves its queue as any other does. One that runs stands in none, although it may have been about to: where
+** there was no memory to tell of a deadlock, `waits_on` is still set, and may be garbage.
+*/
+static void leave_unserved(runtime *rt, task *t) {
+  if (t->status == TASK_RUNNING) {
+    t->waits_on = NULL;
+    return;
+  }
+  if (t->status == TASK_READY && !list_empty(&t->waiter.link)) rt->ready_count--;
+  note_unserved(rt, t, leave_queues(rt, t));
+}
+
+/*
+** Takes the task out of everything that runs; what is left is its account. Returns the regions that
+** it has left open, to be abandoned.   [-0, +0, -] Calls nothing of scripts.
+*/
+static region *retire(runtime *rt, lua_State *L, task *t) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, t->slot);
+  lua_pop(L, 1);
+  timer_heap_remove(&rt->timers, &t->timer);
+  region *open = membership_leave(rt, L, t);
+  nested_release_top(rt, L, t);
+  if (t->live.frames != NULL) {
+    runtime_release_frames(rt, L, t->live.frames);
+  }
+  pooled_thread thread = {.thread = t->live.thread, .slot = t->slot};
+  if (t->lost || t->seen) {
+    threads_drop(rt, L, thread);
+  } else {
+    threads_return(rt, L, thread);
+  }
+  t->ended.held = NULL;
+  t->ended.comers = 0;
+  memcpy(t->ended.trace_id, t->context.trace->trace_id, sizeof(t->ended.trace_id));
+  trace_release(rt, t->context.trace);
+  t->context.trace = NULL;
+  rt->live_count--;
+  if (t->daemon) rt->daemon_count--;
+  if (t->service) rt->service_count--;
+  return open;
+}
+
+/*
+** Passes the record of an ended task, on top of the stack, to whom it concerns.   [-1, +0, -]
+** A panic is held even when somebody waits for it: who was woken may be cancelled before it comes
+** for it. What was told of the end may have come for it by now.
+**   comers  tasks that were woken to come for it
+*/
+static void pass_on(runtime *rt, lua_State *L, task *t, int index, region *scope, uint32_t comers) {
+  bool panicked = t->status == TASK_PANICKED;
+  bool taken = t->claimed;
+  if (rt->unhandled == UNHANDLED_CRASH && panicked) {
+    handler_report(rt, L, index);
+    return;
+  }
+  t->ended.comers = comers;
+  if (panicked && !taken && scope != NULL && comers == 0) {
+    taken = region_offer_panic(rt, L, scope, index);
+  }
+  if (panicked && !taken && t != rt->main_task) {
+    unhandled_hold(rt, L, t, index, comers > 0 ? scope : NULL);
+  } else {
+    t->claimed = true;
+    lua_pop(L, 1);
+  }
+}
+
+/*
+** First everything that needs memory, then the end itself, which calls nothing of scripts, so that
+** nobody sees a task that has half ended; then all who are told of it.
+*/
+void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values) {
+  task_push(rt, L, t);
+  int index = lua_gettop(L) - values;
+  if (values > 0) lua_insert(L, index);
+  if (status == TASK_DONE && !keep_results(L, t, index, values)) {
+    record_wrap_safe(rt, L, L, 0, RECORD_MEMORY);
+    status = TASK_PANICKED;
+  }
+  region *scope = t->membership == NULL ? NULL : t->membership->scope;
+  uint32_t comers = wake_waiters(rt, t);
+  leave_unserved(rt, t);
+  region *open = retire(rt, L, t);
+  t->status = (uint8_t)status;
+  if (status != TASK_DONE) {
+    record_test(L, -1)->task_status = (uint8_t)status;
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, index, TASK_UV_RESULT);
+  }
+  if (status == TASK_CANCELLED) rt->cancelled_count++;
+  if (t == rt->main_task || rt->live_count == rt->daemon_count) rt->batch = 0;
+  region_abandon_all(rt, L, open);
+  run_exits(rt, L, t);
+  if (status != TASK_DONE) pass_on(rt, L, t, index, scope, comers);
+  if (scope != NULL) region_member_ended(rt, scope);
+  if (probe(&rt->probes, PROBE_END)) {
+    const char *word = task_status_name(status);
+    probe_tell(
+        rt,
+        &(probe_event){
+            .kind = PROBE_END, .calls = true, .task = t, .L = L, .object = index, .word = word});
+  }
+  lua_settop(L, index - 1);
+}
+
+void task_push_record(lua_State *L, int index) {
+  lua_getiuservalue(L, index, TASK_UV_RESULT);
+  if (record_test(L, -1) != NULL) return;
+  /* A guard stands before the record of a panic that nobody has claimed. */
+  lua_getiuservalue(L, -1, 1);
+  lua_remove(L, -2);
+}
+
+int task_push_results(lua_State *L, const task *t, int index) {
+  int results = t->results;
+  if (results == 0) return 0;
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, results + 1, "too many results");
+  lua_getiuservalue(L, index, TASK_UV_RESULT);
+  if (results == 1) return 1;
+  int table = lua_gettop(L);
+  for (int i = 1; i <= results; i++) lua_rawgeti(L, table, i);
+  lua_remove(L, table);
+  return results;
+}

@@ -1,0 +1,328 @@
+#include "kernel/task_run.h"
+
+#include "kernel/handler.h"
+#include "kernel/interrupt.h"
+#include "kernel/nested.h"
+#include "kernel/panic.h"
+#include "kernel/unwind.h"
+
+/*
+** A task's thread has the task's function at its bottom, not a driver. A protected call there would
+** cost nothing per switch, but about 340 instructions per task (lua_pcallk of Lua 5.4.4), a tenth
+** of a spawn. The price is that the end of the entry frame is handled here, after the thread has
+** died or returned. The stack of a thread that died of an error still stands, so it can be
+** captured, and the deferred calls of the entry frame run in a second activation of the same thread
+** (unwind_finish).
+*/
+
+/* How often the deferred calls of a task's entry are tried to be begun; see run_epilogue. */
+#define EPILOGUE_ATTEMPTS 16
+
+#define LOST "the task's coroutine was closed or resumed by somebody else"
+
+/* Status of a task that ended with this record. */
+static task_status status_of(const record *r) {
+  if (!r->exits) return TASK_PANICKED;
+  return r->kind == RECORD_GOEXIT ? TASK_EXITED : TASK_CANCELLED;
+}
+
+/* --- what the thread died of --- */
+
+/* An error in a __close took the place of the record below it on L's stack.   [-2, +1, -] */
+static void replace_by_close_error(runtime *rt, lua_State *L) {
+  if (!panic_is_in_flight(rt, L, -1))
+    record_wrap_safe(rt, L, rt->current->live.thread, 0, RECORD_ERROR);
+  record *r = record_test(L, -1);
+  if (!lua_rawequal(L, -1, -2) && r->chain_length == 0) {
+    r->chain_length = record_test(L, -2)->chain_length + 1;
+    lua_pushvalue(L, -2);
+    lua_setiuservalue(L, -2, RECORD_UV_LINK);
+  }
+  lua_remove(L, -2);
+}
+
+/*
+** Resets the task's dead or suspended thread, closing its variables, whatever they raise. The
+** record is on top of L; the value that the thread died of is below it.   [-2, +1, -]
+*/
+static void reset_thread(runtime *rt, lua_State *L, task *t) {
+  lua_State *thread = t->live.thread;
+  if (t->live.frames != NULL) t->live.frames->resetting = true;
+  int status = compat_close_thread(thread, L);
+  if (t->live.frames != NULL) t->live.frames->resetting = false;
+  if (status != LUA_OK) {
+    lua_xmove(thread, L, 1);
+    /* What it died of was given to them, unless that was a shortage: the VM has a value for these. */
+    if (lua_rawequal(L, -1, -2) || lua_rawequal(L, -1, -3)) {
+      lua_pop(L, 1);
+    } else {
+      replace_by_close_error(rt, L);
+    }
+  }
+  lua_settop(thread, 0);
+  lua_remove(L, -2);
+}
+
+/* The thread ended with an error: makes its record, then resets it.   [-0, +1, -] */
+static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
+  lua_State *thread = t->live.thread;
+  lua_xmove(thread, L, 1); /* a dead thread has room for this one value */
+  lua_pushvalue(L, -1);
+  if (!panic_is_in_flight(rt, L, -1)) {
+    record_wrap_safe(rt, L, thread, 0, status == LUA_ERRMEM ? RECORD_MEMORY : RECORD_ERROR);
+  }
+  /* The variables to be closed are given the record, as in a frame. */
+  lua_pushvalue(L, -1);
+  lua_xmove(L, thread, 1);
+  reset_thread(rt, L, t);
+}
+
+/*
+** The thread can not go on: it yielded to us by itself, or somebody closed it. Makes a record of
+** what happened; frames that are open lose their activations and only run their deferred calls.
+** [-0, +1, -]
+*/
+static void capture_loss(runtime *rt, lua_State *L, task *t, const char *message) {
+  lua_pushnil(L);
+  record_make_safe(rt, L, t->live.thread, 0, RECORD_ERROR, message);
+  t->lost = true;
+  reset_thread(rt, L, t);
+}
+
+/*
+** The task is parked for good, because pcall has swallowed its exit too often (cancel.h): its coroutines and thread are
+** closed where they are, as by coroutine.close.   [-0, +1, -]
+*/
+static void capture_forced(runtime *rt, lua_State *L, task *t) {
+  t->forced = false;
+  t->epilogues = 0;
+  t->lost = true; /* the handler of an xpcall around it stays in the thread (Lua 5.4.0 to 5.4.4) */
+  nested_close_all(rt, L, t);
+  task_push(rt, L, t);
+  lua_getiuservalue(L, -1, TASK_UV_RESULT);
+  lua_pushnil(L);
+  lua_setiuservalue(L, -3, TASK_UV_RESULT);
+  reset_thread(rt, L, t);
+}
+
+/* --- the end --- */
+
+static void end_with_record(runtime *rt, lua_State *L, task *t) {
+  rt->current = NULL;
+  task_end(rt, L, t, status_of(record_test(L, -1)), 1);
+}
+
+/* --- the entry frame's end --- */
+
+/* Whether the entry frame has something to do after its body. */
+static bool has_epilogue(const frame_stack *s) {
+  if (s == NULL || s->depth == 0) return false;
+  return s->depth > 1 || s->frames[0].deferred > 0 || frames_is_exiting(s);
+}
+
+/*
+** Starts unwind_finish on the task's thread; the outcome that it begins with is in the frame stack.
+** [-0, +0, -] It does not raise, so when it comes back with an error, the VM had no memory to
+** begin it. A passing shortage is over at the next attempt; a dead allocator can run nothing any
+** more, and then the task ends with its deferred calls unrun, as its record says.
+*/
+static void run_epilogue(runtime *rt, lua_State *L, task *t) {
+  lua_State *thread = t->live.thread;
+  if (t->epilogues++ == EPILOGUE_ATTEMPTS) {
+    record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory to run deferred calls");
+    runtime_release_frames(rt, L, t->live.frames);
+    t->live.frames = NULL;
+    end_with_record(rt, L, t);
+    return;
+  }
+  runtime_push_value(rt, L, RUNTIME_UV_FINISH);
+  lua_xmove(L, thread, 1);
+  int values;
+  t->status = TASK_RUNNING;
+  int status = lua_resume(thread, L, 0, &values);
+  if (status == LUA_YIELD && t->status != TASK_RUNNING) {
+    task_run_suspend(rt, L, t);
+  } else {
+    task_run_finish(rt, L, t, status, values);
+  }
+}
+
+/* The entry frame's function has returned `values` results, and there is more to do. */
+static void return_from_entry(runtime *rt, lua_State *L, task *t, int values) {
+  frame_stack *s = t->live.frames;
+  lua_State *thread = t->live.thread;
+  if (frames_is_exiting(s)) {
+    lua_settop(thread, 0);
+    frames_push_exit(s, L);
+    frames_unwind(s, L, STATE_EXITING);
+  } else if (!frames_return(s, thread, values)) {
+    lua_settop(thread, 0);
+    record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory");
+    frames_unwind(s, L, STATE_PANICKING);
+  }
+  run_epilogue(rt, L, t);
+}
+
+/*
+** The record on top of L ends the innermost frame, and there is more to do. Of frames further in no activation is
+** left, that could be returned to.   [-1, +0, -]
+*/
+static void unwind_entry(runtime *rt, lua_State *L, task *t, bool lost) {
+  frame_stack *s = t->live.frames;
+  if (lost || s->depth > 1 || record_test(L, -1)->exits) {
+    frames_exit(s, L);
+  } else {
+    frames_unwind(s, L, STATE_PANICKING);
+  }
+  run_epilogue(rt, L, t);
+}
+
+static void end_with_results(runtime *rt, lua_State *L, task *t, int values) {
+  lua_State *thread = t->live.thread;
+  if (!lua_checkstack(L, values + LUA_MINSTACK)) {
+    lua_settop(thread, 0);
+    record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory for a task's results");
+    rt->current = NULL;
+    task_end(rt, L, t, TASK_PANICKED, 1);
+    return;
+  }
+  lua_xmove(thread, L, values);
+  rt->current = NULL;
+  task_end(rt, L, t, TASK_DONE, values);
+}
+
+/* unwind_finish has returned true and the results, or false and the record. */
+static void end_epilogue(runtime *rt, lua_State *L, task *t, int values) {
+  lua_State *thread = t->live.thread;
+  bool returned = lua_toboolean(thread, -values);
+  lua_remove(thread, -values);
+  if (returned) {
+    end_with_results(rt, L, t, values - 1);
+  } else {
+    lua_xmove(thread, L, 1);
+    end_with_record(rt, L, t);
+  }
+}
+
+/* The task's thread came back with `status` and `values` on its stack: the task parked, or it ends.
+ */
+void task_run_finish(runtime *rt, lua_State *L, task *t, int status, int values) {
+  lua_State *thread = t->live.thread;
+  bool lost = false;
+  /* What ends a task makes protected calls, in which an error of a handler would be taken for theirs. */
+  if (interrupt_is_due(rt)) interrupt_serve(rt, L);
+  if (status == LUA_OK) {
+    if (has_epilogue(t->live.frames)) {
+      return_from_entry(rt, L, t, values);
+    } else if (t->live.frames != NULL && t->live.frames->depth == 0) {
+      end_epilogue(rt, L, t, values);
+    } else {
+      end_with_results(rt, L, t, values);
+    }
+    return;
+  }
+  if (status == LUA_YIELD && t->forced) {
+    lost = true;
+    capture_forced(rt, L, t);
+  } else if (status == LUA_YIELD) {
+    lost = true;
+    lua_pop(thread, values);
+    capture_loss(rt, L, t, "coroutine.yield in a task: use co.yield to let other tasks run");
+  } else if (lua_status(thread) != status) { /* it did not run */
+    lost = true;
+    capture_loss(rt, L, t, lua_status(thread) == LUA_OK ? LOST : "C stack overflow");
+  } else {
+    capture_error(rt, L, t, status);
+  }
+  if (has_epilogue(t->live.frames)) {
+    unwind_entry(rt, L, t, lost);
+  } else {
+    end_with_record(rt, L, t);
+  }
+}
+
+/*
+** What the task waits in will never go on: that is closed where it is, and fails with this record. Its other deferred
+** calls run, so that it may park again.
+*/
+void task_run_give_up(runtime *rt, lua_State *L, task *t) {
+  if (t->status == TASK_WAITING) task_wake(rt, t, WAKE_CANCELLED);
+  list_remove(&t->waiter.link);
+  rt->ready_count--;
+  rt->current = t;
+  nested_close_all(rt, L, t);
+  lua_pushnil(L);
+  record_make_safe(rt, L, t->live.thread, 0, RECORD_DEADLOCK,
+                   "given up: still asleep after every attempt to end it");
+  t->lost = true;
+  reset_thread(rt, L, t);
+  frame_stack *s = t->live.frames;
+  if (!has_epilogue(s)) {
+    end_with_record(rt, L, t);
+    return;
+  }
+  /* Should it be recovered there is no body to return to: then all that is left exits. */
+  lua_pushvalue(L, -1);
+  frames_begin_exit(s, L, 0);
+  frames_unwind(s, L, STATE_PANICKING);
+  t->epilogues = 0;
+  run_epilogue(rt, L, t);
+}
+
+/* A task that is cancelled before it ran has nothing to unwind.   [-0, +0, -] */
+static void end_unstarted(runtime *rt, lua_State *L, task *t) {
+  lua_settop(t->live.thread, 0);
+  task_push(rt, L, t);
+  lua_getiuservalue(L, -1, TASK_UV_RESULT);
+  cancel_make_record(rt, L, t->live.thread, 0, t->cancel);
+  lua_remove(L, -2);
+  end_with_record(rt, L, t);
+}
+
+/* Whether the thread is as task_spawn has left it.   [-0, +0, -] */
+static bool is_untouched(lua_State *thread) {
+  lua_Debug ar;
+  return lua_status(thread) == LUA_OK && lua_gettop(thread) > 0 && !lua_getstack(thread, 0, &ar);
+}
+
+/*
+** Somebody has begun or closed the task's coroutine before the scheduler came to it. It may run, or
+** wait for them, so that it is theirs now.   [-0, +0, -]
+*/
+static void lose_unstarted(runtime *rt, lua_State *L, task *t) {
+  record_make_safe(rt, L, t->live.thread, 0, RECORD_ERROR, LOST);
+  t->lost = true;
+  end_with_record(rt, L, t);
+}
+
+int task_run_start(runtime *rt, lua_State *L, task *t) {
+  t->started = true;
+  if (!is_untouched(t->live.thread)) {
+    lose_unstarted(rt, L, t);
+    return -1;
+  }
+  if (t->cancel != CANCEL_NONE) {
+    end_unstarted(rt, L, t);
+    return -1;
+  }
+  handler_run_start(rt, t->live.thread);
+  return lua_gettop(t->live.thread) - 1;
+}
+
+int task_run_tell_start(runtime *rt, lua_State *L, task *t) {
+  lua_State *thread = t->live.thread;
+  bool is_first = lua_status(thread) == LUA_OK;
+  rt->current = NULL;
+  probe_tell(rt, &(probe_event){
+                     .kind = PROBE_START, .calls = true, .task = t, .object = PROBE_TASK, .L = L});
+  rt->current = t;
+  if (!is_first) return 0;
+  if (is_untouched(thread)) return lua_gettop(thread) - 1;
+  lose_unstarted(rt, L, t);
+  return -1;
+}
+
+void task_run_tell_stop(runtime *rt, lua_State *L, task *t) {
+  probe_tell(rt, &(probe_event){
+                     .kind = PROBE_STOP, .calls = true, .task = t, .object = PROBE_TASK, .L = L});
+}

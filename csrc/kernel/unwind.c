@@ -1,0 +1,386 @@
+#include "kernel/unwind.h"
+
+#include "kernel/args.h"
+#include "kernel/c_stack.h"
+#include "kernel/handler.h"
+#include "kernel/panic.h"
+#include "kernel/task.h"
+#include "scope/region.h"
+
+/*
+** The C stack of a running driver, from the bottom: [a foreign frame stack, or the region,] handler,
+** then what the call in progress was given or returned.
+**   kind  of the frame that the driver was called for
+*/
+static int handler_index(const frame_stack *s, frame_kind kind) {
+  return s->foreign || kind == FRAME_REGION ? 2 : 1;
+}
+
+static int after_call(lua_State *L, int status, lua_KContext frames_address);
+static int after_lost_members(lua_State *L, int status, lua_KContext frames_address);
+
+bool unwind_runs_frames(lua_CFunction f) {
+  return f == unwind_func || f == unwind_call || f == unwind_finish || f == unwind_close_deferred ||
+         f == unwind_close_foreign;
+}
+
+bool unwind_is_machinery(lua_CFunction f) {
+  return unwind_runs_frames(f) || f == unwind_pcall || f == panic_handler;
+}
+
+/* The innermost frame's body has ended with an error, on top of the stack.   [-1, +0, -] */
+static void end_with_error(runtime *rt, frame_stack *s, lua_State *L, int status) {
+  panic_settle(rt, L, status);
+  const record *r = record_test(L, -1);
+  if (r->exits) {
+    frames_exit(s, L);
+  } else {
+    frames_unwind(s, L, STATE_PANICKING);
+    /* A deferred call held in a `<close>` variable recovered it on the way here. */
+    if (r->recovered) frames_recovered(s);
+  }
+}
+
+/* The innermost frame's body has returned; its results are all above `handler`.   [-results, +0, -]
+ */
+static void end_with_results(runtime *rt, frame_stack *s, lua_State *L, int handler) {
+  if (frames_is_exiting(s)) {
+    /* A pcall swallowed the exit further in. */
+    lua_settop(L, handler);
+    frames_push_exit(s, L);
+    frames_unwind(s, L, STATE_EXITING);
+    return;
+  }
+  int results = frames_top(s)->kind == FRAME_DEFERRED ? 0 : lua_gettop(L) - handler;
+  if (frames_return(s, L, results)) return;
+  lua_settop(L, handler);
+  record_make_safe(rt, L, L, 0, RECORD_MEMORY, "not enough memory for the results");
+  frames_unwind(s, L, STATE_PANICKING);
+}
+
+/* A frame of this driver has returned to the innermost one, below it.   [-0, +0, -] */
+static void return_to(frame_stack *s, lua_State *L) {
+  frame_state state = frames_top(s)->state;
+  if (state == STATE_BODY) {
+    /* Its activation is gone (the thread was closed), so there is nowhere to return to. */
+    frames_push_exit(s, L);
+    frames_unwind(s, L, STATE_EXITING);
+  } else if (state == STATE_PANICKING) {
+    frames_push_record(s, L, s->depth - 1);
+    if (record_test(L, -1)->recovered) frames_recovered(s);
+    lua_pop(L, 1);
+  }
+}
+
+/*
+** Whether the innermost frame is a deferred call that was unwound by force while its frame was unwinding already: then
+** that goes on, and its record says what has happened.   [-0, +0, -]
+*/
+static bool is_cut_short(const frame_stack *s, lua_State *L) {
+  const frame *outer = frames_top(s) - 1;
+  if (frames_top(s)->kind != FRAME_DEFERRED || frames_top(s)->state != STATE_EXITING) return false;
+  if (outer->state != STATE_EXITING && outer->state != STATE_PANICKING) return false;
+  frames_push_record(s, L, s->depth - 1);
+  bool forced = record_test(L, -1)->forced;
+  lua_pop(L, 1);
+  if (!forced) return false;
+  frames_push_record(s, L, s->depth - 2);
+  record_test(L, -1)->forced = true;
+  lua_pop(L, 1);
+  return true;
+}
+
+/*
+** The innermost frame is done and stands on another one of this driver: passes its outcome on.
+** [-0, +0, -]
+*/
+static void merge_outcome(frame_stack *s, lua_State *L) {
+  frame_state state = frames_top(s)->state;
+  if (state == STATE_RETURNING || is_cut_short(s, L)) {
+    frames_drop_outcome(s);
+    frames_pop_frame(s);
+    return_to(s, L);
+  } else {
+    frames_take_outcome(s, L);
+    frames_pop_frame(s);
+    frames_unwind(s, L, state);
+  }
+}
+
+/* Whether the frame, whose body has returned, has neither results nor anything else to do. */
+static bool is_done(const frame_stack *s, const frame *f) {
+  return f->kind == FRAME_DEFERRED && f->deferred == 0 && !frames_is_exiting(s);
+}
+
+/* Calls the innermost frame's newest deferred call in a frame of its own. Returns its status. */
+static int call_deferred(runtime *rt, frame_stack *s, lua_State *L, int handler, uint32_t base) {
+  int count = frames_next_deferred(s);
+  int room = lua_checkstack(L, count + LUA_MINSTACK);
+  if (room) {
+    frames_take_deferred(s, L);
+  } else {
+    lua_settop(L, handler);
+    frames_drop_deferred(s);
+  }
+  bool pushed = frames_push_frame(s, &rt->memory, FRAME_DEFERRED, base);
+  cp_assert(pushed); /* frames_defer reserved it */
+  (void)pushed;
+  if (!room) {
+    lua_pushliteral(L, "stack overflow: no room for the arguments of a deferred call");
+    return LUA_ERRRUN;
+  }
+  return lua_pcallk(L, count - 1, 0, handler, (lua_KContext)s, after_call);
+}
+
+/*
+** The innermost frame is a region's, and its driver's activation is gone: only a task's entry comes across it.
+** May not return (region_finish_lost).   [-0, +0, e]
+*/
+static void finish_lost_region(runtime *rt, frame_stack *s, lua_State *L) {
+  region_finish_lost(rt, L, s, (lua_KContext)s, after_lost_members);
+  lua_settop(L, 0);
+  lua_pushcfunction(L, panic_handler);
+}
+
+/*
+** Runs the frame stack from the innermost frame, whose call has just ended with `status`, down to the
+** frame `base`. Leaves that frame's outcome on top of the stack and returns its state.
+**   [-?, +outcome, -]
+*/
+static frame_state drive(runtime *rt, frame_stack *s, lua_State *L, int status, uint32_t base) {
+  int handler = handler_index(s, s->frames[base].kind);
+  for (;;) {
+    frame *f = frames_top(s);
+    if (f->state == STATE_BODY) {
+      bool returned = status == LUA_OK || status == LUA_YIELD;
+      if (returned && is_done(s, f)) {
+        frames_pop_frame(s);
+        return_to(s, L);
+      } else if (returned) {
+        end_with_results(rt, s, L, handler);
+      } else {
+        end_with_error(rt, s, L, status);
+      }
+    }
+    lua_settop(L, handler);
+    if (frames_next_deferred(s) != 0) {
+      status = call_deferred(rt, s, L, handler, base);
+    } else if (s->depth - 1 > base) {
+      if (frames_top(s)->kind == FRAME_REGION) finish_lost_region(rt, s, L);
+      merge_outcome(s, L);
+    } else {
+      frame_state state = frames_top(s)->state;
+      if (!lua_checkstack(L, frames_outcome_size(s) + 1)) {
+        record_make_safe(rt, L, L, 0, RECORD_MEMORY, "stack overflow: no room for the results");
+        frames_unwind(s, L, STATE_PANICKING);
+        continue;
+      }
+      frames_take_outcome(s, L);
+      frames_pop_frame(s);
+      return state;
+    }
+  }
+}
+
+/*
+** Leaves the driver of a frame of this kind: with the outcome on top as results, or raising it.
+** - A block's end goes on by itself, unless its deferred call panicked or had no panic to stop.
+** - A task's entry returns whether it returned, then the outcome: it never raises, because a thread
+**   that was closed inside a protected call keeps a stale message handler (Lua 5.4.0 to 5.4.4).
+*/
+static inline int leave(frame_stack *s, lua_State *L, frame_kind kind, frame_state state) {
+  if (kind == FRAME_ENTRY) {
+    lua_pushboolean(L, state == STATE_RETURNING);
+    lua_replace(L, 1);
+    return lua_gettop(L);
+  }
+  if (kind == FRAME_BLOCK) return state == STATE_RETURNING ? 0 : lua_error(L);
+  s->leaving = s->foreign;
+  if (state == STATE_RETURNING) return lua_gettop(L) - handler_index(s, kind);
+  return lua_error(L);
+}
+
+/* The innermost frame's call has ended, and there is more to do than to return. */
+static int finish_call(lua_State *L, int status, frame_stack *s) {
+  uint32_t base = frames_top(s)->base;
+  frame_kind kind = s->frames[base].kind;
+  runtime *rt = runtime_of(L);
+  frame_state state = drive(rt, s, L, status, base);
+  return kind == FRAME_REGION ? region_finish(rt, L, s, state) : leave(s, L, kind, state);
+}
+
+/* The frames are gone: the coroutine was garbage, or the Lua state is being closed.   [-0, +0, e] */
+static int refuse_without_frames(lua_State *L, const frame_stack *s) {
+  if (s->runtime->closed) return runtime_refuse_closed(L);
+  return luaL_error(L, "this coroutine was garbage, and can't go on");
+}
+
+/*
+** The innermost frame's call has ended, at once or after it had yielded. The frame stack comes with the
+** continuation, so that it is the right one even if somebody else resumed a task's coroutine.
+*/
+static int after_call(lua_State *L, int status, lua_KContext frames_address) {
+  frame_stack *s = (frame_stack *)frames_address;
+  if (s->depth == 0 || s->runtime->closed) return refuse_without_frames(L, s);
+  const frame *f = frames_top(s);
+  bool returned = status == LUA_OK || status == LUA_YIELD;
+  if (returned && f->deferred == 0 && f->kind == FRAME_FUNC && !frames_is_exiting(s)) {
+    frames_pop_frame(s);
+    return leave(s, L, FRAME_FUNC, STATE_RETURNING);
+  }
+  return finish_call(L, status, s);
+}
+
+/*
+** Opens a frame for the function and its arguments, which are the whole stack above the handler,
+** and calls it.
+*/
+static inline int call_in_frame(runtime *rt, frame_stack *s, lua_State *L, int arguments,
+                                frame_kind kind) {
+  if (s->foreign) lua_toclose(L, 1);
+  if (!frames_push_frame(s, &rt->memory, kind, s->depth)) {
+    s->leaving = s->foreign;
+    return luaL_error(L, "not enough memory");
+  }
+  int handler = handler_index(s, kind);
+  lua_KContext context = (lua_KContext)s;
+  return after_call(L, lua_pcallk(L, arguments, LUA_MULTRET, handler, context, after_call),
+                    context);
+}
+
+/* Pushes what a driver keeps at the bottom of its stack. Returns how much it is. */
+static int push_bottom(runtime *rt, const frame_stack *s, lua_State *L) {
+  if (!s->foreign) {
+    lua_pushcfunction(L, panic_handler);
+    return 1;
+  }
+  /* A coroutine that we don't own may be closed under us: its frame stack runs what is pending then. */
+  runtime_push_foreign(rt, L);
+  lua_pushcfunction(L, panic_handler);
+  return 2;
+}
+
+int unwind_func(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  frame_stack *s = task_frames_of(rt, L);
+  int arguments = lua_gettop(L);
+  int bottom = push_bottom(rt, s, L);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  if (arguments > 0) lua_rotate(L, 1, bottom + 1);
+  return call_in_frame(rt, s, L, arguments, FRAME_FUNC);
+}
+
+int unwind_call(lua_State *L) {
+  arg_check_function(L, 1, "call");
+  runtime *rt = runtime_of(L);
+  frame_stack *s = task_frames_of(rt, L);
+  int arguments = lua_gettop(L) - 1;
+  lua_rotate(L, 1, push_bottom(rt, s, L));
+  return call_in_frame(rt, s, L, arguments, FRAME_FUNC);
+}
+
+int unwind_region(runtime *rt, lua_State *L) {
+  int arguments = lua_gettop(L) - 2;
+  lua_pushcfunction(L, panic_handler);
+  lua_insert(L, 2);
+  return call_in_frame(rt, rt->current->live.frames, L, arguments, FRAME_REGION);
+}
+
+/* Runs the task's frame stack down to its entry.   [-?, +outcome, e] */
+static int finish_entry(runtime *rt, lua_State *L, frame_stack *s) {
+  lua_settop(L, 0);
+  lua_pushcfunction(L, panic_handler);
+  return leave(s, L, FRAME_ENTRY, drive(rt, s, L, LUA_OK, 0));
+}
+
+/* The members of a region without a body have ended, or the task was woken for another reason. */
+static int after_lost_members(lua_State *L, int status, lua_KContext frames_address) {
+  (void)status;
+  return finish_entry(runtime_of(L), L, (frame_stack *)frames_address);
+}
+
+int unwind_finish(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  return finish_entry(rt, L, task_frames_of(rt, L));
+}
+
+/*
+** The deferred call moves to a frame of its own that is ending as the block ends: with its error in
+** flight, so that recover works, or returning. If it recovers, the error still unwinds to the
+** frame, which finds it recovered (end_with_error) and returns to its caller, as in Go.
+*/
+int unwind_close_deferred(lua_State *L) {
+  runtime *rt = runtime_of_any(L);
+  const deferred_handle *handle = luaL_checkudata(L, 1, DEFER_TYPE);
+  frame_stack *s = runtime_find_frames(rt, L);
+  /* While a task's thread is reset nothing can suspend: the task's frame runs it just after. */
+  if (s == NULL || s->resetting) return 0;
+  if (!frames_is_pending(s, handle->serial)) return 0;
+  bool panicking = panic_is_in_flight(rt, L, 2) && !record_test(L, 2)->exits;
+  /* The block's frame, and that of the call: what fails here leaves the call to the frame that it is deferred in. */
+  if (!frames_reserve_frames(s, &rt->memory, s->depth + 2))
+    return luaL_error(L, "not enough memory");
+  c_stack_check(L, 1);
+  frames_push_frame(s, &rt->memory, FRAME_BLOCK, s->depth);
+  frames_move_deferred(s, &rt->memory, handle->serial);
+  if (panicking) {
+    lua_settop(L, 2);
+    frames_unwind(s, L, STATE_PANICKING);
+  } else {
+    frames_return(s, L, 0);
+  }
+  lua_settop(L, 0);
+  if (s->foreign) lua_pushnil(L);
+  lua_pushcfunction(L, panic_handler);
+  return leave(s, L, FRAME_BLOCK, drive(rt, s, L, LUA_OK, s->depth - 1));
+}
+
+int unwind_close_foreign(lua_State *L) {
+  runtime *rt = runtime_of_any(L);
+  frame_stack *s = runtime_find_frames(rt, L);
+  if (s == NULL || s->depth == 0) return 0;
+  if (s->leaving) {
+    s->leaving = false;
+    return 0;
+  }
+  lua_settop(L, 0);
+  lua_pushnil(L);
+  lua_pushcfunction(L, panic_handler);
+  uint32_t base = s->depth - 1;
+  while (s->frames[base].kind != FRAME_FUNC) base--;
+  record_make_safe(rt, L, L, 1, RECORD_CANCELLED, "coroutine closed");
+  record *r = record_test(L, -1);
+  r->exits = true;
+  r->cancel_source = CANCEL_EXPLICIT;
+  lua_pushvalue(L, -1);
+  frames_begin_exit(s, L, 0);
+  frames_unwind(s, L, STATE_EXITING);
+  frame_state state = drive(rt, s, L, LUA_OK, base);
+  /* Not raised: the closed thread keeps a stale message handler (Lua 5.4.0 to 5.4.4). */
+  if (state == STATE_PANICKING) handler_report(rt, L, 0);
+  return 0;
+}
+
+/* co.pcall's call has ended: true and the handler stand below its results, behind which there may be no room. */
+static int after_pcall(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  runtime *rt = runtime_of(L);
+  if (status == LUA_OK || status == LUA_YIELD) {
+    lua_copy(L, 1, 2);
+    return lua_gettop(L) - 1;
+  }
+  panic_settle(rt, L, status);
+  if (record_test(L, -1)->exits) return lua_error(L);
+  lua_pushboolean(L, 0);
+  lua_insert(L, -2);
+  return 2;
+}
+
+int unwind_pcall(lua_State *L) {
+  arg_check_function(L, 1, "pcall");
+  int arguments = lua_gettop(L) - 1;
+  lua_pushboolean(L, 1);
+  lua_pushcfunction(L, panic_handler);
+  lua_rotate(L, 1, 2);
+  return after_pcall(L, lua_pcallk(L, arguments, LUA_MULTRET, 2, 0, after_pcall), 0);
+}

@@ -1,0 +1,68 @@
+/*
+** The driver makes the calls that frame stacks ask for. Every call is protected and continues after a
+** yield, so that everything in a frame may suspend, deferred calls too.
+*/
+#ifndef CP_KERNEL_UNWIND_H
+#define CP_KERNEL_UNWIND_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "kernel/runtime.h"
+
+#pragma GCC visibility push(hidden)
+
+/* Whether `f` opens frames, or runs their deferred calls. */
+bool unwind_runs_frames(lua_CFunction f);
+
+/* Whether `f` is a C function of the machinery below: not worth a line in a report. */
+bool unwind_is_machinery(lua_CFunction f);
+
+/*
+** co.func's result: calls the function in upvalue 2 in a frame of its own; as everywhere, the
+** runtime is upvalue 1.   [-args, +results, e]
+*/
+int unwind_func(lua_State *L);
+
+/*
+** co.call: (fn, ...) → its results, in a frame of its own.
+*/
+int unwind_call(lua_State *L);
+
+/*
+** Calls the function at index 2, with what is above it, as the body of the region at index 1, which
+** has just been opened. To be returned from a C function of the module.
+*/
+int unwind_region(runtime *rt, lua_State *L);
+
+/*
+** A task's deferred calls, after its entry has ended: the frame stack's innermost frame has its outcome.
+** Returns true and the results, or false and the record.
+*/
+int unwind_finish(lua_State *L);
+
+/*
+** The __close of what co.defer returns: runs that deferred call now, if it is still pending.
+** (handle, error).
+*/
+int unwind_close_deferred(lua_State *L);
+
+/*
+** The __close of a foreign frame stack: the coroutine is being closed while frames are open; runs
+** their deferred calls. (frame stack, error).
+*/
+int unwind_close_foreign(lua_State *L);
+
+/* co.pcall: (fn, ...) → true, results... or false, record. */
+int unwind_pcall(lua_State *L);
+
+/* What co.defer returns: identifies the deferred call. Its metatable is DEFER_TYPE. */
+typedef struct deferred_handle {
+  uint64_t serial;
+} deferred_handle;
+
+#define DEFER_TYPE "coropanic.deferred"
+
+#pragma GCC visibility pop
+
+#endif

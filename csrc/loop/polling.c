@@ -1,0 +1,42 @@
+#include "loop/polling.h"
+
+#include <stdio.h>
+
+#include "loop/io.h"
+#include "loop/shutdown.h"
+
+/* Whether the ready task has only given way: it was not woken by anything that somebody did. */
+static bool has_given_way(const task *t) {
+  return t->wait->gave_way != NULL && t->wait->gave_way(t);
+}
+
+static bool all_have_given_way(const runtime *rt) {
+  for (const list *link = rt->ready.next; link != &rt->ready; link = link->next) {
+    if (!has_given_way(container_of(link, task, waiter.link))) return false;
+  }
+  return true;
+}
+
+bool polling_is_endless(runtime *rt) {
+  if (!rt->clock.is_virtual) return false;
+  int64_t now = runtime_now(rt);
+  /* What comes from outside, by a descriptor, comes without virtual time. */
+  if (now != rt->polled_at_ns || io_is_awaited(rt) || !all_have_given_way(rt)) {
+    rt->polled_at_ns = now;
+    rt->polled_rounds = 0;
+  }
+  return ++rt->polled_rounds > POLLING_MAX_ROUNDS;
+}
+
+void polling_push_deadlock(runtime *rt, lua_State *L) {
+  char name[TASK_NAME_SIZE];
+  char message[256];
+  const task *t = container_of(rt->ready.next, task, waiter.link);
+  snprintf(message, sizeof(message),
+           "task %llu \"%.64s\" polls, so the virtual clock stands still: it has yielded for %d "
+           "rounds; wait for what "
+           "happens, or sleep - deadlock!",
+           (unsigned long long)t->id, task_name(t, name), POLLING_MAX_ROUNDS);
+  rt->polled_rounds = 0;
+  shutdown_push_deadlock(rt, L, message);
+}

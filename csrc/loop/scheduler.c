@@ -1,0 +1,416 @@
+#include "loop/scheduler.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "kernel/c_stack.h"
+#include "kernel/handler.h"
+#include "kernel/interrupt.h"
+#include "kernel/task_run.h"
+#include "kernel/unhandled.h"
+#include "loop/io.h"
+#include "loop/polling.h"
+#include "loop/shutdown.h"
+#include "scope/context.h"
+
+/* Seeded order looks this far into the queue: far enough to reorder, near enough to stay cheap. */
+#define SHUFFLE_WINDOW 64
+
+/* Turns between two looks at the clock, when there are fewer tasks than that. */
+#define SMALL_BATCH 64
+
+/* C calls that the loop needs around a task for what it tells of its end, and so that a frame can run deferred calls. */
+#define LOOP_C_LEVELS 32
+
+static bool always(const task *t) {
+  (void)t;
+  return true;
+}
+
+const wait_type wait_yield = {.name = "yield", .gave_way = always};
+
+/* --- one round --- */
+
+/* Fewer tasks than that are in the processor's nearest cache anyway. */
+#define PREFETCH_FROM 64
+
+/*
+** Asks the processor for the task behind the next one while that runs: among 100,000 tasks, each of
+** them long out of the cache, a switch costs a tenth less, although its coroutine is not fetched
+** (where its stack lies, Lua does not say; fetching what it does say made no difference).
+*/
+static inline void prefetch_behind(const list *next) {
+  const list *behind = next->next->next;
+  compat_prefetch(behind);
+  compat_prefetch(&container_of(behind, task, waiter.link)->status);
+}
+
+static inline task *take_ready(runtime *rt) {
+  list *link;
+  if (rt->shuffled) {
+    uint64_t window = rt->ready_count < SHUFFLE_WINDOW ? rt->ready_count : SHUFFLE_WINDOW;
+    link = rt->ready.next;
+    for (uint64_t skip = rng_below(&rt->order, window); skip > 0; skip--) link = link->next;
+    list_remove(link);
+  } else {
+    if (rt->ready_count > PREFETCH_FROM) prefetch_behind(rt->ready.next);
+    link = list_take_first(&rt->ready);
+  }
+  rt->ready_count--;
+  return container_of(link, task, waiter.link);
+}
+
+static void fire_timers(runtime *rt, lua_State *L) {
+  if (rt->timers.count == 0) return;
+  int64_t now = runtime_now(rt);
+  timer *due;
+  while ((due = timer_heap_take_due(&rt->timers, now)) != NULL) {
+    if (rt->timers.count > PREFETCH_FROM) compat_prefetch(timer_heap_first(&rt->timers));
+    if (due->owner == TIMER_OF_TASK) {
+      task_wake(rt, container_of(due, task, timer), WAKE_TIMEOUT);
+    } else {
+      context_expire(rt, L, due);
+    }
+  }
+}
+
+/* Who was too busy to look keeps what is ready, although its time has run out too. */
+static void look_around(runtime *rt, lua_State *L) {
+  io_poll(rt);
+  fire_timers(rt, L);
+}
+
+/* `now + duration`, or TIME_FOREVER where that is beyond all time. */
+static int64_t later(int64_t now_ns, int64_t duration_ns) {
+  return duration_ns > TIME_FOREVER - now_ns ? TIME_FOREVER : now_ns + duration_ns;
+}
+
+/* Tells that the task at `index`, which may be nil by now, has run for so long.   [-0, +0, -] */
+static void tell_overrun(runtime *rt, lua_State *L, int64_t duration_ns, int index) {
+  probe_tell(rt, &(probe_event){.kind = PROBE_OVERRUN,
+                                .calls = true,
+                                .task = task_test(L, index),
+                                .L = L,
+                                .object = index,
+                                .seconds = (double)duration_ns / (double)NS_PER_SECOND});
+}
+
+/* Runs the next task, from `start_ns`. Returns the time when it has suspended or ended.   [-0, +0, -] */
+static int64_t run_timed(runtime *rt, lua_State *L, int64_t start_ns) {
+  task *t = take_ready(rt);
+  int top = lua_gettop(L);
+  if (probe_is_wanted(&rt->probes, PROBE_OVERRUN)) task_push(rt, L, t);
+  task_run_resume(rt, L, t);
+  int64_t end_ns = runtime_now(rt);
+  bool is_overrun = rt->budget_ns != 0 && end_ns - start_ns > rt->budget_ns;
+  if (is_overrun && probe(&rt->probes, PROBE_OVERRUN)) {
+    if (lua_gettop(L) == top) lua_pushnil(L); /* it was not wanted before */
+    tell_overrun(rt, L, end_ns - start_ns, top + 1);
+  }
+  lua_settop(L, top);
+  return end_ns;
+}
+
+/* Runs each task that is ready now once, or fewer when `until_ns` comes first.   [-0, +0, -] */
+static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
+  size_t count = rt->ready_count;
+  if (rt->budget_ns == 0 && until_ns == TIME_FOREVER) {
+    while (count-- > 0) task_run_resume(rt, L, take_ready(rt));
+    return;
+  }
+  int64_t now = runtime_now(rt);
+  int64_t round_end = rt->budget_ns == 0 ? TIME_FOREVER : later(now, rt->budget_ns);
+  while (count-- > 0 && now < until_ns && now < round_end) {
+    now = run_timed(rt, L, now);
+  }
+}
+
+/*
+** A batch of a run: as a round, but a few tasks take several turns before the loop looks at the
+** clock again. Ends early when the run may be over (task_end clears it).   [-0, +0, -]
+*/
+static void run_batch(runtime *rt, lua_State *L) {
+  if (rt->budget_ns != 0) {
+    run_round(rt, L, TIME_FOREVER);
+    return;
+  }
+  rt->batch = rt->ready_count < SMALL_BATCH ? SMALL_BATCH : rt->ready_count;
+  while (rt->ready_count > 0 && rt->batch > 0) {
+    rt->batch--;
+    task_run_resume(rt, L, take_ready(rt));
+  }
+}
+
+/* --- sleeping --- */
+
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static int64_t next_deadline(const runtime *rt) {
+  return earlier(timer_heap_next_deadline(&rt->timers), unhandled_next_deadline(rt));
+}
+
+int64_t scheduler_next_deadline(const runtime *rt) {
+  if (rt->ready_count > 0) return runtime_now(rt);
+  return earlier(next_deadline(rt), io_next_look(rt));
+}
+
+/* Tells that nothing will be ready before the next deadline, unless a descriptor is.   [-0, +0, -] */
+static void tell_sleep(runtime *rt, lua_State *L) {
+  int64_t next = next_deadline(rt);
+  int64_t left = next - runtime_now(rt);
+  double seconds = next == TIME_FOREVER ? HUGE_VAL : (double)left / (double)NS_PER_SECOND;
+  probe_tell(rt, &(probe_event){.kind = PROBE_SLEEP, .calls = true, .L = L, .seconds = seconds});
+}
+
+/* Waits for the next deadline or a descriptor. Virtual time passes only for deadlines.   [-0, +0, -] */
+static void sleep_until_next(runtime *rt, lua_State *L) {
+  if (probe(&rt->probes, PROBE_SLEEP)) tell_sleep(rt, L);
+  int64_t next = next_deadline(rt);
+  int64_t now = runtime_now(rt);
+  if (rt->ready_count > 0) {
+    /* An observer has made work. */
+  } else if (next == TIME_FOREVER) {
+    io_wait(rt, -1);
+  } else if (next > now && !rt->clock.is_virtual) {
+    io_wait(rt, next - now);
+  } else if (next > now) {
+    rt->clock.virtual_now_ns = next;
+  }
+  if (probe(&rt->probes, PROBE_AWAKE)) {
+    probe_tell(rt, &(probe_event){.kind = PROBE_AWAKE, .calls = true, .L = L});
+  }
+}
+
+/*
+** Nothing is ready, nor is any descriptor: waits for what comes next. False: there is nothing that would wake a task.
+*/
+static bool wait_for_work(runtime *rt, lua_State *L) {
+  if (timer_heap_next_deadline(&rt->timers) == TIME_FOREVER && !io_is_awaited(rt)) return false;
+  if (unhandled_nudge(rt, L)) return true;
+  if (next_deadline(rt) > runtime_now(rt)) sleep_until_next(rt, L);
+  unhandled_expire(rt, L, runtime_now(rt));
+  return true;
+}
+
+/* --- a run --- */
+
+static bool only_daemons_left(const runtime *rt) { return rt->live_count == rt->daemon_count; }
+
+/* Whether main ended in a way that ends the run. */
+static bool main_failed(const task *main) {
+  return main->status == TASK_PANICKED || main->status == TASK_CANCELLED;
+}
+
+/* Runs rounds until the run is over. False: every task is asleep for ever, or no time passes any more.  [-0, +0, -] */
+static bool run_until_done(runtime *rt, lua_State *L, const task *main) {
+  while (!only_daemons_left(rt) && !main_failed(main)) {
+    if (interrupt_is_due(rt)) interrupt_serve(rt, L);
+    if (rt->interrupted && task_ended(main)) return true;
+    look_around(rt, L);
+    if (rt->ready_count > 0) {
+      if (polling_is_endless(rt)) return false;
+      run_batch(rt, L);
+      if (!list_empty(&rt->unhandled_panics)) unhandled_expire(rt, L, runtime_now(rt));
+    } else if (!wait_for_work(rt, L)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Ends the tasks that the run leaves, but for services, which serve them meanwhile.   [-0, +0, -] */
+static void end_others(runtime *rt, lua_State *L) {
+  uint64_t cancelled = 0; /* of the tasks spawned, deferred calls may spawn more */
+  for (;;) {
+    if (cancelled != rt->next_task_id) {
+      cancelled = rt->next_task_id;
+      shutdown_cancel_others(rt, L);
+    }
+    if (rt->live_count == rt->service_count) {
+      if (list_empty(&rt->unhandled_panics)) return;
+      unhandled_flush(rt, L); /* the handler may spawn */
+      continue;
+    }
+    look_around(rt, L);
+    if (rt->ready_count > 0) {
+      if (polling_is_endless(rt)) return; /* end_all wakes what sleeps */
+      run_batch(rt, L);
+    } else if (!shutdown_others_may_go_on(rt, L) || !wait_for_work(rt, L)) {
+      return; /* what they wait for may come from the services' end */
+    }
+  }
+}
+
+/* Deferred calls of all tasks that are left are stuck: what is done about it in this round.   [-0, +0, -] */
+static void end_stuck(runtime *rt, lua_State *L, int round) {
+  if (round < SHUTDOWN_ROUNDS) {
+    shutdown_wake_all(rt, L);
+  } else if (round < 2 * SHUTDOWN_ROUNDS) {
+    shutdown_give_up_all(rt, L);
+  } else {
+    shutdown_abandon_all(rt, L);
+  }
+}
+
+/* Ends all tasks that are left, running their deferred calls.   [-0, +0, -] */
+static void end_all(runtime *rt, lua_State *L) {
+  uint64_t cancelled = 0;
+  int rounds = 0;
+  int polled = 0;
+  while (rt->live_count > 0) {
+    if (cancelled != rt->next_task_id) {
+      cancelled = rt->next_task_id;
+      shutdown_cancel_all(rt, L);
+    }
+    if (interrupt_is_due(rt)) interrupt_serve(rt, L);
+    look_around(rt, L);
+    if (rt->ready_count > 0 && polling_is_endless(rt)) {
+      end_stuck(rt, L, polled++ == 0 ? SHUTDOWN_ROUNDS : 2 * SHUTDOWN_ROUNDS);
+      rt->polled_rounds = 0;
+    } else if (rt->ready_count > 0) {
+      run_batch(rt, L);
+    } else if (!wait_for_work(rt, L)) {
+      end_stuck(rt, L, rounds++);
+    }
+  }
+}
+
+/*
+** Ends what is left of a run: first the daemons and what a failed main leaves, then the services. The handler is told
+** of the panics of each; what it spawns runs, but what it spawns for the services' is cancelled. HANDLER_MAX_DEPTH
+** bounds it.   [-0, +0, -]
+*/
+static void shut_down(runtime *rt, lua_State *L) {
+  end_others(rt, L);
+  do {
+    end_all(rt, L);
+    unhandled_flush(rt, L);
+    observe_flush(rt, L);
+  } while (rt->live_count > 0);
+}
+
+static void apply_options(runtime *rt, lua_State *L, const run_options *options) {
+  rt->clock = (task_clock){.is_virtual = options->virtual_clock};
+  rt->shuffled = options->seeded;
+  rng_seed(&rt->order, options->seeded ? options->seed : id_source_next(rt->ids));
+  rt->budget_ns = options->budget_ns;
+  rt->unhandled = options->unhandled;
+  if (options->unhandled == UNHANDLED_CALL) {
+    lua_pushvalue(L, options->unhandled_index);
+  } else {
+    lua_pushnil(L);
+  }
+  runtime_set_value(rt, L, RUNTIME_UV_UNHANDLED);
+}
+
+static void reset_options(runtime *rt, lua_State *L) {
+  static const run_options defaults = {.unhandled = UNHANDLED_REPORT};
+  apply_options(rt, L, &defaults);
+}
+
+static void check_not_running(const runtime *rt, lua_State *L, const char *name,
+                              const char *inside_task) {
+  if (rt->current != NULL) luaL_error(L, "%s", inside_task);
+  if (rt->host != NULL || rt->hooks > 0)
+    luaL_error(L, "co.%s while the loop is running: not in a handler or hook", name);
+  c_stack_check_host(L, LOOP_C_LEVELS);
+}
+
+/* Why the run can't go on: a record.   [-0, +1, -] */
+static void push_deadlock(runtime *rt, lua_State *L) {
+  if (rt->ready_count > 0) {
+    polling_push_deadlock(rt, L);
+  } else {
+    shutdown_push_deadlock(rt, L, "all tasks are asleep - deadlock!");
+  }
+}
+
+/* Main's results, or its record, which is raised.   [-0, +results, e] */
+static int deliver(lua_State *L, const task *main, int index) {
+  if (main->status != TASK_DONE) {
+    task_push_record(L, index);
+    return lua_error(L);
+  }
+  return task_push_results(L, main, index);
+}
+
+/* (function, arguments..., name of the main task) → that task; protected. */
+static int spawn_main(lua_State *L) {
+  const char *name = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  task_spawn(runtime_find(L), L, lua_gettop(L) - 1, &(spawn_options){.name = name});
+  return 1;
+}
+
+/*
+** Makes a task of the function and its `arguments` on top of the stack, with the loop marked as running: no
+** finalizer that runs meanwhile may run it already.   [-(arguments + 1), +1, e]
+*/
+static task *make_main(runtime *rt, lua_State *L, int arguments, const char *name) {
+  lua_pushcfunction(L, spawn_main);
+  lua_insert(L, -(arguments + 2));
+  lua_pushlightuserdata(L, (void *)name);
+  rt->host = L;
+  if (lua_pcall(L, arguments + 2, 1, 0) != LUA_OK) {
+    rt->host = NULL;
+    lua_error(L);
+  }
+  return task_test(L, -1);
+}
+
+int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *options) {
+  check_not_running(
+      rt, L, "run",
+      "co.run inside a task: use a scope to wait for tasks here, or spawn them and join them");
+  if (options->virtual_clock && rt->live_count > 0) {
+    return luaL_error(L, "co.run_with: clock = \"virtual\" needs a runtime without tasks");
+  }
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  task *main = make_main(rt, L, arguments, options->name);
+  int index = lua_gettop(L);
+  apply_options(rt, L, options);
+  rt->main_task = main;
+  interrupt_begin(rt, L);
+  bool stuck = !run_until_done(rt, L, main);
+  rt->finishing = true;
+  while (!stuck && !main_failed(main) && !list_empty(&rt->unhandled_panics)) {
+    unhandled_flush(rt, L); /* what the handler spawns runs beside the daemons */
+    stuck = !run_until_done(rt, L, main);
+  }
+  if (stuck) push_deadlock(rt, L);
+  shut_down(rt, L);
+  rt->finishing = false;
+  if (!stuck && main->status == TASK_EXITED) {
+    shutdown_push_deadlock(rt, L, "no tasks (main called goexit) - deadlock!");
+    stuck = true;
+  }
+  if (!stuck) stuck = interrupt_end(rt, L);
+  if (stuck && rt->unhandled == UNHANDLED_CRASH) handler_report(rt, L, 0);
+  rt->main_task = NULL;
+  rt->host = NULL;
+  reset_options(rt, L);
+  if (stuck) return lua_error(L);
+  return deliver(L, main, index);
+}
+
+bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
+  check_not_running(rt, L, "step",
+                    "co.step inside a task: its loop makes the steps, so use co.yield");
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  rt->host = L;
+  wakeup_drain(&rt->wakeup);
+  int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
+  do {
+    look_around(rt, L);
+    run_round(rt, L, until);
+  } while (budget_ns != 0 && rt->ready_count > 0 && runtime_now(rt) < until);
+  if (!list_empty(&rt->unhandled_panics)) {
+    unhandled_expire(rt, L, runtime_now(rt));
+    if (rt->ready_count == 0) unhandled_nudge(rt, L);
+  }
+  observe_flush(rt, L);
+  rt->host = NULL;
+  bool more = rt->ready_count > 0;
+  if (more) wakeup_signal(&rt->wakeup);
+  return more;
+}

@@ -1,0 +1,276 @@
+#include "sync/chan.h"
+
+#include <string.h>
+
+#include "kernel/panic.h"
+#include "sync/select.h"
+
+/* Slots of a ring's first table. */
+#define FIRST_SLOTS 4
+
+static const char chan_magic = 0;
+
+chan *chan_test(lua_State *L, int index) {
+  chan *c = lua_touserdata(L, index);
+  if (c == NULL || lua_rawlen(L, index) < sizeof(chan)) return NULL; /* 0: a light userdata */
+  return c->magic == &chan_magic ? c : NULL;
+}
+
+chan *chan_new(runtime *rt, lua_State *L, lua_Integer capacity) {
+  chan *c = lua_newuserdatauv(L, sizeof(chan), CHAN_UV_COUNT);
+  memset(c, 0, sizeof(chan));
+  c->magic = &chan_magic;
+  c->runtime = rt;
+  c->capacity = capacity;
+  list_init(&c->senders);
+  list_init(&c->receivers);
+  luaL_setmetatable(L, CHANNEL_TYPE);
+  return c;
+}
+
+chan *chan_new_owned(runtime *rt, lua_State *L) {
+  chan *c = chan_new(rt, L, 0);
+  c->owned = true;
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, CHAN_UV_OWNER);
+  return c;
+}
+
+/* --- the buffer --- */
+
+/* The slot of the value that is `place` behind the oldest, from 0. */
+static lua_Integer slot_of(const chan *c, lua_Integer place) {
+  lua_Integer slot = c->head + place;
+  return slot < c->slots ? slot : slot - c->slots;
+}
+
+/*
+** Makes the ring larger, with the values in order from slot 0. All its slots are in the table's array
+** part from the beginning, so that filling one never allocates.   [-0, +0, m]
+** A finalizer may run here and use the channel: what the caller knew of it may have changed.
+*/
+static void grow(lua_State *L, int index, chan *c) {
+  lua_Integer slots = c->slots == 0 ? FIRST_SLOTS : c->slots * 2;
+  if (slots > c->capacity) slots = c->capacity;
+  if (slots > INT32_MAX) luaL_error(L, "not enough memory");
+  lua_createtable(L, (int)slots, 0);
+  if (slots <= c->slots) {
+    lua_pop(L, 1);
+    return;
+  }
+  if (c->count > 0) {
+    lua_getiuservalue(L, index, CHAN_UV_BUFFER);
+    for (lua_Integer i = 0; i < c->count; i++) {
+      lua_rawgeti(L, -1, slot_of(c, i) + 1);
+      lua_rawseti(L, -3, i + 1);
+    }
+    lua_pop(L, 1);
+  }
+  lua_setiuservalue(L, index, CHAN_UV_BUFFER);
+  c->slots = slots;
+  c->head = 0;
+}
+
+/* Takes the value at `value` into the buffer, which has a free slot.   [-0, +0, -] */
+static void put(lua_State *L, int index, chan *c, int value) {
+  lua_getiuservalue(L, index, CHAN_UV_BUFFER);
+  lua_pushvalue(L, value);
+  lua_rawseti(L, -2, slot_of(c, c->count) + 1);
+  lua_pop(L, 1);
+  c->count++;
+}
+
+/* Pushes the oldest value and takes it out of the buffer.   [-0, +1, -] */
+static void take(lua_State *L, int index, chan *c) {
+  lua_getiuservalue(L, index, CHAN_UV_BUFFER);
+  lua_rawgeti(L, -1, c->head + 1);
+  lua_pushnil(L);
+  lua_rawseti(L, -3, c->head + 1);
+  lua_replace(L, -2);
+  c->head = slot_of(c, 1);
+  c->count--;
+}
+
+/* --- handing over --- */
+
+/* Whom a place in a queue belongs to. Tells a select which of its cases it is. */
+static task *task_of(waiter *w) {
+  if (w->which == 0) return container_of(w, task, waiter);
+  task *t = container_of(w, select_case, waiter)->task;
+  t->fired = (uint16_t)w->which;
+  return t;
+}
+
+/* Tasks whose coroutine somebody has closed are woken to end: they have no stack for a value. */
+waiter *chan_first(runtime *rt, list *queue) {
+  while (!list_empty(queue)) {
+    waiter *w = container_of(queue->next, waiter, link);
+    task *t = task_of(w);
+    if (lua_status(t->live.top) == LUA_YIELD) return w;
+    task_wake(rt, t, WAKE_READY);
+  }
+  return NULL;
+}
+
+/* The stack of the parked task, whose C function has room for the one value that is to be pushed. */
+static lua_State *stack_for_value(task *t) {
+  lua_settop(t->live.top, t->live.height++);
+  return t->live.top;
+}
+
+/* Gives the value on top of the stack to the first receiver that waits.   [-1, +0, -] */
+static void hand_over(runtime *rt, lua_State *L, waiter *w) {
+  task *receiver = task_of(w);
+  lua_xmove(L, stack_for_value(receiver), 1);
+  task_wake(rt, receiver, WAKE_READY);
+}
+
+/* Pushes the value of the first sender that waits, who goes on.   [-0, +1, -] */
+static void take_from_sender(runtime *rt, lua_State *L, waiter *w) {
+  task *sender = task_of(w);
+  int value = w->which == 0 ? 2 : container_of(w, select_case, waiter)->value;
+  lua_pushvalue(sender->live.top, value);
+  lua_xmove(sender->live.top, L, 1);
+  task_wake(rt, sender, WAKE_READY);
+}
+
+int chan_raise_closed(runtime *rt, lua_State *L) {
+  lua_pushliteral(L, "send on closed channel");
+  return panic_raise(rt, L);
+}
+
+bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index, int value) {
+  for (;;) {
+    if (c->closed) chan_raise_closed(rt, L);
+    waiter *receiver = chan_first(rt, &c->receivers);
+    if (receiver != NULL) {
+      lua_pushvalue(L, value);
+      hand_over(rt, L, receiver);
+      return true;
+    }
+    if (c->count == c->capacity) return false;
+    if (c->count < c->slots) {
+      put(L, index, c, value);
+      return true;
+    }
+    grow(L, index, c);
+  }
+}
+
+bool chan_receive_now(runtime *rt, lua_State *L, chan *c, int index) {
+  waiter *sender = chan_first(rt, &c->senders);
+  bool received = true;
+  if (c->count > 0) {
+    take(L, index, c);
+    if (sender != NULL) {
+      take_from_sender(rt, L, sender);
+      put(L, index, c, lua_gettop(L));
+      lua_pop(L, 1);
+    }
+  } else if (sender != NULL) {
+    take_from_sender(rt, L, sender);
+  } else if (c->closed) {
+    received = false;
+    lua_pushnil(L);
+  } else {
+    return false;
+  }
+  lua_pushboolean(L, received);
+  return true;
+}
+
+void chan_close(runtime *rt, chan *c) {
+  c->closed = true;
+  waiter *w;
+  while ((w = chan_first(rt, &c->receivers)) != NULL) {
+    task *t = task_of(w);
+    lua_pushnil(stack_for_value(t));
+    task_wake(rt, t, WAKE_CLOSED);
+  }
+  while ((w = chan_first(rt, &c->senders)) != NULL) task_wake(rt, task_of(w), WAKE_CLOSED);
+}
+
+void chan_collect(runtime *rt, chan *c) {
+  list *queues[] = {&c->receivers, &c->senders};
+  if (rt->closed) return;
+  for (int i = 0; i < 2; i++) {
+    chan_first(rt, queues[i]);
+    while (list_take_first(queues[i]) != NULL) continue;
+  }
+}
+
+/* --- waiting --- */
+
+static const wait_type wait_send = {.name = "send", .push_object = wait_push_self};
+static const wait_type wait_receive = {.name = "receive", .push_object = wait_push_self};
+
+/* Parks the task in one of the queues of `c`. */
+static int wait_in(runtime *rt, lua_State *L, chan *c, list *queue, const wait_type *wait,
+                   const char *name, lua_KFunction continuation) {
+  task *t = task_check_suspend(rt, L, name);
+  list_append(queue, &t->waiter.link);
+  t->waits_on = c;
+  return task_park(rt, L, wait, TIME_FOREVER, (lua_KContext)rt, continuation);
+}
+
+static int after_send(lua_State *L, int status, lua_KContext runtime_address) {
+  (void)status;
+  runtime *rt = (runtime *)runtime_address;
+  const task *t = rt->current;
+  if (t->wake == WAKE_READY) return 0;
+  if (t->wake == WAKE_CLOSED) return chan_raise_closed(rt, L);
+  task_check_wake(rt, L);
+  return chan_send(rt, L, lua_touserdata(L, 1));
+}
+
+int chan_send(runtime *rt, lua_State *L, chan *c) {
+  task_raise_pending(rt, L);
+  if (chan_send_now(rt, L, c, 1, 2)) return 0;
+  return wait_in(rt, L, c, &c->senders, &wait_send, "send", after_send);
+}
+
+static int after_receive(lua_State *L, int status, lua_KContext runtime_address) {
+  (void)status;
+  runtime *rt = (runtime *)runtime_address;
+  const task *t = rt->current;
+  if (t->wake == WAKE_READY || t->wake == WAKE_CLOSED) {
+    lua_pushboolean(L, t->wake == WAKE_READY);
+    return 2;
+  }
+  task_check_wake(rt, L);
+  return chan_receive(rt, L, lua_touserdata(L, 1));
+}
+
+int chan_receive(runtime *rt, lua_State *L, chan *c) {
+  task_raise_pending(rt, L);
+  if (chan_receive_now(rt, L, c, 1)) return 2;
+  return wait_in(rt, L, c, &c->receivers, &wait_receive, "recv", after_receive);
+}
+
+/* The value on top of the stack was received, unless that was the end. */
+static int push_next(lua_State *L, bool received) {
+  if (received && lua_isnil(L, -1)) {
+    return luaL_error(L,
+                      "'iter' met a nil in the channel: use 'recv', which tells it from the end");
+  }
+  return 1;
+}
+
+static int after_next(lua_State *L, int status, lua_KContext runtime_address) {
+  (void)status;
+  runtime *rt = (runtime *)runtime_address;
+  const task *t = rt->current;
+  if (t->wake == WAKE_READY || t->wake == WAKE_CLOSED) return push_next(L, t->wake == WAKE_READY);
+  task_check_wake(rt, L);
+  return chan_next(rt, L, lua_touserdata(L, 1));
+}
+
+int chan_next(runtime *rt, lua_State *L, chan *c) {
+  task_raise_pending(rt, L);
+  if (!chan_receive_now(rt, L, c, 1)) {
+    return wait_in(rt, L, c, &c->receivers, &wait_receive, "iter", after_next);
+  }
+  bool received = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return push_next(L, received);
+}

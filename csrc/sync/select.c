@@ -1,0 +1,246 @@
+#include "sync/select.h"
+
+#include "kernel/args.h"
+
+/* Cases of a pooled selection. */
+#define POOLED_CASES 8
+
+/* Of the channels of one select, in its text. */
+#define MAX_CHANNELS_SHOWN 4
+
+/* --- places in queues --- */
+
+static size_t size_of(uint32_t capacity) {
+  return sizeof(selection) + capacity * sizeof(select_case);
+}
+
+/* A selection for so many cases.   [-0, +0, m] */
+static selection *take_selection(runtime *rt, lua_State *L, uint32_t count) {
+  selection *s = rt->free_selections;
+  if (count <= POOLED_CASES && s != NULL) {
+    rt->free_selections = s->next_free;
+  } else {
+    uint32_t capacity = count <= POOLED_CASES ? POOLED_CASES : count;
+    s = mem_new(&rt->memory, size_of(capacity));
+    if (s == NULL) {
+      luaL_error(L, "not enough memory");
+      compat_unreachable();
+    }
+    s->capacity = capacity;
+  }
+  s->count = 0;
+  return s;
+}
+
+static void give_back(runtime *rt, selection *s) {
+  if (s->capacity > POOLED_CASES) {
+    mem_free(&rt->memory, s, size_of(s->capacity));
+    return;
+  }
+  s->next_free = rt->free_selections;
+  rt->free_selections = s;
+}
+
+static void leave(runtime *rt, task *t) {
+  selection *s = t->waits_on;
+  if (s == NULL) return;
+  for (uint32_t i = 0; i < s->count; i++) list_remove(&s->cases[i].waiter.link);
+  give_back(rt, s);
+}
+
+/* --- the cases --- */
+
+/*
+** The stack is [time-out] [case 1] ... [case n], and above these, for each that sends, in order: its
+** value and its channel, as they were when select was called.
+*/
+static int case_index(uint32_t number) { return (int)number + 1; }
+
+/* Checks the cases and copies what those that send refer to.   [-0, +2 each, e] */
+static void check_cases(lua_State *L, uint32_t count) {
+  static const char expected[] = "channel or {channel, value}";
+  for (uint32_t i = 1; i <= count; i++) {
+    int index = case_index(i);
+    if (lua_isnil(L, index) || chan_test(L, index) != NULL) continue;
+    if (!lua_istable(L, index)) arg_type_error(L, index, "select", expected);
+    luaL_checkstack(L, LUA_MINSTACK, "too many cases");
+    lua_rawgeti(L, index, 2);
+    lua_rawgeti(L, index, 1);
+    const chan *c = chan_test(L, -1);
+    if (lua_isnil(L, -1)) continue;
+    if (c == NULL) {
+      arg_type_error(L, index, "select", expected);
+      compat_unreachable();
+    }
+    if (c->owned) arg_error(L, index, "select", CHAN_OWNED_MESSAGE);
+  }
+}
+
+/* Case `number`. `copies` is where the copies of the next case that sends stand, and moves on. */
+static select_case case_at(lua_State *L, uint32_t number, int *copies) {
+  int index = case_index(number);
+  if (!lua_istable(L, index)) return (select_case){.chan = chan_test(L, index)};
+  int value = *copies;
+  *copies += 2;
+  return (select_case){.chan = chan_test(L, value + 1), .value = value};
+}
+
+static bool is_ready(runtime *rt, const select_case *s) {
+  if (s->chan == NULL) return false;
+  return s->value != 0 ? chan_can_send(rt, s->chan) : chan_can_receive(rt, s->chan);
+}
+
+/*
+** Chooses among the ready cases, each as likely as the others, and returns its number; 0: none is
+** ready. (Algorithm R of Vitter 1985, for one place.)
+*/
+static uint32_t choose(runtime *rt, lua_State *L, uint32_t count, select_case *chosen) {
+  uint32_t number = 0;
+  uint64_t ready = 0;
+  int copies = case_index(count) + 1;
+  for (uint32_t i = 1; i <= count; i++) {
+    select_case candidate = case_at(L, i, &copies);
+    if (!is_ready(rt, &candidate)) continue;
+    if (++ready > 1 && rng_below(&rt->order, ready) != 0) continue;
+    number = i;
+    *chosen = candidate;
+  }
+  return number;
+}
+
+/*
+** Does what the chosen case says. Returns the number of results; 0: it was not ready any more, as a
+** finalizer that ran meanwhile has used the channel.
+*/
+static int finish(runtime *rt, lua_State *L, uint32_t number, const select_case *chosen) {
+  if (chosen->value != 0) {
+    if (!chan_send_now(rt, L, chosen->chan, chosen->value + 1, chosen->value)) return 0;
+    lua_pushinteger(L, number);
+    return 1;
+  }
+  lua_pushinteger(L, number);
+  return chan_receive_now(rt, L, chosen->chan, case_index(number)) ? 3 : 0;
+}
+
+/* --- entering queues --- */
+
+static void enter_queue(select_case *entry) {
+  if (entry->chan == NULL) return;
+  list *queue = entry->value != 0 ? &entry->chan->senders : &entry->chan->receivers;
+  list_append(queue, &entry->waiter.link);
+}
+
+/*
+** The cases, in the queues of their channels: in random order, since of cases of one channel that which is first
+** in its queue is served. (Durstenfeld's shuffle, of the order in which they enter.)   [-0, +0, m]
+*/
+static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t count) {
+  selection *s = take_selection(rt, L, count);
+  int copies = case_index(count) + 1;
+  s->count = count;
+  for (uint32_t i = 1; i <= count; i++) {
+    select_case *entry = &s->cases[i - 1];
+    *entry = case_at(L, i, &copies);
+    entry->task = t;
+    entry->waiter.which = i;
+    entry->order = i - 1;
+    list_init(&entry->waiter.link);
+  }
+  for (uint32_t left = count; left > 0; left--) {
+    uint32_t chosen = (uint32_t)rng_below(&rt->order, left);
+    enter_queue(&s->cases[s->cases[chosen].order]);
+    s->cases[chosen].order = s->cases[left - 1].order;
+  }
+  return s;
+}
+
+/* --- in reports --- */
+
+/* Pushes an array of the channels that the task, parked in a select, waits for.   [-0, +(0|1), m] */
+static bool push_channels(lua_State *L, const task *t) {
+  const selection *s = t->waits_on;
+  if (s == NULL) return false;
+  lua_createtable(L, (int)s->count, 0);
+  s = t->waits_on; /* a finalizer may have woken it */
+  lua_Integer listed = 0;
+  for (uint32_t i = 0; s != NULL && i < s->count; i++) {
+    const select_case *entry = &s->cases[i];
+    int index = entry->value != 0 ? entry->value + 1 : case_index(i + 1);
+    if (entry->chan == NULL || !wait_push_local(L, t, index)) continue;
+    lua_rawseti(L, -2, ++listed);
+  }
+  return true;
+}
+
+/* `select of channel (unbuffered), channel (0 of 3 buffered)`   [-0, +(0|1), m] */
+static bool push_text(lua_State *L, const task *t) {
+  if (!push_channels(L, t)) return false;
+  int channels = lua_gettop(L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, channels);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, count == 0 ? "select of nothing" : "select of ");
+  for (lua_Integer i = 1; i <= count && i <= MAX_CHANNELS_SHOWN; i++) {
+    if (i > 1) luaL_addstring(&b, ", ");
+    lua_rawgeti(L, channels, i);
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
+    luaL_addvalue(&b);
+  }
+  if (count > MAX_CHANNELS_SHOWN) luaL_addstring(&b, ", ...");
+  luaL_pushresult(&b);
+  lua_remove(L, channels);
+  return true;
+}
+
+static const wait_type wait_select = {
+    .name = "select",
+    .push_object = push_channels,
+    .push_text = push_text,
+    .leave = leave,
+};
+
+/* --- waiting --- */
+
+/* Woken. Who sent a value, or closed a channel that is received from, has pushed it. */
+static int after_select(lua_State *L, int status, lua_KContext top) {
+  (void)status;
+  runtime *rt = runtime_of(L);
+  const task *t = rt->current;
+  if (t->wake != WAKE_READY && t->wake != WAKE_CLOSED) {
+    task_check_wake(rt, L);
+    lua_pushinteger(L, 0);
+    return 1;
+  }
+  bool received = lua_gettop(L) > (int)top;
+  if (!received && t->wake == WAKE_CLOSED) return chan_raise_closed(rt, L);
+  lua_pushinteger(L, t->fired);
+  if (!received) return 1;
+  lua_insert(L, -2);
+  lua_pushboolean(L, t->wake == WAKE_READY);
+  return 3;
+}
+
+int select_run(runtime *rt, lua_State *L) {
+  double seconds = arg_check_timeout(L, 1, 1, "select");
+  if (lua_gettop(L) == 0) lua_settop(L, 1);
+  if (lua_gettop(L) - 1 > SELECT_MAX_CASES) return luaL_error(L, "too many cases");
+  uint32_t count = (uint32_t)lua_gettop(L) - 1;
+  check_cases(L, count);
+  task_raise_pending(rt, L);
+  select_case chosen = {0};
+  uint32_t number;
+  while ((number = choose(rt, L, count, &chosen)) != 0) {
+    int results = finish(rt, L, number, &chosen);
+    if (results != 0) return results;
+  }
+  if (seconds == 0) {
+    lua_pushinteger(L, 0);
+    return 1;
+  }
+  luaL_checkstack(L, LUA_MINSTACK, NULL); /* for the value that another task will push */
+  task *t = task_check_suspend(rt, L, "select");
+  t->waits_on = enter_queues(rt, L, t, count);
+  int64_t deadline = runtime_deadline(rt, seconds);
+  return task_park(rt, L, &wait_select, deadline, lua_gettop(L), after_select);
+}

@@ -1,0 +1,38 @@
+#include "sync/semaphore.h"
+
+bool semaphore_try_acquire(runtime *rt, semaphore *s, int permits) {
+  if (s->free < permits || waitlist_first(rt, &s->waitlist) != NULL) return false;
+  s->free -= permits;
+  return true;
+}
+
+void semaphore_release(runtime *rt, semaphore *s, int permits) {
+  cp_assert(permits <= s->total - s->free);
+  s->free += permits;
+  waitlist_serve(rt, &s->waitlist);
+}
+
+static void serve(runtime *rt, waitlist *w) {
+  semaphore *s = (semaphore *)w;
+  task *next;
+  while ((next = waitlist_first(rt, w)) != NULL && next->permits <= s->free) {
+    s->free -= next->permits;
+    task_wake(rt, next, WAKE_READY);
+  }
+}
+
+/*
+** Permits have no owner: those of a task that ends without releasing them stay taken, and also
+** those of one whose coroutine somebody closes after it was served and before it runs.
+*/
+static void take_back(runtime *rt, waitlist *w, const task *t) {
+  semaphore_release(rt, (semaphore *)w, t->permits);
+}
+
+const waitlist_type semaphore_type = {
+    .name = "semaphore",
+    .metatable = SEMAPHORE_TYPE,
+    .size = sizeof(semaphore),
+    .serve = serve,
+    .take_back = take_back,
+};

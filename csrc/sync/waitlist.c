@@ -1,0 +1,58 @@
+#include "sync/waitlist.h"
+
+#include <string.h>
+
+void *waitlist_new(lua_State *L, const waitlist_type *type) {
+  waitlist *w = lua_newuserdatauv(L, type->size, type->user_values);
+  memset(w, 0, type->size);
+  list_init(&w->tasks);
+  w->type = type;
+  luaL_setmetatable(L, type->metatable);
+  return w;
+}
+
+int waitlist_collect(lua_State *L) {
+  runtime *rt = runtime_of_any(L);
+  waitlist *w = lua_touserdata(L, 1);
+  if (rt->closed) return 0;
+  if (w->type->close != NULL) w->type->close(rt, L, w);
+  /* Only a task whose coroutine was closed can wait for what nobody refers to. */
+  waitlist_wake_all(rt, w, WAKE_READY);
+  return 0;
+}
+
+void waitlist_left_unserved(runtime *rt, void *waits_on) { waitlist_serve(rt, waits_on); }
+
+static bool is_closed(const task *t) { return lua_status(t->live.top) != LUA_YIELD; }
+
+task *waitlist_first(runtime *rt, waitlist *w) {
+  while (!list_empty(&w->tasks)) {
+    task *t = container_of(w->tasks.next, task, waiter.link);
+    if (!is_closed(t)) return t;
+    task_wake(rt, t, WAKE_READY);
+  }
+  return NULL;
+}
+
+void waitlist_wake_all(runtime *rt, waitlist *w, wake_reason reason) {
+  while (!list_empty(&w->tasks)) {
+    task_wake(rt, container_of(w->tasks.next, task, waiter.link), reason);
+  }
+}
+
+int waitlist_park(runtime *rt, lua_State *L, waitlist *w, const wait_type *wait,
+                  int64_t deadline_ns, const char *name, lua_KFunction continuation) {
+  task *self = rt->current;
+  if (self == NULL) return task_refuse_suspension(rt, L, name);
+  list_append(&w->tasks, &self->waiter.link);
+  self->waits_on = w;
+  return task_park(rt, L, wait, deadline_ns, 0, continuation);
+}
+
+bool waitlist_woken(runtime *rt, lua_State *L, waitlist *w) {
+  const task *self = rt->current;
+  if (self->wake == WAKE_READY && cancel_will_raise(rt, L, self) && w->type->take_back != NULL) {
+    w->type->take_back(rt, w, self);
+  }
+  return task_check_wake(rt, L)->wake == WAKE_READY;
+}

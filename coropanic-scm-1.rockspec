@@ -132,6 +132,7 @@ build = {
         "csrc/lua/lib_trace.c",
         "csrc/lua/lib_trace_use.c",
         "csrc/lua/lock_guard.c",
+        "csrc/lua/module.c",
         "csrc/lua/options.c",
         "csrc/lua/plain.c",
         "csrc/lua/record_fields.c",

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "kernel/panic.h"
-#include "report/report.h"
 
 /* Status of a process that an unrecovered panic ends, as Go's. */
 #define CRASH_STATUS 2
@@ -79,11 +78,11 @@ void handler_report(runtime *rt, lua_State *L, int index) {
     bool returned = call_protected(rt, L, 2);
     rt->aftermath = outer;
     if (!returned) {
-      report_to_stderr(L, -1);
+      rt->report(L, -1);
       custom = false;
     }
   }
-  if (!custom) report_to_stderr(L, given);
+  if (!custom) rt->report(L, given);
   if (rt->unhandled == UNHANDLED_CRASH) exit(CRASH_STATUS);
   lua_settop(L, given - 1);
 }

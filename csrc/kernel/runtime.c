@@ -146,7 +146,7 @@ static void open_metatables(runtime *rt, lua_State *L) {
   interrupt_open(rt, L);
 }
 
-runtime *runtime_open(lua_State *L) {
+runtime *runtime_open(lua_State *L, void (*report)(lua_State *L, int index)) {
   runtime *rt = runtime_find(L);
   if (rt != NULL) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
@@ -154,6 +154,7 @@ runtime *runtime_open(lua_State *L) {
   }
   rt = lua_newuserdatauv(L, sizeof(runtime), RUNTIME_UV_COUNT);
   init_fields(rt, L);
+  rt->report = report;
   lua_createtable(L, 0, 2);
   lua_pushcfunction(L, close_runtime);
   lua_setfield(L, -2, "__gc");

@@ -132,6 +132,8 @@ typedef struct runtime {
   uint8_t aftermath;   /* of the tasks that the handler spawns which runs now; 0: of none */
   unsigned hooks;      /* handlers, hooks and observers that are running */
   bool has_start_hook; /* RUNTIME_UV_ON_START is a function */
+  /* Writes the record at `index` on stderr: report_to_stderr, as the kernel knows no texts.   [-0, +0, -] */
+  void (*report)(lua_State *L, int index);
 
   /* Frames. */
   frame_stack *main_frames; /* the main thread's; made when first needed */
@@ -203,8 +205,9 @@ typedef struct runtime {
 
 /*
 ** Makes the universe's runtime, or finds it, and pushes its userdata.   [-0, +1, m]
+**   report  see the field
 */
-runtime *runtime_open(lua_State *L);
+runtime *runtime_open(lua_State *L, void (*report)(lua_State *L, int index));
 
 /* The universe's runtime, or NULL before runtime_open.   [-0, +0, -] */
 runtime *runtime_find(lua_State *L);

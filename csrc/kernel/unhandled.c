@@ -1,7 +1,6 @@
 #include "kernel/unhandled.h"
 
 #include "kernel/handler.h"
-#include "report/report.h"
 #include "scope/region.h"
 
 /*

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "report/report.h"
+#include "kernel/text.h"
 
 /* --- texts that need no memory --- */
 
@@ -78,7 +78,7 @@ static void push_table(lua_State *L, int index) {
 /* (object) → its text. Raises what __tostring raises. */
 static int describe_object(lua_State *L) {
   if (record_test(L, 1) != NULL) {
-    report_push_message(L, 1);
+    value_text_push_message(L, 1);
   } else if (luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL) {
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
@@ -201,7 +201,7 @@ static void fill_message(lua_State *L, int index) {
   lua_rawset(L, -3);
 }
 
-bool report_push_message(lua_State *L, int index) {
+bool value_text_push_message(lua_State *L, int index) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   index = lua_absindex(L, index);
   value_text_push_cache(L, index);
@@ -227,7 +227,7 @@ bool report_push_message(lua_State *L, int index) {
 /* (record, pointer to whether it succeeded) → message */
 static int message_protected(lua_State *L) {
   bool *succeeded = lua_touserdata(L, 2);
-  *succeeded = report_push_message(L, 1);
+  *succeeded = value_text_push_message(L, 1);
   return 1;
 }
 

@@ -35,6 +35,12 @@ void value_text_find(lua_State *L, int index, value_text *out);
 void value_text_find_message(lua_State *L, int index, value_text *out);
 
 /*
+** Pushes the message of the record at `index`: its value's text, which the record keeps.   [-0, +1, m]
+** False: the value's __tostring failed, and the message says why.
+*/
+bool value_text_push_message(lua_State *L, int index);
+
+/*
 ** Pushes the table of what has been computed of the record at `index`.   [-0, +1, m]
 ** Its fields are those of the record, and "message_failed".
 */

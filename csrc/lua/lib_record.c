@@ -2,6 +2,7 @@
 
 #include "core/stack_hash.h"
 #include "kernel/args.h"
+#include "kernel/value_text.h"
 #include "lua/record_fields.h"
 #include "lua/record_table.h"
 #include "report/report.h"
@@ -38,7 +39,7 @@ static int record_concat(lua_State *L) {
   (void)runtime_of(L);
   for (int i = 1; i <= 2; i++) {
     if (record_test(L, i) != NULL) {
-      report_push_message(L, i);
+      value_text_push_message(L, i);
     } else if (lua_isstring(L, i)) {
       lua_pushvalue(L, i);
     } else {

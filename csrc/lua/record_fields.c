@@ -7,7 +7,6 @@
 #include "kernel/task.h"
 #include "kernel/text.h"
 #include "kernel/value_text.h"
-#include "report/report.h"
 
 /* Each pushes one value. The record `r` is at the absolute index `index`.   [-0, +1, m] */
 typedef void field_push(lua_State *L, int index, const record *r);
@@ -41,7 +40,7 @@ static void push_type(lua_State *L, int index, const record *r) {
 
 static void push_message(lua_State *L, int index, const record *r) {
   (void)r;
-  report_push_message(L, index);
+  value_text_push_message(L, index);
 }
 
 static void push_kind(lua_State *L, int index, const record *r) {

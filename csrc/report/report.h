@@ -25,9 +25,6 @@ void report_push(lua_State *L, int index);
 ** wants it (NO_COLOR, TERM=dumb).   [-0, +0, -] */
 void report_to_stderr(lua_State *L, int index);
 
-/* Pushes the record's message: its value's text, cached in the record.   [-0, +1, m] */
-bool report_push_message(lua_State *L, int index);
-
 #pragma GCC visibility pop
 
 #endif

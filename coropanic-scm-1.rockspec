@@ -102,6 +102,7 @@ build = {
         "csrc/kernel/wait.c",
         "csrc/kernel/waiting.c",
         "csrc/loop/io.c",
+        "csrc/loop/loop.c",
         "csrc/loop/polling.c",
         "csrc/loop/scheduler.c",
         "csrc/loop/shutdown.c",

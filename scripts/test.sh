@@ -88,6 +88,7 @@ run core ${TEST_WRAPPER:-} "$BUILD/core_poll_spec"
 run ids ${TEST_WRAPPER:-} "$BUILD/ids" 1000000
 run memory ${TEST_WRAPPER:-} "$BUILD/memory_spec"
 run sinks ${TEST_WRAPPER:-} "$BUILD/sink_spec"
+run backend ${TEST_WRAPPER:-} "$BUILD/backend_spec"
 run gateway ${TEST_WRAPPER:-} "$BUILD/gateway_spec"
 run_luaunit
 for share in 0 1; do

@@ -7,7 +7,6 @@
 #include "kernel/threads.h"
 #include "kernel/unhandled.h"
 #include "kernel/unwind.h"
-#include "loop/io.h"
 
 /* The address is the registry key; the value is never read. */
 static const char registry_key = 0;
@@ -37,6 +36,11 @@ void runtime_set_value(runtime *rt, lua_State *L, int uv) {
 
 /* --- opening and closing --- */
 
+void runtime_add_part(runtime *rt, runtime_part *part) {
+  part->next = rt->parts;
+  rt->parts = part;
+}
+
 int runtime_refuse_closed(lua_State *L) { return luaL_error(L, "the Lua state is being closed"); }
 
 /*
@@ -54,8 +58,7 @@ static int close_runtime(lua_State *L) {
   rt->main_frames = rt->free_frames = NULL;
   rt->inside = NULL;
   rt->outside = (trace_context){0};
-  poller_close(&rt->poller);
-  wakeup_close(&rt->wakeup);
+  for (runtime_part *part = rt->parts; part != NULL; part = part->next) part->close(rt);
   id_give_back(&rt->generator, rt->ids);
   id_source_close(rt->ids);
   rt->ids = NULL;
@@ -98,10 +101,7 @@ static void init_fields(runtime *rt, lua_State *L) {
   list_init(&rt->ending);
   list_init(&rt->places);
   probes_init(&rt->probes);
-  timer_heap_init(&rt->timers, &rt->memory);
   location_table_init(&rt->locations, &rt->memory);
-  wakeup_init(&rt->wakeup);
-  poller_init(&rt->poller, &rt->memory, io_wake, rt);
 }
 
 /*

@@ -29,11 +29,9 @@
 #include "core/id.h"
 #include "core/list.h"
 #include "core/owned_memory.h"
-#include "core/poller.h"
 #include "core/random.h"
 #include "core/sampling.h"
-#include "core/timer.h"
-#include "core/wakeup.h"
+#include "kernel/backend.h"
 #include "kernel/frames.h"
 #include "kernel/location.h"
 #include "kernel/observe.h"
@@ -87,11 +85,24 @@ typedef struct watched_hook {
   int mask;
 } watched_hook;
 
+/* What another folder adds to a runtime: embedded in memory that lives as long as that. */
+typedef struct runtime_part {
+  struct runtime_part *next;
+  /* The universe is being closed. Calls nothing of Lua. */
+  void (*close)(struct runtime *rt);
+} runtime_part;
+
 typedef struct runtime {
   owned_memory owned; /* all memory that is not Lua's; it is freed when the universe is closed */
   allocator memory;   /* of `owned` */
   lua_State *main_thread; /* the universe's main thread */
   bool closed;            /* the universe is being closed: nothing may start any more */
+
+  runtime_part *parts; /* what is closed with the runtime, the newest first */
+
+  /* The loop: ours, or a host's. */
+  const loop_backend *backend;
+  struct event_loop *loop;
 
   /* Scheduling. `current` and `host` are set while a task, or the loop, runs. */
   struct task *current;
@@ -103,13 +114,9 @@ typedef struct runtime {
   size_t daemon_count;  /* of these, daemons */
   size_t service_count; /* of these, services */
   size_t afters;        /* functions given to ctx:after that wait for the end of their context */
-  timer_heap timers;
   list ending; /* contexts that have ended, and whose children and tasks are to be told */
-  task_clock clock;
   int64_t polled_at_ns;   /* where the virtual clock stands */
   uint64_t polled_rounds; /* since then, of tasks that only yield */
-  wakeup wakeup;
-  poller poller;   /* of the descriptors that tasks wait for */
   bool inner_kept; /* RUNTIME_UV_INNER has a stack */
   bool has_nested; /* a coroutine of co.coroutine was made */
   bool spare_used; /* the spare record was given away and is to be renewed */
@@ -232,12 +239,20 @@ static inline runtime *runtime_of(lua_State *L) {
 }
 
 /* The runtime's clock. */
-static inline int64_t runtime_now(const runtime *rt) { return clock_now_ns(&rt->clock); }
+static inline int64_t runtime_now(const runtime *rt) { return rt->backend->now(rt); }
 
 /* The time `seconds` from now; TIME_FOREVER when negative, as arg_check_timeout has it. */
 static inline int64_t runtime_deadline(const runtime *rt, double seconds) {
   return seconds < 0 ? TIME_FOREVER : clock_deadline_ns(runtime_now(rt), seconds);
 }
+
+/* Takes back a timer that may be set. */
+static inline void runtime_stop_timer(runtime *rt, timer *t) {
+  if (t->number != TIMER_IDLE) rt->backend->timer_stop(rt, t);
+}
+
+/* Closes the part with the runtime, before what was there is closed. */
+void runtime_add_part(runtime *rt, runtime_part *part);
 
 /* Pushes user value `uv` of the runtime.   [-0, +1, -] */
 void runtime_push_value(runtime *rt, lua_State *L, int uv);

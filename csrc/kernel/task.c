@@ -255,7 +255,7 @@ static inline void note_unserved(runtime *rt, const task *t, void *left) {
 void task_wake(runtime *rt, task *t, wake_reason reason) {
   cp_assert(t->status == TASK_WAITING);
   void *left = leave_queues(rt, t);
-  timer_heap_remove(&rt->timers, &t->timer);
+  runtime_stop_timer(rt, &t->timer);
   t->status = TASK_READY;
   t->wake = (uint8_t)reason;
   if (probe_is_wanted(&rt->probes, PROBE_WAKE)) {
@@ -288,7 +288,7 @@ int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline
   task *t = rt->current;
   t->wait = wait;
   if (deadline_ns != TIME_FOREVER) {
-    if (!timer_heap_add(&rt->timers, &t->timer, deadline_ns)) {
+    if (!rt->backend->timer_set(rt, &t->timer, deadline_ns)) {
       leave_queues(rt, t);
       return luaL_error(L, "not enough memory");
     }
@@ -532,7 +532,7 @@ static region *retire(runtime *rt, lua_State *L, task *t) {
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, t->slot);
   lua_pop(L, 1);
-  timer_heap_remove(&rt->timers, &t->timer);
+  runtime_stop_timer(rt, &t->timer);
   region *open = membership_leave(rt, L, t);
   nested_release_top(rt, L, t);
   if (t->live.frames != NULL) {

@@ -233,7 +233,7 @@ int task_push_results(lua_State *L, const task *t, int index);
 static inline void task_enqueue(runtime *rt, task *t) {
   list_append(&rt->ready, &t->waiter.link);
   rt->ready_count++;
-  if (rt->host == NULL) wakeup_signal(&rt->wakeup);
+  if (rt->host == NULL) rt->backend->notify(rt);
 }
 
 /* Whether a cancellation or exit may have to be raised at the task's next suspension point. */

@@ -95,7 +95,7 @@ static int collect_guard(lua_State *L) {
   set_entry(L, rt->abandoned_ref, held);
   held->abandoned = true;
   hurry(rt, held);
-  if (rt->host == NULL) wakeup_signal(&rt->wakeup);
+  if (rt->host == NULL) rt->backend->notify(rt);
   return 0;
 }
 

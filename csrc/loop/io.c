@@ -5,13 +5,7 @@
 
 #define NS_PER_MILLISECOND INT64_C(1000000)
 
-void io_wake(void *rt, list *link, unsigned ready) {
-  task *t = container_of(link, task, waiter.link);
-  t->fired = (uint16_t)ready;
-  task_wake(rt, t, ready == 0 ? WAKE_CLOSED : WAKE_READY);
-}
-
-static void leave(runtime *rt, task *t) { poller_remove(&rt->poller, &t->waiter.link); }
+static void leave(runtime *rt, task *t) { rt->backend->fd_stop(rt, t); }
 
 static bool push_text(lua_State *L, const task *t) {
   if (!wait_push_local(L, t, IO_INDEX_FD)) return false;
@@ -38,9 +32,9 @@ int io_refuse(lua_State *L, int fd, int refusal) {
 int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_ns,
             lua_KFunction continuation) {
   task *t = rt->current;
-  switch (poller_add(&rt->poller, &t->waiter.link, fd, asked)) {
-    case POLLER_WAITING: return task_park(rt, L, &wait_fd, deadline_ns, 0, continuation);
-    case POLLER_ALWAYS:
+  switch (rt->backend->fd_wait(rt, t, fd, asked)) {
+    case FD_WAITING: return task_park(rt, L, &wait_fd, deadline_ns, 0, continuation);
+    case FD_ALWAYS:
       t->wake = WAKE_READY;
       t->fired = (uint16_t)asked;
       return continuation(L, LUA_OK, 0);
@@ -50,25 +44,28 @@ int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_
 
 /* Whatever signalled the wakeup is seen to by the loop that goes on now. */
 void io_wait(runtime *rt, int64_t timeout_ns) {
+  event_loop *loop = loop_of(rt);
   if (io_is_awaited(rt)) {
-    poller_wait(&rt->poller, timeout_ns);
+    poller_wait(&loop->poller, timeout_ns);
   } else {
-    wakeup_wait(&rt->wakeup, timeout_ns);
+    wakeup_wait(&loop->wakeup, timeout_ns);
   }
-  wakeup_drain(&rt->wakeup);
+  wakeup_drain(&loop->wakeup);
 }
 
 int io_pollfd(runtime *rt) {
-  bool was_open = rt->wakeup.read_fd >= 0;
-  if (!wakeup_open(&rt->wakeup)) return -1;
-  if (!poller_watch(&rt->poller, rt->wakeup.read_fd)) return -1;
-  if (!was_open && rt->ready_count > 0) wakeup_signal(&rt->wakeup);
-  int fd = poller_fd(&rt->poller);
-  return fd >= 0 ? fd : rt->wakeup.read_fd;
+  event_loop *loop = loop_of(rt);
+  bool was_open = loop->wakeup.read_fd >= 0;
+  if (!wakeup_open(&loop->wakeup)) return -1;
+  if (!poller_watch(&loop->poller, loop->wakeup.read_fd)) return -1;
+  if (!was_open && rt->ready_count > 0) wakeup_signal(&loop->wakeup);
+  int fd = poller_fd(&loop->poller);
+  return fd >= 0 ? fd : loop->wakeup.read_fd;
 }
 
 int64_t io_next_look(const runtime *rt) {
-  bool told = rt->poller.watched >= 0 && poller_fd(&rt->poller) >= 0;
+  const poller *p = &loop_of(rt)->poller;
+  bool told = p->watched >= 0 && poller_fd(p) >= 0;
   if (!io_is_awaited(rt) || told) return TIME_FOREVER;
   return runtime_now(rt) + IO_LOOK_MS * NS_PER_MILLISECOND;
 }

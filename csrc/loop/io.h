@@ -6,8 +6,8 @@
 #define CP_LOOP_IO_H
 
 #include "compat.h"
-#include "core/poller.h"
 #include "kernel/task.h"
+#include "loop/loop.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -20,9 +20,6 @@
 
 /* Where reports find what a parked task waits for, on the stack of the C function that parked it. */
 enum { IO_INDEX_MODE = 2, IO_INDEX_FD = 3 };
-
-/* `link` is a task's waiter's, whose descriptor is ready; see poller_wake. */
-void io_wake(void *rt, list *link, unsigned ready);
 
 /*
 ** Parks the current task until `fd` is ready for something of `asked` (POLLER_READ, ...), with the
@@ -39,7 +36,7 @@ int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_
 int io_refuse(lua_State *L, int fd, int refusal);
 
 /* Whether a task waits for a descriptor. */
-static inline bool io_is_awaited(const runtime *rt) { return rt->poller.waiting > 0; }
+static inline bool io_is_awaited(const runtime *rt) { return loop_of(rt)->poller.waiting > 0; }
 
 /*
 ** Wakes the tasks whose descriptors are ready. Does not wait. A host that polls the poller's own
@@ -47,7 +44,8 @@ static inline bool io_is_awaited(const runtime *rt) { return rt->poller.waiting 
 ** is still reported once, and keeps that descriptor readable until it is taken.
 */
 static inline void io_poll(runtime *rt) {
-  if (io_is_awaited(rt) || rt->poller.watched >= 0) poller_wait(&rt->poller, 0);
+  poller *p = &loop_of(rt)->poller;
+  if (p->waiting > 0 || p->watched >= 0) poller_wait(p, 0);
 }
 
 /*

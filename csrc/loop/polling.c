@@ -18,7 +18,7 @@ static bool all_have_given_way(const runtime *rt) {
 }
 
 bool polling_is_endless(runtime *rt) {
-  if (!rt->clock.is_virtual) return false;
+  if (!loop_of(rt)->clock.is_virtual) return false;
   int64_t now = runtime_now(rt);
   /* What comes from outside, by a descriptor, comes without virtual time. */
   if (now != rt->polled_at_ns || io_is_awaited(rt) || !all_have_given_way(rt)) {

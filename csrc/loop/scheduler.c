@@ -11,7 +11,6 @@
 #include "loop/io.h"
 #include "loop/polling.h"
 #include "loop/shutdown.h"
-#include "scope/context.h"
 
 /* Seeded order looks this far into the queue: far enough to reorder, near enough to stay cheap. */
 #define SHUFFLE_WINDOW 64
@@ -61,16 +60,13 @@ static inline task *take_ready(runtime *rt) {
 }
 
 static void fire_timers(runtime *rt, lua_State *L) {
-  if (rt->timers.count == 0) return;
+  timer_heap *timers = &loop_of(rt)->timers;
+  if (timers->count == 0) return;
   int64_t now = runtime_now(rt);
   timer *due;
-  while ((due = timer_heap_take_due(&rt->timers, now)) != NULL) {
-    if (rt->timers.count > PREFETCH_FROM) compat_prefetch(timer_heap_first(&rt->timers));
-    if (due->owner == TIMER_OF_TASK) {
-      task_wake(rt, container_of(due, task, timer), WAKE_TIMEOUT);
-    } else {
-      context_expire(rt, L, due);
-    }
+  while ((due = timer_heap_take_due(timers, now)) != NULL) {
+    if (timers->count > PREFETCH_FROM) compat_prefetch(timer_heap_first(timers));
+    loop_timer_fired(rt, L, due);
   }
 }
 
@@ -146,7 +142,7 @@ static void run_batch(runtime *rt, lua_State *L) {
 static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t next_deadline(const runtime *rt) {
-  return earlier(timer_heap_next_deadline(&rt->timers), unhandled_next_deadline(rt));
+  return earlier(timer_heap_next_deadline(&loop_of(rt)->timers), unhandled_next_deadline(rt));
 }
 
 int64_t scheduler_next_deadline(const runtime *rt) {
@@ -171,10 +167,10 @@ static void sleep_until_next(runtime *rt, lua_State *L) {
     /* An observer has made work. */
   } else if (next == TIME_FOREVER) {
     io_wait(rt, -1);
-  } else if (next > now && !rt->clock.is_virtual) {
+  } else if (next > now && !loop_of(rt)->clock.is_virtual) {
     io_wait(rt, next - now);
   } else if (next > now) {
-    rt->clock.virtual_now_ns = next;
+    loop_of(rt)->clock.virtual_now_ns = next;
   }
   if (probe(&rt->probes, PROBE_AWAKE)) {
     probe_tell(rt, &(probe_event){.kind = PROBE_AWAKE, .calls = true, .L = L});
@@ -185,7 +181,7 @@ static void sleep_until_next(runtime *rt, lua_State *L) {
 ** Nothing is ready, nor is any descriptor: waits for what comes next. False: there is nothing that would wake a task.
 */
 static bool wait_for_work(runtime *rt, lua_State *L) {
-  if (timer_heap_next_deadline(&rt->timers) == TIME_FOREVER && !io_is_awaited(rt)) return false;
+  if (timer_heap_next_deadline(&loop_of(rt)->timers) == TIME_FOREVER && !io_is_awaited(rt)) return false;
   if (unhandled_nudge(rt, L)) return true;
   if (next_deadline(rt) > runtime_now(rt)) sleep_until_next(rt, L);
   unhandled_expire(rt, L, runtime_now(rt));
@@ -290,7 +286,7 @@ static void shut_down(runtime *rt, lua_State *L) {
 }
 
 static void apply_options(runtime *rt, lua_State *L, const run_options *options) {
-  rt->clock = (task_clock){.is_virtual = options->virtual_clock};
+  loop_of(rt)->clock = (task_clock){.is_virtual = options->virtual_clock};
   rt->shuffled = options->seeded;
   rng_seed(&rt->order, options->seeded ? options->seed : id_source_next(rt->ids));
   rt->budget_ns = options->budget_ns;
@@ -398,7 +394,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
                     "co.step inside a task: its loop makes the steps, so use co.yield");
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   rt->host = L;
-  wakeup_drain(&rt->wakeup);
+  wakeup_drain(&loop_of(rt)->wakeup);
   int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
   do {
     look_around(rt, L);
@@ -411,6 +407,6 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   observe_flush(rt, L);
   rt->host = NULL;
   bool more = rt->ready_count > 0;
-  if (more) wakeup_signal(&rt->wakeup);
+  if (more) rt->backend->notify(rt);
   return more;
 }

@@ -113,8 +113,8 @@ static int after_signal(lua_State *L, int status, lua_KContext context) {
 static void reserve_timer(runtime *rt, lua_State *L, int64_t deadline_ns) {
   timer *t = &rt->current->timer;
   if (deadline_ns == TIME_FOREVER) return;
-  if (!timer_heap_add(&rt->timers, t, deadline_ns)) luaL_error(L, "not enough memory");
-  timer_heap_remove(&rt->timers, t);
+  if (!rt->backend->timer_set(rt, t, deadline_ns)) luaL_error(L, "not enough memory");
+  runtime_stop_timer(rt, t);
 }
 
 /* Pushes the mutex of the condition at 1, which the running task must hold.   [-0, +1, e] */

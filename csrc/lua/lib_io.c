@@ -88,7 +88,7 @@ static int look(lua_State *L, int fd, unsigned asked) {
   runtime *rt = runtime_of(L);
   int ready = poller_check(fd, asked);
   int refusal = errno;
-  if (ready < 0 && refusal == EBADF) poller_lose(&rt->poller, fd);
+  if (ready < 0 && refusal == EBADF) poller_lose(&loop_of(rt)->poller, fd);
   task_raise_pending(rt, L);
   return ready < 0 ? io_refuse(L, fd, refusal) : push_ready(L, ready);
 }
@@ -101,7 +101,7 @@ static int run_wait_fd(lua_State *L) {
   lua_settop(L, 2);
   lua_pushinteger(L, fd);
   /* An object that was closed does not say which descriptor it had. */
-  if (fd < 0) poller_lose_closed(&rt->poller);
+  if (fd < 0) poller_lose_closed(&loop_of(rt)->poller);
   if (seconds == 0 || rt->current == NULL) {
     int results = look(L, fd, asked);
     if (seconds == 0 || !lua_isnil(L, -1)) return results;

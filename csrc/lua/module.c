@@ -1,5 +1,6 @@
 /* luaopen_coropanic_core: the module's table. */
 #include "coropanic.h"
+#include "loop/loop.h"
 #include "lua/lib.h"
 #include "lua/lib_trace.h"
 #include "lua/version.h"
@@ -9,6 +10,7 @@ int luaopen_coropanic_core(lua_State *L) {
   version_check(L);
   runtime *rt = runtime_open(L, report_to_stderr);
   if (rt->closed) return runtime_refuse_closed(L);
+  if (rt->loop == NULL) loop_open(rt, L);
   lua_newtable(L);
   lua_pushliteral(L, CP_VERSION);
   lua_setfield(L, -2, "_VERSION");

@@ -80,7 +80,7 @@ void context_set_deadline(runtime *rt, lua_State *L, ctx *c, int64_t deadline_ns
   if (c->state != CONTEXT_LIVE) return;
   if (deadline_ns <= runtime_now(rt)) {
     context_end(rt, L, c, CONTEXT_EXPIRED);
-  } else if (!timer_heap_add(&rt->timers, &c->links->timer, deadline_ns)) {
+  } else if (!rt->backend->timer_set(rt, &c->links->timer, deadline_ns)) {
     luaL_error(L, "not enough memory");
   } else {
     if (probe(&rt->probes, PROBE_TIMER)) {
@@ -94,7 +94,7 @@ void context_collect(runtime *rt, ctx *c) {
   context_links *links = c->links;
   if (rt->closed || links == NULL) return;
   c->links = NULL;
-  timer_heap_remove(&rt->timers, &links->timer);
+  runtime_stop_timer(rt, &links->timer);
   list_remove(&links->sibling);
   while (list_take_first(&links->children) != NULL) continue; /* garbage as well */
   mem_free(&rt->memory, links, sizeof(context_links));
@@ -206,7 +206,7 @@ static void tell(runtime *rt, lua_State *L, ctx *c) {
 
 /* Takes the context out of where it would be found, as it has ended.   [-0, +0, -] */
 static void detach(runtime *rt, context_links *links) {
-  timer_heap_remove(&rt->timers, &links->timer);
+  runtime_stop_timer(rt, &links->timer);
   list_remove(&links->sibling);
 }
 

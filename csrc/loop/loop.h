@@ -1,0 +1,44 @@
+/*
+** Our own back end of the kernel (kernel/backend.h): timers in a heap, descriptors in a poller, and a descriptor that
+** turns readable when a host is to step. And what any back end answers with.
+*/
+#ifndef CP_LOOP_LOOP_H
+#define CP_LOOP_LOOP_H
+
+#include "compat.h"
+#include "core/clock.h"
+#include "core/poller.h"
+#include "core/timer.h"
+#include "core/wakeup.h"
+#include "kernel/runtime.h"
+
+#pragma GCC visibility push(hidden)
+
+typedef struct event_loop {
+  runtime_part part;
+  task_clock clock;
+  timer_heap timers;
+  poller poller; /* of the descriptors that tasks wait for */
+  wakeup wakeup;
+} event_loop;
+
+/* The runtime's own loop. It is there, and idle, when a host has replaced the back end. */
+static inline event_loop *loop_of(const runtime *rt) { return rt->loop; }
+
+/* Makes the runtime's loop, and its back end.   [-0, +0, m] */
+void loop_open(runtime *rt, lua_State *L);
+
+/* --- for back ends --- */
+
+/* A timer that has just become idle is due: does what its owner wants.   [-0, +0, -] */
+void loop_timer_fired(runtime *rt, lua_State *L, timer *t);
+
+/*
+** Wakes a task that waits for a descriptor, which no queue of the back end holds any more.
+**   ready  the directions that are ready: POLLER_READ, ...; 0: the descriptor was closed
+*/
+void loop_fd_ready(runtime *rt, struct task *t, unsigned ready);
+
+#pragma GCC visibility pop
+
+#endif

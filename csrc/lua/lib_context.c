@@ -137,6 +137,8 @@ static int method_deadline(lua_State *L) {
   return 1;
 }
 
+static void close_done(runtime *rt, void *channel) { chan_close(rt, channel); }
+
 static int method_done(lua_State *L) {
   ctx *c = check_self(L, "done");
   if (!c->can_end) {
@@ -150,9 +152,10 @@ static int method_done(lua_State *L) {
   if (lua_getiuservalue(L, 1, CONTEXT_UV_DONE) != LUA_TNIL) return 1;
   lua_pop(L, 1);
   c->done = made;
+  c->close_done = close_done;
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, CONTEXT_UV_DONE);
-  if (c->state != CONTEXT_LIVE) chan_close(runtime_of(L), c->done);
+  if (c->state != CONTEXT_LIVE) chan_close(runtime_of(L), made);
   return 1;
 }
 

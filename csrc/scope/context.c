@@ -5,7 +5,6 @@
 #include "kernel/task.h"
 #include "scope/context_after.h"
 #include "scope/region.h"
-#include "sync/chan.h"
 
 /* Tells of the context, with it as the object.   [-0, +0, -] */
 static void tell_sinks(runtime *rt, lua_State *L, const ctx *c, const probe_event *event) {
@@ -199,7 +198,7 @@ static void tell(runtime *rt, lua_State *L, ctx *c) {
   if (probe(&rt->probes, PROBE_CONTEXT_END)) {
     tell_sinks(rt, L, c, &(probe_event){.kind = PROBE_CONTEXT_END, .word = context_error(c)});
   }
-  if (c->done != NULL) chan_close(rt, c->done);
+  if (c->done != NULL) c->close_done(rt, c->done);
   end_bound(rt, L, c);
   context_after_start(rt, L, c);
 }

@@ -51,11 +51,12 @@ typedef struct ctx {
   context_links *links; /* NULL: it was garbage, and has neither timer nor children any more */
   struct ctx *parent;   /* NULL: the background */
   list bound;           /* what ends with it: context_binding; it is pinned meanwhile */
-  struct chan *done;    /* the channel in CONTEXT_UV_DONE, or NULL */
-  int64_t deadline_ns;  /* its own or an ancestor's; TIME_FOREVER: none */
-  uint32_t pins;        /* users that need it anchored */
-  uint32_t stopped;     /* callbacks of ctx:after that were stopped: gaps in their array */
-  uint8_t state;        /* context_state */
+  void *done;           /* the object in CONTEXT_UV_DONE, or NULL */
+  void (*close_done)(runtime *rt, void *done); /* is called once, when the context has ended */
+  int64_t deadline_ns;                         /* its own or an ancestor's; TIME_FOREVER: none */
+  uint32_t pins;                               /* users that need it anchored */
+  uint32_t stopped; /* callbacks of ctx:after that were stopped: gaps in their array */
+  uint8_t state;    /* context_state */
   bool has_value;
   bool can_end; /* false: the background, values on top of it, and without_cancel's */
   bool muted;   /* an observer has made it */

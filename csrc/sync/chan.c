@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "kernel/panic.h"
-#include "sync/select.h"
 
 /* Slots of a ring's first table. */
 #define FIRST_SLOTS 4

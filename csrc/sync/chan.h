@@ -40,6 +40,15 @@ typedef struct chan {
   bool owned;
 } chan;
 
+/* A select's place in the queue of one of its channels; a task that waits for one channel stands there itself. */
+typedef struct select_case {
+  waiter waiter;
+  task *task;
+  chan *chan;     /* NULL: never ready */
+  int value;      /* stack index of what it sends, the channel is above it; 0: it receives */
+  uint32_t order; /* while the cases enter their queues: of those that are left, one */
+} select_case;
+
 /* Pushes a new channel.   [-0, +1, m] */
 chan *chan_new(runtime *rt, lua_State *L, lua_Integer capacity);
 

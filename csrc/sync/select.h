@@ -18,14 +18,6 @@
 /* The most cases of one select: their numbers are kept in 16 bits. */
 #define SELECT_MAX_CASES 65535
 
-typedef struct select_case {
-  waiter waiter;
-  task *task;
-  chan *chan;     /* NULL: never ready */
-  int value;      /* stack index of what it sends, the channel is above it; 0: it receives */
-  uint32_t order; /* while the cases enter their queues: of those that are left, one */
-} select_case;
-
 typedef struct selection {
   struct selection *next_free; /* in the pool */
   uint32_t count;

@@ -10,14 +10,14 @@
 /* --- calling them --- */
 
 void observe_push(runtime *rt, lua_State *L, const observer *o) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->observers.anchors_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->observers->anchors_ref);
   lua_rawgetp(L, -1, o);
   lua_remove(L, -2);
 }
 
 /* The observers' mask, and the stream's, after one of them has come or gone. */
 static void update_wants(runtime *rt) {
-  observers *all = &rt->observers;
+  observers *all = rt->observers;
   all->sink.wants = all->pending_count > 0 ? PROBE_PENDING : 0;
   for (list *link = all->all.next; link != &all->all; link = link->next) {
     all->sink.wants |= container_of(link, observer, link)->wants;
@@ -27,7 +27,7 @@ static void update_wants(runtime *rt) {
 
 /* Forgets those that have been stopped. Nobody walks the list meanwhile.   [-0, +0, -] */
 static void sweep(runtime *rt, lua_State *L) {
-  observers *all = &rt->observers;
+  observers *all = rt->observers;
   list *next;
   lua_rawgeti(L, LUA_REGISTRYINDEX, all->anchors_ref);
   for (list *link = all->all.next; link != &all->all; link = next) {
@@ -55,7 +55,7 @@ static void call(runtime *rt, lua_State *L, const observer *o, probe_kind kind, 
   lua_getiuservalue(L, -1, 1);
   lua_replace(L, -2);
   if (!o->is_listener) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->observers.anchors_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->observers->anchors_ref);
     lua_rawgeti(L, -1, kind);
     lua_replace(L, -2);
     arguments++;
@@ -82,7 +82,7 @@ static void deliver(runtime *rt, lua_State *L, probe_kind kind, const list *last
       return;
     }
   }
-  const list *all = &rt->observers.all;
+  const list *all = &rt->observers->all;
   rt->probes.muted++;
   for (const list *link = all->next; link != all; link = link->next) {
     const observer *o = container_of(link, const observer, link);
@@ -125,7 +125,7 @@ static void push_event(runtime *rt, lua_State *to, const probe_event *event) {
 
 /* Lets the event wait; without memory it is lost.   [-0, +0, -] Calls nothing of scripts. */
 static void put(runtime *rt, const probe_event *event) {
-  observers *all = &rt->observers;
+  observers *all = rt->observers;
   lua_State *pending = all->pending;
   if (all->pending_count == OBSERVE_MAX_PENDING || !lua_checkstack(pending, 4)) return;
   lua_pushinteger(pending, event->kind);
@@ -136,7 +136,7 @@ static void put(runtime *rt, const probe_event *event) {
 }
 
 void observe_flush(runtime *rt, lua_State *L) {
-  observers *all = &rt->observers;
+  observers *all = rt->observers;
   if (all->pending_count == 0 || rt->probes.muted > 0 || !lua_checkstack(L, LUA_MINSTACK)) return;
   const list *last = all->all.prev;
   /* The observers may add to it: a span of the program that ends since they close its coroutine. */
@@ -193,9 +193,11 @@ void observe_open(runtime *rt, lua_State *L) {
       PROBE_KINDS(NAME)
 #undef NAME
   };
-  observers *all = &rt->observers;
+  observers *all = mem_new(&rt->memory, sizeof(observers));
+  if (all == NULL) luaL_error(L, "not enough memory");
+  *all = (observers){.sink = {.write = write_event}};
   list_init(&all->all);
-  all->sink.write = write_event;
+  rt->observers = all;
   lua_newtable(L);
   for (int kind = 0; kind < PROBE_COUNT; kind++) {
     lua_pushstring(L, names[kind]);
@@ -207,7 +209,7 @@ void observe_open(runtime *rt, lua_State *L) {
 
 /* Makes the thread of the events that wait, if there is none; a finalizer may need one meanwhile.   [-0, +0, m] */
 static void ensure_pending(runtime *rt, lua_State *L) {
-  observers *all = &rt->observers;
+  observers *all = rt->observers;
   if (all->pending != NULL) return;
   lua_State *thread = lua_newthread(L);
   if (all->pending == NULL) {
@@ -231,12 +233,12 @@ observer *observe_new(runtime *rt, lua_State *L) {
 }
 
 void observe_begin(runtime *rt, lua_State *L, observer *o, uint32_t wants) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->observers.anchors_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->observers->anchors_ref);
   lua_pushvalue(L, -2);
   lua_rawsetp(L, -2, o);
   lua_pop(L, 1);
   o->wants = wants;
-  list_append(&rt->observers.all, &o->link);
+  list_append(&rt->observers->all, &o->link);
   update_wants(rt);
 }
 

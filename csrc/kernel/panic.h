@@ -6,6 +6,7 @@
 #define CP_KERNEL_PANIC_H
 
 #include "compat.h"
+#include "kernel/record.h"
 #include "kernel/runtime.h"
 
 #pragma GCC visibility push(hidden)

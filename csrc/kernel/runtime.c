@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kernel/interrupt.h"
+#include "kernel/observe.h"
 #include "kernel/task.h"
 #include "kernel/threads.h"
 #include "kernel/unhandled.h"

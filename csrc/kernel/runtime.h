@@ -34,9 +34,7 @@
 #include "kernel/backend.h"
 #include "kernel/frames.h"
 #include "kernel/location.h"
-#include "kernel/observe.h"
 #include "kernel/probe.h"
-#include "kernel/record.h"
 #include "kernel/trace.h"
 
 #pragma GCC visibility push(hidden)
@@ -205,7 +203,7 @@ typedef struct runtime {
   lua_CFunction openers[4]; /* what opens regions, and drives their frames */
 
   probes probes;
-  observers observers;
+  struct observers *observers;
   uint64_t cancelled_count; /* tasks that have ended so */
   uint64_t leaked_count;    /* tasks found asleep with nothing left to wake them */
 } runtime;

@@ -6,6 +6,7 @@
 #include "kernel/c_stack.h"
 #include "kernel/handler.h"
 #include "kernel/interrupt.h"
+#include "kernel/observe.h"
 #include "kernel/task_run.h"
 #include "kernel/unhandled.h"
 #include "loop/io.h"

@@ -89,7 +89,7 @@ static void push_function(runtime *rt, lua_State *L, const observer *o) {
 
 int lib_set_listener(lua_State *L, probe_kind kind, const char *function) {
   runtime *rt = runtime_of(L);
-  observer **listener = &rt->observers.listeners[kind];
+  observer **listener = &rt->observers->listeners[kind];
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) {
     push_function(rt, L, *listener);

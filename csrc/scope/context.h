@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "core/list.h"
 #include "core/timer.h"
+#include "kernel/cancel.h"
 #include "kernel/runtime.h"
 
 #pragma GCC visibility push(hidden)

@@ -1,5 +1,5 @@
---- What is taken out of panics before they leave the process: coropanic.report and coropanic.export.otlp ask
---- here for what they tell.
+--- What is taken out of panics before they leave the process: a filter on the stream of events (co.observe),
+--- through which coropanic.report and coropanic.export.otlp listen.
 
 local co = require "coropanic"
 
@@ -135,6 +135,30 @@ function redact.span(span, record)
     } }, { __index = last })
   end
   return setmetatable(told, { __index = span })
+end
+
+local IS_OF_RECORD = { panic = true, recover = true, unhandled = true }
+
+--- co.observe for those who take panics out of the process: records and spans come redacted.
+--- `fn` gets a record as its account and a report for people, and does not get one of which nothing is told. It
+--- gets a span that ended with the record of its panic. Other events come as they are.
+---@param kinds string[]  # as for co.observe
+---@param fn fun(kind: string, object: any, extra: any, record: coropanic.record?)
+---@return fun() stop
+function redact.observe(kinds, fn)
+  if type(fn) ~= "function" then
+    error(("bad argument #2 to 'observe' (function expected, got %s)"):format(type(fn)), 2)
+  end
+  return co.observe(kinds, function(kind, object, extra)
+    if kind == "span_end" then
+      fn(kind, redact.span(object, extra), extra, extra)
+    elseif IS_OF_RECORD[kind] then
+      local panic, report = redact.account(object)
+      if panic then fn(kind, panic, report, object) end
+    else
+      fn(kind, object, extra)
+    end
+  end)
 end
 
 return redact

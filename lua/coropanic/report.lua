@@ -29,11 +29,9 @@ local function forget_oldest()
 end
 
 --- Once, also if it is installed twice.
-local function remember(record)
+local function remember(_, panic, text, record)
   local last = kept[#kept]
   if last and last.seq == record.seq then return end
-  local panic, text = redact.account(record)
-  if not panic then return end
   kept[#kept + 1] = { seq = record.seq, panic = panic, report = text }
   forget_oldest()
 end
@@ -59,7 +57,7 @@ function report.install(options)
   end
   keep = count
   forget_oldest()
-  return co.observe({ "unhandled" }, function(_, record) remember(record) end)
+  return redact.observe({ "unhandled" }, remember)
 end
 
 local function is_task(value) return getmetatable(value) == "task" end

@@ -151,6 +151,38 @@ describe("coropanic.redact", function()
     end
   end)
 
+  it("stands between the stream of events and those who listen through it", function()
+    local heard = {}
+    local function hear(kind, panic, text) heard[#heard + 1] = { kind, panic, text } end
+    local stop = redact.observe({ "panic", "recover", "unhandled", "span_end", "end" }, hear)
+    redact.set(mask)
+    helpers.run(function()
+      co.call(function()
+        co.defer(function() co.recover() end)
+        co.panic("card " .. SECRET)
+      end)
+      co.pcall(co.trace.span, "pay", co.panic, "card " .. SECRET)
+      redact.set(function() return false end)
+      co.pcall(co.panic, "card " .. SECRET)
+    end)
+    stop()
+    local kinds = {}
+    for i, event in ipairs(heard) do
+      local kind, object, text = table.unpack(event)
+      kinds[i] = kind
+      if kind == "span_end" then
+        assert.equal("card ****", object.status_message)
+        assert.equal("coropanic.record", getmetatable(text))
+      elseif kind ~= "end" then
+        assert.equal("card ****", object.message)
+        assert.not_matches(SECRET, text)
+      end
+    end
+    assert.same({ "panic", "recover", "panic", "span_end", "end" }, kinds)
+    assert.has_error(function() redact.observe({ "end" }, 5) end,
+      "bad argument #2 to 'observe' (function expected, got number)")
+  end)
+
   it("returns the hook before, and says what is no hook", function()
     assert.is_nil(redact.set(mask))
     assert.equal(mask, redact.set(nil))

@@ -31,15 +31,9 @@ function Exporter:put(signal, item)
   if #queue >= math.min(self.options.max_batch, self.options.max_queue) then self.wake:set() end
 end
 
---- Queues a span as observers get it, with the record of the panic that passed it, if one did.
----@param span coropanic.span
----@param record coropanic.record?
-function Exporter:span(span, record)
-  if type(span) ~= "table" then
-    error(("bad argument #1 to 'span' (span expected, got %s)"):format(type(span)), 2)
-  end
+--- Queues a redacted span, with the record of the panic that passed it, if one did.
+local function put_span(self, span, record)
   local with_events = self.options.span_events
-  span = redact.span(span, record)
   self:put("traces", model.span(span, with_events))
   if with_events then
     if record then self.told[record] = true end
@@ -54,15 +48,30 @@ function Exporter:span(span, record)
   if record then self:tell(record) end
 end
 
+--- Queues a span as observers get it, with the record of the panic that passed it, if one did.
+---@param span coropanic.span
+---@param record coropanic.record?
+function Exporter:span(span, record)
+  if type(span) ~= "table" then
+    error(("bad argument #1 to 'span' (span expected, got %s)"):format(type(span)), 2)
+  end
+  put_span(self, redact.span(span, record), record)
+end
+
+--- Queues what is told of a panic.
+local function put_panic(self, panic, report, record)
+  self.told[record] = true
+  self:put("logs", model.record(panic, report, now_ns()))
+end
+
 --- Queues a panic's record, whether it was queued before or not.
 ---@param record coropanic.record
 function Exporter:record(record)
   if getmetatable(record) ~= "coropanic.record" then
     error(("bad argument #1 to 'record' (coropanic.record expected, got %s)"):format(type(record)), 2)
   end
-  self.told[record] = true
   local panic, report = redact.account(record)
-  if panic then self:put("logs", model.record(panic, report, now_ns())) end
+  if panic then put_panic(self, panic, report, record) end
 end
 
 --- The same, but once: a panic passes several spans, and may reach the panic handler in the end.
@@ -212,11 +221,11 @@ function Exporter:stats()
 end
 
 local function listen(self)
-  self.stop_listening = co.observe({ "span_end", "unhandled" }, function(kind, object, extra)
+  self.stop_listening = redact.observe({ "span_end", "unhandled" }, function(kind, object, extra, record)
     if kind == "span_end" then
-      self:span(object, extra)
-    else
-      self:tell(object)
+      put_span(self, object, record)
+    elseif not self.told[record] then
+      put_panic(self, object, extra, record)
     end
   end)
 end

@@ -140,8 +140,8 @@ end
 local IS_OF_RECORD = { panic = true, recover = true, unhandled = true }
 
 --- co.observe for those who take panics out of the process: records and spans come redacted.
---- `fn` gets a record as its account and a report for people, and does not get one of which nothing is told. It
---- gets a span that ended with the record of its panic. Other events come as they are.
+--- `fn` gets a record as its account and a report for people, and does not get one of which nothing is told.
+--- It gets a span that ended with the record of its panic. Other events come as they are.
 ---@param kinds string[]  # as for co.observe
 ---@param fn fun(kind: string, object: any, extra: any, record: coropanic.record?)
 ---@return fun() stop

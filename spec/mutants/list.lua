@@ -624,6 +624,17 @@ return {
     specs = "spec/panic/recover_spec.lua",
   },
   {
+    name = "baggage-of-another-trace",
+    says = "co.trace.set_baggage takes the baggage of a trace that a finalizer has left",
+    file = "csrc/lua/lib_baggage.c",
+    from = "  compose(&c, &headers, name, member, length);\n",
+    to = "  size_t text_length;\n  const char *text = push_text(rt, L, &text_length);\n"
+      .. "  context = trace_current(rt);\n  headers = trace_headers_of(context->trace);\n"
+      .. "  headers.baggage = text;\n  headers.baggage_length = text_length;\n"
+      .. "  compose(&c, &headers, name, member, length);\n",
+    specs = "spec/trace/baggage_spec.lua",
+  },
+  {
     name = "late-calls-above-the-outcome",
     says = "what a debug hook defers while a frame unwinds is taken for the frame's outcome",
     file = "csrc/kernel/frames.c",

@@ -112,14 +112,14 @@ typedef struct runtime {
   size_t daemon_count;  /* of these, daemons */
   size_t service_count; /* of these, services */
   size_t afters;        /* functions given to ctx:after that wait for the end of their context */
-  list ending; /* contexts that have ended, and whose children and tasks are to be told */
-  int64_t polled_at_ns;   /* where the virtual clock stands */
+  list ending;          /* contexts that have ended, and whose children and tasks are to be told */
+  int64_t polled_at_ns; /* where the virtual clock stands */
   uint64_t polled_rounds; /* since then, of tasks that only yield */
-  bool inner_kept; /* RUNTIME_UV_INNER has a stack */
-  bool has_nested; /* a coroutine of co.coroutine was made */
-  bool spare_used; /* the spare record was given away and is to be renewed */
-  bool shuffled;   /* run_with{seed=}: take ready tasks in random order */
-  rng order;       /* of ready tasks, and of the ready cases of a select */
+  bool inner_kept;        /* RUNTIME_UV_INNER has a stack */
+  bool has_nested;        /* a coroutine of co.coroutine was made */
+  bool spare_used;        /* the spare record was given away and is to be renewed */
+  bool shuffled;          /* run_with{seed=}: take ready tasks in random order */
+  rng order;              /* of ready tasks, and of the ready cases of a select */
   struct selection *free_selections;
   int64_t budget_ns; /* of one round; 0: none was given */
   uint64_t next_task_id;

@@ -182,7 +182,8 @@ static void sleep_until_next(runtime *rt, lua_State *L) {
 ** Nothing is ready, nor is any descriptor: waits for what comes next. False: there is nothing that would wake a task.
 */
 static bool wait_for_work(runtime *rt, lua_State *L) {
-  if (timer_heap_next_deadline(&loop_of(rt)->timers) == TIME_FOREVER && !io_is_awaited(rt)) return false;
+  if (timer_heap_next_deadline(&loop_of(rt)->timers) == TIME_FOREVER && !io_is_awaited(rt))
+    return false;
   if (unhandled_nudge(rt, L)) return true;
   if (next_deadline(rt) > runtime_now(rt)) sleep_until_next(rt, L);
   unhandled_expire(rt, L, runtime_now(rt));

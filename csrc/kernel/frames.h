@@ -25,14 +25,7 @@
 #pragma GCC visibility push(hidden)
 
 struct runtime;
-
-typedef enum frame_kind {
-  FRAME_ENTRY,    /* a task's first activation */
-  FRAME_FUNC,     /* one call of a co.func or of co.call */
-  FRAME_DEFERRED, /* a deferred call */
-  FRAME_BLOCK,    /* the end of a block that holds a deferred call in a `<close>` variable */
-  FRAME_REGION,   /* the body of a scope, a time-out or a co.with (region.h) */
-} frame_kind;
+struct frame_stack;
 
 /*
 **            body ends              body raises             co.goexit, cancelled
@@ -56,14 +49,35 @@ typedef struct deferred_call {
       count; /* its function and arguments; 0: it was taken out of the middle, see frame.gone */
 } deferred_call;
 
+/*
+** What a frame is for: a constant of the file that opens such frames. Those of functions, deferred calls, tasks and
+** blocks are in unwind.h.
+*/
+typedef struct frame_type {
+  bool shields;    /* an exit that unwinds the frame around it does not unwind its body */
+  bool has_object; /* its driver keeps a value for it at the bottom of its stack (unwind_body) */
+  /*
+  ** The frame is closed, and its outcome on top of L's stack: what its driver returns from its C function, or raises.
+  ** NULL: that outcome.   [-?, +results, e]
+  */
+  int (*leave)(struct runtime *rt, lua_State *L, struct frame_stack *s, frame_state state);
+  /*
+  ** The activation of its driver is gone, and the frame, which is the innermost one, about to be closed. Returns when
+  ** what it was for is over; may suspend, and then the continuation is called, with its context, to call this again.
+  ** NULL: nothing has to be done.   [-?, +?, e]
+  */
+  void (*lost)(struct runtime *rt, lua_State *L, struct frame_stack *s, lua_KContext context,
+               lua_KFunction continuation);
+} frame_type;
+
 typedef struct frame {
+  const frame_type *type;
   uint32_t deferred; /* pending deferred calls, and those that are gone */
   uint32_t gone;     /* of these, taken out of the middle; the newest never is */
   uint32_t bottom;   /* once there is an outcome: index in `values` of the first deferred call */
   uint32_t outcome;  /* index in `values` of the outcome's first value; 0 while in BODY */
   uint32_t results;  /* of the outcome's values, how many are results; the record is the next */
   uint32_t base;     /* index of the first frame of the driver that runs this one */
-  uint8_t kind;      /* frame_kind */
   uint8_t state;     /* frame_state */
   bool exiting;      /* an exit unwinds it */
 } frame;
@@ -96,13 +110,13 @@ typedef struct frame_stack {
 */
 bool frames_reserve_frames(frame_stack *s, const allocator *memory, uint32_t wanted);
 
-static inline bool frames_push_frame(frame_stack *s, const allocator *memory, frame_kind kind,
-                                     uint32_t base) {
+static inline bool frames_push_frame(frame_stack *s, const allocator *memory,
+                                     const frame_type *type, uint32_t base) {
   if (s->depth == s->capacity && !frames_reserve_frames(s, memory, s->depth + 1)) return false;
   /* Code that goes on although it is being exited is not shielded by opening another frame. */
-  bool exiting = kind == FRAME_FUNC && s->depth > 0 && s->frames[s->depth - 1].exiting;
+  bool exiting = !type->shields && s->depth > 0 && s->frames[s->depth - 1].exiting;
   s->frames[s->depth++] =
-      (frame){.base = base, .kind = (uint8_t)kind, .state = STATE_BODY, .exiting = exiting};
+      (frame){.type = type, .base = base, .state = STATE_BODY, .exiting = exiting};
   return true;
 }
 

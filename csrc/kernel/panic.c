@@ -136,7 +136,7 @@ static int find_caller(const runtime *rt, lua_State *L, const frame_stack *s, in
   int top = (int)s->depth - 1;
   if (is_driver(rt, L, 1)) {
     *driver = 1;
-    bool deferred = s->frames[top].kind == FRAME_DEFERRED && top > 0;
+    bool deferred = s->frames[top].type == &frame_deferred && top > 0;
     return deferred && s->frames[top - 1].state == STATE_RETURNING ? top - 1 : -1;
   }
   *driver = 2;
@@ -156,8 +156,8 @@ static int find_panicking(const runtime *rt, lua_State *L, const frame_stack *s)
   }
   int driver;
   int index = find_caller(rt, L, s, &driver);
-  if (index > 1 && s->frames[index].kind == FRAME_FUNC && is_driver(rt, L, driver + 1)) index--;
-  if (index < 1 || s->frames[index].kind != FRAME_DEFERRED) return -1;
+  if (index > 1 && s->frames[index].type == &frame_func && is_driver(rt, L, driver + 1)) index--;
+  if (index < 1 || s->frames[index].type != &frame_deferred) return -1;
   return s->frames[index - 1].state == STATE_PANICKING ? index - 1 : -1;
 }
 

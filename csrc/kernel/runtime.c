@@ -266,7 +266,7 @@ void runtime_release_frames(runtime *rt, lua_State *L, frame_stack *s) {
 static frame_stack *ensure_frames(runtime *rt, lua_State *L, frame_stack **place, bool has_entry) {
   if (*place != NULL) return *place;
   frame_stack *s = acquire_frames(rt, L);
-  if (*place == NULL && (!has_entry || frames_push_frame(s, &rt->memory, FRAME_ENTRY, 0))) {
+  if (*place == NULL && (!has_entry || frames_push_frame(s, &rt->memory, &frame_entry, 0))) {
     *place = s;
     return s;
   }

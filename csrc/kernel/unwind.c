@@ -5,19 +5,18 @@
 #include "kernel/handler.h"
 #include "kernel/panic.h"
 #include "kernel/task.h"
-#include "scope/region.h"
 
 /*
-** The C stack of a running driver, from the bottom: [a foreign frame stack, or the region,] handler,
+** The C stack of a running driver, from the bottom: [a foreign frame stack, or the frame's value,] handler,
 ** then what the call in progress was given or returned.
-**   kind  of the frame that the driver was called for
+**   type  of the frame that the driver was called for
 */
-static int handler_index(const frame_stack *s, frame_kind kind) {
-  return s->foreign || kind == FRAME_REGION ? 2 : 1;
+static int handler_index(const frame_stack *s, const frame_type *type) {
+  return s->foreign || type->has_object ? 2 : 1;
 }
 
 static int after_call(lua_State *L, int status, lua_KContext frames_address);
-static int after_lost_members(lua_State *L, int status, lua_KContext frames_address);
+static int after_lost(lua_State *L, int status, lua_KContext frames_address);
 
 bool unwind_runs_frames(lua_CFunction f) {
   return f == unwind_func || f == unwind_call || f == unwind_finish || f == unwind_close_deferred ||
@@ -51,7 +50,7 @@ static void end_with_results(runtime *rt, frame_stack *s, lua_State *L, int hand
     frames_unwind(s, L, STATE_EXITING);
     return;
   }
-  int results = frames_top(s)->kind == FRAME_DEFERRED ? 0 : lua_gettop(L) - handler;
+  int results = frames_top(s)->type == &frame_deferred ? 0 : lua_gettop(L) - handler;
   if (frames_return(s, L, results)) return;
   lua_settop(L, handler);
   record_make_safe(rt, L, L, 0, RECORD_MEMORY, "not enough memory for the results");
@@ -78,7 +77,7 @@ static void return_to(frame_stack *s, lua_State *L) {
 */
 static bool is_cut_short(const frame_stack *s, lua_State *L) {
   const frame *outer = frames_top(s) - 1;
-  if (frames_top(s)->kind != FRAME_DEFERRED || frames_top(s)->state != STATE_EXITING) return false;
+  if (frames_top(s)->type != &frame_deferred || frames_top(s)->state != STATE_EXITING) return false;
   if (outer->state != STATE_EXITING && outer->state != STATE_PANICKING) return false;
   frames_push_record(s, L, s->depth - 1);
   bool forced = record_test(L, -1)->forced;
@@ -109,7 +108,7 @@ static void merge_outcome(frame_stack *s, lua_State *L) {
 
 /* Whether the frame, whose body has returned, has neither results nor anything else to do. */
 static bool is_done(const frame_stack *s, const frame *f) {
-  return f->kind == FRAME_DEFERRED && f->deferred == 0 && !frames_is_exiting(s);
+  return f->type == &frame_deferred && f->deferred == 0 && !frames_is_exiting(s);
 }
 
 /* Calls the innermost frame's newest deferred call in a frame of its own. Returns its status. */
@@ -122,7 +121,7 @@ static int call_deferred(runtime *rt, frame_stack *s, lua_State *L, int handler,
     lua_settop(L, handler);
     frames_drop_deferred(s);
   }
-  bool pushed = frames_push_frame(s, &rt->memory, FRAME_DEFERRED, base);
+  bool pushed = frames_push_frame(s, &rt->memory, &frame_deferred, base);
   cp_assert(pushed); /* frames_defer reserved it */
   (void)pushed;
   if (!room) {
@@ -133,11 +132,11 @@ static int call_deferred(runtime *rt, frame_stack *s, lua_State *L, int handler,
 }
 
 /*
-** The innermost frame is a region's, and its driver's activation is gone: only a task's entry comes across it.
-** May not return (region_finish_lost).   [-0, +0, e]
+** The innermost frame's own driver is gone: only a task's entry comes across such a frame. May not return
+** (frame_type.lost).   [-0, +0, e]
 */
-static void finish_lost_region(runtime *rt, frame_stack *s, lua_State *L) {
-  region_finish_lost(rt, L, s, (lua_KContext)s, after_lost_members);
+static void finish_lost(runtime *rt, frame_stack *s, lua_State *L) {
+  frames_top(s)->type->lost(rt, L, s, (lua_KContext)s, after_lost);
   lua_settop(L, 0);
   lua_pushcfunction(L, panic_handler);
 }
@@ -148,7 +147,7 @@ static void finish_lost_region(runtime *rt, frame_stack *s, lua_State *L) {
 **   [-?, +outcome, -]
 */
 static frame_state drive(runtime *rt, frame_stack *s, lua_State *L, int status, uint32_t base) {
-  int handler = handler_index(s, s->frames[base].kind);
+  int handler = handler_index(s, s->frames[base].type);
   for (;;) {
     frame *f = frames_top(s);
     if (f->state == STATE_BODY) {
@@ -166,7 +165,7 @@ static frame_state drive(runtime *rt, frame_stack *s, lua_State *L, int status, 
     if (frames_next_deferred(s) != 0) {
       status = call_deferred(rt, s, L, handler, base);
     } else if (s->depth - 1 > base) {
-      if (frames_top(s)->kind == FRAME_REGION) finish_lost_region(rt, s, L);
+      if (frames_top(s)->type->lost != NULL) finish_lost(rt, s, L);
       merge_outcome(s, L);
     } else {
       frame_state state = frames_top(s)->state;
@@ -182,31 +181,44 @@ static frame_state drive(runtime *rt, frame_stack *s, lua_State *L, int status, 
   }
 }
 
-/*
-** Leaves the driver of a frame of this kind: with the outcome on top as results, or raising it.
-** - A block's end goes on by itself, unless its deferred call panicked or had no panic to stop.
-** - A task's entry returns whether it returned, then the outcome: it never raises, because a thread
-**   that was closed inside a protected call keeps a stale message handler (Lua 5.4.0 to 5.4.4).
-*/
-static inline int leave(frame_stack *s, lua_State *L, frame_kind kind, frame_state state) {
-  if (kind == FRAME_ENTRY) {
-    lua_pushboolean(L, state == STATE_RETURNING);
-    lua_replace(L, 1);
-    return lua_gettop(L);
-  }
-  if (kind == FRAME_BLOCK) return state == STATE_RETURNING ? 0 : lua_error(L);
+/* Leaves the driver of a function's frame: with the outcome on top as results, or raising it. */
+static inline int leave_func(frame_stack *s, lua_State *L, frame_state state) {
   s->leaving = s->foreign;
-  if (state == STATE_RETURNING) return lua_gettop(L) - handler_index(s, kind);
+  if (state == STATE_RETURNING) return lua_gettop(L) - handler_index(s, &frame_func);
   return lua_error(L);
 }
+
+/*
+** A task's entry returns whether it returned, then the outcome: it never raises, because a thread that was closed
+** inside a protected call keeps a stale message handler (Lua 5.4.0 to 5.4.4).
+*/
+static int leave_entry(runtime *rt, lua_State *L, frame_stack *s, frame_state state) {
+  (void)rt;
+  (void)s;
+  lua_pushboolean(L, state == STATE_RETURNING);
+  lua_replace(L, 1);
+  return lua_gettop(L);
+}
+
+/* A block's end goes on by itself, unless its deferred call panicked or had no panic to stop. */
+static int leave_block(runtime *rt, lua_State *L, frame_stack *s, frame_state state) {
+  (void)rt;
+  (void)s;
+  return state == STATE_RETURNING ? 0 : lua_error(L);
+}
+
+const frame_type frame_func = {0};
+const frame_type frame_deferred = {.shields = true};
+const frame_type frame_entry = {.shields = true, .leave = leave_entry};
+const frame_type frame_block = {.shields = true, .leave = leave_block};
 
 /* The innermost frame's call has ended, and there is more to do than to return. */
 static int finish_call(lua_State *L, int status, frame_stack *s) {
   uint32_t base = frames_top(s)->base;
-  frame_kind kind = s->frames[base].kind;
+  const frame_type *type = s->frames[base].type;
   runtime *rt = runtime_of(L);
   frame_state state = drive(rt, s, L, status, base);
-  return kind == FRAME_REGION ? region_finish(rt, L, s, state) : leave(s, L, kind, state);
+  return type->leave == NULL ? leave_func(s, L, state) : type->leave(rt, L, s, state);
 }
 
 /* The frames are gone: the coroutine was garbage, or the Lua state is being closed.   [-0, +0, e] */
@@ -224,9 +236,9 @@ static int after_call(lua_State *L, int status, lua_KContext frames_address) {
   if (s->depth == 0 || s->runtime->closed) return refuse_without_frames(L, s);
   const frame *f = frames_top(s);
   bool returned = status == LUA_OK || status == LUA_YIELD;
-  if (returned && f->deferred == 0 && f->kind == FRAME_FUNC && !frames_is_exiting(s)) {
+  if (returned && f->deferred == 0 && f->type == &frame_func && !frames_is_exiting(s)) {
     frames_pop_frame(s);
-    return leave(s, L, FRAME_FUNC, STATE_RETURNING);
+    return leave_func(s, L, STATE_RETURNING);
   }
   return finish_call(L, status, s);
 }
@@ -236,13 +248,13 @@ static int after_call(lua_State *L, int status, lua_KContext frames_address) {
 ** and calls it.
 */
 static inline int call_in_frame(runtime *rt, frame_stack *s, lua_State *L, int arguments,
-                                frame_kind kind) {
+                                const frame_type *type) {
   if (s->foreign) lua_toclose(L, 1);
-  if (!frames_push_frame(s, &rt->memory, kind, s->depth)) {
+  if (!frames_push_frame(s, &rt->memory, type, s->depth)) {
     s->leaving = s->foreign;
     return luaL_error(L, "not enough memory");
   }
-  int handler = handler_index(s, kind);
+  int handler = handler_index(s, type);
   lua_KContext context = (lua_KContext)s;
   return after_call(L, lua_pcallk(L, arguments, LUA_MULTRET, handler, context, after_call),
                     context);
@@ -267,7 +279,7 @@ int unwind_func(lua_State *L) {
   int bottom = push_bottom(rt, s, L);
   lua_pushvalue(L, lua_upvalueindex(2));
   if (arguments > 0) lua_rotate(L, 1, bottom + 1);
-  return call_in_frame(rt, s, L, arguments, FRAME_FUNC);
+  return call_in_frame(rt, s, L, arguments, &frame_func);
 }
 
 int unwind_call(lua_State *L) {
@@ -276,25 +288,25 @@ int unwind_call(lua_State *L) {
   frame_stack *s = task_frames_of(rt, L);
   int arguments = lua_gettop(L) - 1;
   lua_rotate(L, 1, push_bottom(rt, s, L));
-  return call_in_frame(rt, s, L, arguments, FRAME_FUNC);
+  return call_in_frame(rt, s, L, arguments, &frame_func);
 }
 
-int unwind_region(runtime *rt, lua_State *L) {
+int unwind_body(runtime *rt, lua_State *L, const frame_type *type) {
   int arguments = lua_gettop(L) - 2;
   lua_pushcfunction(L, panic_handler);
   lua_insert(L, 2);
-  return call_in_frame(rt, rt->current->live.frames, L, arguments, FRAME_REGION);
+  return call_in_frame(rt, rt->current->live.frames, L, arguments, type);
 }
 
 /* Runs the task's frame stack down to its entry.   [-?, +outcome, e] */
 static int finish_entry(runtime *rt, lua_State *L, frame_stack *s) {
   lua_settop(L, 0);
   lua_pushcfunction(L, panic_handler);
-  return leave(s, L, FRAME_ENTRY, drive(rt, s, L, LUA_OK, 0));
+  return leave_entry(rt, L, s, drive(rt, s, L, LUA_OK, 0));
 }
 
-/* The members of a region without a body have ended, or the task was woken for another reason. */
-static int after_lost_members(lua_State *L, int status, lua_KContext frames_address) {
+/* What a lost frame has waited for is over, or the task was woken for another reason. */
+static int after_lost(lua_State *L, int status, lua_KContext frames_address) {
   (void)status;
   return finish_entry(runtime_of(L), L, (frame_stack *)frames_address);
 }
@@ -321,7 +333,7 @@ int unwind_close_deferred(lua_State *L) {
   if (!frames_reserve_frames(s, &rt->memory, s->depth + 2))
     return luaL_error(L, "not enough memory");
   c_stack_check(L, 1);
-  frames_push_frame(s, &rt->memory, FRAME_BLOCK, s->depth);
+  frames_push_frame(s, &rt->memory, &frame_block, s->depth);
   frames_move_deferred(s, &rt->memory, handle->serial);
   if (panicking) {
     lua_settop(L, 2);
@@ -332,7 +344,7 @@ int unwind_close_deferred(lua_State *L) {
   lua_settop(L, 0);
   if (s->foreign) lua_pushnil(L);
   lua_pushcfunction(L, panic_handler);
-  return leave(s, L, FRAME_BLOCK, drive(rt, s, L, LUA_OK, s->depth - 1));
+  return leave_block(rt, L, s, drive(rt, s, L, LUA_OK, s->depth - 1));
 }
 
 int unwind_close_foreign(lua_State *L) {
@@ -347,7 +359,7 @@ int unwind_close_foreign(lua_State *L) {
   lua_pushnil(L);
   lua_pushcfunction(L, panic_handler);
   uint32_t base = s->depth - 1;
-  while (s->frames[base].kind != FRAME_FUNC) base--;
+  while (s->frames[base].type != &frame_func) base--;
   record_make_safe(rt, L, L, 1, RECORD_CANCELLED, "coroutine closed");
   record *r = record_test(L, -1);
   r->exits = true;

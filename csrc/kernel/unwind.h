@@ -12,6 +12,13 @@
 
 #pragma GCC visibility push(hidden)
 
+/* The frames of the driver itself. */
+extern const frame_type frame_func;     /* one call of a co.func or of co.call */
+extern const frame_type frame_deferred; /* a deferred call */
+extern const frame_type frame_entry;    /* a task's first activation */
+extern const frame_type
+    frame_block; /* the end of a block that holds a deferred call in a `<close>` variable */
+
 /* Whether `f` opens frames, or runs their deferred calls. */
 bool unwind_runs_frames(lua_CFunction f);
 
@@ -30,10 +37,10 @@ int unwind_func(lua_State *L);
 int unwind_call(lua_State *L);
 
 /*
-** Calls the function at index 2, with what is above it, as the body of the region at index 1, which
-** has just been opened. To be returned from a C function of the module.
+** Calls the function at index 2, with what is above it, in a frame of this type, for which the value at index 1 is kept.
+** To be returned from a C function of the module, in a task's own code.   [-args, +results, e]
 */
-int unwind_region(runtime *rt, lua_State *L);
+int unwind_body(runtime *rt, lua_State *L, const frame_type *type);
 
 /*
 ** A task's deferred calls, after its entry has ended: the frame stack's innermost frame has its outcome.

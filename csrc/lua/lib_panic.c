@@ -57,7 +57,7 @@ static int panic_recover_binding(lua_State *L) { return panic_recover(runtime_of
 
 /* The frame whose deferred call is running. */
 static uint32_t check_deferring_frame(const frame_stack *s, lua_State *L, const char *function) {
-  if (s == NULL || s->depth < 2 || frames_top(s)->kind != FRAME_DEFERRED) {
+  if (s == NULL || s->depth < 2 || frames_top(s)->type != &frame_deferred) {
     luaL_error(L, "co.%s outside a deferred call", function);
   }
   return s->depth - 2;
@@ -75,7 +75,7 @@ static int panic_results(lua_State *L) {
 static int panic_set_results(lua_State *L) {
   frame_stack *s = runtime_find_frames(runtime_of(L), L);
   uint32_t index = check_deferring_frame(s, L, "set_results");
-  if (s->frames[index].kind == FRAME_BLOCK) {
+  if (s->frames[index].type == &frame_block) {
     return luaL_error(L,
                       "co.set_results at the end of a block: only the end of a frame has results, "
                       "so do not hold this deferred call in a <close> variable");

@@ -40,7 +40,7 @@ static int run_scope(lua_State *L, const char *name, region_kind kind) {
   lua_replace(L, 2);
   lua_insert(L, 1);
   lua_pushvalue(L, 1);
-  return unwind_region(rt, L);
+  return unwind_body(rt, L, &frame_region);
 }
 
 static int scope_scope(lua_State *L) { return run_scope(L, "scope", REGION_SCOPE); }
@@ -55,7 +55,7 @@ static int scope_with_timeout(lua_State *L) {
   region_open(rt, L, REGION_TIMEOUT, lua_gettop(L));
   lua_replace(L, 1);
   lua_pop(L, 1);
-  return unwind_region(rt, L);
+  return unwind_body(rt, L, &frame_region);
 }
 
 static int scope_with(lua_State *L) {
@@ -64,7 +64,7 @@ static int scope_with(lua_State *L) {
   runtime *rt = check_task(L, "with");
   region_open(rt, L, REGION_WITH, 1);
   lua_replace(L, 1);
-  return unwind_region(rt, L);
+  return unwind_body(rt, L, &frame_region);
 }
 
 /* --- methods --- */

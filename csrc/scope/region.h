@@ -71,7 +71,7 @@ typedef struct region {
 ** Opens a region in the current task, whose code runs on L, and pushes it.   [-0, +1, m]
 **   context  stack index of the context that it runs under: for REGION_WITH the one given, else a
 **            new child of the current one, which ends with the region
-** The caller goes on with unwind_region at once.
+** The caller goes on with unwind_body at once.
 */
 region *region_open(runtime *rt, lua_State *L, region_kind kind, int context);
 
@@ -84,12 +84,8 @@ void region_push(runtime *rt, lua_State *L, const region *r);
 */
 bool region_cancel(runtime *rt, lua_State *L, region *r, cancel_source source);
 
-/*
-** The body's frame is closed, its outcome is on L's stack from index 3 on. Waits for the members,
-** then returns or raises what the region comes to. To be returned from a C function, with the region
-** at index 1.
-*/
-int region_finish(runtime *rt, lua_State *L, frame_stack *s, frame_state state);
+/* The frame of a region's body, with the region as its value: it is left when the members have ended too. */
+extern const frame_type frame_region;
 
 /*
 ** Offers the panic of a member that has ended to its scope. The member is at `index`, its record on top
@@ -102,15 +98,6 @@ bool region_offer_panic(runtime *rt, lua_State *L, region *r, int index);
 ** False: there is no memory.
 */
 bool region_take_panic(runtime *rt, lua_State *L, region *r);
-
-/*
-** The innermost region has lost its body's activation, and its frame, which is the frame stack's innermost, is about to be
-** closed: ends its members and waits for them, then closes it. A member's panic takes the place of the frame's outcome.
-** To be called from a C function that may suspend. Returns when the region is closed; while it waits it does not return,
-** but the continuation is called, with its context, to call this again.   [-?, +0, e]
-*/
-void region_finish_lost(runtime *rt, lua_State *L, frame_stack *s, lua_KContext context,
-                        lua_KFunction continuation);
 
 /* A member has ended, and its panic is with whom it concerns.   [-0, +0, -] */
 void region_member_ended(runtime *rt, region *r);

@@ -162,7 +162,11 @@ static int wait_for_members(runtime *rt, lua_State *L, region *r) {
   return task_park(rt, L, &wait_scope, TIME_FOREVER, (lua_KContext)rt, after_member);
 }
 
-void region_finish_lost(runtime *rt, lua_State *L, frame_stack *s, lua_KContext context,
+/*
+** The innermost region has lost its body: ends its members and waits for them, then closes it. A member's panic takes
+** the place of the frame's outcome.
+*/
+static void finish_lost(runtime *rt, lua_State *L, frame_stack *s, lua_KContext context,
                         lua_KFunction continuation) {
   task *t = rt->current;
   region *r = t->membership == NULL ? NULL : t->membership->regions;
@@ -187,7 +191,8 @@ void region_finish_lost(runtime *rt, lua_State *L, frame_stack *s, lua_KContext 
   membership_update_unwind(t);
 }
 
-int region_finish(runtime *rt, lua_State *L, frame_stack *s, frame_state state) {
+/* The body has ended: waits for the members, then returns or raises what the region comes to. */
+static int finish(runtime *rt, lua_State *L, frame_stack *s, frame_state state) {
   region *r = lua_touserdata(L, REGION_INDEX);
   r->body_ended = true;
   r->request = CANCEL_NONE;
@@ -206,6 +211,13 @@ int region_finish(runtime *rt, lua_State *L, frame_stack *s, frame_state state) 
   }
   return wait_for_members(rt, L, r);
 }
+
+const frame_type frame_region = {
+    .shields = true,
+    .has_object = true,
+    .leave = finish,
+    .lost = finish_lost,
+};
 
 /* The members, in the order of the list that they stand in. */
 static const task *next_member(const void *waits_on, const task *previous) {

@@ -19,7 +19,7 @@ return {
     says = "a deferred call in an exiting frame is exited too, as if it were called from the body",
     file = "csrc/kernel/frames.h",
     unit = "csrc/kernel/unwind.c",
-    from = "kind == FRAME_FUNC && s->depth > 0",
+    from = "!type->shields && s->depth > 0",
     to = "s->depth > 0",
     specs = "spec/structure/cancellation_spec.lua",
   },

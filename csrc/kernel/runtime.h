@@ -130,8 +130,6 @@ typedef struct runtime {
 
   /* Panics that nobody has claimed yet (unhandled.c), the oldest first. */
   list unhandled_panics;
-  int canaries; /* garbage that the collector is to find while the loop is idle (unhandled.c) */
-  int nudges;   /* steps spent on that since the last panic was held */
   unhandled_mode unhandled;
   bool finishing;      /* the run's own tasks have ended: handlers are told of what is left */
   uint8_t aftermath;   /* of the tasks that the handler spawns which runs now; 0: of none */

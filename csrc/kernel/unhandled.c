@@ -13,13 +13,6 @@ enum { GUARD_UV_RECORD = 1, GUARD_UV_TASK, GUARD_UV_COUNT = GUARD_UV_TASK };
 #define GUARD_TYPE "coropanic.guard"
 
 /*
-** A canary is garbage made just before the guard. When the collector has found it, it has looked
-** at the guard's task too (finalizers run in the reverse order of creation), in whichever mode it
-** works.
-*/
-#define CANARY_TYPE "coropanic.canary"
-
-/*
 ** What the loop has of a panic that is held. It is the runtime's memory, since the task may be garbage, and
 ** Lua may have dropped the guard's finalizer.
 */
@@ -30,11 +23,14 @@ typedef struct held_panic {
   uint64_t task_id;
   region *scope;  /* that is given the panic if nobody comes for it; NULL: none */
   bool abandoned; /* the guard has brought the task */
+  bool searched;  /* the collector has run for it */
 } held_panic;
 
-/* Steps of the collector after which we no longer wait for a canary: those of a heap of gigabytes.
- */
-#define NUDGE_MAX_STEPS 1000000
+/*
+** Above so many KiB of Lua's memory the collector is not run for a panic that waits on: it would stop the loop for
+** more than about a tenth of a second, and runs by itself as soon as the program works on.
+*/
+#define SEARCH_MAX_KB 65536
 
 static held_panic *held_of_link(list *link) { return container_of(link, held_panic, link); }
 
@@ -99,22 +95,12 @@ static int collect_guard(lua_State *L) {
   return 0;
 }
 
-static int collect_canary(lua_State *L) {
-  runtime_of_any(L)->canaries--;
-  return 0;
-}
-
-static void set_finalizer(runtime *rt, lua_State *L, const char *type, lua_CFunction finalizer) {
-  luaL_newmetatable(L, type);
+void unhandled_open(runtime *rt, lua_State *L) {
+  luaL_newmetatable(L, GUARD_TYPE);
   lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, finalizer, 1);
+  lua_pushcclosure(L, collect_guard, 1);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
-}
-
-void unhandled_open(runtime *rt, lua_State *L) {
-  set_finalizer(rt, L, GUARD_TYPE, collect_guard);
-  set_finalizer(rt, L, CANARY_TYPE, collect_canary);
 }
 
 /*
@@ -129,9 +115,6 @@ static int make_guard(lua_State *L) {
   set_entry(L, rt->abandoned_ref, held);
   lua_pushvalue(L, 1);
   set_entry(L, rt->unhandled_ref, held);
-  lua_newuserdatauv(L, 0, 0);
-  luaL_setmetatable(L, CANARY_TYPE);
-  rt->canaries++;
   lua_settop(L, 4);
   lua_newuserdatauv(L, 0, GUARD_UV_COUNT);
   lua_pushvalue(L, 2);
@@ -182,7 +165,6 @@ void unhandled_hold(runtime *rt, lua_State *L, task *t, int index, region *scope
     lua_setiuservalue(L, index, TASK_UV_RESULT);
     lua_pop(L, 1);
     list_append(&rt->unhandled_panics, &held->link);
-    rt->nudges = 0;
   } else if (t->claimed) { /* by a finalizer */
     lua_pop(L, 1);
   } else {
@@ -306,21 +288,40 @@ static void report_first(runtime *rt, lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Whether whoever spawned the task may be on its way to it: it is joining somebody else. */
-static bool spawner_is_joining(lua_State *L, int index) {
-  lua_getiuservalue(L, index, TASK_UV_PARENT);
+/* Whether whoever spawned the held task may be on its way to it: it is joining somebody else.   [-0, +0, -] */
+static bool spawner_is_joining(const runtime *rt, lua_State *L, const held_panic *held) {
+  int top = lua_gettop(L);
+  push_entry(L, rt->unhandled_ref, held);
+  if (!lua_isnil(L, -1)) lua_getiuservalue(L, -1, TASK_UV_PARENT);
   const task *parent = task_test(L, -1);
-  lua_pop(L, 1);
+  lua_settop(L, top);
   return parent != NULL && parent->status == TASK_WAITING && parent->wait->joins;
 }
 
-/* Gives the first held task another while. False: there is no reason to.   [-0, +0, -] */
+/*
+** Runs the collector, so that the guards of what is garbage say so. It is not run a second time for panics that wait
+** for the same reason by now.   [-0, +0, -]
+*/
+static void search(runtime *rt, lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  for (list *link = rt->unhandled_panics.next; link != &rt->unhandled_panics; link = link->next) {
+    held_panic *held = held_of_link(link);
+    if (spawner_is_joining(rt, L, held)) held->searched = true;
+  }
+}
+
+/*
+** Gives the first held task another while. False: there is no reason to. Where the loop is idle the collector may not
+** run for long, so that nobody would find out that the task is garbage.   [-0, +0, -]
+*/
 static bool extend_first(runtime *rt, lua_State *L, int64_t now_ns) {
   held_panic *held = held_of_link(rt->unhandled_panics.next);
-  push_entry(L, rt->unhandled_ref, held);
-  bool extend = !lua_isnil(L, -1) && spawner_is_joining(L, -1);
-  lua_pop(L, 1);
-  if (!extend) return false;
+  if (held->abandoned || !spawner_is_joining(rt, L, held)) return false;
+  bool may_search = lua_gc(L, LUA_GCISRUNNING) && lua_gc(L, LUA_GCCOUNT) <= SEARCH_MAX_KB;
+  if (rt->ready_count == 0 && !held->searched && may_search) {
+    search(rt, L);
+    return true; /* it has been abandoned, or is due again */
+  }
   held->until_ns = now_ns + UNHANDLED_GRACE_NS;
   list_remove(&held->link);
   list_append(&rt->unhandled_panics, &held->link);
@@ -340,13 +341,4 @@ void unhandled_expire(runtime *rt, lua_State *L, int64_t now_ns) {
 
 void unhandled_flush(runtime *rt, lua_State *L) {
   while (!list_empty(&rt->unhandled_panics)) report_first(rt, L);
-}
-
-bool unhandled_nudge(runtime *rt, lua_State *L) {
-  if (rt->canaries == 0 || list_empty(&rt->unhandled_panics) || !lua_gc(L, LUA_GCISRUNNING))
-    return false;
-  if (rt->nudges >= NUDGE_MAX_STEPS) return false;
-  rt->nudges++;
-  lua_gc(L, LUA_GCSTEP, 0);
-  return true;
 }

@@ -56,12 +56,6 @@ void unhandled_forget(const struct region *scope);
 /* When the next one is overdue, or TIME_FOREVER. */
 int64_t unhandled_next_deadline(const runtime *rt);
 
-/*
-** The loop is idle while panics are held: lets the collector run ahead until it has seen every
-** handle once, in steps of its own size. False: nothing is left to do for it.   [-0, +0, -]
-*/
-bool unhandled_nudge(runtime *rt, lua_State *L);
-
 #pragma GCC visibility pop
 
 #endif

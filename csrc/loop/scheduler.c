@@ -184,7 +184,6 @@ static void sleep_until_next(runtime *rt, lua_State *L) {
 static bool wait_for_work(runtime *rt, lua_State *L) {
   if (timer_heap_next_deadline(&loop_of(rt)->timers) == TIME_FOREVER && !io_is_awaited(rt))
     return false;
-  if (unhandled_nudge(rt, L)) return true;
   if (next_deadline(rt) > runtime_now(rt)) sleep_until_next(rt, L);
   unhandled_expire(rt, L, runtime_now(rt));
   return true;
@@ -402,10 +401,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
     look_around(rt, L);
     run_round(rt, L, until);
   } while (budget_ns != 0 && rt->ready_count > 0 && runtime_now(rt) < until);
-  if (!list_empty(&rt->unhandled_panics)) {
-    unhandled_expire(rt, L, runtime_now(rt));
-    if (rt->ready_count == 0) unhandled_nudge(rt, L);
-  }
+  if (!list_empty(&rt->unhandled_panics)) unhandled_expire(rt, L, runtime_now(rt));
   observe_flush(rt, L);
   rt->host = NULL;
   bool more = rt->ready_count > 0;

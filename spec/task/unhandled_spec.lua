@@ -109,6 +109,18 @@ describe("a panic that nobody joins", function()
     assert.same({}, reports)
   end)
 
+  it("is reported after a second although its spawner joins another task, if nobody can join it any more", function()
+    local times = {}
+    local function unhandled() times[#times + 1] = co.now() end
+    co.run_with({ clock = "virtual", unhandled = unhandled }, function()
+      for i = 1, 3 do
+        co.spawn(co.panic, i)
+      end
+      co.spawn(co.sleep, 100):join()
+    end)
+    assert.same({ 1, 1, 1 }, times)
+  end)
+
   it("can be joined after it was reported, and is not reported again", function()
     local reports = run_reporting(function()
       local task = co.spawn(co.panic, "x")

@@ -1,6 +1,6 @@
 /*
-** Tasks that wait for descriptors, and the loop's own waiting. Built on core/poller.h, whose promises
-** hold here; the task's waiter stands in the poller's queue.
+** Tasks that wait for descriptors, and the sleep of the loop. The waiter of a task stands in the
+** poller's queue; the promises of core/poller.h hold here.
 */
 #ifndef CP_LOOP_IO_H
 #define CP_LOOP_IO_H
@@ -12,36 +12,39 @@
 #pragma GCC visibility push(hidden)
 
 /*
-** Milliseconds after which a host should step again although it knows of no reason, while tasks wait
-** for descriptors that it is not told of: it does not poll co.pollfd(), or there is no one descriptor
-** that stands for them all.
+** How often, in milliseconds, a host should step while tasks wait for descriptors that the host can
+** not watch: because it does not poll co.pollfd(), or because no single descriptor stands for them
+** all.
 */
 #define IO_LOOK_MS 10
 
-/* Where reports find what a parked task waits for, on the stack of the C function that parked it. */
+/* Stack indices in the C function that waits for a descriptor; reports read the values there. */
 enum { IO_INDEX_MODE = 2, IO_INDEX_FD = 3 };
 
 /*
-** Parks the current task until `fd` is ready for something of `asked` (POLLER_READ, ...), with the
-** object that stands for it at index 1, mode and number at IO_INDEX_MODE and IO_INDEX_FD; to be
-** returned.   [-0, +0, e]
-** On being woken with WAKE_READY the continuation finds the ready part in the task's `fired`;
-** WAKE_CLOSED: the descriptor was closed meanwhile. Where there is nothing to wait for, such as for a
-** regular file, it is called at once in the same manner. Raises what the system refuses.
+** Parks the current task until `fd` is ready in one of the directions `asked` (POLLER_READ, ...).
+** Return the result from a C function that has the object for the descriptor at index 1, and mode
+** and number at IO_INDEX_MODE and IO_INDEX_FD.   [-0, +0, e] The continuation finds the ready
+** directions in the task's `fired` if it was woken with WAKE_READY. WAKE_CLOSED: the descriptor was
+** closed meanwhile. For a descriptor that is always ready, such as a regular file, the continuation
+** is called at once, with WAKE_READY. Raises if the system refuses to wait.
 */
 int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_ns,
             lua_KFunction continuation);
 
-/* Raises the system's refusal to wait for `fd`, by its errno.   [-0, +0, e] */
+/*
+** Raises that the system refuses to wait for `fd`.   [-0, +0, e]
+**   refusal  the errno
+*/
 int io_refuse(lua_State *L, int fd, int refusal);
 
-/* Whether a task waits for a descriptor. */
+/* Whether any task waits for a descriptor. */
 static inline bool io_is_awaited(const runtime *rt) { return loop_of(rt)->poller.waiting > 0; }
 
 /*
 ** Wakes the tasks whose descriptors are ready. Does not wait. A host that polls the poller's own
-** descriptor needs this although nobody waits: what was asked for by a task that has been cancelled
-** is still reported once, and keeps that descriptor readable until it is taken.
+** descriptor needs this even if no task waits: readiness that a cancelled task had asked for is
+** reported once more, and keeps that descriptor readable until the poller takes it.
 */
 static inline void io_poll(runtime *rt) {
   poller *p = &loop_of(rt)->poller;
@@ -49,18 +52,22 @@ static inline void io_poll(runtime *rt) {
 }
 
 /*
-** Blocks until a descriptor is ready, in which case its tasks have been woken, the runtime's wakeup is
-** signalled, or `timeout_ns` has passed (< 0: for ever). May end early.
+** Blocks until a descriptor is ready, the runtime's wakeup is signalled, or `timeout_ns` has passed
+** (< 0: for ever). Wakes the tasks of ready descriptors. May end early.
 */
 void io_wait(runtime *rt, int64_t timeout_ns);
 
 /*
-** The descriptor that a host polls for reading; -1, with errno set: the system has none left. Where
-** there is epoll it stands for everything, elsewhere for the wakeup alone.
+** Returns the descriptor that a host polls for reading. With epoll it stands for all descriptors
+** and the wakeup, elsewhere for the wakeup alone. -1, with errno set, if the system has no
+** descriptor left.
 */
 int io_pollfd(runtime *rt);
 
-/* When a host has to step for the sake of descriptors that it is not told of; TIME_FOREVER: never. */
+/*
+** Returns when a host has to step because it can not watch the descriptors of waiting tasks;
+** TIME_FOREVER: never.
+*/
 int64_t io_next_look(const runtime *rt);
 
 #pragma GCC visibility pop

@@ -1,6 +1,7 @@
 /*
-** Our own back end of the kernel (kernel/backend.h): timers in a heap, descriptors in a poller, and a descriptor that
-** turns readable when a host is to step. And what any back end answers with.
+** Our own back end of the kernel (kernel/backend.h): timers in a heap, descriptors in a poller, and
+** a descriptor that turns readable when a host should step. Also the functions that every back end
+** calls to report a timer or a descriptor.
 */
 #ifndef CP_LOOP_LOOP_H
 #define CP_LOOP_LOOP_H
@@ -18,23 +19,26 @@ typedef struct event_loop {
   runtime_part part;
   task_clock clock;
   timer_heap timers;
-  poller poller; /* of the descriptors that tasks wait for */
+  poller poller; /* for the descriptors that tasks wait for */
   wakeup wakeup;
 } event_loop;
 
-/* The runtime's own loop. It is there, and idle, when a host has replaced the back end. */
+/* Returns the runtime's own loop. It exists, idle, also when a host has replaced the back end. */
 static inline event_loop *loop_of(const runtime *rt) { return rt->loop; }
 
-/* Makes the runtime's loop, and its back end.   [-0, +0, m] */
+/* Makes the runtime's loop and installs its back end.   [-0, +0, m] */
 void loop_open(runtime *rt, lua_State *L);
 
-/* --- for back ends --- */
+/* --- called by back ends --- */
 
-/* A timer that has just become idle is due: does what its owner wants.   [-0, +0, -] */
+/*
+** Call it when a timer is due, after setting its number to TIMER_IDLE: wakes its task or ends its
+** context.   [-0, +0, -]
+*/
 void loop_timer_fired(runtime *rt, lua_State *L, timer *t);
 
 /*
-** Wakes a task that waits for a descriptor, which no queue of the back end holds any more.
+** Wakes a task that waits for a descriptor. Take the task out of the back end's queues first.
 **   ready  the directions that are ready: POLLER_READ, ...; 0: the descriptor was closed
 */
 void loop_fd_ready(runtime *rt, struct task *t, unsigned ready);

@@ -6,7 +6,7 @@
 **      └── nothing ready: overdue panics are reported, then sleep until a descriptor is ready ◀┘
 **          or the next timer
 **
-** Nothing here raises while tasks run: what goes wrong becomes the record of the task at fault.
+** No function raises while tasks run: an error becomes the record of the task that made it.
 */
 #ifndef CP_LOOP_SCHEDULER_H
 #define CP_LOOP_SCHEDULER_H
@@ -19,45 +19,51 @@
 #pragma GCC visibility push(hidden)
 
 /*
-** Rounds of waking tasks that stay asleep for ever while the run is being shut down, each with a
-** deadlock panic. A deferred call that catches it and sleeps again is given up after so many: it is cut short, and the
-** task's other deferred calls run. After as many rounds of that the tasks are ended as they are.
+** A shutdown may find all tasks that are left asleep for ever. Then it wakes each with a deadlock
+** panic. A deferred call may catch that and sleep again. After so many rounds such a call is cut
+** short, and the task's other deferred calls run. After as many rounds of cutting short, the
+** shutdown ends the tasks as they are.
 */
 #define SHUTDOWN_ROUNDS 64
 
 typedef struct run_options {
   const char *name; /* of the main task */
   bool virtual_clock;
-  bool seeded; /* take ready tasks in the random order of `seed` */
+  bool seeded; /* take ready tasks in a random order, made from `seed` */
   uint64_t seed;
-  int64_t budget_ns; /* 0: none */
+  int64_t budget_ns; /* 0: no limit */
   unhandled_mode unhandled;
   int unhandled_index; /* of the function, for UNHANDLED_CALL */
 } run_options;
 
 /*
-** co.run: runs the function and its `arguments` on top of the stack as the main task until every
-** task that is not a daemon has ended. Returns the count of main's results, which are on top of
-** the stack.
-**   [-(arguments + 1), +results, e]
-** Raises main's record if it did not return, or a record of kind deadlock; all tasks have ended by
-** then and their deferred calls have run. Not inside a task, nor inside another run or step.
+** co.run: runs the function and its `arguments` on top of the stack as the main task, until every
+** task that is not a daemon has ended. Returns the number of main's results, which are on top of
+** the stack.   [-(arguments + 1), +results, e]
+** If main did not return, raises its record; if tasks were asleep for ever, raises a record of kind
+** deadlock. By then all tasks have ended and their deferred calls have run. Raises inside a task,
+** and inside another run or step.
 */
 int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *options);
 
 /*
-** co.step: runs what is ready, for at most `budget_ns` (0: one round); never blocks. Returns
-** whether something is still ready.   [-0, +0, e] Raises only when the loop is running already.
+** co.step: runs the ready tasks for at most `budget_ns` (0: one round); never blocks. Returns
+** whether any task is still ready. Raises only if the loop is running already.   [-0, +0, e]
 */
 bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns);
 
-/* When the loop has to run again: now if something is ready, or the next deadline, or TIME_FOREVER.
- */
+/*
+** Returns when a host has to step again: now if a task is ready, else the next deadline or
+** TIME_FOREVER.
+*/
 int64_t scheduler_next_deadline(const runtime *rt);
 
 extern const wait_type wait_yield;
 
-/* Lets the other tasks run before `t`, the current one; to be returned.   [-0, +0, e] */
+/*
+** Puts `t`, the current task, at the end of the queue. Return the result from a C function.
+** [-0, +0, e]
+*/
 static inline int scheduler_yield(runtime *rt, lua_State *L, task *t) {
   t->status = TASK_READY;
   t->wait = &wait_yield;

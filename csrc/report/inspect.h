@@ -1,6 +1,4 @@
-/*
-** The live tasks of a runtime, as a list for reports, dumps and scripts.
-*/
+/* The live tasks of a runtime as a list, for reports, dumps and scripts. */
 #ifndef CP_REPORT_INSPECT_H
 #define CP_REPORT_INSPECT_H
 

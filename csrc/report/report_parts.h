@@ -1,5 +1,6 @@
 /*
-** The parts of a report that follow the chain: who panicked, where, who spawned it, who else waits.
+** The parts of a report behind the chain: the task that panicked, its stack, its spawners, and the
+** tasks that wait.
 */
 #ifndef CP_REPORT_REPORT_PARTS_H
 #define CP_REPORT_REPORT_PARTS_H
@@ -9,29 +10,31 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Free stack slots that each of these wants of its caller. */
+/* The free stack slots that each function needs. */
 #define REPORT_PART_SLOTS 12
 
-/* `task 7 "price lookup" panicked, trace 4bf9..., span 00f0...` of the record at `index`. [-0, +0,
- * -] */
+/*
+** Writes `task 7 "price lookup" panicked, trace 4bf9..., span 00f0...` for the record at `index`.
+** [-0, +0, -]
+*/
 void report_write_head(lua_State *L, int index, text_writer *w);
 
-/* The stack: one indented line a frame, what was called in one column. */
+/* Writes the stack: one indented line for each frame, with the functions in one column. */
 void report_write_frames(const record *r, text_writer *w);
 
-/* `spawned at file:line by task 3 "x"`, up to the root.   [-0, +0, -] */
+/* Writes `spawned at file:line by task 3 "x"` for the task and each ancestor.   [-0, +0, -] */
 void report_write_ancestors(lua_State *L, int index, text_writer *w);
 
 /*
-** Who else waits, if the record tells: a deadlock's parked tasks, its cycle, the suspension points.
-** [-0, +0, -] (report_waiting.c)
+** Writes the waiting tasks that the record lists: those of a deadlock, those of its cycle, and the
+** suspension points. (report_waiting.c)   [-0, +0, -]
 */
 void report_write_waiting(lua_State *L, int index, text_writer *w);
 
-/* `task 7 "price lookup"`; `name` is empty for an unnamed task. */
+/* Writes `task 7 "price lookup"`; `name` is empty for an unnamed task. */
 void report_put_task(text_writer *w, uint64_t id, const char *name);
 
-/* `... 3 tasks left out ...` */
+/* Writes `... 3 tasks left out ...`. */
 void report_put_omitted(text_writer *w, uint64_t count, const char *what);
 
 #pragma GCC visibility pop

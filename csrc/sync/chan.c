@@ -4,7 +4,7 @@
 
 #include "kernel/panic.h"
 
-/* Slots of a ring's first table. */
+/* Slots of the first ring. */
 #define FIRST_SLOTS 4
 
 static const char chan_magic = 0;
@@ -37,16 +37,17 @@ chan *chan_new_owned(runtime *rt, lua_State *L) {
 
 /* --- the buffer --- */
 
-/* The slot of the value that is `place` behind the oldest, from 0. */
+/* Returns the slot, from 0, of the value `place` places behind the oldest. */
 static lua_Integer slot_of(const chan *c, lua_Integer place) {
   lua_Integer slot = c->head + place;
   return slot < c->slots ? slot : slot - c->slots;
 }
 
 /*
-** Makes the ring larger, with the values in order from slot 0. All its slots are in the table's array
-** part from the beginning, so that filling one never allocates.   [-0, +0, m]
-** A finalizer may run here and use the channel: what the caller knew of it may have changed.
+** Makes a larger ring, with the values in order from slot 0. The table gets all its slots in the
+** array part at once, so that filling a slot never allocates.   [-0, +0, m]
+** A finalizer may run here and use the channel: afterwards the caller must look at the channel
+** again.
 */
 static void grow(lua_State *L, int index, chan *c) {
   lua_Integer slots = c->slots == 0 ? FIRST_SLOTS : c->slots * 2;
@@ -70,7 +71,7 @@ static void grow(lua_State *L, int index, chan *c) {
   c->head = 0;
 }
 
-/* Takes the value at `value` into the buffer, which has a free slot.   [-0, +0, -] */
+/* Puts the value at index `value` into the buffer, which has a free slot.   [-0, +0, -] */
 static void put(lua_State *L, int index, chan *c, int value) {
   lua_getiuservalue(L, index, CHAN_UV_BUFFER);
   lua_pushvalue(L, value);
@@ -79,7 +80,7 @@ static void put(lua_State *L, int index, chan *c, int value) {
   c->count++;
 }
 
-/* Pushes the oldest value and takes it out of the buffer.   [-0, +1, -] */
+/* Takes the oldest value out of the buffer and pushes it.   [-0, +1, -] */
 static void take(lua_State *L, int index, chan *c) {
   lua_getiuservalue(L, index, CHAN_UV_BUFFER);
   lua_rawgeti(L, -1, c->head + 1);
@@ -92,7 +93,10 @@ static void take(lua_State *L, int index, chan *c) {
 
 /* --- handing over --- */
 
-/* Whom a place in a queue belongs to. Tells a select which of its cases it is. */
+/*
+** Returns the task of a waiter. If the task waits in a select, notes the number of the case in
+** `fired`.
+*/
 static task *task_of(waiter *w) {
   if (w->which == 0) return container_of(w, task, waiter);
   task *t = container_of(w, select_case, waiter)->task;
@@ -100,7 +104,7 @@ static task *task_of(waiter *w) {
   return t;
 }
 
-/* Tasks whose coroutine somebody has closed are woken to end: they have no stack for a value. */
+/* A task whose coroutine a script has closed has no stack for a value: it is woken, to end. */
 waiter *chan_first(runtime *rt, list *queue) {
   while (!list_empty(queue)) {
     waiter *w = container_of(queue->next, waiter, link);
@@ -111,20 +115,20 @@ waiter *chan_first(runtime *rt, list *queue) {
   return NULL;
 }
 
-/* The stack of the parked task, whose C function has room for the one value that is to be pushed. */
+/* Returns the waiting task's stack, ready for a push: its C function has room for one value. */
 static lua_State *stack_for_value(task *t) {
   lua_settop(t->live.top, t->live.height++);
   return t->live.top;
 }
 
-/* Gives the value on top of the stack to the first receiver that waits.   [-1, +0, -] */
+/* Gives the value on top of the stack to the waiting receiver `w`.   [-1, +0, -] */
 static void hand_over(runtime *rt, lua_State *L, waiter *w) {
   task *receiver = task_of(w);
   lua_xmove(L, stack_for_value(receiver), 1);
   task_wake(rt, receiver, WAKE_READY);
 }
 
-/* Pushes the value of the first sender that waits, who goes on.   [-0, +1, -] */
+/* Pushes the value of the waiting sender `w`, and wakes the sender.   [-0, +1, -] */
 static void take_from_sender(runtime *rt, lua_State *L, waiter *w) {
   task *sender = task_of(w);
   int value = w->which == 0 ? 2 : container_of(w, select_case, waiter)->value;
@@ -203,7 +207,7 @@ void chan_collect(runtime *rt, chan *c) {
 static const wait_type wait_send = {.name = "send", .push_object = wait_push_self};
 static const wait_type wait_receive = {.name = "receive", .push_object = wait_push_self};
 
-/* Parks the task in one of the queues of `c`. */
+/* Parks the current task in `queue`, one of the two of `c`. */
 static int wait_in(runtime *rt, lua_State *L, chan *c, list *queue, const wait_type *wait,
                    const char *name, lua_KFunction continuation) {
   task *t = task_check_suspend(rt, L, name);
@@ -246,7 +250,10 @@ int chan_receive(runtime *rt, lua_State *L, chan *c) {
   return wait_in(rt, L, c, &c->receivers, &wait_receive, "recv", after_receive);
 }
 
-/* The value on top of the stack was received, unless that was the end. */
+/*
+** Returns the value on top of the stack to `iter`. received: it came from the channel, so it must
+** not be nil; otherwise it is the nil that ends the loop.
+*/
 static int push_next(lua_State *L, bool received) {
   if (received && lua_isnil(L, -1)) {
     return luaL_error(L,

@@ -1,7 +1,7 @@
 /*
-** Channels, as Go's: typed by nothing, nil travels too. A value goes straight from the stack of who
-** sends it to the stack of the task that waits for it, or through the buffer; no operation that need
-** not wait touches the scheduler.
+** Channels as in Go, but for values of any type, nil included. A send moves the value straight from
+** the sender's stack to the stack of a task that waits for it, or into the buffer. An operation
+** that does not have to wait never enters the scheduler.
 ** Source of the semantics: the Go language specification, and runtime/chan.go of Go.
 */
 #ifndef CP_SYNC_CHAN_H
@@ -17,60 +17,69 @@
 
 #define CHANNEL_TYPE "coropanic.channel"
 
-/* To those who would send on an owned channel, or close it. */
+/* The error of code that sends on an owned channel, or closes it. */
 #define CHAN_OWNED_MESSAGE "only its owner closes this channel, and nothing is sent on it"
 
 /* The user values. */
 enum {
-  CHAN_UV_BUFFER = 1, /* a ring of the values, made when first needed */
-  CHAN_UV_OWNER,      /* what closes it, and scripts may not; or nil */
+  CHAN_UV_BUFFER = 1, /* the ring of values, a table; nil until the first value is buffered */
+  CHAN_UV_OWNER,      /* an object that alone closes the channel, scripts may not; or nil */
   CHAN_UV_COUNT = CHAN_UV_OWNER
 };
 
 typedef struct chan {
-  const void *magic; /* &chan_magic: what tells a channel from any other userdata */
-  runtime *runtime;  /* kept here because it is faster to reach than through an upvalue */
-  list senders;      /* waiters, the longest waiting first */
+  const void *magic; /* &chan_magic, which marks the userdata as a channel */
+  runtime *runtime;  /* a copy: faster to reach than an upvalue */
+  list senders;      /* waiters; the first has waited longest */
   list receivers;
   lua_Integer capacity;
   lua_Integer count; /* values in the buffer */
   lua_Integer head;  /* slot of the oldest, from 0 */
-  lua_Integer slots; /* of the ring as it is; grows up to the capacity */
+  lua_Integer slots; /* of the ring, which grows up to `capacity` */
   bool closed;
   bool owned;
 } chan;
 
-/* A select's place in the queue of one of its channels; a task that waits for one channel stands there itself. */
+/*
+** The waiter of a select in the queue of one of its channels. A task that waits for a single
+** channel stands in the queue itself.
+*/
 typedef struct select_case {
   waiter waiter;
   task *task;
-  chan *chan;     /* NULL: never ready */
-  int value;      /* stack index of what it sends, the channel is above it; 0: it receives */
-  uint32_t order; /* while the cases enter their queues: of those that are left, one */
+  chan *chan; /* NULL: this case is never ready */
+  int value; /* stack index of the value to send, with the channel above it; 0: the case receives */
+  /* used while the cases enter their queues: the index of a case that has not entered yet */
+  uint32_t order;
 } select_case;
 
 /* Pushes a new channel.   [-0, +1, m] */
 chan *chan_new(runtime *rt, lua_State *L, lua_Integer capacity);
 
-/* The same, for the owner on top of the stack, which alone closes it.   [-1, +1, m] */
+/* Pops the owner and pushes a new unbuffered channel that only the owner closes.   [-1, +1, m] */
 chan *chan_new_owned(runtime *rt, lua_State *L);
 
-/* The channel at `index`, or NULL when there is something else.   [-0, +0, -] */
+/* Returns the channel at `index`, or NULL if another value is there.   [-0, +0, -] */
 chan *chan_test(lua_State *L, int index);
 
 /*
-** __gc: while the universe is open, only tasks whose coroutine somebody has closed can still stand in
-** its queues.   [-0, +0, -]
+** Call it from __gc: empties the queues. While the universe is open, they can hold only tasks whose
+** coroutine a script has closed.   [-0, +0, -]
 */
 void chan_collect(runtime *rt, chan *c);
 
-/* Closes it, if it is open: wakes everyone who waits.   [-0, +0, -] */
+/*
+** Closes the channel and wakes every task that waits in it. Harmless if it is closed.   [-0, +0, -]
+*/
 void chan_close(runtime *rt, chan *c);
 
-/* The first task that waits in one of its queues, NULL if none. */
+/*
+** Returns the first waiter of `queue`, one of a channel's two; NULL if it is empty. Wakes the tasks
+** before it whose coroutine a script has closed, so that they end.   [-0, +0, -]
+*/
 waiter *chan_first(runtime *rt, list *queue);
 
-/* Whether the operation would not wait. */
+/* Whether the operation could be done now, without waiting. */
 static inline bool chan_can_receive(runtime *rt, chan *c) {
   return c->count > 0 || c->closed || chan_first(rt, &c->senders) != NULL;
 }
@@ -79,27 +88,29 @@ static inline bool chan_can_send(runtime *rt, chan *c) {
 }
 
 /*
-** Sends the value at `value` through `c`, the channel at `index`; a closed one panics. [-0, +0, e]
-** False: it would have to wait.
+** Sends the value at index `value` through `c`, the channel at `index`. Returns false if the send
+** would have to wait. Panics if the channel is closed.   [-0, +0, e]
 */
 bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index, int value);
 
 /*
-** Pushes what `c`, the channel at `index`, gives: a value and true, or nil and false when it is closed
-** and drained.   [-0, +(2|0), -] False, and nothing is pushed: it would have to wait.
+** Receives from `c`, the channel at `index`: pushes a value and true, or nil and false if the
+** channel is closed and drained. Returns false, and pushes nothing, if the receive would have to
+** wait.   [-0, +(2|0), -]
 */
 bool chan_receive_now(runtime *rt, lua_State *L, chan *c, int index);
 
-/* Panics as sending on a closed channel does.   [-0, +0, e] */
+/* Raises the panic of a send on a closed channel.   [-0, +0, e] */
 int chan_raise_closed(runtime *rt, lua_State *L);
 
 /*
-** To be returned from C functions, with the channel, `c`, at index 1 and what is sent at index 2. Each
-** is a suspension point.
+** Return the result from a C function with the channel `c` at index 1, and for chan_send the value
+** to send at index 2. Each call is a suspension point.   [-0, +n, e]
 */
 int chan_send(runtime *rt, lua_State *L, chan *c);    /* → nothing */
 int chan_receive(runtime *rt, lua_State *L, chan *c); /* → value, true; or nil, false */
-int chan_next(runtime *rt, lua_State *L, chan *c); /* → value, or nil at the end; a nil raises */
+/* → value, or nil at the end; raises if the value is nil */
+int chan_next(runtime *rt, lua_State *L, chan *c);
 
 #pragma GCC visibility pop
 

@@ -45,7 +45,10 @@ void mutex_check_hope(runtime *rt, lua_State *L, const mutex *m) {
 
 /* --- taking --- */
 
-/* The owner has ended with the lock in its hands, or before it knew that it had it. */
+/*
+** The owner has ended. If it had accepted the lock, the mutex is abandoned; if not, the lock goes
+** on.
+*/
 static void owner_ended(runtime *rt, lua_State *L, task_exit *self) {
   runtime_push_alive(rt, L, self);
   mutex *m = lua_touserdata(L, -1);

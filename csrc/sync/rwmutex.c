@@ -36,8 +36,8 @@ static void serve(runtime *rt, waitlist *w) {
 }
 
 /*
-** A reader that ends after it was let in and before it runs, because somebody closes its coroutine
-** just then, stays counted, as one that ends without runlock does.
+** A script may close the coroutine of a reader after the reader was let in and before it runs. That
+** reader stays counted, like one that ends without runlock.
 */
 static void take_back(runtime *rt, waitlist *w, const task *t) {
   rwmutex *rw = (rwmutex *)w;

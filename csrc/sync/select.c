@@ -2,19 +2,22 @@
 
 #include "kernel/args.h"
 
-/* Cases of a pooled selection. */
+/* Room for cases in a pooled selection. */
 #define POOLED_CASES 8
 
-/* Of the channels of one select, in its text. */
+/* The most channels that the text of one select names. */
 #define MAX_CHANNELS_SHOWN 4
 
-/* --- places in queues --- */
+/* --- queue entries --- */
 
 static size_t size_of(uint32_t capacity) {
   return sizeof(selection) + capacity * sizeof(select_case);
 }
 
-/* A selection for so many cases.   [-0, +0, m] */
+/*
+** Returns a selection with room for `count` cases, from the pool if that is large enough.
+** [-0, +0, m]
+*/
 static selection *take_selection(runtime *rt, lua_State *L, uint32_t count) {
   selection *s = rt->free_selections;
   if (count <= POOLED_CASES && s != NULL) {
@@ -51,12 +54,15 @@ static void leave(runtime *rt, task *t) {
 /* --- the cases --- */
 
 /*
-** The stack is [time-out] [case 1] ... [case n], and above these, for each that sends, in order: its
-** value and its channel, as they were when select was called.
+** The stack is [time-out] [case 1] ... [case n]. Above these stand, for each case that sends, in
+** order, its value and its channel, as they were when select was called.
 */
 static int case_index(uint32_t number) { return (int)number + 1; }
 
-/* Checks the cases and copies what those that send refer to.   [-0, +2 each, e] */
+/*
+** Checks the cases, and copies the value and the channel of each case that sends.
+** [-0, +2 each, e]
+*/
 static void check_cases(lua_State *L, uint32_t count) {
   static const char expected[] = "channel or {channel, value}";
   for (uint32_t i = 1; i <= count; i++) {
@@ -76,7 +82,10 @@ static void check_cases(lua_State *L, uint32_t count) {
   }
 }
 
-/* Case `number`. `copies` is where the copies of the next case that sends stand, and moves on. */
+/*
+** Returns case `number`. copies: the index of the next sending case's copies; moves on past those
+** used.
+*/
 static select_case case_at(lua_State *L, uint32_t number, int *copies) {
   int index = case_index(number);
   if (!lua_istable(L, index)) return (select_case){.chan = chan_test(L, index)};
@@ -91,8 +100,8 @@ static bool is_ready(runtime *rt, const select_case *s) {
 }
 
 /*
-** Chooses among the ready cases, each as likely as the others, and returns its number; 0: none is
-** ready. (Algorithm R of Vitter 1985, for one place.)
+** Chooses one of the ready cases, each with the same probability, and returns its number; 0 if none
+** is ready. (Algorithm R of Vitter 1985, for one place.)
 */
 static uint32_t choose(runtime *rt, lua_State *L, uint32_t count, select_case *chosen) {
   uint32_t number = 0;
@@ -109,8 +118,8 @@ static uint32_t choose(runtime *rt, lua_State *L, uint32_t count, select_case *c
 }
 
 /*
-** Does what the chosen case says. Returns the number of results; 0: it was not ready any more, as a
-** finalizer that ran meanwhile has used the channel.
+** Sends or receives for the chosen case, and returns the number of results. 0: the case is not
+** ready any more, because a finalizer that ran meanwhile has used the channel.
 */
 static int finish(runtime *rt, lua_State *L, uint32_t number, const select_case *chosen) {
   if (chosen->value != 0) {
@@ -131,8 +140,9 @@ static void enter_queue(select_case *entry) {
 }
 
 /*
-** The cases, in the queues of their channels: in random order, since of cases of one channel that which is first
-** in its queue is served. (Durstenfeld's shuffle, of the order in which they enter.)   [-0, +0, m]
+** Puts the cases into the queues of their channels, in random order: of several cases of one
+** channel, the first in its queue is served. (Durstenfeld's shuffle, of the order in which they
+** enter.)   [-0, +0, m]
 */
 static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t count) {
   selection *s = take_selection(rt, L, count);
@@ -156,12 +166,14 @@ static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t coun
 
 /* --- in reports --- */
 
-/* Pushes an array of the channels that the task, parked in a select, waits for.   [-0, +(0|1), m] */
+/*
+** Pushes an array of the channels that the task, waiting in a select, waits for.   [-0, +(0|1), m]
+*/
 static bool push_channels(lua_State *L, const task *t) {
   const selection *s = t->waits_on;
   if (s == NULL) return false;
   lua_createtable(L, (int)s->count, 0);
-  s = t->waits_on; /* a finalizer may have woken it */
+  s = t->waits_on; /* a finalizer may have woken the task */
   lua_Integer listed = 0;
   for (uint32_t i = 0; s != NULL && i < s->count; i++) {
     const select_case *entry = &s->cases[i];
@@ -202,7 +214,10 @@ static const wait_type wait_select = {
 
 /* --- waiting --- */
 
-/* Woken. Who sent a value, or closed a channel that is received from, has pushed it. */
+/*
+** Woken. If a value was sent to this task, or a channel that it receives from was closed, the waker
+** has pushed the value or nil.
+*/
 static int after_select(lua_State *L, int status, lua_KContext top) {
   (void)status;
   runtime *rt = runtime_of(L);

@@ -1,7 +1,7 @@
 /*
-** Waiting on several channels at once. A parked select stands in the queue of each of its channels;
-** whoever wakes it takes it out of all of them. The places in the queues come from a pool, so that a
-** select allocates nothing.
+** Waiting on several channels at once. A waiting select stands in the queue of each of its
+** channels. Waking it takes it out of all of them. Its queue entries come from a pool, so that a
+** select of usual size allocates nothing.
 ** Source of the semantics: the Go language specification, "Select statements".
 */
 #ifndef CP_SYNC_SELECT_H
@@ -15,19 +15,20 @@
 
 #pragma GCC visibility push(hidden)
 
-/* The most cases of one select: their numbers are kept in 16 bits. */
+/* The most cases of one select: `task.fired` has 16 bits for the number of a case. */
 #define SELECT_MAX_CASES 65535
 
 typedef struct selection {
-  struct selection *next_free; /* in the pool */
+  struct selection *next_free; /* the next one in the pool */
   uint32_t count;
   uint32_t capacity;
   select_case cases[];
 } selection;
 
 /*
-** co.select on the stack of a C function: (time-out in seconds or nil, cases...) → index, value, ok;
-** index; or 0. To be returned from it.
+** Runs co.select with the arguments on the stack: time-out in seconds or nil, then the cases.
+** Return the result from the C function. Results: index, value, ok for a receive; index for a send;
+** 0 for the time-out.   [-0, +n, e]
 */
 int select_run(runtime *rt, lua_State *L);
 

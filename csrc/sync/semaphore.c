@@ -22,8 +22,8 @@ static void serve(runtime *rt, waitlist *w) {
 }
 
 /*
-** Permits have no owner: those of a task that ends without releasing them stay taken, and also
-** those of one whose coroutine somebody closes after it was served and before it runs.
+** Permits have no owner. A task that ends without releasing its permits keeps them taken; so does
+** one whose coroutine a script closes after the task was served and before it runs.
 */
 static void take_back(runtime *rt, waitlist *w, const task *t) {
   semaphore_release(rt, (semaphore *)w, t->permits);

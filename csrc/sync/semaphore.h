@@ -1,6 +1,6 @@
 /*
-** A semaphore: a number of permits, taken one or several at a time, first come, first served: who
-** wants many is not overtaken by those who want few.
+** A semaphore: a number of permits. A task takes one or several at once, first come, first served:
+** a task that waits for many permits is not overtaken by tasks that want few.
 */
 #ifndef CP_SYNC_SEMAPHORE_H
 #define CP_SYNC_SEMAPHORE_H
@@ -13,16 +13,18 @@
 
 typedef struct semaphore {
   waitlist waitlist;
-  int total; /* permits that there are */
-  int free;  /* of these, not taken; from 0 to `total` */
+  int total; /* all permits */
+  int free;  /* the permits that nobody has taken; from 0 to `total` */
 } semaphore;
 
 extern const waitlist_type semaphore_type;
 
-/* Takes the permits, unless there are too few, or somebody waits already. */
+/*
+** Takes the permits. Returns false if too few are free or any task waits for permits.   [-0, +0, -]
+*/
 bool semaphore_try_acquire(runtime *rt, semaphore *s, int permits);
 
-/* Gives permits back, no more than are taken, and serves those who wait. */
+/* Gives back `permits`, which must have been taken, and serves the waiting tasks.   [-0, +0, -] */
 void semaphore_release(runtime *rt, semaphore *s, int permits);
 
 #pragma GCC visibility pop

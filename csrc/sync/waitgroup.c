@@ -3,7 +3,7 @@
 #include "kernel/handler.h"
 #include "kernel/panic.h"
 
-/* A task that counts. */
+/* A spawned task, which is counted until it ends. */
 typedef struct waitgroup_member {
   task_exit exit;
   list link; /* in waitgroup.members */
@@ -30,8 +30,9 @@ void waitgroup_add(runtime *rt, lua_State *L, waitgroup *wg, lua_Integer delta) 
 }
 
 /*
-** Sets the waitgroup's entry among the anchored to the value on top of the stack: itself, or false, which
-** keeps its place there, so that to anchor it needs no memory.   [-1, +0, m]
+** Pops a value and stores it as the waitgroup's entry in the table of anchored objects: the
+** waitgroup itself, or false. False keeps the place in the table, so that anchoring the waitgroup
+** later needs no memory.   [-1, +0, m]
 */
 static void set_anchor(runtime *rt, lua_State *L, const waitgroup *wg) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
@@ -47,8 +48,8 @@ static void free_member(runtime *rt, waitgroup_member *member) {
 }
 
 /*
-** A member has ended. Somebody may have called done for it besides, so that the counter would
-** become negative: there is nobody to raise that in, but it is reported.
+** A member has ended. If a script has called `done` for it too, the counter would become negative.
+** There is no code to raise that in, so it is reported.
 */
 static void member_ended(runtime *rt, lua_State *L, task_exit *self) {
   waitgroup_member *member = container_of(self, waitgroup_member, exit);
@@ -95,7 +96,7 @@ void waitgroup_spawn(runtime *rt, lua_State *L, waitgroup *wg, int arguments) {
   task_spawn(rt, L, arguments, &(spawn_options){.group_type = &group_type, .group = wg});
 }
 
-/* It has members only if the universe is being closed. */
+/* There are members only if the universe is being closed. */
 static void close(runtime *rt, lua_State *L, waitlist *w) {
   waitgroup *wg = (waitgroup *)w;
   while (!list_empty(&wg->members)) {

@@ -1,6 +1,6 @@
 /*
-** A waitgroup: a counter that tasks wait to become 0, as Go's. Tasks that it has spawned count from
-** their spawning to their end, whatever that is.
+** A waitgroup as in Go: a counter, and tasks that wait until it is 0. A task that the waitgroup
+** spawns is counted from its spawn to its end, however it ends.
 */
 #ifndef CP_SYNC_WAITGROUP_H
 #define CP_SYNC_WAITGROUP_H
@@ -11,10 +11,10 @@
 
 #define WAITGROUP_TYPE "coropanic.waitgroup"
 
-/* Bounds the counter, so that it can not overflow; as Go's, which has 32 bits. */
+/* The largest count, so that the counter can not overflow. Go's has 32 bits too. */
 #define WAITGROUP_MAX INT32_MAX
 
-/* It is anchored, in runtime.pinned_ref, while it has members, which have its address. */
+/* While it has members, runtime.pinned_ref anchors it, because they have its address. */
 typedef struct waitgroup {
   waitlist waitlist;
   int64_t count; /* from 0 to WAITGROUP_MAX */
@@ -23,18 +23,18 @@ typedef struct waitgroup {
 
 extern const waitlist_type waitgroup_type;
 
-/* Pushes a new one.   [-0, +1, m] */
+/* Pushes a new waitgroup.   [-0, +1, m] */
 waitgroup *waitgroup_new(lua_State *L);
 
 /*
-** Adds `delta`, which may be negative, and wakes all who wait when the counter becomes 0.
-** [-0, +0, e] Panics when it would become negative, or too large.
+** Adds `delta`, which may be negative, and wakes all waiting tasks if the counter becomes 0. Panics
+** if the counter would become negative or too large.   [-0, +0, e]
 */
 void waitgroup_add(runtime *rt, lua_State *L, waitgroup *wg, lua_Integer delta);
 
 /*
-** Spawns the function and its `arguments` on top of the stack as a task that counts until it has
-** ended, and pushes it. The waitgroup is at index 1.   [-(arguments + 1), +1, e]
+** Pops a function and its `arguments`, spawns it as a task that is counted until it ends, and
+** pushes the task. The waitgroup must be at index 1.   [-(arguments + 1), +1, e]
 */
 void waitgroup_spawn(runtime *rt, lua_State *L, waitgroup *wg, int arguments);
 

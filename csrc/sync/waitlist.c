@@ -16,7 +16,7 @@ int waitlist_collect(lua_State *L) {
   waitlist *w = lua_touserdata(L, 1);
   if (rt->closed) return 0;
   if (w->type->close != NULL) w->type->close(rt, L, w);
-  /* Only a task whose coroutine was closed can wait for what nobody refers to. */
+  /* Only a task whose coroutine was closed can still wait for garbage. */
   waitlist_wake_all(rt, w, WAKE_READY);
   return 0;
 }

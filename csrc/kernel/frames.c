@@ -46,7 +46,7 @@ void frames_free(frame_stack *s, const allocator *memory) {
 void frames_clear(frame_stack *s, const allocator *memory) {
   lua_settop(s->values, 0);
   lua_pushnil(s->values);
-  s->depth = s->call_count = s->hook_base = 0;
+  s->depth = s->call_count = 0;
   s->leaving = s->resetting = false;
   if (s->capacity > MOST_KEPT || s->call_capacity > MOST_KEPT) frames_free(s, memory);
 }
@@ -58,6 +58,7 @@ bool frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int cou
   if (!frames_reserve_frames(s, memory, s->depth + 1) || !reserve_call(s, memory)) return false;
   if (!lua_checkstack(s->values, count + RESERVED_SLOTS)) return false;
   frame *f = frames_top(s);
+  while (f->type->is_thin) f--; /* that of frames_deferring */
   uint32_t at = (uint32_t)lua_gettop(s->values) + 1;
   lua_xmove(L, s->values, count);
   if (f->outcome != 0) { /* deferred by a hook or finalizer while the frame unwinds */
@@ -177,9 +178,8 @@ static void shift_calls(frame_stack *s, uint32_t from_call, uint32_t from_frame,
   for (uint32_t i = from_frame; i < s->depth; i++) s->frames[i].bottom += (uint32_t)by;
 }
 
-/* Closes the gaps that calls have left in the frame below the innermost one, which is empty.   [-0, +0, -] */
-static void close_gaps(frame_stack *s) {
-  frame *f = &s->frames[s->depth - 2];
+/* Closes the gaps that calls have left in the frame, above which there is nothing in `values`.   [-0, +0, -] */
+static void close_gaps(frame_stack *s, frame *f) {
   uint32_t kept = s->call_count - f->deferred;
   uint32_t to = s->calls[kept].at;
   for (uint32_t i = kept; i < s->call_count; i++) {
@@ -196,12 +196,12 @@ static void close_gaps(frame_stack *s) {
 }
 
 /*
-** Moves call `index` of the frame below the innermost one to the end of `values`, and leaves a gap. False: there
-** is no memory, and nothing has changed.   [-0, +0, -]
+** Moves call `index`, of that frame, to the end of `values`, and leaves a gap. False: there is no memory, and nothing
+** has changed.   [-0, +0, -]
 */
-static bool move_leaving_gap(frame_stack *s, const allocator *memory, uint32_t index) {
+static bool move_leaving_gap(frame_stack *s, const allocator *memory, frame *owner,
+                             uint32_t index) {
   deferred_call c = s->calls[index];
-  frame *owner = &s->frames[s->depth - 2];
   if (!reserve_call(s, memory)) return false;
   if (!lua_checkstack(s->values, (int)c.count + RESERVED_SLOTS)) return false;
   uint32_t at = (uint32_t)lua_gettop(s->values) + 1;
@@ -217,8 +217,7 @@ static bool move_leaving_gap(frame_stack *s, const allocator *memory, uint32_t i
 }
 
 /* The same for its newest call, which leaves none: it takes the place of the gaps just below it.   [-0, +0, -] */
-static void move_newest(frame_stack *s) {
-  frame *owner = &s->frames[s->depth - 2];
+static void move_newest(frame_stack *s, frame *owner) {
   deferred_call c = s->calls[--s->call_count];
   owner->deferred--;
   uint32_t to = c.at;
@@ -261,17 +260,19 @@ static void move_closing_gap(frame_stack *s, uint32_t index) {
 }
 
 void frames_move_deferred(frame_stack *s, const allocator *memory, uint64_t serial) {
-  cp_assert(s->depth >= 2 &&
-            s->frames != NULL); /* the call's frame stands below the one just opened */
-  const frame *owner = &s->frames[s->depth - 2];
+  uint32_t below = s->depth - 1;
+  while (below > 0 && s->frames[below - 1].type->is_thin) below--;
+  cp_assert(below > 0 && s->frames != NULL); /* the call's frame stands below the one just opened */
+  frame *owner = &s->frames[below - 1];
   bool is_open = owner->state == STATE_BODY;
-  if (is_open && owner->gone > FIRST_CALLS && owner->gone > owner->deferred / 2) close_gaps(s);
+  if (is_open && owner->gone > FIRST_CALLS && owner->gone > owner->deferred / 2)
+    close_gaps(s, owner);
   uint32_t index = find_serial(s, serial);
   cp_assert(index < s->call_count);
   bool is_owners = is_open && index >= s->call_count - owner->deferred;
   if (is_owners && index == s->call_count - 1) {
-    move_newest(s);
-  } else if (!is_owners || !move_leaving_gap(s, memory, index)) {
+    move_newest(s, owner);
+  } else if (!is_owners || !move_leaving_gap(s, memory, owner, index)) {
     move_closing_gap(s, index);
   }
   frames_top(s)->deferred++;
@@ -376,14 +377,13 @@ bool frames_has_exit(const frame_stack *s) {
 }
 
 void frames_begin_exit(frame_stack *s, lua_State *L, uint32_t floor) {
-  if (floor < s->hook_base) floor = s->hook_base;
-  if (floor >= s->depth) {
-    lua_pop(L, 1);
-    return;
-  }
+  cp_assert(floor < s->depth);
   lua_xmove(L, s->values, 1);
   lua_replace(s->values, EXIT_INDEX);
-  for (uint32_t i = floor; i < s->depth; i++) s->frames[i].exiting = true;
+  uint32_t i = s->depth;
+  do {
+    s->frames[--i].exiting = true;
+  } while (i > floor && !s->frames[i].type->stops);
 }
 
 void frames_exit(frame_stack *s, lua_State *L) {

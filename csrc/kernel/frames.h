@@ -54,7 +54,9 @@ typedef struct deferred_call {
 ** blocks are in unwind.h.
 */
 typedef struct frame_type {
-  bool shields;    /* an exit that unwinds the frame around it does not unwind its body */
+  bool shields; /* an exit that unwinds the frame around it does not unwind its body */
+  bool stops;   /* an exit that begins in its body goes on no further */
+  bool is_thin; /* it has no deferred calls: what its body defers belongs to the frame around it */
   bool has_object; /* its driver keeps a value for it at the bottom of its stack (unwind_body) */
   /*
   ** The frame is closed, and its outcome on top of L's stack: what its driver returns from its C function, or raises.
@@ -96,11 +98,10 @@ typedef struct frame_stack {
   deferred_call *calls; /* pending, those of outer frames first, the newest last */
   uint32_t call_count;
   uint32_t call_capacity;
-  uint32_t hook_base; /* frames below it are not unwound by exits that begin now: a hook runs */
-  int anchor;         /* in the runtime's anchor table; of a foreign one: 0 */
-  bool foreign;       /* of a coroutine that somebody else made */
-  bool collected;     /* foreign: its coroutine was garbage once, with frames open */
-  bool leaving;       /* foreign: the driver is about to leave, its to-be-closed slot has no work */
+  int anchor;     /* in the runtime's anchor table; of a foreign one: 0 */
+  bool foreign;   /* of a coroutine that somebody else made */
+  bool collected; /* foreign: its coroutine was garbage once, with frames open */
+  bool leaving;   /* foreign: the driver is about to leave, its to-be-closed slot has no work */
   bool resetting; /* the thread is being reset: `<close>`d deferred calls wait for their frame */
 } frame_stack;
 
@@ -128,14 +129,24 @@ static inline frame *frames_top(const frame_stack *s) {
   return &s->frames[s->depth - 1];
 }
 
+/*
+** How many frames there are up to the innermost one that has deferred calls, and including it; 0: there is none. The
+** frame is that of co.defer in the running code.
+*/
+static inline uint32_t frames_deferring(const frame_stack *s) {
+  uint32_t count = s->depth;
+  while (count > 0 && s->frames[count - 1].type->is_thin) count--;
+  return count;
+}
+
 /* Whether code in the innermost frame is to be unwound by a goexit or cancellation. */
 static inline bool frames_is_exiting(const frame_stack *s) {
   return s->depth > 0 && s->frames[s->depth - 1].exiting;
 }
 
 /*
-** Moves the function and its arguments, the `count` values on top of L, to the innermost frame, as
-** a deferred call with this serial. False when there is no memory; L is then as it was.
+** Moves the function and its arguments, the `count` values on top of L, to the innermost frame that has
+** deferred calls, as one with this serial. False when there is no memory; L is then as it was.
 **   [-count, +0, -]
 */
 bool frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int count,
@@ -222,7 +233,10 @@ bool frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count)
 /* Whether some frame is being exited. */
 bool frames_has_exit(const frame_stack *s);
 
-/* Starts exiting the open frames from index `floor` on, with the record on top of L.   [-1, +0, -] */
+/*
+** Starts exiting the open frames from index `floor` on, or from the innermost one that stops it, with the record on top
+** of L.   [-1, +0, -] There is an open frame.
+*/
 void frames_begin_exit(frame_stack *s, lua_State *L, uint32_t floor);
 
 /*

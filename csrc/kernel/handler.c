@@ -9,28 +9,53 @@
 /* Status of a process that an unrecovered panic ends, as Go's. */
 #define CRASH_STATUS 2
 
+/* A hook's exits end with it, and that of the code which it was called from does not unwind it. */
+static const frame_type frame_hook = {.shields = true, .stops = true, .is_thin = true};
+
+/* A hook is about to be called: pushes what leave_hook needs; without frames nil.   [-0, +1, -] */
+static void enter_hook(frame_stack *s, lua_State *L) {
+  if (s != NULL && frames_has_exit(s)) {
+    frames_push_exit(s, L);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+/* The hook has ended, and so have exits in it: that at `exit` goes on, nil: none.   [-0, +0, -] */
+static void leave_hook(runtime *rt, lua_State *L, frame_stack *s, int exit) {
+  if (s != NULL) {
+    cp_assert(frames_top(s)->type == &frame_hook);
+    frames_pop_frame(s);
+    lua_pushvalue(L, exit);
+    frames_set_exit(s, L);
+    return;
+  }
+  /* Frames that the hook itself has made room for: in them its exits have found none that stops them. */
+  const frame_stack *made = runtime_find_frames(rt, L);
+  for (uint32_t i = 0; made != NULL && i < made->depth; i++) made->frames[i].exiting = false;
+}
+
 /*
 ** Calls the function and its `arguments` on top of the stack, protected. False: it panicked, and
 ** its record is on top.   [-(arguments + 1), +(0|1), -]
 */
 static bool call_protected(runtime *rt, lua_State *L, int arguments) {
-  lua_pushcfunction(L, panic_handler);
-  int handler = lua_gettop(L) - arguments - 1;
-  lua_insert(L, handler);
+  int exit = lua_gettop(L) - arguments;
   frame_stack *s = runtime_find_frames(rt, L);
-  uint32_t outer_base = s == NULL ? 0 : s->hook_base;
-  /* A goexit ends the hook, not the code that it was called from. */
-  if (s != NULL) s->hook_base = s->depth;
-  rt->hooks++;
-  int status = lua_pcall(L, arguments, 0, handler);
-  rt->hooks--;
-  lua_remove(L, handler);
-  frame_stack *after = runtime_find_frames(rt, L);
-  if (s != NULL) {
-    s->hook_base = outer_base;
-  } else if (after != NULL) {
-    for (uint32_t i = 0; i < after->depth; i++) after->frames[i].exiting = false;
+  if (s != NULL && !frames_push_frame(s, &rt->memory, &frame_hook, s->depth)) {
+    lua_settop(L, exit - 1);
+    record_make_safe(rt, L, L, 0, RECORD_MEMORY, "not enough memory to call a handler");
+    return false;
   }
+  enter_hook(s, L);
+  lua_pushcfunction(L, panic_handler);
+  lua_rotate(L, exit, 2);
+  rt->hooks++;
+  int status = lua_pcall(L, arguments, 0, exit + 1);
+  rt->hooks--;
+  leave_hook(rt, L, s, exit);
+  lua_rotate(L, exit, -2);
+  lua_pop(L, 2);
   if (status == LUA_OK) return true;
   panic_settle(rt, L, status);
   return false;

@@ -18,7 +18,7 @@ static int panic_func(lua_State *L) {
 static frame_stack *check_frame(runtime *rt, lua_State *L, const char *function) {
   bool in_task = rt->current != NULL && rt->current->live.thread == L;
   frame_stack *s = in_task ? task_frames_of(rt, L) : runtime_find_frames(rt, L);
-  if (s == NULL || s->depth == 0) {
+  if (s == NULL || frames_deferring(s) == 0) {
     luaL_error(L,
                "co.%s outside any frame: call it in a task, or in a function made by co.func "
                "or called by co.call",
@@ -57,10 +57,11 @@ static int panic_recover_binding(lua_State *L) { return panic_recover(runtime_of
 
 /* The frame whose deferred call is running. */
 static uint32_t check_deferring_frame(const frame_stack *s, lua_State *L, const char *function) {
-  if (s == NULL || s->depth < 2 || frames_top(s)->type != &frame_deferred) {
+  uint32_t depth = s == NULL ? 0 : frames_deferring(s);
+  if (depth < 2 || s->frames[depth - 1].type != &frame_deferred) {
     luaL_error(L, "co.%s outside a deferred call", function);
   }
-  return s->depth - 2;
+  return depth - 2;
 }
 
 static int panic_results(lua_State *L) {

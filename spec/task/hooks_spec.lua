@@ -247,18 +247,68 @@ describe("a hook", function()
     co.on_panic(nil)
   end)
 
-  co_it("that exits leaves a task that had deferred nothing as it is", seeded, function()
+  --- A task that swallows its cancellation, is told of a spawn, and then suspends.
+  local function spawn_while_cancelled(hook)
     local task = co.spawn(function()
+      co.defer(function() end)
+      pcall(co.sleep, 10)
       co.on_spawn(function()
         co.on_spawn(nil)
-        co.goexit()
+        hook()
       end)
       co.spawn(function() end)
       co.sleep(1)
-      return "goes on"
     end)
-    assert.equal("goes on", task:await())
+    co.yield()
+    task:cancel "enough"
+    local _, record = task:join()
+    return task:status(), record.reason
+  end
+
+  co_it("that exits in a frame of its own leaves the cancellation as it is too", function()
+    local status, reason = spawn_while_cancelled(function() co.call(co.goexit) end)
+    assert.same({ "cancelled", "enough" }, { status, reason })
   end)
+
+  co_it("goes on after a frame of its own although its task is being cancelled", function()
+    local returned
+    local status, reason = spawn_while_cancelled(function()
+      returned = co.call(function() return "result" end)
+    end)
+    assert.equal("result", returned)
+    assert.same({ "cancelled", "enough" }, { status, reason })
+  end)
+
+  co_it("defers to the frame that it was called in", seeded, function()
+    local lines, say = helpers.log()
+    co.call(function()
+      co.on_spawn(function()
+        co.on_spawn(nil)
+        co.defer(say, "deferred by the hook")
+        local _ <close> = co.defer(say, "closed by the hook")
+        say "hook"
+      end)
+      co.spawn(function() end)
+      say "body"
+    end)
+    assert.same({ "hook", "closed by the hook", "body", "deferred by the hook" }, lines)
+  end)
+
+  for _, given in ipairs { "nothing", "something" } do
+    co_it(("that exits leaves a task that had deferred %s as it is"):format(given), seeded, function()
+      local task = co.spawn(function()
+        if given == "something" then co.defer(function() end) end
+        co.on_spawn(function()
+          co.on_spawn(nil)
+          co.goexit()
+        end)
+        co.spawn(function() end)
+        co.sleep(1)
+        return "goes on"
+      end)
+      assert.equal("goes on", task:await())
+    end)
+  end
 
   it("does not run into the cancellation of the task that it is called in", function()
     local sent

@@ -148,7 +148,6 @@ build = {
         "csrc/scope/membership.c",
         "csrc/scope/region.c",
         "csrc/scope/region_end.c",
-        "csrc/span/place.c",
         "csrc/span/span.c",
         "csrc/span/span_data.c",
         "csrc/sync/chan.c",

@@ -4,7 +4,6 @@
 #include "kernel/handler.h"
 #include "kernel/panic.h"
 #include "kernel/threads.h"
-#include "span/place.h"
 
 /* --- who has resumed whom --- */
 
@@ -66,12 +65,9 @@ bool nested_is_refused(runtime *rt, lua_State *L, lua_State *thread) {
 
 #define CARRIED_TYPE "coropanic.carried"
 
-/*
-** The place in a trace that a coroutine carries from its creator to whoever resumes it, and what its code
-** makes of it. User value: the creator's place (place.h), which is found as long as the coroutine is there.
-*/
+/* The trace context of a coroutine's code, whoever resumes it. It begins where the code that made it was. */
 typedef struct carried {
-  trace_context context; /* its trace is owned. The first member: place.h */
+  trace_context context; /* without a trace once collected */
   trace_context *around; /* while `active`: of the coroutine that the resumer is in, or NULL */
   bool active;
 } carried;
@@ -81,8 +77,7 @@ static int collect_carried(lua_State *L) {
   carried *c = lua_touserdata(L, 1);
   /* While its code runs it is collected only as the universe is closed, and that code may be what does it. */
   if (c->active || rt->closed) return 0;
-  trace_release(rt, c->context.trace);
-  c->context.trace = NULL;
+  trace_context_clear(rt, &c->context);
   return 0;
 }
 
@@ -95,20 +90,14 @@ void nested_open(runtime *rt, lua_State *L) {
 }
 
 void nested_carry_trace(runtime *rt, lua_State *L, int index) {
-  trace_context *current = trace_current(rt);
-  if (current->trace == NULL) return;
+  if (trace_here(rt)->trace == NULL) return;
   index = lua_absindex(L, index);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->carried_ref);
   lua_pushvalue(L, index);
-  carried *c = lua_newuserdatauv(L, sizeof(carried), 1);
+  carried *c = lua_newuserdatauv(L, sizeof(carried), 0);
   *c = (carried){0};
   luaL_setmetatable(L, CARRIED_TYPE);
-  place_push_current(rt, L);
-  lua_setiuservalue(L, -2, 1);
-  place_register_owner(rt, L, -1);
-  trace_span_id(rt, current);
-  c->context = *current;
-  trace_retain(c->context.trace);
+  trace_context_branch(rt, &c->context, trace_current(rt));
   lua_rawset(L, -3);
   lua_pop(L, 1);
 }
@@ -120,7 +109,7 @@ static carried *find_carried(const runtime *rt, lua_State *L) {
   lua_rawget(L, -2);
   carried *c = lua_touserdata(L, -1);
   lua_pop(L, 2);
-  return c != NULL && c->context.trace == NULL ? NULL : c;
+  return c != NULL && c->context.own.trace == NULL ? NULL : c;
 }
 
 /* What says which coroutine the running code is in. */

@@ -105,6 +105,13 @@ static inline bool probe_is_wanted(const probes *p, probe_kind kind) {
   return (p->mask & (PROBE_BIT(kind) | PROBE_PENDING)) != 0;
 }
 
+/* Whether anybody listens to spans. */
+static inline bool probe_hears_spans(const probes *p) {
+  const uint32_t kinds =
+      PROBE_BIT(PROBE_SPAN_BEGIN) | PROBE_BIT(PROBE_SPAN_EVENT) | PROBE_BIT(PROBE_SPAN_END);
+  return (p->mask & kinds) != 0;
+}
+
 /* Counts the event. True: it is to be told by probe_tell. */
 static inline bool probe(probes *p, probe_kind kind) {
   p->counts[kind]++;

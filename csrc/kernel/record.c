@@ -215,12 +215,12 @@ static void identify(runtime *rt, lua_State *L, record *r) {
   r->runtime = rt;
   r->sequence = ++rt->next_record;
   r->time_ns = clock_wall_ns();
-  trace_context *context = trace_current(rt);
-  if (trace_ensure(rt, context)) {
-    memcpy(r->trace_id, context->trace->trace_id, sizeof(r->trace_id));
-    r->trace_flags = context->trace->flags;
-    r->span_id = trace_span_id(rt, context);
-    r->parent_span_id = context->parent_span_id;
+  trace_ids *here = trace_here(rt);
+  if (trace_ensure(rt, here)) {
+    memcpy(r->trace_id, here->trace->trace_id, sizeof(r->trace_id));
+    r->trace_flags = here->trace->flags;
+    r->span_id = trace_span_id(rt, here);
+    r->parent_span_id = here->parent_span_id;
   }
   const task *t = rt->current;
   if (t != NULL) {

@@ -100,7 +100,6 @@ static void init_fields(runtime *rt, lua_State *L) {
   list_init(&rt->ready);
   list_init(&rt->unhandled_panics);
   list_init(&rt->ending);
-  list_init(&rt->places);
   probes_init(&rt->probes);
   location_table_init(&rt->locations, &rt->memory);
 }
@@ -182,8 +181,6 @@ runtime *runtime_open(lua_State *L, void (*report)(lua_State *L, int index)) {
   rt->carried_ref = new_table_ref(L, "k");
   rt->foreign_ref = new_table_ref(L, "k");
   rt->attributes_ref = new_table_ref(L, "k");
-  rt->places_ref = new_table_ref(L, "v");
-  rt->task_spans_ref = new_table_ref(L, NULL);
   lua_pushliteral(L, TASK_REFUSAL);
   rt->refusal_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   rt->sampler = (sampler){.kind = SAMPLING_PARENT, .root = SAMPLING_ALWAYS};

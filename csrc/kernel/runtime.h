@@ -155,7 +155,6 @@ typedef struct runtime {
   uint64_t in_use;        /* which of them the generator is from */
   trace_context outside;  /* the context of code outside tasks */
   trace_context *inside;  /* of the coroutine of co.coroutine that this code is in; NULL: none */
-  list places;            /* that are open, by place.link */
   location_table locations;
 
   /* Pooled threads (threads.h). */
@@ -175,16 +174,14 @@ typedef struct runtime {
   int refusal_ref;     /* what is said to whoever resumes or closes a task's coroutine */
   int anchors_ref;     /* frame stacks, but for foreign ones */
   int foreign_ref;     /* weak: thread -> its frame stack */
-  int places_ref; /* weak values: key -> place, address -> what a coroutine carries; see place.h */
-  int task_spans_ref; /* address -> the span of a live task */
-  int attributes_ref; /* weak: task -> attributes */
-  int unhandled_ref;  /* weak values: held panic's address -> the ended task; see unhandled.c */
-  int carried_ref;    /* weak keys: coroutine -> the place in a trace that it carries */
-  int nested_ref;     /* weak keys: coroutine -> its resumer, or false; see nested.h */
-  int askers_ref;     /* weak: task -> the task that has cancelled it */
-  int background_ref; /* the root of all contexts */
-  int alive_ref;      /* weak values: address of what C keeps of an object -> the object */
-  int pinned_ref;     /* address -> context or region that somebody depends on; task -> thread */
+  int attributes_ref;  /* weak: task -> attributes */
+  int unhandled_ref;   /* weak values: held panic's address -> the ended task; see unhandled.c */
+  int carried_ref;     /* weak keys: coroutine -> the trace context that it carries */
+  int nested_ref;      /* weak keys: coroutine -> its resumer, or false; see nested.h */
+  int askers_ref;      /* weak: task -> the task that has cancelled it */
+  int background_ref;  /* the root of all contexts */
+  int alive_ref;       /* weak values: address of what C keeps of an object -> the object */
+  int pinned_ref; /* address -> context, region or table of a task's span that is needed; task -> thread */
   int abandoned_ref; /* the same -> the task, once nobody else refers to it; until then its value */
 
   /* Functions of the base library that are in the way of nobody, or not worth a frame. */
@@ -202,6 +199,11 @@ typedef struct runtime {
 
   probes probes;
   struct observers *observers;
+  /*
+  ** Begins the span of the new task on top of the stack, which nobody has seen yet; called while somebody listens to
+  ** spans. It is span_begin_task, which the kernel doesn't know. Never raises.   [-0, +0, -]
+  */
+  void (*begin_span)(struct runtime *rt, lua_State *L, struct task *t);
   uint64_t cancelled_count; /* tasks that have ended so */
   uint64_t leaked_count;    /* tasks found asleep with nothing left to wake them */
 } runtime;

@@ -11,12 +11,15 @@
 #include "kernel/unwind.h"
 #include "scope/membership.h"
 #include "scope/region.h"
-#include "span/span.h"
 
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
   if (t->name[0] != '\0') return t->name;
   snprintf(buffer, TASK_NAME_SIZE, "task %llu", (unsigned long long)t->id);
   return buffer;
+}
+
+const uint8_t *task_trace_id(task *t) {
+  return task_ended(t) ? t->ended.trace_id : trace_ids_of(&t->context)->trace->trace_id;
 }
 
 const char *task_status_name(task_status status) {
@@ -108,19 +111,19 @@ static bool inherit(runtime *rt, lua_State *L, task *t, const spawn_options *opt
     t->generation = parent->generation + 1;
     trim_ancestors(L, t);
   }
-  const trace_context *given = options->trace;
-  trace_context *here = parent != NULL ? task_context(parent) : trace_current(rt);
+  const trace_ids *given = options->trace;
+  trace_ids *here = parent != NULL ? trace_ids_of(task_context(parent)) : trace_here(rt);
   if (given == NULL && (parent != NULL || (here->trace != NULL && here->trace->continued))) {
-    trace_go_on(rt, &t->context, here);
+    trace_go_on(rt, &t->context.own, here);
   } else if (given == NULL) {
-    t->context.trace = trace_new_with_baggage(rt, here->trace);
+    t->context.own.trace = trace_new_with_baggage(rt, here->trace);
   } else if (given->trace == NULL) {
-    t->context.trace = trace_new(rt);
+    t->context.own.trace = trace_new(rt);
   } else {
-    t->context.trace = trace_retain(given->trace);
-    t->context.parent_span_id = given->parent_span_id;
+    t->context.own.trace = trace_retain(given->trace);
+    t->context.own.parent_span_id = given->parent_span_id;
   }
-  return t->context.trace != NULL;
+  return t->context.own.trace != NULL;
 }
 
 /*
@@ -185,8 +188,7 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
 /* Gives back what a task that is not to be has got, and raises.   [-0, +0, e] */
 static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
   membership_leave(rt, L, t);
-  trace_release(rt, t->context.trace);
-  t->context.trace = NULL;
+  trace_context_clear(rt, &t->context);
   luaL_error(L, "%s", why);
 }
 
@@ -220,7 +222,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   const char *why = equip(rt, L, t, arguments, options, &reserved);
   if (why != NULL) discard(rt, L, t, why);
   t->id = ++rt->next_task_id;
-  if (span_is_heard(rt)) span_begin_task(rt, L, t);
+  if (probe_hears_spans(&rt->probes)) rt->begin_span(rt, L, t);
   begin(rt, L, t, arguments, options, reserved);
   if (probe(&rt->probes, PROBE_SPAWN)) {
     probe_tell(rt,
@@ -546,9 +548,8 @@ static region *retire(runtime *rt, lua_State *L, task *t) {
   }
   t->ended.held = NULL;
   t->ended.comers = 0;
-  memcpy(t->ended.trace_id, t->context.trace->trace_id, sizeof(t->ended.trace_id));
-  trace_release(rt, t->context.trace);
-  t->context.trace = NULL;
+  memcpy(t->ended.trace_id, t->context.own.trace->trace_id, sizeof(t->ended.trace_id));
+  trace_context_clear(rt, &t->context);
   rt->live_count--;
   if (t->daemon) rt->daemon_count--;
   if (t->service) rt->service_count--;

@@ -90,7 +90,7 @@ typedef struct task {
       uint8_t trace_id[16];
     } ended;
   };
-  trace_context context; /* its trace is NULL once ended */
+  trace_context context; /* where its code is in its trace; without a trace once ended */
   trace_context
       *inside; /* of the innermost coroutine of co.coroutine that its code is in; NULL: none */
   uint64_t id; /* from 1, never reused */
@@ -191,8 +191,8 @@ typedef struct spawn_options {
   int attributes;       /* stack index of a table; 0: none */
   uint8_t spans;        /* spawn_spans */
   struct region *scope; /* NULL: the innermost one of the spawner, see task_spawn */
-  /* The place in a trace that it goes on from. NULL: the spawner's; of no trace: begins one. */
-  const trace_context *trace;
+  /* The ids under which it goes on. NULL: the spawner's; without a trace: it begins one. */
+  const trace_ids *trace;
   const spawn_group_type *group_type; /* NULL: it joins no group */
   void *group;
 } spawn_options;
@@ -212,6 +212,9 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
 ** Wakes whoever waits for it; passes on what nobody waits for. Never raises.
 */
 void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values);
+
+/* The id of the trace in which the task's code is, or its own trace once it has ended: 16 bytes. */
+const uint8_t *task_trace_id(task *t);
 
 /* Pushes the attributes that the task at `index` was spawned with, or nil.   [-0, +1, -] */
 void task_push_attributes(const runtime *rt, lua_State *L, int index);

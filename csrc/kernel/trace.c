@@ -97,22 +97,111 @@ void trace_free(runtime *rt, trace *t) {
   mem_free(&rt->memory, t, size_of(&headers));
 }
 
+bool trace_ensure(runtime *rt, trace_ids *ids) {
+  if (ids->trace == NULL) ids->trace = trace_new(rt);
+  return ids->trace != NULL;
+}
+
+uint64_t trace_make_span_id(runtime *rt, trace_ids *ids) {
+  if (rt->ids != NULL) ids->span_id = id_source_next(rt->ids);
+  return ids->span_id;
+}
+
+/* --- contexts --- */
+
 trace_context *trace_current(runtime *rt) {
   if (rt->current != NULL) return task_context(rt->current);
   return rt->inside != NULL ? rt->inside : &rt->outside;
 }
 
-bool trace_ensure(runtime *rt, trace_context *context) {
-  if (context->trace == NULL) context->trace = trace_new(rt);
-  return context->trace != NULL;
+trace_ids *trace_here(runtime *rt) { return trace_ids_of(trace_current(rt)); }
+
+/* Whether code is in the span on a stack. */
+static bool span_is_open(const span *s) { return s->ids.trace != NULL; }
+
+static void replace_trace(runtime *rt, trace_ids *ids, trace *t) {
+  trace *before = ids->trace;
+  ids->trace = trace_retain(t);
+  trace_release(rt, before);
 }
 
-/* Of co.trace.continue it is the place's, so that what is told of it later has the same one. */
-uint64_t trace_make_span_id(runtime *rt, trace_context *context) {
-  if (context->place != 0) {
-    context->span_id = context->place;
-  } else if (rt->ids != NULL) {
-    context->span_id = id_source_next(rt->ids);
+void trace_context_set(runtime *rt, trace_context *context, trace *t) {
+  span *s = context->current;
+  while (s != NULL && s->context == context) {
+    if (span_is_open(s)) replace_trace(rt, &s->ids, t);
+    if (s->continues) break;
+    s = s->outer;
   }
-  return context->span_id;
+  if (s == NULL || s->context != context) replace_trace(rt, &context->own, t);
+  trace_release(rt, t);
+}
+
+void trace_context_branch(runtime *rt, trace_context *context, trace_context *from) {
+  trace_ids *here = trace_ids_of(from);
+  trace_span_id(rt, here);
+  context->own = *here;
+  trace_retain(here->trace);
+  context->current = span_retain(from->current);
+}
+
+/* Lets go of the trace: no code is inside any more. */
+static void close_span(runtime *rt, span *s) {
+  trace_release(rt, s->ids.trace);
+  s->ids.trace = NULL;
+}
+
+/* Takes the innermost span off its stack. */
+static void pop(runtime *rt, trace_context *context) {
+  span *s = context->current;
+  context->current = span_retain(s->outer);
+  s->context = NULL;
+  span_release(rt, s);
+}
+
+void trace_context_clear_spans(runtime *rt, trace_context *context) {
+  while (context->current != NULL && context->current->context == context) {
+    close_span(rt, context->current);
+    pop(rt, context);
+  }
+  span_release(rt, context->current);
+  context->current = NULL;
+}
+
+/* --- spans --- */
+
+span *span_new(runtime *rt) {
+  span *s = mem_new(&rt->memory, sizeof(span));
+  if (s != NULL) *s = (span){.references = 1};
+  return s;
+}
+
+/* Not by recursion: many may be inside each other. */
+void span_release(runtime *rt, span *s) {
+  while (s != NULL && --s->references == 0) {
+    span *outer = s->outer;
+    trace_release(rt, s->ids.trace);
+    mem_free(&rt->memory, s, sizeof(span));
+    s = outer;
+  }
+}
+
+void span_enter(trace_context *context, span *s) {
+  s->context = context;
+  s->outer = context->current;
+  context->current = span_retain(s);
+}
+
+void span_enclose(trace_context *context, span *s) {
+  cp_assert(context->current == NULL);
+  context->current = span_retain(s);
+}
+
+void span_leave(runtime *rt, span *s) {
+  trace_context *context = s->context;
+  close_span(rt, s);
+  if (context == NULL) return;
+  while (context->current != NULL && context->current->context == context &&
+         !span_is_open(context->current)) {
+    pop(rt, context);
+  }
 }

@@ -2,6 +2,10 @@
 ** Trace identity: which request this is. A `trace` is one request's part in this process (what
 ** came in with it, or what was made for it), shared and counted by every task that works for it;
 ** each task adds its own span id, made when somebody first asks for it.
+**
+** Each task, each coroutine of co.coroutine and the code outside tasks has a `trace_context`: ids of its own, and
+** the stack of spans in which its code is. A generator that yields leaves its span on the stack of its task, so spans
+** end in any order. A span that has ended stays on the stack until it is the innermost one, and then goes.
 */
 #ifndef CP_KERNEL_TRACE_H
 #define CP_KERNEL_TRACE_H
@@ -39,15 +43,35 @@ static inline trace_headers trace_headers_of(const trace *t) {
 }
 
 /*
-** A place in a trace: what a task (or the code outside tasks) is working for. The fields are
-** copied at spawn: the same trace, the spawner's span as parent, a span of its own that is made on
-** demand.
+** The ids under which code works. A spawned task has the same trace, its spawner's span as parent, and a span id of
+** its own that is made on demand.
 */
-typedef struct trace_context {
+typedef struct trace_ids {
   trace *trace;            /* counted; NULL only before a first id was needed outside tasks */
   uint64_t span_id;        /* 0: not made yet */
   uint64_t parent_span_id; /* 0: none */
-  uint64_t place; /* the key of the innermost span, or call of co.trace.continue; 0: none */
+} trace_ids;
+
+/*
+** A span, or a call of co.trace.continue (span/span.h). C memory, counted by its handle, by the contexts whose
+** `current` it is, and by the spans directly inside it.
+*/
+typedef struct span {
+  trace_ids ids;                 /* of the code inside; without a trace once nobody is inside */
+  struct span *outer;            /* the span around it, counted; NULL: none */
+  struct trace_context *context; /* on whose stack it is; NULL: on none */
+  uint32_t references;
+  bool continues; /* co.trace.continue: what is around it is in another trace */
+  bool recorded;  /* listeners are told of it, or were */
+} span;
+
+typedef struct trace_context {
+  trace_ids own; /* of the code that is in no span of this context */
+  /*
+  ** Counted: the innermost span on this context's stack. If there is none: the task's own span, or the span in which
+  ** the coroutine was made, which its code can't leave; NULL: none either.
+  */
+  span *current;
 } trace_context;
 
 /* Makes a trace id as co.trace.use says. False: trace_why_none has the reason. */
@@ -95,25 +119,87 @@ static inline void trace_release(struct runtime *rt, trace *t) {
   if (--t->references == 0) trace_free(rt, t);
 }
 
-/* The context of the code that runs now: of its coroutine, its task, or the one outside tasks. */
-trace_context *trace_current(struct runtime *rt);
-
 /* Makes the trace if there is none yet. False: trace_why_none has the reason. */
-bool trace_ensure(struct runtime *rt, trace_context *context);
+bool trace_ensure(struct runtime *rt, trace_ids *ids);
 
-/* Makes a span id for a context that has none. 0: the universe is being closed. */
-uint64_t trace_make_span_id(struct runtime *rt, trace_context *context);
+/* Makes a span id for ids that have none. 0: the universe is being closed. */
+uint64_t trace_make_span_id(struct runtime *rt, trace_ids *ids);
 
-/* The context's span id, made now if it was not needed before. */
-static inline uint64_t trace_span_id(struct runtime *rt, trace_context *context) {
-  return context->span_id != 0 ? context->span_id : trace_make_span_id(rt, context);
+/* The span id, made now if it was not needed before. */
+static inline uint64_t trace_span_id(struct runtime *rt, trace_ids *ids) {
+  return ids->span_id != 0 ? ids->span_id : trace_make_span_id(rt, ids);
 }
 
-/* Makes `child`, a new task's, a place below `spawner` in the same trace. */
-static inline void trace_go_on(struct runtime *rt, trace_context *child, trace_context *spawner) {
+/* Makes `child` the ids of a task that is spawned under `spawner`, in the same trace. */
+static inline void trace_go_on(struct runtime *rt, trace_ids *child, trace_ids *spawner) {
   child->trace = trace_retain(spawner->trace);
   child->parent_span_id = trace_span_id(rt, spawner);
 }
+
+/* --- contexts --- */
+
+/* The context of the code that runs now: of its coroutine, its task, or the one outside tasks. */
+trace_context *trace_current(struct runtime *rt);
+
+/*
+** The ids under which the context's code works now: those of its innermost span, or its own. The pointer is valid until
+** scripts may run, which may end the span.
+*/
+static inline trace_ids *trace_ids_of(trace_context *context) {
+  span *s = context->current;
+  return s == NULL || s->context != context ? &context->own : &s->ids;
+}
+
+/* The same for the code that runs now. */
+trace_ids *trace_here(struct runtime *rt);
+
+/*
+** Puts the context's code into another trace, a reference of which it takes: for other headers of the same trace. All
+** spans up to the next call of co.trace.continue are in it then, so it lasts beyond their ends.
+*/
+void trace_context_set(struct runtime *rt, trace_context *context, trace *t);
+
+/* Begins `context`, which is empty, where the code of `from` is now. That has a trace. */
+void trace_context_branch(struct runtime *rt, trace_context *context, trace_context *from);
+
+/* The rest of trace_context_clear: empties the stack. */
+void trace_context_clear_spans(struct runtime *rt, trace_context *context);
+
+/*
+** Lets go of all that the context holds, once its code does not run any more; to be called before it is freed. The spans
+** on its stack may end later. Its own span ids stay readable.
+*/
+static inline void trace_context_clear(struct runtime *rt, trace_context *context) {
+  trace_release(rt, context->own.trace);
+  context->own.trace = NULL;
+  if (context->current != NULL) trace_context_clear_spans(rt, context);
+}
+
+/* --- spans --- */
+
+/* A new span, in which no code is yet. NULL: no memory. References: 1. */
+span *span_new(struct runtime *rt);
+
+/* NULL is harmless. */
+static inline span *span_retain(span *s) {
+  if (s != NULL) s->references++;
+  return s;
+}
+
+/* Drops one reference; frees at none. NULL is harmless. */
+void span_release(struct runtime *rt, span *s);
+
+/* The code of the context enters the new span, whose ids are set and count a reference to their trace. */
+void span_enter(trace_context *context, span *s);
+
+/* The new span is that of a task, which has not begun: it is around all of its code, whose ids are the context's own. */
+void span_enclose(trace_context *context, span *s);
+
+/*
+** The span ends, and lets go of its trace; it keeps its span ids. If it is the innermost one on its stack it goes, and
+** with it those around it that have ended before.
+*/
+void span_leave(struct runtime *rt, span *s);
 
 #pragma GCC visibility pop
 

@@ -12,7 +12,7 @@
 ** change it.   [-0, +1, m]
 */
 static const char *push_text(runtime *rt, lua_State *L, size_t *length) {
-  const trace *t = trace_current(rt)->trace;
+  const trace *t = trace_here(rt)->trace;
   if (t == NULL) {
     lua_pushliteral(L, "");
   } else {
@@ -172,17 +172,16 @@ static int trace_set_baggage(lua_State *L) {
   size_t length = 0;
   const char *member = lua_isnil(L, 2) ? NULL : push_member(L, &length);
   /* Nothing below makes anything in Lua: finalizers, which may change the context, have run. */
-  trace_context *context = trace_current(rt);
-  if (!trace_ensure(rt, context)) return luaL_error(L, "%s", trace_why_none(rt));
+  trace_ids *here = trace_here(rt);
+  if (!trace_ensure(rt, here)) return luaL_error(L, "%s", trace_why_none(rt));
   composed c;
-  trace_headers headers = trace_headers_of(context->trace);
+  trace_headers headers = trace_headers_of(here->trace);
   compose(&c, &headers, name, member, length);
   headers.baggage = c.text;
   headers.baggage_length = c.length;
-  trace *changed = trace_repack(rt, context->trace, &headers);
+  trace *changed = trace_repack(rt, here->trace, &headers);
   if (changed == NULL) return luaL_error(L, "not enough memory");
-  trace_release(rt, context->trace);
-  context->trace = changed;
+  trace_context_set(rt, trace_current(rt), changed);
   return 0;
 }
 

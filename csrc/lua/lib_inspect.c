@@ -30,10 +30,10 @@ static int inspect_tasks(lua_State *L) {
 ** Adds `task 3 "reader" waiting on join of task 2 "x"` and who spawned it. The task may end meanwhile, in a
 ** finalizer that steps the loop.   [-0, +0, m]
 */
-static void dump_head(lua_State *L, luaL_Buffer *buffer, const task *t, int index) {
+static void dump_head(lua_State *L, luaL_Buffer *buffer, task *t, int index) {
   char name[TASK_NAME_SIZE];
   char trace_id[32];
-  hex_encode(trace_id, task_ended(t) ? t->ended.trace_id : t->context.trace->trace_id, 16);
+  hex_encode(trace_id, task_trace_id(t), 16);
   lua_pushfstring(L, "task %I \"%s\" %s%s", (LUAI_UACINT)t->id, task_name(t, name),
                   task_status_name(t->status), t->daemon ? ", daemon" : "");
   luaL_addvalue(buffer);
@@ -112,7 +112,7 @@ static int inspect_dump(lua_State *L) {
     /* The task goes to index 2, its coroutines to 3, below the buffer, which may stand on the stack. */
     lua_rawgeti(L, 1, i);
     lua_replace(L, 2);
-    const task *t = task_test(L, 2);
+    task *t = task_test(L, 2);
     if (i > 1) luaL_addchar(&buffer, '\n');
     dump_head(L, &buffer, t, 2);
     dump_stack(rt, L, &buffer, t, 3);

@@ -95,7 +95,7 @@ static int run_spawn(lua_State *L) {
 int spawn_with(lua_State *L, struct region *scope) {
   static const char *const names[] = {"name",    "daemon",         "service", "attributes",
                                       "context", "detached_trace", NULL};
-  static const trace_context no_trace = {.trace = NULL};
+  static const trace_ids no_trace = {.trace = NULL};
   runtime *rt = runtime_of(L);
   options_check_names(L, 1, "spawn_with", names);
   arg_check_function(L, 2, "spawn_with");

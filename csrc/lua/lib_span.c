@@ -167,20 +167,20 @@ static void set_hex(lua_State *L, const char *field, uint64_t id) {
 static int trace_fields(lua_State *L) {
   runtime *rt = runtime_of(L);
   const task *t = rt->current;
-  trace_context *context = trace_current(rt);
-  if (!trace_ensure(rt, context)) return luaL_error(L, "%s", trace_why_none(rt));
+  trace_ids *here = trace_here(rt);
+  if (!trace_ensure(rt, here)) return luaL_error(L, "%s", trace_why_none(rt));
   char hex[32];
-  hex_encode(hex, context->trace->trace_id, 16);
-  bool sampled = (context->trace->flags & TRACE_FLAG_SAMPLED) != 0;
-  uint64_t span_id = trace_span_id(rt, context);
+  hex_encode(hex, here->trace->trace_id, 16);
+  uint8_t flags = here->trace->flags;
+  uint64_t span_id = trace_span_id(rt, here);
   lua_createtable(L, 0, 6);
   lua_pushlstring(L, hex, sizeof(hex));
   lua_setfield(L, -2, "trace_id");
-  hex_encode(hex, &context->trace->flags, 1);
+  hex_encode(hex, &flags, 1);
   lua_pushlstring(L, hex, 2);
   lua_setfield(L, -2, "trace_flags");
   set_hex(L, "span_id", span_id);
-  lua_pushboolean(L, sampled);
+  lua_pushboolean(L, flags & TRACE_FLAG_SAMPLED);
   lua_setfield(L, -2, "sampled");
   if (t != NULL) {
     char buffer[TASK_NAME_SIZE];

@@ -175,7 +175,7 @@ static void field_parent(runtime *rt, lua_State *L, task *t) {
 static void field_trace_id(runtime *rt, lua_State *L, task *t) {
   (void)rt;
   char hex[32];
-  hex_encode(hex, task_ended(t) ? t->ended.trace_id : t->context.trace->trace_id, 16);
+  hex_encode(hex, task_trace_id(t), 16);
   lua_pushlstring(L, hex, sizeof(hex));
 }
 
@@ -186,7 +186,7 @@ static void push_span(lua_State *L, uint64_t span_id) {
 }
 
 static void field_span_id(runtime *rt, lua_State *L, task *t) {
-  push_span(L, trace_span_id(rt, &t->context));
+  push_span(L, trace_span_id(rt, trace_ids_of(&t->context)));
 }
 
 static void field_spawned_at(runtime *rt, lua_State *L, task *t) {

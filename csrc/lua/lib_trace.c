@@ -35,13 +35,13 @@ static void check_ids(const runtime *rt, lua_State *L, bool made) {
 
 /* Reads the current context, making the ids that it has not got yet.   [-0, +0, e] */
 static void read_position(runtime *rt, lua_State *L, position *p) {
-  trace_context *context = trace_current(rt);
-  check_ids(rt, L, trace_ensure(rt, context));
-  const trace *t = context->trace;
+  trace_ids *here = trace_here(rt);
+  check_ids(rt, L, trace_ensure(rt, here));
+  const trace *t = here->trace;
   memcpy(p->here.trace_id, t->trace_id, sizeof(p->here.trace_id));
-  p->here.span_id = trace_span_id(rt, context);
+  p->here.span_id = trace_span_id(rt, here);
   p->here.flags = t->flags;
-  p->parent_span_id = context->parent_span_id;
+  p->parent_span_id = here->parent_span_id;
   trace_headers headers = trace_headers_of(t);
   p->state_length = headers.state_length;
   memcpy(p->state, headers.state, headers.state_length);
@@ -340,7 +340,7 @@ static void read_argument(runtime *rt, lua_State *L, incoming *in) {
   }
 }
 
-/* Everything but the place, at index 1, is the function's result. */
+/* Everything but the handle of the span, at index 1, is the function's result. */
 static int after_continue(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;

@@ -3,23 +3,22 @@
 #include "kernel/handler.h"
 #include "kernel/panic.h"
 #include "kernel/task.h"
-#include "span/span.h"
 
 enum { AFTER_UV_FUNCTION = 1, AFTER_UV_COUNT = AFTER_UV_FUNCTION };
 
 typedef struct after {
-  ctx *context;        /* pinned while the callback waits for its end; else NULL */
-  lua_Integer place;   /* in the context's array */
-  bool over;           /* started or stopped */
-  uint8_t spans;       /* spawn_spans, as of the code that asked */
-  trace_context trace; /* of the code that asked; its trace is owned, NULL: none */
+  ctx *context;      /* pinned while the callback waits for its end; else NULL */
+  lua_Integer place; /* in the context's array */
+  bool over;         /* started or stopped */
+  uint8_t spans;     /* spawn_spans, as of the code that asked */
+  trace_ids ids;     /* under which the callback goes on; counted; without a trace: none */
 } after;
 
 static int collect_after(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   after *a = lua_touserdata(L, 1);
-  if (!rt->closed) trace_release(rt, a->trace.trace);
-  a->trace.trace = NULL;
+  if (!rt->closed) trace_release(rt, a->ids.trace);
+  a->ids.trace = NULL;
   return 0;
 }
 
@@ -53,8 +52,8 @@ static void push_callbacks(lua_State *L, int index) {
 static void start(runtime *rt, lua_State *L) {
   const after *a = lua_touserdata(L, -1);
   lua_getiuservalue(L, -1, AFTER_UV_FUNCTION);
-  const trace_context *place = a->trace.trace == NULL ? NULL : &a->trace;
-  spawn_options options = {.name = "after", .trace = place, .independent = true, .spans = a->spans};
+  const trace_ids *ids = a->ids.trace == NULL ? NULL : &a->ids;
+  spawn_options options = {.name = "after", .trace = ids, .independent = true, .spans = a->spans};
   task_spawn(rt, L, 0, &options);
   lua_pop(L, 2);
 }
@@ -75,8 +74,8 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
   push_callbacks(L, index);
   /* From here on no finalizer runs, in which the context could end. */
   a->spans = (uint8_t)spans_here(rt);
-  trace_context *current = trace_current(rt);
-  if (current->trace != NULL) trace_go_on(rt, &a->trace, current);
+  trace_ids *here = trace_here(rt);
+  if (here->trace != NULL) trace_go_on(rt, &a->ids, here);
   if (c->state == CONTEXT_LIVE && c->can_end) {
     a->place = (lua_Integer)lua_rawlen(L, -1) + 1;
     lua_pushboolean(L, 0); /* memory for its place first */

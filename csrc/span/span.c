@@ -1,58 +1,91 @@
 #include "span/span.h"
 
-#include "span/place.h"
 #include "span/span_data.h"
+
+#define SPAN_TYPE "coropanic.span"
+
+enum { SPAN_UV_DATA = 1, SPAN_UV_COUNT = SPAN_UV_DATA };
+
+/* What a frame holds of its span. */
+typedef struct span_handle {
+  span *span; /* counted; NULL: it has ended, or could not be made */
+} span_handle;
+
+/* Ends a task's span with the task. */
+typedef struct task_span {
+  task_exit exit;
+  span *span; /* counted */
+} task_span;
 
 /* Whether the running code makes spans if somebody listens. What an observer does is none: it would hear itself. */
 static bool is_traced(const runtime *rt) {
   return !probe_is_muted(rt, rt->current) && (rt->current == NULL || !rt->current->silent);
 }
 
-static bool is_heard(const runtime *rt) { return span_is_heard(rt) && is_traced(rt); }
+static bool is_heard(const runtime *rt) { return probe_hears_spans(&rt->probes) && is_traced(rt); }
 
 bool span_decide(runtime *rt) {
   if (!is_heard(rt)) return false;
-  trace_context *context = trace_current(rt);
-  return trace_ensure(rt, context) && (context->trace->flags & TRACE_FLAG_SAMPLED) != 0;
-}
-
-/* --- which span is the innermost --- */
-
-bool span_push_current(runtime *rt, lua_State *L) {
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  place_push_current(rt, L);
-  /* One that has ended is the listener's: a coroutine may still be where it was made. */
-  for (place *p = lua_touserdata(L, -1); p != NULL; p = lua_touserdata(L, -1)) {
-    if (lua_getiuservalue(L, -1, PLACE_UV_DATA) == LUA_TTABLE) {
-      p->is_known = true;
-      lua_replace(L, -2);
-      return true;
-    }
-    lua_pop(L, 1);
-    if (p->back != NULL && p->back->continues) break; /* what is around it is in another trace */
-    lua_getiuservalue(L, -1, PLACE_UV_OUTER);
-    lua_replace(L, -2);
-  }
-  lua_pop(L, 1);
-  return false;
+  trace_ids *here = trace_here(rt);
+  return trace_ensure(rt, here) && (here->trace->flags & TRACE_FLAG_SAMPLED) != 0;
 }
 
 /*
-** The parent of spans of the running code: where it is, or else what that would have as parent itself. That
-** is so where no span is recorded, and in co.trace.continue as long as nobody else is told of it.
+** The parent of spans of the running code: the innermost span if it is recorded and somebody knows its id, or else the
+** parent of that.
 */
-static uint64_t parent_of(runtime *rt, lua_State *L, const trace_context *context) {
-  place_push(rt, L, context);
-  const place *p = lua_touserdata(L, -1);
+static uint64_t parent_here(runtime *rt) {
+  const trace_ids *here = trace_here(rt);
+  const span *s = trace_current(rt)->current;
+  return s != NULL && s->recorded && here->span_id != 0 ? here->span_id : here->parent_span_id;
+}
+
+/* --- the table --- */
+
+/* Sets the table's id, which a span of co.trace.continue has only got on demand.   [-0, +0, m] */
+static void identify(runtime *rt, lua_State *L, span *s) {
+  if (s->continues) span_data_set_id(L, trace_span_id(rt, &s->ids));
+}
+
+static void forget_in(lua_State *L, int table_ref, const span *s) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, table_ref);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, s);
   lua_pop(L, 1);
-  bool is_told = p != NULL && p->is_recorded && context->span_id != 0;
-  return is_told ? context->span_id : context->parent_span_id;
+}
+
+/* The table of the span is not found any more.   [-0, +0, -] */
+static void forget_data(const runtime *rt, lua_State *L, const span *s) {
+  forget_in(L, rt->alive_ref, s);
+  forget_in(L, rt->pinned_ref, s);
+}
+
+bool span_push_current(runtime *rt, lua_State *L) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  /* The table of one that has ended is the listener's: a coroutine stays in the span in which it was made. */
+  for (span *s = trace_current(rt)->current; s != NULL; s = s->outer) {
+    runtime_push_alive(rt, L, s);
+    if (lua_istable(L, -1)) {
+      identify(rt, L, s);
+      return true;
+    }
+    lua_pop(L, 1);
+    if (s->continues) break; /* what is around it is in another trace */
+  }
+  return false;
+}
+
+/* Drops a reference to a span that has ended, whether it was told of or not.   [-0, +0, -] */
+static void let_go(runtime *rt, lua_State *L, span *s) {
+  forget_data(rt, L, s);
+  span_release(rt, s);
 }
 
 /* --- telling of it --- */
 
 /* Tells of the span whose table is at `data`; `extra` is an index too, 0: none.   [-0, +0, -] */
 static void tell(runtime *rt, lua_State *L, probe_kind kind, int data, int extra) {
+  if (!probe(&rt->probes, kind)) return;
   probe_tell(rt, &(probe_event){.kind = kind,
                                 .calls = true,
                                 .task = rt->current,
@@ -61,148 +94,187 @@ static void tell(runtime *rt, lua_State *L, probe_kind kind, int data, int extra
                                 .extra = extra});
 }
 
-/* Tells that the span in the place at `index` has begun.   [-0, +0, -] */
-static void tell_begin(runtime *rt, lua_State *L, int index) {
-  if (!probe(&rt->probes, PROBE_SPAN_BEGIN)) return;
-  lua_getiuservalue(L, index, PLACE_UV_DATA);
-  tell(rt, L, PROBE_SPAN_BEGIN, lua_gettop(L), 0);
-  lua_pop(L, 1);
-}
-
-/* --- the end --- */
-
-/* (runtime, place, what was raised or nil): completes the table and tells of it; protected. */
+/* (runtime, span, what was raised or nil): completes the table and tells of it; protected. */
 static int finish(lua_State *L) {
   runtime *rt = lua_touserdata(L, 1);
-  lua_settop(L, 3);
-  if (lua_getiuservalue(L, 2, PLACE_UV_DATA) != LUA_TTABLE) return 0;
-  lua_pushnil(L);
-  lua_setiuservalue(L, 2, PLACE_UV_DATA);
+  span *s = lua_touserdata(L, 2);
+  runtime_push_alive(rt, L, s);
+  forget_data(rt, L, s);
+  if (!lua_istable(L, 4)) return 0;
+  lua_settop(L, 4);
+  identify(rt, L, s);
+  if (s->continues) tell(rt, L, PROBE_SPAN_BEGIN, 4, 0); /* before now nobody knew of it */
   int extra = span_data_end(L, 4, 3) ? 3 : 0;
-  if (probe(&rt->probes, PROBE_SPAN_END)) tell(rt, L, PROBE_SPAN_END, 4, extra);
+  tell(rt, L, PROBE_SPAN_END, 4, extra);
   return 0;
 }
 
 /* Ends a span with the value on top of the stack, or nil. Without memory nobody hears of it. [-1, +0, -] */
-static void end_span(runtime *rt, lua_State *L, int index) {
-  index = lua_absindex(L, index);
+static void end_span(runtime *rt, lua_State *L, span *s) {
   lua_pushcfunction(L, finish);
+  lua_insert(L, -2);
   lua_pushlightuserdata(L, rt);
-  lua_pushvalue(L, index);
-  lua_pushvalue(L, -4);
+  lua_insert(L, -2);
+  lua_pushlightuserdata(L, s);
+  lua_insert(L, -2);
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
-  lua_pop(L, 1);
 }
 
 /* --- pieces of code --- */
 
-/* __close of a place, with what was raised or nil. */
-static int close_place(lua_State *L) {
+/* The code leaves the handle's span. NULL: it has done so before; else a reference is the caller's now. */
+static span *leave(runtime *rt, span_handle *handle) {
+  span *s = handle->span;
+  if (rt->closed || s == NULL) return NULL;
+  handle->span = NULL;
+  span_leave(rt, s);
+  return s;
+}
+
+/* __close of a handle, with what was raised or nil. */
+static int close_handle(lua_State *L) {
   runtime *rt = runtime_of_any(L);
-  const place *p = luaL_checkudata(L, 1, PLACE_TYPE);
   lua_settop(L, 2);
-  if (rt->closed || p->back == NULL || !p->back->is_open) return 0;
-  place_leave(rt, L, 1);
-  if (!p->is_recorded || !p->is_known) return 0;
-  if (p->back->continues) tell_begin(rt, L, 1); /* before now nobody knew of it */
-  end_span(rt, L, 1);
+  span *s = leave(rt, luaL_checkudata(L, 1, SPAN_TYPE));
+  if (s == NULL) return 0;
+  if (s->recorded && s->ids.span_id != 0) end_span(rt, L, s);
+  let_go(rt, L, s);
   return 0;
+}
+
+/* A coroutine was dropped while it was inside: nobody can say when its span ended. */
+static int collect_handle(lua_State *L) {
+  runtime *rt = runtime_of_any(L);
+  span *s = leave(rt, lua_touserdata(L, 1));
+  if (s != NULL) let_go(rt, L, s);
+  return 0;
+}
+
+/* Pushes the handle of a new span.   [-0, +1, e] */
+static span *push_handle(runtime *rt, lua_State *L) {
+  span_handle *handle = lua_newuserdatauv(L, sizeof(span_handle), SPAN_UV_COUNT);
+  handle->span = NULL;
+  luaL_setmetatable(L, SPAN_TYPE);
+  handle->span = span_new(rt);
+  if (handle->span == NULL) luaL_error(L, "not enough memory");
+  return handle->span;
+}
+
+/* Gives the new span, whose handle is below it, the table on top of the stack.   [-0, +0, m] */
+static void set_data(runtime *rt, lua_State *L, span *s) {
+  runtime_note_alive(rt, L, s);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, -3, SPAN_UV_DATA);
+  s->recorded = true;
 }
 
 void span_begin(runtime *rt, lua_State *L, int name, const char *kind, int attributes) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  place *p = place_new_here(rt, L);
-  const trace_context *context = trace_current(rt);
-  trace_context inner = {
-      .trace = context->trace, .span_id = p->key, .parent_span_id = parent_of(rt, L, context)};
+  span *s = push_handle(rt, L);
+  trace_ids ids = {trace_here(rt)->trace, id_source_next(rt->ids), parent_here(rt)};
   lua_pushvalue(L, name);
-  span_data_push(L, &inner, kind, rt->current);
+  span_data_push(L, &ids, kind, rt->current);
   if (attributes != 0) span_data_set(L, lua_gettop(L), attributes);
-  lua_setiuservalue(L, -2, PLACE_UV_DATA);
+  set_data(rt, L, s);
   /* Nothing below raises. Finalizers may have run, and given the trace other baggage. */
-  inner.trace = trace_current(rt)->trace;
-  p->is_recorded = true;
-  place_enter(rt, p, &inner);
-  tell_begin(rt, L, lua_gettop(L));
+  s->ids = ids;
+  s->ids.trace = trace_retain(trace_here(rt)->trace);
+  span_enter(trace_current(rt), s);
+  tell(rt, L, PROBE_SPAN_BEGIN, lua_gettop(L), 0);
+  lua_pop(L, 1);
 }
 
 void span_begin_continued(runtime *rt, lua_State *L, const traceparent *parent,
                           const trace_headers *headers) {
-  place *p = place_new_here(rt, L);
+  span *s = push_handle(rt, L);
   trace *t = trace_continue(rt, parent, headers);
   if (t == NULL) luaL_error(L, "not enough memory");
-  place_continue(p, t); /* it is freed if what is below raises */
-  trace_context inner = {.trace = t, .span_id = p->key, .parent_span_id = parent->span_id};
+  s->ids = (trace_ids){.trace = t, .parent_span_id = parent->span_id};
+  s->continues = true;
   if (is_heard(rt) && (t->flags & TRACE_FLAG_SAMPLED) != 0) {
     lua_pushliteral(L, "continue");
-    span_data_push(L, &inner, "server", rt->current);
-    lua_setiuservalue(L, -2, PLACE_UV_DATA);
-    p->is_recorded = true;
+    span_data_push(L, &s->ids, "server", rt->current);
+    set_data(rt, L, s);
+    lua_pop(L, 1);
   }
-  inner.span_id = 0;
-  place_enter(rt, p, &inner);
+  span_enter(trace_current(rt), s);
 }
 
 /* --- tasks --- */
 
 /* The task has ended; if not well, its record is on top of the stack.   [-0, +0, -] */
 static void end_task(runtime *rt, lua_State *L, task_exit *self) {
-  place *p = container_of(self, place, exit);
-  if (!p->is_open || rt->closed || !lua_checkstack(L, LUA_MINSTACK)) return;
-  p->is_open = false;
-  bool has_record = record_test(L, -1) != NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_spans_ref);
-  lua_rawgetp(L, -1, p);
-  lua_pushnil(L);
-  lua_rawsetp(L, -3, p);
-  lua_replace(L, -2);
-  if (has_record) {
-    lua_pushvalue(L, -2);
+  task_span *own = container_of(self, task_span, exit);
+  if (rt->closed || !lua_checkstack(L, LUA_MINSTACK)) return;
+  if (record_test(L, -1) != NULL) {
+    lua_pushvalue(L, -1);
   } else {
     lua_pushnil(L);
   }
-  end_span(rt, L, -2);
-  lua_pop(L, 1);
+  end_span(rt, L, own->span);
+  let_go(rt, L, own->span);
+  mem_free(&rt->memory, own, sizeof(task_span));
 }
 
 /*
-** (runtime, task) → its span, begun; protected. Where its spawner is no span that is told of, that one's
-** parent is the task's.
+** (runtime, task, task_span) begins the task's span; protected. If the spawner's span is not recorded, the task has
+** that one's parent.
 */
 static int begin_task(lua_State *L) {
   char buffer[TASK_NAME_SIZE];
   runtime *rt = lua_touserdata(L, 1);
   task *t = task_test(L, 2);
-  const trace_context *spawner = trace_current(rt);
-  if (t->context.parent_span_id == spawner->span_id) {
-    t->context.parent_span_id = parent_of(rt, L, spawner);
-  }
-  place *p = place_new(rt, L, trace_span_id(rt, &t->context));
+  task_span *own = lua_touserdata(L, 3);
+  trace_ids *ids = &t->context.own;
+  if (ids->parent_span_id == trace_here(rt)->span_id) ids->parent_span_id = parent_here(rt);
+  trace_span_id(rt, ids);
   lua_pushstring(L, task_name(t, buffer));
-  span_data_push(L, &t->context, "internal", t);
+  span_data_push(L, ids, "internal", t);
   task_push_attributes(rt, L, 2);
   if (lua_istable(L, -1)) span_data_set(L, lua_gettop(L) - 1, lua_gettop(L));
   lua_pop(L, 1);
-  lua_setiuservalue(L, 3, PLACE_UV_DATA);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_spans_ref);
-  lua_pushvalue(L, 3);
-  lua_rawsetp(L, -2, p);
-  p->is_open = true;
-  p->is_recorded = true;
-  t->context.place = p->key;
-  p->exit.run = end_task;
-  task_on_end(t, &p->exit);
-  tell_begin(rt, L, 3);
+  runtime_note_alive(rt, L, own->span);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, own->span);
+  lua_pop(L, 1);
+  /* Nothing below raises. */
+  own->span->recorded = true;
+  span_enclose(&t->context, own->span);
+  task_on_end(t, &own->exit);
+  tell(rt, L, PROBE_SPAN_BEGIN, 4, 0);
   return 0;
 }
 
-void span_begin_task(runtime *rt, lua_State *L, task *t) {
-  if (t->silent || t->muted || (t->context.trace->flags & TRACE_FLAG_SAMPLED) == 0) return;
+/* runtime.begin_span. Without memory the task has no span. */
+static void span_begin_task(runtime *rt, lua_State *L, task *t) {
+  if (t->silent || t->muted || (t->context.own.trace->flags & TRACE_FLAG_SAMPLED) == 0) return;
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
-  lua_pushcfunction(L, begin_task);
-  lua_pushlightuserdata(L, rt);
-  lua_pushvalue(L, -3);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  task_span *own = mem_new(&rt->memory, sizeof(task_span));
+  if (own == NULL) return;
+  *own = (task_span){.exit.run = end_task, .span = span_new(rt)};
+  if (own->span != NULL) {
+    lua_pushcfunction(L, begin_task);
+    lua_pushlightuserdata(L, rt);
+    lua_pushvalue(L, -3);
+    lua_pushlightuserdata(L, own);
+    if (lua_pcall(L, 3, 0, 0) == LUA_OK) return;
+    lua_pop(L, 1);
+    let_go(rt, L, own->span);
+  }
+  mem_free(&rt->memory, own, sizeof(task_span));
 }
 
-void span_open(runtime *rt, lua_State *L) { place_open(rt, L, close_place); }
+void span_open(runtime *rt, lua_State *L) {
+  luaL_newmetatable(L, SPAN_TYPE);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, close_handle, 1);
+  lua_setfield(L, -2, "__close");
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, collect_handle, 1);
+  lua_setfield(L, -2, "__gc");
+  lua_pushliteral(L, SPAN_TYPE);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+  rt->begin_span = span_begin_task;
+}

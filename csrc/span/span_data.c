@@ -30,18 +30,20 @@ static void set_id(lua_State *L, const char *field, uint64_t id) {
   lua_setfield(L, -2, field);
 }
 
-void span_data_push(lua_State *L, const trace_context *context, const char *kind, const task *t) {
+void span_data_set_id(lua_State *L, uint64_t span_id) { set_id(L, "span_id", span_id); }
+
+void span_data_push(lua_State *L, const trace_ids *ids, const char *kind, const task *t) {
   /* A finalizer that runs meanwhile may give the code another trace, and with that this one is freed. */
-  const trace now = *context->trace;
+  const trace now = *ids->trace;
   char state[TRACESTATE_MAX_LENGTH];
-  memcpy(state, context->trace->text, now.state_length);
+  memcpy(state, ids->trace->text, now.state_length);
   lua_createtable(L, 0, 12);
   lua_insert(L, -2);
   lua_setfield(L, -2, "name");
   set_hex(L, "trace_id", now.trace_id, sizeof(now.trace_id));
   set_hex(L, "trace_flags", &now.flags, 1);
-  set_id(L, "span_id", context->span_id);
-  set_id(L, "parent_span_id", context->parent_span_id);
+  set_id(L, "span_id", ids->span_id);
+  set_id(L, "parent_span_id", ids->parent_span_id);
   if (now.state_length > 0) {
     lua_pushlstring(L, state, now.state_length);
     lua_setfield(L, -2, "trace_state");

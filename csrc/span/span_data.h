@@ -16,11 +16,14 @@
 
 /*
 ** Pushes the table of a span that begins now, named by the string on top of the stack.   [-1, +1, m]
-**   context  the ids are this one's
-**   kind     "internal", "server", ...
-**   t        whose code it is; NULL: outside tasks
+**   ids   a span id of 0 is set later, by span_data_set_id
+**   kind  "internal", "server", ...
+**   t     whose code it is; NULL: outside tasks
 */
-void span_data_push(lua_State *L, const trace_context *context, const char *kind, const task *t);
+void span_data_push(lua_State *L, const trace_ids *ids, const char *kind, const task *t);
+
+/* Sets the span id in the table on top of the stack.   [-0, +0, m] */
+void span_data_set_id(lua_State *L, uint64_t span_id);
 
 /*
 ** Sets the attributes of the table at `attributes` in the span, or event, whose table is at `owner`. What

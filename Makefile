@@ -112,7 +112,7 @@ demo: setup-demo ## start the example service and send it real requests
 test: setup-test ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) test-all
 
-test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/sink_spec $(BUILD)/backend_spec $(BUILD)/gateway_spec $(BUILD)/embed_host
+test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/span_spec $(BUILD)/sink_spec $(BUILD)/backend_spec $(BUILD)/gateway_spec $(BUILD)/embed_host
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
 
 $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
@@ -137,9 +137,12 @@ $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so: $(BUILD)/spec_%.so: spec/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
 
-# C programs that embed Lua: the failing allocator, sinks of the stream of events, a host with a loop of its own, and the example host against the static library.
+# C programs that embed Lua: the failing allocator, the memory of spans, sinks of the stream of events, a host with a loop of its own, and the example host against the static library.
 $(BUILD)/memory_spec: spec/memory/memory_spec.c $(OBJECTS) $(PROTOBUF_OBJECTS)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(OBJECTS) $(PROTOBUF_OBJECTS) $(PROTOBUF_LIBS) $(LUA_LIB) -lm
+
+$(BUILD)/span_spec: spec/memory/span_spec.c $(OBJECTS)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LUA_LIB) -lm
 
 $(BUILD)/sink_spec: spec/sinks/sink_spec.c $(OBJECTS)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LUA_LIB) -lm

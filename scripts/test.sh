@@ -87,6 +87,7 @@ run core ${TEST_WRAPPER:-} "$BUILD/core_spec"
 run core ${TEST_WRAPPER:-} "$BUILD/core_poll_spec"
 run ids ${TEST_WRAPPER:-} "$BUILD/ids" 1000000
 run memory ${TEST_WRAPPER:-} "$BUILD/memory_spec"
+run spans ${TEST_WRAPPER:-} "$BUILD/span_spec"
 run sinks ${TEST_WRAPPER:-} "$BUILD/sink_spec"
 run backend ${TEST_WRAPPER:-} "$BUILD/backend_spec"
 run gateway ${TEST_WRAPPER:-} "$BUILD/gateway_spec"

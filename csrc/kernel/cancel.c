@@ -4,8 +4,6 @@
 #include "kernel/panic.h"
 #include "kernel/task.h"
 #include "kernel/waiting.h"
-#include "scope/membership.h"
-#include "scope/region.h"
 
 const char *cancel_source_name(cancel_source source) {
   static const char *const names[] = {
@@ -47,24 +45,7 @@ bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
     lua_pop(L, 1);
     return false;
   }
-  if (t->cancel != CANCEL_NONE) {
-    lua_pop(L, 1);
-    return true;
-  }
-  t->cancel = (uint8_t)source;
-  t->unwind = true;
-  if (probe(&rt->probes, PROBE_CANCEL)) {
-    probe_tell(rt, &(probe_event){.kind = PROBE_CANCEL,
-                                  .task = t,
-                                  .object = PROBE_TASK,
-                                  .word = cancel_source_name(source)});
-  }
-  task_push(rt, L, t);
-  lua_insert(L, -2);
-  lua_setiuservalue(L, -2, TASK_UV_RESULT);
-  lua_pop(L, 1);
-  if (t->status == TASK_WAITING && !cancel_is_shielded(rt, L, t, 0))
-    task_wake(rt, t, WAKE_CANCELLED);
+  cancel_scope_cancel(rt, L, &t->entry, source);
   return true;
 }
 
@@ -106,20 +87,21 @@ void cancel_make_record(runtime *rt, lua_State *L, lua_State *thread, int level,
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
-/* The outermost region of the task whose request may be raised now; NULL: none. */
-static region *find_region(const task *t, uint32_t shield) {
-  region *found = NULL;
-  if (t->membership == NULL) return NULL;
-  for (region *r = t->membership->regions; r != NULL && r->floor >= shield; r = r->outer) {
-    if (r->request != CANCEL_NONE) found = r;
-  }
-  return found;
+void cancel_push_record(runtime *rt, lua_State *L, lua_State *thread, int level,
+                        const cancel_scope *c) {
+  cancel_scope_push(rt, L, c);
+  lua_getiuservalue(L, -1, CANCEL_SCOPE_UV_REASON);
+  cancel_make_record(rt, L, thread, level, c->source);
+  lua_replace(L, -2);
+}
+
+/* What may be raised in the task now; NULL: nothing.   [-0, +0, -] */
+static cancel_scope *find_due(runtime *rt, lua_State *L, const task *t) {
+  return cancel_scope_find_asked(t, shield_of(rt, L, t));
 }
 
 bool cancel_is_due(runtime *rt, lua_State *L, const task *t) {
-  if (!t->unwind || rt->hooks > 0) return false;
-  uint32_t shield = shield_of(rt, L, t);
-  return (t->cancel != CANCEL_NONE && shield == 0) || find_region(t, shield) != NULL;
+  return t->asked > 0 && rt->hooks == 0 && find_due(rt, L, t) != NULL;
 }
 
 bool cancel_will_raise(runtime *rt, lua_State *L, const task *t) {
@@ -130,40 +112,13 @@ bool cancel_will_raise(runtime *rt, lua_State *L, const task *t) {
 }
 
 /*
-** Finds the request that may be raised now, and the frame from which it unwinds, and pushes what was
-** asked to end. NULL: there is none, and nothing is pushed.   [-0, +(0|1), -]
-*/
-static uint8_t *find_request(runtime *rt, lua_State *L, task *t, uint32_t *floor) {
-  uint32_t shield = shield_of(rt, L, t);
-  *floor = 0;
-  if (t->cancel != CANCEL_NONE && shield == 0) {
-    task_push(rt, L, t);
-    return &t->cancel;
-  }
-  region *r = find_region(t, shield);
-  if (r == NULL) return NULL;
-  *floor = r->floor;
-  region_push(rt, L, r);
-  return &r->request;
-}
-
-/* The request has been raised where it is to unwind. */
-static void take_request(task *t, uint8_t *request) {
-  *request = CANCEL_NONE;
-  membership_update_unwind(t);
-}
-
-/*
 ** The record that the task is to end with, for the exit whose record is on top of the stack: what was asked of the
 ** task itself comes first.   [-1, +1, -]
 */
 static void choose_record(runtime *rt, lua_State *L, const task *t) {
-  if (t->cancel == CANCEL_NONE) return;
+  if (t->entry.state != CANCEL_SCOPE_ASKED) return;
   lua_pop(L, 1);
-  task_push(rt, L, t);
-  lua_getiuservalue(L, -1, TASK_UV_RESULT);
-  cancel_make_record(rt, L, L, 1, t->cancel);
-  lua_remove(L, -2);
+  cancel_push_record(rt, L, L, 1, &t->entry);
 }
 
 /*
@@ -182,8 +137,7 @@ static void force(runtime *rt, lua_State *L, task *t) {
   task_push(rt, L, t);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, TASK_UV_RESULT);
-  t->cancel = CANCEL_NONE;
-  membership_update_unwind(t);
+  cancel_scope_answer(&t->entry);
   t->raises = 0;
   t->forced = true;
   lua_yield(L, 0);
@@ -218,19 +172,17 @@ void cancel_raise(runtime *rt, lua_State *L, task *t) {
     cancel_count_raise(rt, L, t);
     lua_error(L);
   }
-  if (unwinding != NULL || !t->unwind) return;
+  if (unwinding != NULL || t->asked == 0) return;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  uint32_t floor;
-  uint8_t *request = find_request(rt, L, t, &floor);
-  if (request == NULL) return;
-  lua_getiuservalue(L, -1, request == &t->cancel ? TASK_UV_RESULT : REGION_UV_REASON);
-  cancel_make_record(rt, L, L, 1, *request);
+  cancel_scope *c = find_due(rt, L, t);
+  if (c == NULL) return;
+  cancel_push_record(rt, L, L, 1, c);
   cancel_count_raise(rt, L, t);
   if (inside) {
     raise_inside(rt, L);
   } else {
-    take_request(t, request);
-    panic_exit(rt, L, floor);
+    cancel_scope_answer(c);
+    panic_exit(rt, L, c->floor);
   }
 }
 
@@ -239,13 +191,9 @@ int cancel_raise_outwards(runtime *rt, lua_State *L) {
   if (t == NULL || t->live.thread != L) return lua_error(L);
   if (t->live.frames != NULL && frames_is_exiting(t->live.frames)) return lua_error(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  uint32_t floor = 0;
-  if (record_is_cancellation(record_test(L, -1))) {
-    uint8_t *request = find_request(rt, L, t, &floor);
-    if (request != NULL) {
-      lua_pop(L, 1);
-      take_request(t, request);
-    }
-  }
-  return panic_exit(rt, L, floor);
+  cancel_scope *c = NULL;
+  if (record_is_cancellation(record_test(L, -1))) c = find_due(rt, L, t);
+  if (c == NULL) return panic_exit(rt, L, 0);
+  cancel_scope_answer(c);
+  return panic_exit(rt, L, c->floor);
 }

@@ -1,5 +1,5 @@
 /*
-** Cancellation: asking a task, or the body of one of its regions, to end, and raising that at its
+** Cancellation: asking a task, or a cancel scope of its code, to end, and raising that at its
 ** suspension points. It is level-triggered: once raised it is raised again at every suspension
 ** point, until what was asked to end has ended, so that a pcall can not swallow it for good. Deferred
 ** calls that run because something is unwinding already are shielded (frames_shield).
@@ -12,6 +12,7 @@
 
 #include "compat.h"
 #include "core/base.h"
+#include "kernel/cancel_scope.h"
 #include "kernel/record.h"
 
 #pragma GCC visibility push(hidden)
@@ -71,11 +72,15 @@ void cancel_count_raise(struct runtime *rt, lua_State *L, struct task *t);
 int cancel_raise_outwards(struct runtime *rt, lua_State *L);
 
 /*
-** Replaces the reason on top of the stack, below which is the task or region that was asked to end, by
+** Replaces the reason on top of the stack, below which is the object that was asked to end, by
 ** the record of a cancellation of the code on `thread`; see record_wrap_safe.   [-1, +1, -]
 */
 void cancel_make_record(struct runtime *rt, lua_State *L, lua_State *thread, int level,
                         cancel_source source);
+
+/* Pushes the record of what the cancel scope was asked.   [-0, +1, -] */
+void cancel_push_record(struct runtime *rt, lua_State *L, lua_State *thread, int level,
+                        const cancel_scope *c);
 
 #pragma GCC visibility pop
 

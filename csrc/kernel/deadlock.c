@@ -1,8 +1,6 @@
 #include "kernel/deadlock.h"
 
 #include "kernel/waiting.h"
-#include "scope/membership.h"
-#include "scope/region.h"
 
 /* Longer cycles, or ones behind more members of scopes, wait for the deadlock of the whole run. */
 #define MAX_CYCLE 100
@@ -27,19 +25,11 @@ static bool target_reaches(search *s, const wait_type *wait, const void *target)
   return false;
 }
 
-/*
-** Whether a deadline ends the wait: of the context that the task runs under, or of a context or time-out around
-** the wait. A context has the earliest deadline of those that it descends from.
-*/
-static bool has_deadline(const ctx *c) { return c != NULL && c->deadline_ns != TIME_FOREVER; }
-
+/* Whether a deadline ends the wait: of a cancel scope around it, the task's entry among these. */
 static bool has_time_out(const task *t) {
-  const membership *m = t->membership;
-  if (m == NULL) return false;
-  for (const region *r = m->regions; r != NULL; r = r->outer) {
-    if (has_deadline(r->context)) return true;
-  }
-  return has_deadline(m->context);
+  const cancel_scope *c = t->innermost;
+  while (c != NULL && !c->has_deadline) c = c->outer;
+  return c != NULL;
 }
 
 bool deadlock_waits_for_ever(const task *t) {

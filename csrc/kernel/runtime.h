@@ -9,8 +9,8 @@
 ** - Made before it is shown. Everything that allocates or calls comes first, then a section that links what was
 **   made, of functions that say "calls nothing of scripts". Of Lua's API these use what neither collects nor
 **   calls: raw access to tables, user values, references, metatables, lua_checkstack, lua_xmove. So are made:
-**   a task (task_spawn: equip, then begin) and its end (task_end), its membership, a park and a wake-up, what is
-**   deferred, a region, a context's child, a guard of a held panic, a callback of ctx:after.
+**   a task (task_spawn: equip, then begin) and its end (task_end), what it is a member of, a park and a wake-up, what is
+**   deferred, a scope, a context's child, a guard of a held panic, a callback of ctx:after.
 ** - Looked at again. What was read before an allocation may have changed: it is read after it once more (a
 **   frame stack or done channel that was missing, a channel's ring, the cases of a select, co.dump, the text of a
 **   scope), or found before it and held on the stack (awaiters, members).
@@ -181,7 +181,7 @@ typedef struct runtime {
   int askers_ref;      /* weak: task -> the task that has cancelled it */
   int background_ref;  /* the root of all contexts */
   int alive_ref;       /* weak values: address of what C keeps of an object -> the object */
-  int pinned_ref; /* address -> context, region or table of a task's span that is needed; task -> thread */
+  int pinned_ref; /* address -> context, scope or table of a task's span that is needed; task -> thread */
   int abandoned_ref; /* the same -> the task, once nobody else refers to it; until then its value */
 
   /* Functions of the base library that are in the way of nobody, or not worth a frame. */
@@ -195,7 +195,7 @@ typedef struct runtime {
 
   lua_CFunction resume;     /* co.coroutine.resume */
   lua_CFunction wrapped;    /* what co.coroutine.wrap returns */
-  lua_CFunction openers[4]; /* what opens regions, and drives their frames */
+  lua_CFunction openers[4]; /* what opens scopes, and drives their frames */
 
   probes probes;
   struct observers *observers;

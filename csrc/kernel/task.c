@@ -9,8 +9,6 @@
 #include "kernel/threads.h"
 #include "kernel/unhandled.h"
 #include "kernel/unwind.h"
-#include "scope/membership.h"
-#include "scope/region.h"
 
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
   if (t->name[0] != '\0') return t->name;
@@ -88,6 +86,7 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   list_init(&t->live.waiters);
   t->timer.number = TIMER_IDLE;
   t->wait = &wait_none;
+  cancel_scope_open(&t->entry, NULL, t, 0);
   t->daemon = options->daemon || options->service;
   t->service = options->service;
   set_hearing(rt, t, (spawn_spans)options->spans);
@@ -124,26 +123,6 @@ static bool inherit(runtime *rt, lua_State *L, task *t, const spawn_options *opt
     t->context.own.parent_span_id = given->parent_span_id;
   }
   return t->context.own.trace != NULL;
-}
-
-/*
-** Prepares what the child will belong to: the scope that it is spawned in and its context, or the
-** innermost scope and the current context. A context that has nothing to do with the innermost
-** scope's takes the child out of that.   [-0, +0, m]
-*/
-static void prepare_membership(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
-  if (options->scope != NULL) {
-    membership_prepare(rt, L, t, options->context, options->scope->context, options->scope);
-    return;
-  }
-  bool inherits = rt->current != NULL && rt->current->membership != NULL;
-  if (!inherits && options->context == 0) return;
-  region *scope = membership_current_scope(rt);
-  if (scope != NULL && options->context != 0 &&
-      !context_descends(context_test(L, options->context), scope->context)) {
-    scope = NULL;
-  }
-  membership_prepare(rt, L, t, options->context, membership_current_context(rt), scope);
 }
 
 /* Keeps the attributes for the task on top of the stack.   [-0, +0, m] */
@@ -185,9 +164,15 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
   return why;
 }
 
+/* The task is a member of nothing any more.   [-0, +0, -] */
+static void leave_member(runtime *rt, lua_State *L, task *t) {
+  if (t->member != NULL) t->member->type->leave(rt, L, t);
+  t->member = NULL;
+}
+
 /* Gives back what a task that is not to be has got, and raises.   [-0, +0, e] */
 static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
-  membership_leave(rt, L, t);
+  leave_member(rt, L, t);
   trace_context_clear(rt, &t->context);
   luaL_error(L, "%s", why);
 }
@@ -198,7 +183,7 @@ static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
 */
 static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn_options *options,
                   void *reserved) {
-  membership_join(rt, L, t);
+  if (t->member != NULL) t->member->type->join(rt, L, t);
   if (reserved != NULL) options->group_type->join(rt, L, t, reserved);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_pushvalue(L, -2);
@@ -217,7 +202,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   luaL_checkstack(L, 8, NULL);
   task *t = new_task(rt, L, options);
   if (options->attributes != 0) set_attributes(rt, L, options->attributes);
-  if (!options->independent) prepare_membership(rt, L, t, options);
+  if (options->become_member != NULL) t->member = options->become_member(rt, L, t, options);
   void *reserved = NULL;
   const char *why = equip(rt, L, t, arguments, options, &reserved);
   if (why != NULL) discard(rt, L, t, why);
@@ -526,16 +511,16 @@ static void leave_unserved(runtime *rt, task *t) {
 }
 
 /*
-** Takes the task out of everything that runs; what is left is its account. Returns the regions that
-** it has left open, to be abandoned.   [-0, +0, -] Calls nothing of scripts.
+** Takes the task out of everything that runs; what is left is its account.   [-0, +0, -]
+** Calls nothing of scripts.
 */
-static region *retire(runtime *rt, lua_State *L, task *t) {
+static void retire(runtime *rt, lua_State *L, task *t) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, t->slot);
   lua_pop(L, 1);
   runtime_stop_timer(rt, &t->timer);
-  region *open = membership_leave(rt, L, t);
+  leave_member(rt, L, t);
   nested_release_top(rt, L, t);
   if (t->live.frames != NULL) {
     runtime_release_frames(rt, L, t->live.frames);
@@ -553,7 +538,6 @@ static region *retire(runtime *rt, lua_State *L, task *t) {
   rt->live_count--;
   if (t->daemon) rt->daemon_count--;
   if (t->service) rt->service_count--;
-  return open;
 }
 
 /*
@@ -562,7 +546,8 @@ static region *retire(runtime *rt, lua_State *L, task *t) {
 ** for it. What was told of the end may have come for it by now.
 **   comers  tasks that were woken to come for it
 */
-static void pass_on(runtime *rt, lua_State *L, task *t, int index, region *scope, uint32_t comers) {
+static void pass_on(runtime *rt, lua_State *L, task *t, int index, panic_heir *heir,
+                    uint32_t comers) {
   bool panicked = t->status == TASK_PANICKED;
   bool taken = t->claimed;
   if (rt->unhandled == UNHANDLED_CRASH && panicked) {
@@ -570,11 +555,11 @@ static void pass_on(runtime *rt, lua_State *L, task *t, int index, region *scope
     return;
   }
   t->ended.comers = comers;
-  if (panicked && !taken && scope != NULL && comers == 0) {
-    taken = region_offer_panic(rt, L, scope, index);
+  if (panicked && !taken && heir != NULL && comers == 0) {
+    taken = heir->type->take(rt, L, heir, index);
   }
   if (panicked && !taken && t != rt->main_task) {
-    unhandled_hold(rt, L, t, index, comers > 0 ? scope : NULL);
+    unhandled_hold(rt, L, t, index, comers > 0 ? heir : NULL);
   } else {
     t->claimed = true;
     lua_pop(L, 1);
@@ -593,10 +578,10 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
     record_wrap_safe(rt, L, L, 0, RECORD_MEMORY);
     status = TASK_PANICKED;
   }
-  region *scope = t->membership == NULL ? NULL : t->membership->scope;
+  panic_heir *heir = t->member == NULL ? NULL : t->member->heir;
   uint32_t comers = wake_waiters(rt, t);
   leave_unserved(rt, t);
-  region *open = retire(rt, L, t);
+  retire(rt, L, t);
   t->status = (uint8_t)status;
   if (status != TASK_DONE) {
     record_test(L, -1)->task_status = (uint8_t)status;
@@ -605,10 +590,9 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
   }
   if (status == TASK_CANCELLED) rt->cancelled_count++;
   if (t == rt->main_task || rt->live_count == rt->daemon_count) rt->batch = 0;
-  region_abandon_all(rt, L, open);
   run_exits(rt, L, t);
-  if (status != TASK_DONE) pass_on(rt, L, t, index, scope, comers);
-  if (scope != NULL) region_member_ended(rt, scope);
+  if (status != TASK_DONE) pass_on(rt, L, t, index, heir, comers);
+  if (heir != NULL) heir->type->told(rt, heir);
   if (probe(&rt->probes, PROBE_END)) {
     const char *word = task_status_name(status);
     probe_tell(

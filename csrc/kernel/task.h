@@ -63,12 +63,47 @@ typedef struct task_exit {
   void (*run)(runtime *rt, lua_State *L, struct task_exit *self);
 } task_exit;
 
+/*
+** Who waits for tasks, its members, to end, and is given their panics when nobody comes for them: a scope.
+*/
+typedef struct panic_heir {
+  const struct panic_heir_type *type;
+  list held; /* panics of members that somebody is on the way to: unhandled.c */
+} panic_heir;
+
+typedef struct panic_heir_type {
+  /*
+  ** Takes the panic of a member that has ended. The member is at `index`, its record on top of the stack.
+  **   [-0, +0, -] False: it is not for the heir.
+  */
+  bool (*take)(runtime *rt, lua_State *L, panic_heir *heir, int index);
+  /* A member has ended, and its panic, if any, is with whom it concerns. */
+  void (*told)(runtime *rt, panic_heir *heir);
+} panic_heir_type;
+
+/*
+** What a task is a member of. It is made, and its memory freed, by whoever knows more of it (scope/member.h); to the
+** kernel it is what follows.
+*/
+typedef struct task_member {
+  const struct task_member_type *type;
+  panic_heir *heir; /* NULL: nobody waits for the task */
+} task_member;
+
+typedef struct task_member_type {
+  /* The new task, on top of the stack, begins.   [-0, +0, -] Calls nothing of scripts. */
+  void (*join)(runtime *rt, lua_State *L, struct task *t);
+  /* It has ended, or is not to be after all: frees its `member`.   [-0, +0, -] Calls nothing of scripts. */
+  void (*leave)(runtime *rt, lua_State *L, struct task *t);
+} task_member_type;
+
 /* The task's user values. */
 enum {
-  TASK_UV_PARENT = 1, /* the spawner, or nil */
-  TASK_UV_RESULT, /* before the end: the reason of its cancellation; after it: nil, the result, a
-                     table of results with n, the record, or an unclaimed panic's guard */
-  TASK_UV_COUNT = TASK_UV_RESULT
+  TASK_UV_RESULT =
+      CANCEL_SCOPE_UV_REASON, /* before the end: why its entry was cancelled; after it: nil, the result,
+                     a table of results with n, the record, or an unclaimed panic's guard */
+  TASK_UV_PARENT,             /* the spawner, or nil */
+  TASK_UV_COUNT = TASK_UV_PARENT
 };
 
 typedef struct task {
@@ -96,9 +131,11 @@ typedef struct task {
   uint64_t id; /* from 1, never reused */
   const location *location; /* where it was spawned */
   const wait_type *wait;    /* what it waits for, or waited for last */
-  void *waits_on; /* while WAITING: the task, waitlist, ... of `wait`; NULL: there is none */
-  struct membership *membership; /* of a context, of scopes; NULL: of none */
-  task_exit *exits;              /* what happens at its end, the newest first */
+  void *waits_on;     /* while WAITING: the task, waitlist, ... of `wait`; NULL: there is none */
+  cancel_scope entry; /* the outermost of its cancel scopes */
+  cancel_scope *innermost; /* of those that are open */
+  task_member *member;     /* of what it is one; NULL: of nothing */
+  task_exit *exits;        /* what happens at its end, the newest first */
   timer timer;
   int slot; /* in runtime.tasks and runtime.threads */
   union {
@@ -110,8 +147,7 @@ typedef struct task {
   uint8_t status;       /* task_status */
   uint8_t wake;         /* wake_reason of the last wake-up */
   uint16_t fired;       /* what woke it: the case of a select, or what a descriptor is ready for */
-  uint8_t cancel;       /* cancel_source: asked to end, not yet raised; TASK_UV_RESULT has why */
-  bool unwind;          /* a cancellation, its own or of a region, waits to be raised */
+  uint16_t asked;       /* how many of its cancel scopes are: something waits to be raised */
   uint8_t raises;       /* of an exit, one after the other, while the task did not suspend */
   bool forced; /* parked for good, to be unwound from outside; TASK_UV_RESULT has the record */
   uint8_t epilogues; /* attempts to run the entry frame's deferred calls */
@@ -185,12 +221,15 @@ typedef struct spawn_group_type {
 typedef struct spawn_options {
   const char *name; /* NULL or "": unnamed */
   bool daemon;
-  bool service;         /* a daemon, which ends last */
-  bool independent;     /* of the spawner's context and scopes */
-  int context;          /* stack index; 0: the spawner's */
-  int attributes;       /* stack index of a table; 0: none */
-  uint8_t spans;        /* spawn_spans */
-  struct region *scope; /* NULL: the innermost one of the spawner, see task_spawn */
+  bool service;   /* a daemon, which ends last */
+  int attributes; /* stack index of a table; 0: none */
+  uint8_t spans;  /* spawn_spans */
+  /*
+  ** Makes the new task a member: returns what its `member` is to be; NULL: nothing.   [-0, +0, m]
+  ** NULL: it is one of nothing.
+  */
+  task_member *(*become_member)(runtime *rt, lua_State *L, struct task *t,
+                                const struct spawn_options *options);
   /* The ids under which it goes on. NULL: the spawner's; without a trace: it begins one. */
   const trace_ids *trace;
   const spawn_group_type *group_type; /* NULL: it joins no group */
@@ -201,8 +240,7 @@ typedef struct spawn_options {
 ** Makes a task of the function and its `arguments` on top of the stack, ready to run, and pushes
 ** it.
 **   [-(arguments + 1), +1, m]
-** Its parent is the current task. Trace, context and scope are the current one's unless the options
-** say otherwise; a context that has nothing to do with the scope's takes the task out of the scope.
+** Its parent is the current task, and its trace the current one's unless the options say otherwise.
 */
 task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options);
 
@@ -241,7 +279,7 @@ static inline void task_enqueue(runtime *rt, task *t) {
 
 /* Whether a cancellation or exit may have to be raised at the task's next suspension point. */
 static inline bool task_needs_unwinding(const task *t) {
-  return t->unwind || (t->live.frames != NULL && frames_is_exiting(t->live.frames));
+  return t->asked > 0 || (t->live.frames != NULL && frames_is_exiting(t->live.frames));
 }
 
 /* Raises why the code that runs on L can't suspend. */

@@ -272,10 +272,7 @@ void task_run_give_up(runtime *rt, lua_State *L, task *t) {
 /* A task that is cancelled before it ran has nothing to unwind.   [-0, +0, -] */
 static void end_unstarted(runtime *rt, lua_State *L, task *t) {
   lua_settop(t->live.thread, 0);
-  task_push(rt, L, t);
-  lua_getiuservalue(L, -1, TASK_UV_RESULT);
-  cancel_make_record(rt, L, t->live.thread, 0, t->cancel);
-  lua_remove(L, -2);
+  cancel_push_record(rt, L, t->live.thread, 0, &t->entry);
   end_with_record(rt, L, t);
 }
 
@@ -301,7 +298,7 @@ int task_run_start(runtime *rt, lua_State *L, task *t) {
     lose_unstarted(rt, L, t);
     return -1;
   }
-  if (t->cancel != CANCEL_NONE) {
+  if (t->entry.state == CANCEL_SCOPE_ASKED) {
     end_unstarted(rt, L, t);
     return -1;
   }

@@ -1,7 +1,6 @@
 #include "kernel/unhandled.h"
 
 #include "kernel/handler.h"
-#include "scope/region.h"
 
 /*
 ** A guard stands between an ended task and its record while the panic is held. Nobody else refers
@@ -17,13 +16,13 @@ enum { GUARD_UV_RECORD = 1, GUARD_UV_TASK, GUARD_UV_COUNT = GUARD_UV_TASK };
 ** Lua may have dropped the guard's finalizer.
 */
 typedef struct held_panic {
-  list link;     /* in runtime.unhandled_panics */
-  list in_scope; /* in scope->held */
+  list link;      /* in runtime.unhandled_panics */
+  list inherited; /* in heir->held */
   int64_t until_ns;
   uint64_t task_id;
-  region *scope;  /* that is given the panic if nobody comes for it; NULL: none */
-  bool abandoned; /* the guard has brought the task */
-  bool searched;  /* the collector has run for it */
+  panic_heir *heir; /* that is given the panic if nobody comes for it; NULL: none */
+  bool abandoned;   /* the guard has brought the task */
+  bool searched;    /* the collector has run for it */
 } held_panic;
 
 /*
@@ -34,10 +33,10 @@ typedef struct held_panic {
 
 static held_panic *held_of_link(list *link) { return container_of(link, held_panic, link); }
 
-/* The scope is not given it any more. */
-static void leave_scope(held_panic *held) {
-  list_remove(&held->in_scope);
-  held->scope = NULL;
+/* The heir is not given it any more. */
+static void disinherit(held_panic *held) {
+  list_remove(&held->inherited);
+  held->heir = NULL;
 }
 
 /* Makes the value on top of the stack the panic's entry in the table `ref`.   [-1, +0, m] */
@@ -127,7 +126,7 @@ static int make_guard(lua_State *L) {
 
 /* It is not held any more.   [-0, +0, -] */
 static void let_go(runtime *rt, lua_State *L, held_panic *held) {
-  leave_scope(held);
+  disinherit(held);
   list_remove(&held->link);
   lua_pushnil(L);
   set_entry(L, rt->abandoned_ref, held);
@@ -143,7 +142,7 @@ static held_panic *hold(runtime *rt, lua_State *L, const task *t, int index) {
   if (held == NULL) return NULL;
   *held = (held_panic){.until_ns = runtime_now(rt) + UNHANDLED_GRACE_NS, .task_id = t->id};
   list_init(&held->link);
-  list_init(&held->in_scope);
+  list_init(&held->inherited);
   lua_pushcfunction(L, make_guard);
   lua_pushvalue(L, index);
   lua_pushvalue(L, rec);
@@ -155,13 +154,13 @@ static held_panic *hold(runtime *rt, lua_State *L, const task *t, int index) {
   return NULL;
 }
 
-void unhandled_hold(runtime *rt, lua_State *L, task *t, int index, region *scope) {
+void unhandled_hold(runtime *rt, lua_State *L, task *t, int index, panic_heir *heir) {
   index = lua_absindex(L, index);
   held_panic *held = hold(rt, L, t, index);
   if (held != NULL) {
     t->ended.held = held;
-    held->scope = scope;
-    if (scope != NULL) list_append(&scope->held, &held->in_scope);
+    held->heir = heir;
+    if (heir != NULL) list_append(&heir->held, &held->inherited);
     lua_setiuservalue(L, index, TASK_UV_RESULT);
     lua_pop(L, 1);
     list_append(&rt->unhandled_panics, &held->link);
@@ -199,18 +198,18 @@ static void report_lost(runtime *rt, lua_State *L, held_panic *held) {
 }
 
 /*
-** Gives the panic of the task at `index` to the scope that it is held for. False: there is none, or no memory.
+** Gives the panic of the task at `index` to the heir that it is held for. False: there is none, or it does not take it.
 **   [-0, +0, -]
 */
-static bool give_to_scope(runtime *rt, lua_State *L, task *t, int index) {
-  region *scope = t->ended.held->scope;
-  leave_scope(t->ended.held);
-  if (scope == NULL) return false;
+static bool give_to_heir(runtime *rt, lua_State *L, task *t, int index) {
+  panic_heir *heir = t->ended.held->heir;
+  disinherit(t->ended.held);
+  if (heir == NULL) return false;
   task_push_record(L, index);
-  bool given = region_offer_panic(rt, L, scope, index);
+  bool given = heir->type->take(rt, L, heir, index);
   lua_pop(L, 1);
   if (given) unhandled_claim(rt, L, t);
-  region_member_ended(rt, scope);
+  heir->type->told(rt, heir);
   return given;
 }
 
@@ -221,22 +220,22 @@ void unhandled_arrived(runtime *rt, lua_State *L, int index, bool comes) {
   t->ended.comers--;
   if (t->ended.comers > 0) return;
   if (!comes) {
-    give_to_scope(rt, L, t, index);
-  } else if (t->ended.held->scope != NULL) {
-    region_member_ended(rt, t->ended.held->scope);
+    give_to_heir(rt, L, t, index);
+  } else if (t->ended.held->heir != NULL) {
+    panic_heir *heir = t->ended.held->heir;
+    heir->type->told(rt, heir);
   }
 }
 
-/* The first panic that is held for the scope, or NULL. */
-static held_panic *find_for(const region *scope) {
-  if (list_empty(&scope->held)) return NULL;
-  return container_of(scope->held.next, held_panic, in_scope);
+/* The first panic that is held for the heir, or NULL. */
+static held_panic *find_for(const panic_heir *heir) {
+  if (list_empty(&heir->held)) return NULL;
+  return container_of(heir->held.next, held_panic, inherited);
 }
 
-bool unhandled_is_awaited(const runtime *rt, lua_State *L, const region *scope) {
-  if (scope->kind == REGION_SUPERVISE) return false;
-  for (list *link = scope->held.next; link != &scope->held; link = link->next) {
-    push_held(rt, L, container_of(link, held_panic, in_scope));
+bool unhandled_is_awaited(const runtime *rt, lua_State *L, const panic_heir *heir) {
+  for (list *link = heir->held.next; link != &heir->held; link = link->next) {
+    push_held(rt, L, container_of(link, held_panic, inherited));
     const task *t = task_test(L, -1);
     lua_pop(L, 1);
     if (t != NULL && t->ended.comers > 0) return true;
@@ -244,26 +243,26 @@ bool unhandled_is_awaited(const runtime *rt, lua_State *L, const region *scope) 
   return false;
 }
 
-void unhandled_give_all(runtime *rt, lua_State *L, region *scope) {
+void unhandled_give_all(runtime *rt, lua_State *L, panic_heir *heir) {
   held_panic *held;
-  while ((held = find_for(scope)) != NULL) {
+  while ((held = find_for(heir)) != NULL) {
     push_held(rt, L, held);
     if (lua_isnil(L, -1)) {
-      leave_scope(held); /* its guard will bring it */
+      disinherit(held); /* its guard will bring it */
     } else {
-      give_to_scope(rt, L, task_test(L, -1), lua_gettop(L));
+      give_to_heir(rt, L, task_test(L, -1), lua_gettop(L));
     }
     lua_pop(L, 1);
   }
 }
 
-void unhandled_forget(const region *scope) {
+void unhandled_forget(const panic_heir *heir) {
   held_panic *held;
-  while ((held = find_for(scope)) != NULL) leave_scope(held);
+  while ((held = find_for(heir)) != NULL) disinherit(held);
 }
 
 /*
-** Gives the first held panic to its scope, or to the handler. Of one whose task the collector has taken it
+** Gives the first held panic to its heir, or to the handler. Of one whose task the collector has taken it
 ** waits for the guard to say so, which that does in the cycle that is under way, if ever.   [-0, +0, -]
 */
 static void report_first(runtime *rt, lua_State *L) {
@@ -280,7 +279,7 @@ static void report_first(runtime *rt, lua_State *L) {
   task *t = task_test(L, index);
   if (t == NULL) {
     report_lost(rt, L, held);
-  } else if (!give_to_scope(rt, L, t, index) && !t->claimed) {
+  } else if (!give_to_heir(rt, L, t, index) && !t->claimed) {
     unhandled_claim(rt, L, t);
     task_push_record(L, index);
     handler_report(rt, L, index);

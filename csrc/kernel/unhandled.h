@@ -22,9 +22,9 @@ void unhandled_open(runtime *rt, lua_State *L);
 /*
 ** Takes charge of the panic of the ended task at `index`, whose record is on top of the stack and is
 ** the task's result already.   [-1, +0, -] A finalizer that runs meanwhile may come for it first.
-**   scope  that is given it if nobody comes for it, or NULL
+**   heir  that is given it if nobody comes for it, or NULL
 */
-void unhandled_hold(runtime *rt, lua_State *L, task *t, int index, struct region *scope);
+void unhandled_hold(runtime *rt, lua_State *L, task *t, int index, panic_heir *heir);
 
 /* Somebody was given the task's record: it is not to be reported any more.   [-0, +0, -] */
 void unhandled_claim(runtime *rt, lua_State *L, task *t);
@@ -37,21 +37,21 @@ void unhandled_flush(runtime *rt, lua_State *L);
 
 /*
 ** A task that joins or awaits the one at `index`, and was woken by its end, goes on: it comes for the panic, or it
-** does not, because it is unwound. When nobody is left who may come, the panic is the scope's.   [-0, +0, -]
+** does not, because it is unwound. When nobody is left who may come, the panic is the heir's.   [-0, +0, -]
 */
 void unhandled_arrived(runtime *rt, lua_State *L, int index, bool comes);
 
 /*
-** Whether tasks that were woken to come for a panic that is held for the scope have not run yet. When the last of
-** them has, the scope is told, as of the end of a member.   [-0, +0, -]
+** Whether tasks that were woken to come for a panic that is held for the heir have not run yet. When the last of
+** them has, the heir is told, as of the end of a member.   [-0, +0, -]
 */
-bool unhandled_is_awaited(const runtime *rt, lua_State *L, const struct region *scope);
+bool unhandled_is_awaited(const runtime *rt, lua_State *L, const panic_heir *heir);
 
-/* The scope is about to end: what is held for it is its own.   [-0, +0, -] */
-void unhandled_give_all(runtime *rt, lua_State *L, struct region *scope);
+/* The heir is about to end: what is held for it is its own.   [-0, +0, -] */
+void unhandled_give_all(runtime *rt, lua_State *L, panic_heir *heir);
 
-/* The scope is gone: nothing is held for it any more. */
-void unhandled_forget(const struct region *scope);
+/* The heir is gone: nothing is held for it any more. */
+void unhandled_forget(const panic_heir *heir);
 
 /* When the next one is overdue, or TIME_FOREVER. */
 int64_t unhandled_next_deadline(const runtime *rt);

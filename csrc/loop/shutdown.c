@@ -65,7 +65,6 @@ void shutdown_push_deadlock(runtime *rt, lua_State *L, const char *message) {
 /* --- ending --- */
 
 static void cancel_one(runtime *rt, lua_State *L, task *t) {
-  if (t->cancel != CANCEL_NONE) return;
   lua_pushnil(L);
   cancel_task(rt, L, t, CANCEL_SHUTDOWN);
 }

@@ -2,6 +2,7 @@
 #include "coropanic.h"
 #include "loop/scheduler.h"
 #include "lua/lib.h"
+#include "scope/spawn.h"
 
 /* The state's runtime; opens the module if nobody has.   [-0, +0, m] */
 static runtime *open_runtime(lua_State *L) {
@@ -22,7 +23,7 @@ void cp_spawn(lua_State *L, int arguments) {
     luaL_error(L, "cp_spawn: function expected, got %s", luaL_typename(L, function));
   }
   lua_settop(L, function + arguments);
-  task_spawn(rt, L, arguments, &(spawn_options){0});
+  scope_spawn(rt, L, arguments, &(scope_spawn_options){0});
 }
 
 int cp_step(lua_State *L, double budget) {

@@ -3,7 +3,7 @@
 #include "lua/lib.h"
 #include "scope/context.h"
 #include "scope/context_after.h"
-#include "scope/membership.h"
+#include "scope/spawn.h"
 #include "sync/chan.h"
 
 static ctx *check_self(lua_State *L, const char *method) {
@@ -196,7 +196,7 @@ static int context_gc(lua_State *L) {
 
 static int context_current(lua_State *L) {
   runtime *rt = runtime_of(L);
-  context_push(rt, L, membership_current_context(rt));
+  context_push(rt, L, scope_current_context(rt));
   return 1;
 }
 

@@ -11,6 +11,7 @@
 #include "lua/options.h"
 #include "lua/spawn.h"
 #include "scope/context.h"
+#include "scope/spawn.h"
 
 /* --- options --- */
 
@@ -88,11 +89,11 @@ static int run_run_with(lua_State *L) {
 
 static int run_spawn(lua_State *L) {
   arg_check_function(L, 1, "spawn");
-  task_spawn(runtime_of(L), L, lua_gettop(L) - 1, &(spawn_options){0});
+  scope_spawn(runtime_of(L), L, lua_gettop(L) - 1, &(scope_spawn_options){0});
   return 1;
 }
 
-int spawn_with(lua_State *L, struct region *scope) {
+int spawn_with(lua_State *L, struct scope *scope) {
   static const char *const names[] = {"name",    "daemon",         "service", "attributes",
                                       "context", "detached_trace", NULL};
   static const trace_ids no_trace = {.trace = NULL};
@@ -100,14 +101,13 @@ int spawn_with(lua_State *L, struct region *scope) {
   options_check_names(L, 1, "spawn_with", names);
   arg_check_function(L, 2, "spawn_with");
   int arguments = lua_gettop(L) - 2;
-  spawn_options options = {
-      .daemon = options_boolean(L, 1, "spawn_with", "daemon"),
-      .trace = options_boolean(L, 1, "spawn_with", "detached_trace") ? &no_trace : NULL,
-      .service = options_boolean(L, 1, "spawn_with", "service"),
-      .scope = scope,
-  };
-  if (options.service) options.spans = SPANS_NO;
-  options.name = options_string(L, 1, "spawn_with", "name");
+  scope_spawn_options options = {.scope = scope};
+  spawn_options *spawn = &options.task;
+  spawn->daemon = options_boolean(L, 1, "spawn_with", "daemon");
+  if (options_boolean(L, 1, "spawn_with", "detached_trace")) spawn->trace = &no_trace;
+  spawn->service = options_boolean(L, 1, "spawn_with", "service");
+  if (spawn->service) spawn->spans = SPANS_NO;
+  spawn->name = options_string(L, 1, "spawn_with", "name");
   if (lua_getfield(L, 1, "context") != LUA_TNIL) {
     if (context_test(L, -1) == NULL) options_error(L, 1, "spawn_with", "context", "context");
     options.context = lua_gettop(L);
@@ -116,10 +116,10 @@ int spawn_with(lua_State *L, struct region *scope) {
   if (type != LUA_TNIL && type != LUA_TTABLE) {
     options_error(L, 1, "spawn_with", "attributes", "table");
   }
-  if (type == LUA_TTABLE) options.attributes = lua_gettop(L);
+  if (type == LUA_TTABLE) spawn->attributes = lua_gettop(L);
   luaL_checkstack(L, arguments + 1, "too many arguments");
   for (int i = 2; i <= arguments + 2; i++) lua_pushvalue(L, i);
-  task_spawn(rt, L, arguments, &options);
+  scope_spawn(rt, L, arguments, &options);
   return 1;
 }
 

@@ -3,8 +3,9 @@
 #include "kernel/unwind.h"
 #include "lua/lib.h"
 #include "lua/spawn.h"
-#include "scope/membership.h"
-#include "scope/region.h"
+#include "scope/scope.h"
+#include "scope/spawn.h"
+#include "scope/with.h"
 
 /* The code must be a task's own, outside coroutines, and able to suspend.   [-0, +0, e] */
 static runtime *check_task(lua_State *L, const char *function) {
@@ -18,11 +19,11 @@ static runtime *check_task(lua_State *L, const char *function) {
 }
 
 /*
-** Pushes the context that a region opened now runs under. Deferred calls of what is unwinding already
+** Pushes the context that a scope opened now runs under. Deferred calls of what is unwinding already
 ** are shielded, so that they only inherit the values.   [-0, +1, m]
 */
 static ctx *push_child_context(runtime *rt, lua_State *L) {
-  context_push(rt, L, membership_current_context(rt));
+  context_push(rt, L, scope_current_context(rt));
   bool linked = !cancel_is_shielded(rt, L, rt->current, 0);
   ctx *c = context_new(rt, L, lua_gettop(L), linked);
   c->can_end = true;
@@ -31,20 +32,20 @@ static ctx *push_child_context(runtime *rt, lua_State *L) {
 }
 
 /* The stack is [function] [context]: calls the function with the scope. */
-static int run_scope(lua_State *L, const char *name, region_kind kind) {
+static int run_scope(lua_State *L, const char *name, scope_kind kind) {
   arg_check_function(L, 1, name);
   runtime *rt = check_task(L, name);
   lua_settop(L, 1);
   push_child_context(rt, L);
-  region_open(rt, L, kind, 2);
+  scope_open(rt, L, kind, 2);
   lua_replace(L, 2);
   lua_insert(L, 1);
   lua_pushvalue(L, 1);
-  return unwind_body(rt, L, &frame_region);
+  return unwind_body(rt, L, &frame_scope);
 }
 
-static int scope_scope(lua_State *L) { return run_scope(L, "scope", REGION_SCOPE); }
-static int scope_supervise(lua_State *L) { return run_scope(L, "supervise", REGION_SUPERVISE); }
+static int scope_scope(lua_State *L) { return run_scope(L, "scope", SCOPE_PLAIN); }
+static int scope_supervise(lua_State *L) { return run_scope(L, "supervise", SCOPE_SUPERVISE); }
 
 static int scope_with_timeout(lua_State *L) {
   double seconds = arg_check_seconds(L, 1, 1, "with_timeout");
@@ -52,51 +53,69 @@ static int scope_with_timeout(lua_State *L) {
   runtime *rt = check_task(L, "with_timeout");
   ctx *c = push_child_context(rt, L);
   context_set_deadline(rt, L, c, runtime_deadline(rt, seconds));
-  region_open(rt, L, REGION_TIMEOUT, lua_gettop(L));
+  scope_open(rt, L, SCOPE_TIMEOUT, lua_gettop(L));
   lua_replace(L, 1);
   lua_pop(L, 1);
-  return unwind_body(rt, L, &frame_region);
+  return unwind_body(rt, L, &frame_scope);
 }
 
 static int scope_with(lua_State *L) {
   if (context_test(L, 1) == NULL) arg_type_error(L, 1, "with", "context");
   arg_check_function(L, 2, "with");
   runtime *rt = check_task(L, "with");
-  region_open(rt, L, REGION_WITH, 1);
+  with_open(rt, L, 1);
   lua_replace(L, 1);
-  return unwind_body(rt, L, &frame_region);
+  return unwind_body(rt, L, &frame_with);
 }
 
 /* --- methods --- */
 
-static region *check_open(lua_State *L, const char *method) {
-  region *r = arg_check_self(L, REGION_TYPE, method);
-  if (r->ended) luaL_error(L, "'%s' on a scope that has ended", method);
-  return r;
+static scope *check_open(lua_State *L, const char *method) {
+  scope *s = arg_check_self(L, SCOPE_TYPE, method);
+  if (s->body.cancel.state == CANCEL_SCOPE_CLOSED) {
+    luaL_error(L, "'%s' on a scope that has ended", method);
+  }
+  return s;
 }
 
 static int method_spawn(lua_State *L) {
-  region *r = check_open(L, "spawn");
+  scope *s = check_open(L, "spawn");
   arg_check_method_function(L, 2, 1, "spawn");
-  task_spawn(runtime_of(L), L, lua_gettop(L) - 2, &(spawn_options){.scope = r});
+  scope_spawn(runtime_of(L), L, lua_gettop(L) - 2, &(scope_spawn_options){.scope = s});
   return 1;
 }
 
 static int method_spawn_with(lua_State *L) {
-  region *r = check_open(L, "spawn_with");
+  scope *s = check_open(L, "spawn_with");
   lua_remove(L, 1);
-  return spawn_with(L, r);
+  return spawn_with(L, s);
 }
 
-static int method_cancel(lua_State *L) {
-  region *r = arg_check_self(L, REGION_TYPE, "cancel");
+/* Cancels the body at 1; the reason is at 2. */
+static int cancel_body(lua_State *L, body *b) {
   lua_settop(L, 2);
-  lua_pushboolean(L, !r->ended && region_cancel(runtime_of(L), L, r, CANCEL_SCOPE));
+  lua_pushboolean(L, cancel_scope_cancel(runtime_of(L), L, &b->cancel, CANCEL_SCOPE));
   return 1;
 }
 
+static int method_cancel(lua_State *L) {
+  return cancel_body(L, arg_check_self(L, SCOPE_TYPE, "cancel"));
+}
+
 static int scope_tostring(lua_State *L) {
-  region_push_text(runtime_of(L), L, arg_check_self(L, REGION_TYPE, "__tostring"));
+  scope_push_text(runtime_of(L), L, arg_check_self(L, SCOPE_TYPE, "__tostring"));
+  return 1;
+}
+
+/* What observers are given of a co.with can be cancelled, and no more. */
+static int with_cancel(lua_State *L) {
+  return cancel_body(L, arg_check_self(L, WITH_TYPE, "cancel"));
+}
+
+static int with_tostring(lua_State *L) {
+  const body *b = arg_check_self(L, WITH_TYPE, "__tostring");
+  bool is_closed = b->cancel.state == CANCEL_SCOPE_CLOSED;
+  lua_pushstring(L, is_closed ? "body of co.with (ended)" : "body of co.with");
   return 1;
 }
 
@@ -115,7 +134,10 @@ void lib_scope_open(lua_State *L, runtime *rt) {
       {NULL, NULL},
   };
   static const luaL_Reg metamethods[] = {{"__tostring", scope_tostring}, {NULL, NULL}};
+  static const luaL_Reg with_methods[] = {{"cancel", with_cancel}, {NULL, NULL}};
+  static const luaL_Reg with_metamethods[] = {{"__tostring", with_tostring}, {NULL, NULL}};
   for (int i = 0; functions[i].name != NULL; i++) rt->openers[i] = functions[i].func;
   lib_register(L, rt, functions);
-  lib_new_type(L, rt, REGION_TYPE, methods, metamethods);
+  lib_new_type(L, rt, SCOPE_TYPE, methods, metamethods);
+  lib_new_type(L, rt, WITH_TYPE, with_methods, with_metamethods);
 }

@@ -2,6 +2,7 @@
 #include "kernel/args.h"
 #include "lua/lib.h"
 #include "lua/lock_guard.h"
+#include "scope/spawn.h"
 #include "sync/semaphore.h"
 #include "sync/waitgroup.h"
 
@@ -147,7 +148,10 @@ static int waitgroup_method_wait(lua_State *L) {
 static int waitgroup_method_spawn(lua_State *L) {
   waitgroup *wg = check_waitgroup(L, "spawn");
   arg_check_method_function(L, 2, 1, "spawn");
-  waitgroup_spawn(runtime_of(L), L, wg, lua_gettop(L) - 2);
+  runtime *rt = runtime_of(L);
+  waitgroup_expect(rt, L, wg);
+  scope_spawn_options options = {.task = {.group_type = &waitgroup_spawns, .group = wg}};
+  scope_spawn(rt, L, lua_gettop(L) - 2, &options);
   return 1;
 }
 

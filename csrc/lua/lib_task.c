@@ -143,7 +143,8 @@ static int method_await(lua_State *L) {
 static int method_cancel(lua_State *L) {
   task *t = check_task(L, "cancel");
   lua_settop(L, 2);
-  if (!task_ended(t) && t->cancel == CANCEL_NONE) cancel_note_asker(runtime_of(L), L, 1);
+  if (!task_ended(t) && !cancel_scope_is_cancelled(&t->entry))
+    cancel_note_asker(runtime_of(L), L, 1);
   lua_pushboolean(L, cancel_task(runtime_of(L), L, t, CANCEL_EXPLICIT));
   return 1;
 }

@@ -8,14 +8,14 @@
 
 #pragma GCC visibility push(hidden)
 
-struct region;
+struct scope;
 
 /*
 ** Expects (options, function, arguments...) on the stack; pushes the task. Return its result from a
 ** C function.
 **   scope  the scope of the task; NULL: the innermost one
 */
-int spawn_with(lua_State *L, struct region *scope);
+int spawn_with(lua_State *L, struct scope *scope);
 
 #pragma GCC visibility pop
 

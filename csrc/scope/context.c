@@ -4,7 +4,6 @@
 
 #include "kernel/task.h"
 #include "scope/context_after.h"
-#include "scope/region.h"
 
 /* Tells of the context, with it as the object.   [-0, +0, -] */
 static void tell_sinks(runtime *rt, lua_State *L, const ctx *c, const probe_event *event) {
@@ -172,6 +171,13 @@ void context_push_reason(runtime *rt, lua_State *L, const ctx *c) {
   lua_remove(L, -2);
 }
 
+bool context_bind(context_binding *binding) {
+  ctx *c = binding->context;
+  if (c->state != CONTEXT_LIVE) return false;
+  if (c->can_end) list_append(&c->bound, &binding->link);
+  return true;
+}
+
 /*
 ** Asks what is bound to the context to end.   [-0, +0, -]
 ** What that calls may take others out of the list, so each is taken out before.
@@ -182,13 +188,8 @@ static void end_bound(runtime *rt, lua_State *L, ctx *c) {
   context_push_reason(rt, L, c);
   list *link;
   while ((link = list_take_first(&c->bound)) != NULL) {
-    const context_binding *binding = container_of(link, context_binding, link);
     lua_pushvalue(L, -1);
-    if (binding->region != NULL) {
-      region_cancel(rt, L, binding->region, source);
-    } else {
-      cancel_task(rt, L, binding->task, source);
-    }
+    cancel_scope_cancel(rt, L, container_of(link, context_binding, link)->scope, source);
   }
   lua_pop(L, 1);
 }

@@ -3,7 +3,7 @@
 ** A context is one userdata. A child holds its parent by a user value; a parent has its children in
 ** a list that they leave when they are collected, so that a context nobody refers to any more costs
 ** nothing and its timer goes with it. Timer and lists are the runtime's memory (context_links), so that
-** nothing depends on that; C finds the object by them (runtime_push_alive). While a task or region depends
+** nothing depends on that; C finds the object by them (runtime_push_alive). While a task or scope depends
 ** on a context it is pinned: anchored in runtime.pinned_ref, where C finds the object by its address.
 */
 #ifndef CP_SCOPE_CONTEXT_H
@@ -15,14 +15,13 @@
 #include "core/list.h"
 #include "core/timer.h"
 #include "kernel/cancel.h"
+#include "kernel/cancel_scope.h"
 #include "kernel/runtime.h"
 
 #pragma GCC visibility push(hidden)
 
 #define CONTEXT_TYPE "coropanic.context"
 
-struct task;
-struct region;
 struct chan;
 
 typedef enum context_state {
@@ -64,11 +63,11 @@ typedef struct ctx {
   bool own_end; /* it ended by itself, not with its parent: it has the cause */
 } ctx;
 
-/* A task or region that ends with a context. */
+/* Code that runs under a context: a task's, or that of another cancel scope. */
 typedef struct context_binding {
-  list link;
-  struct task *task;
-  struct region *region; /* NULL: the task itself */
+  list link;           /* in context->bound, if it ends with that */
+  ctx *context;        /* pinned; NULL: the background */
+  cancel_scope *scope; /* what is cancelled */
 } context_binding;
 
 /* Makes the background.   [-0, +0, m] */
@@ -92,6 +91,9 @@ void context_push(runtime *rt, lua_State *L, const ctx *c);
 /* Anchors the context at `index` until as many unpins.   [-0, +0, m] */
 void context_pin(runtime *rt, lua_State *L, int index);
 void context_unpin(runtime *rt, lua_State *L, ctx *c);
+
+/* Cancels the code when its context ends, if ever. False: it has ended already, and nothing is done. */
+bool context_bind(context_binding *binding);
 
 /*
 ** Ends a context and all that depends on it, parents before children.   [-0, +0, -]

@@ -53,7 +53,7 @@ static void start(runtime *rt, lua_State *L) {
   const after *a = lua_touserdata(L, -1);
   lua_getiuservalue(L, -1, AFTER_UV_FUNCTION);
   const trace_ids *ids = a->ids.trace == NULL ? NULL : &a->ids;
-  spawn_options options = {.name = "after", .trace = ids, .independent = true, .spans = a->spans};
+  spawn_options options = {.name = "after", .trace = ids, .spans = a->spans};
   task_spawn(rt, L, 0, &options);
   lua_pop(L, 2);
 }

@@ -85,15 +85,14 @@ static void join(runtime *rt, lua_State *L, task *t, void *reserved) {
   change(rt, wg, 1);
 }
 
-static const spawn_group_type group_type = {.reserve = reserve_member, .join = join};
+const spawn_group_type waitgroup_spawns = {.reserve = reserve_member, .join = join};
 
-void waitgroup_spawn(runtime *rt, lua_State *L, waitgroup *wg, int arguments) {
+void waitgroup_expect(runtime *rt, lua_State *L, const waitgroup *wg) {
   check_change(rt, L, wg, 1);
   if (list_empty(&wg->members)) {
     lua_pushboolean(L, 0);
     set_anchor(rt, L, wg);
   }
-  task_spawn(rt, L, arguments, &(spawn_options){.group_type = &group_type, .group = wg});
 }
 
 /* There are members only if the universe is being closed. */

@@ -32,11 +32,14 @@ waitgroup *waitgroup_new(lua_State *L);
 */
 void waitgroup_add(runtime *rt, lua_State *L, waitgroup *wg, lua_Integer delta);
 
+/* Makes a waitgroup the spawn_options.group of a task that counts until it has ended. */
+extern const spawn_group_type waitgroup_spawns;
+
 /*
-** Pops a function and its `arguments`, spawns it as a task that is counted until it ends, and
-** pushes the task. The waitgroup must be at index 1.   [-(arguments + 1), +1, e]
+** Call this before a task is spawned with the waitgroup at index 1 as its group. Panics if the count of tasks would
+** become too large.   [-0, +0, e]
 */
-void waitgroup_spawn(runtime *rt, lua_State *L, waitgroup *wg, int arguments);
+void waitgroup_expect(runtime *rt, lua_State *L, const waitgroup *wg);
 
 #pragma GCC visibility pop
 

@@ -132,6 +132,25 @@ describe("co.observe", function()
     }, lines)
   end)
 
+  it("gives what can be cancelled of a co.with, too", function()
+    local bodies = {}
+    local stop = co.observe({ "scope_open" }, function(_, body) bodies[#bodies + 1] = body end)
+    helpers.run(function()
+      local waiting = co.spawn(function()
+        local record = helpers.record_of(co.with, co.context.background(), co.sleep, 5)
+        return record.kind, record.value, co.sleep(1)
+      end)
+      co.yield()
+      assert.equal("body of co.with", tostring(bodies[1]))
+      assert.is_true(bodies[1]:cancel "enough")
+      assert.is_false(bodies[1]:cancel "again")
+      assert.same({ "cancelled", "enough" }, { waiting:await() })
+      assert.equal("body of co.with (ended)", tostring(bodies[1]))
+      assert.is_nil(bodies[1].spawn)
+    end)
+    stop()
+  end)
+
   it("tells of the end of a context once for each context that ends with it, parents first", function()
     local parent, child
     local ended = {}

@@ -1,0 +1,124 @@
+#include "scope/body.h"
+
+#include "kernel/probe.h"
+
+void body_tell(runtime *rt, lua_State *L, const body *b, const probe_event *event) {
+  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  probe_event told = *event;
+  cancel_scope_push(rt, L, &b->cancel);
+  told.task = b->cancel.owner;
+  told.L = L;
+  told.object = lua_gettop(L);
+  probe_tell(rt, &told);
+  lua_pop(L, 1);
+}
+
+/* --- opening --- */
+
+/* Keeps the exit that the body is opened in, as its own may take its place.   [-0, +0, -] */
+static void save_exit(lua_State *L, const frame_stack *s, int index) {
+  if (!frames_has_exit(s)) return;
+  frames_push_exit(s, L);
+  lua_setiuservalue(L, index, BODY_UV_EXIT);
+}
+
+void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type, int context) {
+  task *t = rt->current;
+  int index = lua_gettop(L);
+  frame_stack *s = task_frames_of(rt, L);
+  if (!frames_reserve_frames(s, &rt->memory, s->depth + 2)) luaL_error(L, "not enough memory");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
+  lua_pushboolean(L, 0); /* makes room: nothing below the pin fails */
+  lua_rawsetp(L, -2, b);
+  context_pin(rt, L, context);
+  lua_pushvalue(L, index);
+  lua_rawsetp(L, -2, b);
+  lua_pop(L, 1);
+  ctx *c = context_test(L, context);
+  list_init(&b->under.link);
+  b->under.context = c;
+  b->under.scope = &b->cancel;
+  cancel_scope_open(&b->cancel, type, t, s->depth);
+  b->cancel.has_deadline = c->deadline_ns != TIME_FOREVER;
+  task_on_end(t, &b->exit);
+  save_exit(L, s, index);
+}
+
+void body_bind(runtime *rt, lua_State *L, body *b) {
+  ctx *c = b->under.context;
+  if (context_bind(&b->under)) return;
+  context_push_reason(rt, L, c);
+  cancel_scope_cancel(rt, L, &b->cancel, context_cancel_source(c));
+}
+
+/* --- leaving --- */
+
+/* Goes on with the exit that the body was opened in, if its own has taken that one's place.   [-0, +0, -] */
+static void restore_exit(lua_State *L, frame_stack *s) {
+  if (lua_getiuservalue(L, BODY_INDEX, BODY_UV_EXIT) == LUA_TNIL || !frames_has_exit(s)) {
+    lua_pop(L, 1);
+  } else {
+    frames_set_exit(s, L);
+  }
+}
+
+/* What it comes to. An exit is its own unless that goes on outside. */
+static body_outcome outcome_of(const frame_stack *s, frame_state state) {
+  if (state == STATE_RETURNING) return BODY_RETURNED;
+  if (state == STATE_PANICKING) return BODY_PANICKED;
+  return frames_is_exiting(s) ? BODY_EXITED : BODY_CANCELLED;
+}
+
+/* Asks what depends on the body to end, for no reason that anybody has given.   [-0, +0, -] */
+static void cancel_rest(runtime *rt, lua_State *L, body *b, cancel_source source) {
+  lua_pushnil(L);
+  cancel_scope_cancel(rt, L, &b->cancel, source);
+}
+
+void body_leave(runtime *rt, lua_State *L, body *b, frame_stack *s, frame_state state) {
+  cancel_scope_leave(&b->cancel);
+  restore_exit(L, s);
+  b->outcome = (uint8_t)outcome_of(s, state);
+  /* A cancellation that came with what the body last waited for has not been raised in it. */
+  if (b->outcome == BODY_EXITED || cancel_is_due(rt, L, rt->current)) {
+    cancel_rest(rt, L, b, CANCEL_PARENT);
+  } else if (b->outcome == BODY_PANICKED) {
+    cancel_rest(rt, L, b, CANCEL_SCOPE);
+  }
+}
+
+body *body_leave_lost(runtime *rt, lua_State *L, const frame_stack *s) {
+  cancel_scope *c = rt->current->innermost;
+  if (c->outer == NULL || c->floor != s->depth - 1) return NULL;
+  lua_settop(L, 0);
+  cancel_scope_push(rt, L, c);
+  cancel_scope_leave(c);
+  body *b = lua_touserdata(L, -1);
+  cancel_rest(rt, L, b, CANCEL_PARENT);
+  return b;
+}
+
+/* --- closing --- */
+
+void body_close(runtime *rt, lua_State *L, body *b) {
+  cancel_scope_close(&b->cancel);
+  task_exit_remove(&b->exit);
+  list_remove(&b->under.link);
+  if (probe(&rt->probes, PROBE_SCOPE_CLOSE)) {
+    body_tell(rt, L, b, &(probe_event){.kind = PROBE_SCOPE_CLOSE});
+  }
+}
+
+void body_release(runtime *rt, lua_State *L, const body *b) {
+  context_unpin(rt, L, b->under.context);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, &b->cancel);
+  lua_pop(L, 1);
+}
+
+int body_return(runtime *rt, lua_State *L) {
+  task *t = rt->current;
+  if (task_needs_unwinding(t)) cancel_raise(rt, L, t);
+  return lua_gettop(L) - BODY_OUTCOME_INDEX + 1;
+}

@@ -1,0 +1,213 @@
+#include "scope/scope.h"
+
+#include <string.h>
+
+#include "kernel/probe.h"
+#include "kernel/record.h"
+#include "scope/member.h"
+
+/* Members that a scope's text names. */
+#define MAX_NAMED 8
+
+static scope *scope_of_heir(panic_heir *heir) { return container_of(heir, scope, heir); }
+
+/* --- cancelling --- */
+
+/* Asks all members to end; the reason is on top of the stack.   [-0, +0, -] */
+static void cancel_members(runtime *rt, lua_State *L, scope *s, cancel_source source) {
+  for (list *link = s->members.next; link != &s->members; link = link->next) {
+    lua_pushvalue(L, -1);
+    cancel_task(rt, L, container_of(link, member, sibling)->task, source);
+  }
+}
+
+/* Ends the scope's context; the cause is on top of the stack.   [-0, +0, -] */
+static void end_context(runtime *rt, lua_State *L, const scope *s) {
+  ctx *c = s->body.under.context;
+  if (c->state != CONTEXT_LIVE) return;
+  context_push(rt, L, c);
+  lua_pushvalue(L, -2);
+  lua_setiuservalue(L, -2, CONTEXT_UV_CAUSE);
+  lua_pop(L, 1);
+  context_end(rt, L, c, CONTEXT_CANCELLED);
+}
+
+static void pass_on(runtime *rt, lua_State *L, cancel_scope *c, cancel_source source) {
+  scope *s = (scope *)c;
+  cancel_members(rt, L, s, source);
+  end_context(rt, L, s);
+}
+
+static const cancel_scope_type type = {.pass_on = pass_on};
+
+scope *scope_of(cancel_scope *c) { return c->type == &type ? (scope *)c : NULL; }
+
+/* --- members --- */
+
+/* (scope, record) appends the record to the suppressed ones; protected. */
+static int append_suppressed(lua_State *L) {
+  if (lua_getiuservalue(L, 1, SCOPE_UV_SUPPRESSED) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, SCOPE_UV_SUPPRESSED);
+  }
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  return 0;
+}
+
+/* The same for the record on top of the stack. False: there is no memory.   [-0, +0, -] */
+static bool suppress(runtime *rt, lua_State *L, const scope *s) {
+  lua_pushcfunction(L, append_suppressed);
+  cancel_scope_push(rt, L, &s->body.cancel);
+  lua_pushvalue(L, -3);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* Keeps the record on top of the stack as a panic of the scope. False: there is no memory.   [-0, +0, -] */
+static bool take_panic(runtime *rt, lua_State *L, scope *s) {
+  if (s->panics == 0) {
+    cancel_scope_push(rt, L, &s->body.cancel);
+    lua_pushvalue(L, -2);
+    lua_setiuservalue(L, -2, SCOPE_UV_PANIC);
+    lua_pop(L, 1);
+  } else if (s->panics <= SCOPE_MAX_SUPPRESSED && !suppress(rt, L, s)) {
+    return false;
+  }
+  s->panics++;
+  return true;
+}
+
+/* (name, id) → why its siblings are cancelled; protected. */
+static int push_sibling_reason(lua_State *L) {
+  lua_pushfstring(L, "task %I \"%s\" panicked", (LUAI_UACINT)lua_tointeger(L, 2),
+                  (const char *)lua_touserdata(L, 1));
+  return 1;
+}
+
+/* Pushes it, nil where there is no memory for it.   [-0, +1, -] */
+static void push_reason(lua_State *L, const task *t) {
+  char buffer[TASK_NAME_SIZE];
+  lua_pushcfunction(L, push_sibling_reason);
+  lua_pushlightuserdata(L, (void *)task_name(t, buffer));
+  lua_pushinteger(L, (lua_Integer)t->id);
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
+static bool inherit_panic(runtime *rt, lua_State *L, panic_heir *heir, int index) {
+  scope *s = scope_of_heir(heir);
+  if (s->kind == SCOPE_SUPERVISE) return false;
+  if (!take_panic(rt, L, s)) return false;
+  push_reason(L, task_test(L, index));
+  cancel_scope_cancel(rt, L, &s->body.cancel, CANCEL_SCOPE);
+  return true;
+}
+
+static void member_ended(runtime *rt, panic_heir *heir) {
+  scope *s = scope_of_heir(heir);
+  task *owner = s->body.cancel.owner;
+  if (s->live > s->daemons) return;
+  if (owner->status == TASK_WAITING && owner->wait == &wait_scope && owner->waits_on == s) {
+    task_wake(rt, owner, WAKE_READY);
+  }
+}
+
+static const panic_heir_type heir_type = {.take = inherit_panic, .told = member_ended};
+
+/* --- opening and closing --- */
+
+void scope_close(runtime *rt, lua_State *L, scope *s) {
+  unhandled_forget(&s->heir);
+  body_close(rt, L, &s->body);
+  lua_pushnil(L);
+  end_context(rt, L, s);
+  lua_pop(L, 1);
+  body_release(rt, L, &s->body);
+}
+
+/* Its task has ended with the scope open.   [-0, +0, -] */
+static void abandon(runtime *rt, lua_State *L, task_exit *exit) {
+  scope *s = container_of(exit, scope, body.exit);
+  lua_pushnil(L);
+  cancel_members(rt, L, s, CANCEL_PARENT);
+  lua_pop(L, 1);
+  list *link;
+  while ((link = list_take_first(&s->members)) != NULL)
+    member_lose_scope(container_of(link, member, sibling));
+  cancel_scope_leave(&s->body.cancel);
+  scope_close(rt, L, s);
+}
+
+static scope *new_scope(lua_State *L, scope_kind kind) {
+  scope *s = lua_newuserdatauv(L, sizeof(scope), SCOPE_UV_COUNT);
+  memset(s, 0, sizeof(scope));
+  s->body.exit.run = abandon;
+  s->kind = (uint8_t)kind;
+  s->heir.type = &heir_type;
+  list_init(&s->heir.held);
+  list_init(&s->members);
+  luaL_setmetatable(L, SCOPE_TYPE);
+  return s;
+}
+
+scope *scope_open(runtime *rt, lua_State *L, scope_kind kind, int context) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  scope *s = new_scope(L, kind);
+  body_open(rt, L, &s->body, &type, context);
+  if (kind == SCOPE_TIMEOUT) body_bind(rt, L, &s->body);
+  if (probe(&rt->probes, PROBE_SCOPE_OPEN)) {
+    body_tell(rt, L, &s->body, &(probe_event){.kind = PROBE_SCOPE_OPEN, .calls = true});
+  }
+  return s;
+}
+
+/* --- text --- */
+
+/* Pushes the first members, MAX_NAMED at most, and returns how many.   [-0, +n, -] */
+static int push_members(runtime *rt, lua_State *L, const scope *s) {
+  int count = 0;
+  for (list *link = s->members.next; link != &s->members && count < MAX_NAMED; link = link->next) {
+    task_push(rt, L, container_of(link, member, sibling)->task);
+    count++;
+  }
+  return count;
+}
+
+/* The members are on the stack before the text is made: a finalizer may let them end meanwhile. */
+void scope_push_text(runtime *rt, lua_State *L, const scope *s) {
+  static const char *const names[] = {
+      [SCOPE_PLAIN] = "scope",
+      [SCOPE_SUPERVISE] = "supervising scope",
+      [SCOPE_TIMEOUT] = "scope of with_timeout",
+  };
+  luaL_checkstack(L, MAX_NAMED + LUA_MINSTACK, NULL);
+  int first = lua_gettop(L) + 1;
+  bool closed = s->body.cancel.state == CANCEL_SCOPE_CLOSED;
+  int named = closed ? 0 : push_members(rt, L, s);
+  int live = (int)s->live;
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, names[s->kind]);
+  if (named == 0) {
+    luaL_addstring(&b, closed ? " (ended)" : " (no tasks)");
+  } else {
+    const char *cancelled =
+        cancel_scope_is_cancelled(&s->body.cancel) ? "cancelled, still running: " : "";
+    lua_pushfstring(L, " (%s%d %s: ", cancelled, live, live == 1 ? "task" : "tasks");
+    luaL_addvalue(&b);
+    for (int i = 0; i < named; i++) {
+      char buffer[TASK_NAME_SIZE];
+      const char *name = task_name(lua_touserdata(L, first + i), buffer);
+      lua_pushfstring(L, "%s\"%s\"", i == 0 ? "" : ", ", name);
+      luaL_addvalue(&b);
+    }
+    luaL_addstring(&b, live > named ? ", ...)" : ")");
+  }
+  luaL_pushresult(&b);
+  lua_copy(L, -1, first);
+  lua_settop(L, first);
+}

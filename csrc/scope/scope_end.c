@@ -1,0 +1,172 @@
+#include "kernel/deadlock.h"
+#include "kernel/panic.h"
+#include "kernel/unhandled.h"
+#include "scope/member.h"
+#include "scope/scope.h"
+
+/* --- the end --- */
+
+/*
+** Gives the record on top of the stack the panics that came second, if any.   [-0, +0, m]
+**   first  whether the first member's panic is one of them
+*/
+static void set_suppressed(lua_State *L, const scope *s, bool first) {
+  if (s->panics < (first ? 1 : 2)) return;
+  int index = lua_gettop(L);
+  record_push_detail(L, index, DETAIL_SUPPRESSED); /* of a scope further in */
+  if (!lua_istable(L, -1)) lua_newtable(L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  if (first) {
+    lua_getiuservalue(L, BODY_INDEX, SCOPE_UV_PANIC);
+    lua_rawseti(L, -2, ++count);
+  }
+  if (lua_getiuservalue(L, BODY_INDEX, SCOPE_UV_SUPPRESSED) == LUA_TTABLE) {
+    lua_Integer kept = (lua_Integer)lua_rawlen(L, -1);
+    for (lua_Integer i = 1; i <= kept; i++) {
+      lua_rawgeti(L, -1, i);
+      lua_rawseti(L, -3, ++count);
+    }
+  }
+  lua_pop(L, 1);
+  if (s->panics > SCOPE_MAX_SUPPRESSED + 1) {
+    lua_pushinteger(L, (lua_Integer)(s->panics - 1 - SCOPE_MAX_SUPPRESSED));
+    lua_setfield(L, -2, "omitted");
+  }
+  record_set_detail(L, index, DETAIL_SUPPRESSED);
+  lua_settop(L, index);
+}
+
+/* Pushes the first member's panic as one of the running code.   [-0, +1, m] */
+static void wrap_member_panic(runtime *rt, lua_State *L, const scope *s) {
+  lua_getiuservalue(L, BODY_INDEX, SCOPE_UV_PANIC);
+  const record *child = record_test(L, -1);
+  record_wrap_safe(rt, L, L, 1, child->kind);
+  set_suppressed(L, s, false);
+}
+
+/* The body was cancelled by what was asked of it alone; the record of that is on top of the stack. */
+static int deliver_cancelled(runtime *rt, lua_State *L, const scope *s) {
+  record_test(L, -1)->recovered = true;
+  rt->current->raises = 0;
+  if (s->kind != SCOPE_TIMEOUT) return 0;
+  lua_pushboolean(L, 0);
+  lua_insert(L, -2);
+  return 2;
+}
+
+static int deliver_results(runtime *rt, lua_State *L, const scope *s) {
+  int results = body_return(rt, L);
+  if (s->kind != SCOPE_TIMEOUT) return results;
+  lua_pushboolean(L, 1);
+  lua_insert(L, BODY_OUTCOME_INDEX);
+  return results + 1;
+}
+
+/* All members have ended: what the scope comes to. A panic comes before an exit. */
+static int conclude(runtime *rt, lua_State *L, scope *s) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  unhandled_give_all(rt, L, &s->heir);
+  scope_close(rt, L, s);
+  if (s->body.outcome == BODY_PANICKED) {
+    set_suppressed(L, s, true);
+    return lua_error(L);
+  }
+  if (s->panics > 0) {
+    wrap_member_panic(rt, L, s);
+    return lua_error(L);
+  }
+  if (s->body.outcome == BODY_RETURNED) return deliver_results(rt, L, s);
+  return s->body.outcome == BODY_CANCELLED ? deliver_cancelled(rt, L, s) : lua_error(L);
+}
+
+/* --- waiting --- */
+
+static int wait_for_members(runtime *rt, lua_State *L, scope *s);
+
+/*
+** Whether all members have ended, and nobody is on the way to the panic of one, which is theirs then. In a deadlock
+** they do not come: somebody has closed their coroutines.   [-0, +0, -]
+*/
+static bool is_over(const runtime *rt, lua_State *L, const scope *s) {
+  if (s->live > 0) return false;
+  if (rt->current->wake == WAKE_DEADLOCK || s->kind == SCOPE_SUPERVISE) return true;
+  return !unhandled_is_awaited(rt, L, &s->heir);
+}
+
+/* Asks the members to end, for no reason that anybody has given.   [-0, +0, -] */
+static void cancel(runtime *rt, lua_State *L, scope *s, cancel_source source) {
+  lua_pushnil(L);
+  cancel_scope_cancel(rt, L, &s->body.cancel, source);
+}
+
+/*
+** Woken: the members have ended, or else the task is to end, which they are told. It waits on: what
+** is asked of the task is raised when nothing of it outlives it.
+*/
+static int after_member(lua_State *L, int status, lua_KContext runtime_address) {
+  (void)status;
+  runtime *rt = (runtime *)runtime_address;
+  scope *s = lua_touserdata(L, BODY_INDEX);
+  const task *t = rt->current;
+  if (cancel_is_due(rt, L, t)) cancel(rt, L, s, CANCEL_PARENT);
+  return wait_for_members(rt, L, s);
+}
+
+static int wait_for_members(runtime *rt, lua_State *L, scope *s) {
+  const cancel_scope *c = &s->body.cancel;
+  if (s->live > 0 && s->live == s->daemons) cancel(rt, L, s, CANCEL_SCOPE);
+  if (is_over(rt, L, s)) return conclude(rt, L, s);
+  if (s->live > 0 && !cancel_scope_is_cancelled(c) && deadlock_find(rt, L, &wait_scope, s)) {
+    /* The body has a panic instead of its outcome, since its members are still to be waited for. */
+    lua_insert(L, BODY_OUTCOME_INDEX);
+    lua_settop(L, BODY_OUTCOME_INDEX);
+    s->body.outcome = BODY_PANICKED;
+    cancel(rt, L, s, CANCEL_SCOPE);
+  }
+  rt->current->waits_on = s;
+  return task_park(rt, L, &wait_scope, TIME_FOREVER, (lua_KContext)rt, after_member);
+}
+
+/* The body has ended: waits for the members, then returns or raises what the scope comes to. */
+static int leave(runtime *rt, lua_State *L, frame_stack *frames, frame_state state) {
+  scope *s = lua_touserdata(L, BODY_INDEX);
+  body_leave(rt, L, &s->body, frames, state);
+  return wait_for_members(rt, L, s);
+}
+
+/*
+** The innermost scope has lost its body: ends its members and waits for them, then closes it. A member's panic takes
+** the place of the frame's outcome.
+*/
+static void lost(runtime *rt, lua_State *L, frame_stack *frames, lua_KContext context,
+                 lua_KFunction continuation) {
+  scope *s = (scope *)body_leave_lost(rt, L, frames);
+  if (s == NULL) return;
+  if (!is_over(rt, L, s)) {
+    rt->current->waits_on = s;
+    task_park(rt, L, &wait_scope, TIME_FOREVER, context, continuation);
+    compat_unreachable();
+  }
+  unhandled_give_all(rt, L, &s->heir);
+  if (s->panics > 0) {
+    wrap_member_panic(rt, L, s);
+    frames_unwind(frames, L, STATE_PANICKING);
+  }
+  scope_close(rt, L, s);
+}
+
+const frame_type frame_scope = {.shields = true, .has_object = true, .leave = leave, .lost = lost};
+
+/* The members, in the order of the list that they stand in. */
+static const task *next_member(const void *waits_on, const task *previous) {
+  const scope *s = waits_on;
+  const list *link = previous == NULL ? s->members.next : member_of(previous)->sibling.next;
+  return link == &s->members ? NULL : container_of(link, member, sibling)->task;
+}
+
+const wait_type wait_scope = {
+    .name = "end of scope",
+    .verb = "end", /* the object's text says the rest */
+    .push_object = wait_push_self,
+    .next_blocker = next_member,
+};

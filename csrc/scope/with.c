@@ -1,0 +1,64 @@
+#include "scope/with.h"
+
+#include <string.h>
+
+#include "kernel/probe.h"
+#include "kernel/record.h"
+
+static const cancel_scope_type type = {.pass_on = NULL}; /* nothing else depends on it */
+
+static void over(runtime *rt, lua_State *L, body *b) {
+  body_close(rt, L, b);
+  body_release(rt, L, b);
+}
+
+/* Its task has ended.   [-0, +0, -] */
+static void abandon(runtime *rt, lua_State *L, task_exit *exit) {
+  body *b = container_of(exit, body, exit);
+  cancel_scope_leave(&b->cancel);
+  over(rt, L, b);
+}
+
+body *with_open(runtime *rt, lua_State *L, int context) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  body *b = lua_newuserdatauv(L, sizeof(body), BODY_UV_COUNT);
+  memset(b, 0, sizeof(body));
+  b->exit.run = abandon;
+  luaL_setmetatable(L, WITH_TYPE);
+  body_open(rt, L, b, &type, context);
+  body_bind(rt, L, b);
+  if (probe(&rt->probes, PROBE_SCOPE_OPEN)) {
+    body_tell(rt, L, b, &(probe_event){.kind = PROBE_SCOPE_OPEN, .calls = true});
+  }
+  return b;
+}
+
+/* It was cancelled with its context; the record of that is on top of the stack. It is a panic further out. */
+static int raise_end_of_context(runtime *rt, lua_State *L) {
+  record *exit = record_test(L, -1);
+  cancel_source source = exit->cancel_source;
+  exit->recovered = true;
+  rt->current->raises = 0;
+  record_wrap_safe(rt, L, L, 1, exit->kind);
+  record_test(L, -1)->cancel_source = (uint8_t)source;
+  return lua_error(L);
+}
+
+static int leave(runtime *rt, lua_State *L, frame_stack *s, frame_state state) {
+  body *b = lua_touserdata(L, BODY_INDEX);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  body_leave(rt, L, b, s, state);
+  over(rt, L, b);
+  if (b->outcome == BODY_RETURNED) return body_return(rt, L);
+  return b->outcome == BODY_CANCELLED ? raise_end_of_context(rt, L) : lua_error(L);
+}
+
+static void lost(runtime *rt, lua_State *L, frame_stack *s, lua_KContext context,
+                 lua_KFunction continuation) {
+  (void)context;
+  (void)continuation;
+  body *b = body_leave_lost(rt, L, s);
+  if (b != NULL) over(rt, L, b);
+}
+
+const frame_type frame_with = {.shields = true, .has_object = true, .leave = leave, .lost = lost};

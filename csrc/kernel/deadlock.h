@@ -1,9 +1,9 @@
 /*
-** The wait-for graph: tasks that wait for each other for ever are found when the last of them is
-** about to park, by following what each waits for. (The deadlock of a whole run, where nothing can
-** wake anybody, is shutdown.h's.)
-** Source: Coffman, Elphick and Shoshani 1971, the circular wait condition; here each task waits for
-** one thing, so that following is walking, except that a scope waits for all its members.
+** Finds tasks that wait for each other for ever, when the last of them is about to park: follows
+** from each task to the one that it waits for. (The deadlock of a whole run, where no task can wake
+** another, is found by shutdown.h.)
+** Source: Coffman, Elphick and Shoshani 1971, the circular wait condition. Here each task waits for
+** one thing, so that a walk is enough, except that a scope waits for all its members.
 */
 #ifndef CP_KERNEL_DEADLOCK_H
 #define CP_KERNEL_DEADLOCK_H
@@ -16,18 +16,19 @@
 #pragma GCC visibility push(hidden)
 
 /*
-** The current task, running a C function with the object of the wait at index 1, is about to wait for
-** `target`, which is to be its `waits_on`, without a time-out. True: that would close a cycle,
-** and the record of a deadlock panic is on top of the stack.   [-0, +(0|1), m]
+** Call it before the current task waits for `target` without a time-out; `target` will be its
+** `waits_on`, and the object of the wait is at index 1 of the running C function. Returns true if
+** that would close a cycle; then pushes the record of a deadlock panic.   [-0, +(0|1), m]
 */
 bool deadlock_find(runtime *rt, lua_State *L, const wait_type *wait, void *target);
 
-/* The same, and raises the panic.   [-0, +0, e] */
+/* The same, but raises the panic.   [-0, +0, e] */
 void deadlock_check(runtime *rt, lua_State *L, const wait_type *wait, void *target);
 
 /*
-** Whether the task is parked until what it waits for happens: no time-out or deadline ends that, nor what the task may
-** have been asked, which would have woken it unless it waits in a deferred call.
+** Whether only the awaited event itself can end the task's wait: no time-out and no deadline does.
+** A cancellation does not either, for it would have woken the task already, unless the task waits
+** in a deferred call.
 */
 bool deadlock_waits_for_ever(const task *t);
 

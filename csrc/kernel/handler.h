@@ -1,6 +1,6 @@
 /*
-** Calling what scripts have set: the panic handler, the hook on_start, and observers (observe.h). Nothing that they do
-** takes the loop down.
+** Calls the functions that scripts have set: the panic handler, the hook on_start, and observers
+** (observe.h). No error of theirs stops the loop.
 */
 #ifndef CP_KERNEL_HANDLER_H
 #define CP_KERNEL_HANDLER_H
@@ -11,27 +11,29 @@
 #pragma GCC visibility push(hidden)
 
 /*
-** At the end of a run what a handler spawns runs too, and may panic; the handler is told, and may spawn again. Where
-** that has happened so many times in a row the next record goes to stderr: else the run would never end.
+** The tasks that a handler spawns at the end of a run run too. If they panic, the handler is called
+** again and may spawn again. After so many times in a row the next record goes to stderr; otherwise
+** the run might never end.
 */
 #define HANDLER_MAX_DEPTH 8
 
 /*
-** Gives a record to the handler that this run, or on_panic, or else the default has set. The task
-** at `index` (0: none) comes with it. The record is on top of the stack.   [-1, +0, -] A handler
-** that panics is reported on stderr, and so is what it was given.
+** Pops a record and gives it to the panic handler: that of this run, else that of on_panic, else
+** the default. The handler also gets the task at `index` (0: none). If the handler panics, its
+** record and the given one go to stderr.   [-1, +0, -]
 */
 void handler_report(runtime *rt, lua_State *L, int index);
 
 /*
-** Calls the function and its arguments on top of the stack. A panic of it is reported, with the task at the absolute
-** index, 0: none.   [-(arguments + 1), +0, -]
+** Pops a function and its arguments and calls it. If it panics, the record is reported with the
+** task at the absolute index `index` (0: none).   [-(arguments + 1), +0, -]
 */
 void handler_call(runtime *rt, lua_State *L, int arguments, int index);
 
 /*
-** Calls the hook on_start on a thread whose function, already on its stack, has not begun: so what the hook sets for
-** the running coroutine, such as a debug hook, holds for that function. A panic of it is reported.   [-0, +0, -]
+** Calls the hook on_start on `thread`, whose function is on its stack and has not begun. A debug
+** hook, or the like, that on_start sets for the running coroutine therefore covers that function.
+** If on_start panics, the record is reported.   [-0, +0, -]
 */
 void handler_run_start(runtime *rt, lua_State *thread);
 

@@ -1,7 +1,8 @@
 /*
-** Signal handlers that run as Lua hooks, as those of lua.c (Ctrl-C) and luaposix do: at the signal they set a
-** hook on the thread that was running Lua, and expect that to run Lua code soon. The loop does not, so
-** that it calls an empty function on that thread, once a round and after a signal has ended its sleep.
+** Signal handlers that run as Lua hooks, as those of lua.c (Ctrl-C) and luaposix do. At the signal
+** such a handler sets a hook on the thread that was running Lua, and expects that thread to run Lua
+** code soon. Our loop might not run Lua there; so it calls an empty Lua function on that thread,
+** once a round and after a signal has ended its sleep.
 */
 #ifndef CP_KERNEL_INTERRUPT_H
 #define CP_KERNEL_INTERRUPT_H
@@ -14,36 +15,39 @@
 /* Makes the empty function.   [-0, +0, m] */
 void interrupt_open(runtime *rt, lua_State *L);
 
-/* A run begins, driven by L: notes the hooks that are there, which are nobody's handlers.   [-0, +0, -] */
+/*
+** Call it when L begins a run: notes the hooks that exist already, because they are no signal
+** handlers.   [-0, +0, -]
+*/
 void interrupt_begin(runtime *rt, lua_State *L);
 
-/* Whether the thread has a hook that it had not when the run began. */
+/* Whether the thread has a hook that it did not have when the run began. */
 static inline bool interrupt_has_new_hook(const watched_hook *w) {
   if (w->thread == NULL) return false;
   int mask = lua_gethookmask(w->thread);
   return mask != 0 && (mask != w->mask || lua_gethook(w->thread) != w->hook);
 }
 
-/* Whether a signal handler waits to be run. */
+/* Whether a signal handler waits to run. */
 static inline bool interrupt_is_due(const runtime *rt) {
   return interrupt_has_new_hook(&rt->watched[0]) || interrupt_has_new_hook(&rt->watched[1]);
 }
 
 /*
-** Runs the handlers that wait. An error of one cancels main, with the error as the reason, and ends
-** the run.   [-0, +0, -]
+** Runs the waiting handlers. If one raises an error, cancels main with the error as the reason,
+** which ends the run.   [-0, +0, -]
 */
 void interrupt_serve(runtime *rt, lua_State *L);
 
 /*
-** The run has ended. True: it was interrupted, and main has not ended by that; then what co.run raises for it is on top
-** of the stack.   [-0, +(0|1), -]
+** Call it when the run has ended. Returns true if the run was interrupted but main returned all the
+** same; then pushes the record that co.run must raise.   [-0, +(0|1), -]
 */
 bool interrupt_end(runtime *rt, lua_State *L);
 
 /*
-** The universe is being closed. If Ctrl-C has interrupted its last run, and the process ends with the
-** status of a failed script, it dies of the signal, as the shell expects.
+** Call it when the universe is being closed. If Ctrl-C interrupted the last run and the process
+** exits with the status of a failed script, the process dies of the signal, as the shell expects.
 */
 void interrupt_close(const runtime *rt);
 

@@ -1,5 +1,6 @@
 /*
-** Spawn locations: "file.lua:12", once per place in the program and not once per task.
+** Spawn locations, "file.lua:12": one for each line of the program that spawns, not one for each
+** task.
 */
 #ifndef CP_KERNEL_LOCATION_H
 #define CP_KERNEL_LOCATION_H
@@ -12,14 +13,14 @@
 #pragma GCC visibility push(hidden)
 
 /*
-** Distinct locations kept; a program has as many as it has lines that spawn. Chunks loaded without end
-** under ever new names would grow the table without end: beyond this, locations read "?".
+** The most distinct locations. A program has as many as lines that spawn; but chunks loaded under
+** ever new names would let the table grow without end. Further locations read "?".
 */
 #define LOCATION_MAX 65536
 
 typedef struct location {
   struct location *next_in_bucket;
-  const char *source; /* identity only, never read: the chunk may be gone */
+  const char *source; /* compared as an address, never read: the chunk may be gone */
   int line;
   char text[LUA_IDSIZE + 16]; /* "file.lua:12" */
 } location;
@@ -35,9 +36,9 @@ void location_table_init(location_table *table, const allocator *memory);
 void location_table_free(location_table *table);
 
 /*
-** The location of the innermost Lua function at or above `level` of L's stack.   [-0, +0, -]
-** Never NULL, never raises: "?" when there is no Lua function or no memory. Lives as long as the
-** table.
+** Returns the location of the innermost Lua function at or above `level` of L's stack. Never NULL,
+** never raises: "?" if there is no Lua function or no memory. It lives as long as the table.
+** [-0, +0, -]
 */
 const location *location_of_caller(location_table *table, lua_State *L, int level);
 

@@ -1,8 +1,9 @@
 /*
-** Observers: functions of scripts that hear of events, any number of them, in the order in which they began to. They
-** are one sink of the stream (probe.h). An event where scripts may not be called waits until one comes where they may:
-** at the latest when the code that runs now suspends or ends. While an observer runs, and in tasks that it spawns, the
-** stream is muted.
+** Observers: Lua functions that are called with events. Any number can listen; they are called in
+** the order in which they began. Together they are one sink of the stream (probe.h). If an event
+** happens where scripts may not be called, it waits for the next event where they may: at the
+** latest when the running code suspends or ends. While an observer runs, and in tasks that it
+** spawns, observers hear no events.
 */
 #ifndef CP_KERNEL_OBSERVE_H
 #define CP_KERNEL_OBSERVE_H
@@ -15,45 +16,55 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Events that may wait; they stand on a thread's stack, which has room for a million values. Others are lost. */
+/*
+** The most events that can wait. They stand on a thread's stack, which has room for a million
+** values. Further events are lost.
+*/
 #define OBSERVE_MAX_PENDING 300000
 
-/* A userdata, which is anchored while it listens; its user value is the function. */
+/* A userdata. It is anchored while it listens, and its user value is the function. */
 typedef struct observer {
   list link;
-  uint32_t wants;   /* PROBE_BITs; 0: it has been stopped */
-  bool is_listener; /* of co.on_spawn and its like: it is called without the kind */
+  uint32_t wants;   /* PROBE_BITs; 0: stopped */
+  bool is_listener; /* set by co.on_spawn and its like: called without the kind */
 } observer;
 
 typedef struct observers {
-  probe_sink sink; /* `wants` is what all of them want */
+  probe_sink sink; /* its `wants` are those of all observers */
   list all;
-  lua_State
-      *pending; /* the events that wait: kind, object, extra; NULL: there was no observer yet */
+  /* the waiting events, three values each: kind, object, extra; NULL before the first observer */
+  lua_State *pending;
   size_t pending_count;
-  observer
-      *listeners[PROBE_COUNT]; /* that of co.on_spawn and its like, by kind; NULL: none is set */
-  int anchors_ref; /* address -> observer; the names of the kinds, by kind; the thread `pending` */
+  /* by kind, the one that co.on_spawn and its like have set; or NULL */
+  observer *listeners[PROBE_COUNT];
+  int anchors_ref; /* a table: address -> observer; kind -> its name; also the thread `pending` */
 } observers;
 
-/* Lets observers be made.   [-0, +0, m] */
+/* Call it once for each runtime, before observe_new.   [-0, +0, m] */
 void observe_open(struct runtime *rt, lua_State *L);
 
 /*
-** Pushes a new observer that is to call the function on top of the stack; it does not listen yet.   [-1, +1, m]
+** Pops a function and pushes a new observer that will call it. The observer does not listen before
+** observe_begin.   [-1, +1, m]
 */
 observer *observe_new(struct runtime *rt, lua_State *L);
 
-/* Lets the observer on top of the stack hear of these kinds from now on.   [-0, +0, m] */
+/*
+** Starts the observer `o`, which is on top of the stack: from now on it hears the kinds in `wants`.
+** [-0, +0, m]
+*/
 void observe_begin(struct runtime *rt, lua_State *L, observer *o, uint32_t wants);
 
-/* It hears of nothing any more, whether it has begun or not.   [-0, +0, -] */
+/* Stops the observer. It need not have begun.   [-0, +0, -] */
 void observe_stop(struct runtime *rt, lua_State *L, observer *o);
 
-/* Pushes the observer's userdata, which has begun to listen, and has not been stopped.   [-0, +1, -] */
+/* Pushes the userdata of an observer that listens.   [-0, +1, -] */
 void observe_push(struct runtime *rt, lua_State *L, const observer *o);
 
-/* Calls the observers with the events that wait. For a place where scripts may be called.   [-0, +0, -] */
+/*
+** Calls the observers with the waiting events. Call it only where scripts may be called.
+** [-0, +0, -]
+*/
 void observe_flush(struct runtime *rt, lua_State *L);
 
 #pragma GCC visibility pop

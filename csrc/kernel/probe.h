@@ -1,9 +1,10 @@
 /*
-** The runtime's one stream of events. Every moment that counters, observers, spans and exports tell of is told at one
-** place, by `probe`, and goes to the sinks that want it. A sink only learns what happened: what the runtime's behaviour
-** depends on is a task_exit, a wait_type or the panic handler instead.
+** The runtime's one stream of events. Counters, observers, spans and exports all listen to it: each
+** kind of event is told at one place in the code, by `probe`, to the sinks that want the kind. A
+** sink can only watch. Code that the runtime's behaviour depends on is not a sink; it is a
+** task_exit, a wait_type or the panic handler.
 **
-** While no sink wants a kind, its place costs one count and one test, or the test alone.
+** If no sink wants a kind, telling it costs one count and one test, or the test alone.
 */
 #ifndef CP_KERNEL_PROBE_H
 #define CP_KERNEL_PROBE_H
@@ -19,7 +20,10 @@
 struct runtime;
 struct task;
 
-/* The kinds of events, in the order of the table in docs/running.md. At most 31: they are bits of a mask. */
+/*
+** The kinds of events, in the order of the table in docs/running.md. At most 31, because a mask has
+** one bit for each.
+*/
 #define PROBE_KINDS(KIND)            \
   KIND(SPAWN, "spawn")               \
   KIND(START, "start")               \
@@ -51,77 +55,83 @@ typedef enum probe_kind {
 
 #define PROBE_BIT(kind) (UINT32_C(1) << (kind))
 
-/* Beside the kinds: a sink waits for any event where scripts may be called. */
+/* A bit beside the kinds: a sink waits for an event of any kind where scripts may be called. */
 #define PROBE_PENDING PROBE_BIT(PROBE_COUNT)
 
-/* In place of a stack index. */
+/* Instead of a stack index: the event's task. */
 #define PROBE_TASK (-1)
 
-/* What is told. The places fill in what they know, probe_tell the rest. */
+/* One event. The code that tells it fills in the fields that it knows, probe_tell the others. */
 typedef struct probe_event {
   probe_kind kind;
-  bool calls;              /* scripts may be called here */
-  bool muted;              /* an observer does this, or what one has made */
-  const struct task *task; /* that it happens to; NULL: none */
-  lua_State *L;            /* on whose stack the next two stand */
-  int object; /* the task, record, scope, ...; 0: none; PROBE_TASK: `task`, which is live */
-  int extra;  /* what else there is to say; the same */
-  const char
-      *word; /* in place of `extra`, a text that lives for ever: the status, reason or source */
-  double seconds;   /* of kinds that have a time */
+  bool calls;              /* sinks may call scripts here */
+  bool muted;              /* an observer caused the event, or a task that one has spawned */
+  const struct task *task; /* the task that the event happens to; NULL: none */
+  lua_State *L;            /* the stack of `object` and `extra` */
+  /* stack index of the task, record, scope, ...; 0: none; PROBE_TASK: `task`, which must be live */
+  int object;
+  int extra;        /* likewise, of a second value */
+  const char *word; /* instead of `extra`, a text that lives for ever: a status, reason or source */
+  double seconds;   /* a duration, for kinds that have one */
   int64_t slice_ns; /* when the running slice began; 0 unless a sink is `timed` */
 } probe_event;
 
-/* Who listens. It is the owner's memory, and stays where it is until it is removed. */
+/* A listener. It is in its owner's memory, and must stay at its address until it is removed. */
 typedef struct probe_sink {
   list link;
   uint32_t wants; /* PROBE_BITs, PROBE_PENDING */
-  bool timed;     /* it needs probe_event.slice_ns */
-  /* Must not raise. Calls scripts, or makes anything in Lua, only where event->calls says so.   [-0, +0, -] */
+  bool timed;     /* the sink needs probe_event.slice_ns */
+  /*
+  ** Called for each event that the sink wants. Must not raise. May call scripts, or make Lua
+  ** objects, only if event->calls is true.   [-0, +0, -]
+  */
   void (*write)(struct probe_sink *self, struct runtime *rt, const probe_event *event);
 } probe_sink;
 
 typedef struct probes {
-  uint64_t counts
-      [PROBE_COUNT]; /* of what was told with `probe`, since the start; co.stats() reads them */
-  uint32_t mask;     /* what the sinks want */
-  uint32_t muted;    /* observers that run */
+  uint64_t
+      counts[PROBE_COUNT]; /* events told with `probe` since the start; co.stats() reads them */
+  uint32_t mask;           /* the `wants` of all sinks */
+  uint32_t muted;          /* observers running now */
   list sinks;
   int64_t slice_ns;
 } probes;
 
-/* Forgets all sinks. */
+/* Removes all sinks. */
 void probes_init(probes *p);
 
-/* Adds it before the others: observers, which are added first, hear an event last, as what they do makes others. */
+/*
+** Adds the sink in front of the others. Observers are added first, and so hear an event last,
+** because their actions cause further events.
+*/
 void probe_add_sink(probes *p, probe_sink *sink);
 void probe_remove_sink(probes *p, probe_sink *sink);
 
-/* Sums up what the sinks want, after one of them has changed that. */
+/* Call it after changing a sink's `wants` or `timed`: updates the mask. */
 void probe_update(probes *p);
 
-/* Whether a sink wants this kind, or any. */
+/* Whether any sink wants this kind, or waits for an event of any kind. */
 static inline bool probe_is_wanted(const probes *p, probe_kind kind) {
   return (p->mask & (PROBE_BIT(kind) | PROBE_PENDING)) != 0;
 }
 
-/* Whether anybody listens to spans. */
+/* Whether any sink listens to spans. */
 static inline bool probe_hears_spans(const probes *p) {
   const uint32_t kinds =
       PROBE_BIT(PROBE_SPAN_BEGIN) | PROBE_BIT(PROBE_SPAN_EVENT) | PROBE_BIT(PROBE_SPAN_END);
   return (p->mask & kinds) != 0;
 }
 
-/* Counts the event. True: it is to be told by probe_tell. */
+/* Counts the event. If it returns true, tell the event with probe_tell. */
 static inline bool probe(probes *p, probe_kind kind) {
   p->counts[kind]++;
   return probe_is_wanted(p, kind);
 }
 
-/* Whether an observer runs, or the task, NULL: none, was spawned by one. */
+/* Whether an observer is running, or the task `t` (NULL: none) was spawned by one. */
 bool probe_is_muted(const struct runtime *rt, const struct task *t);
 
-/* Tells the sinks that want it.   [-0, +0, -] */
+/* Tells the event to the sinks that want it.   [-0, +0, -] */
 void probe_tell(struct runtime *rt, const probe_event *event);
 
 #pragma GCC visibility pop

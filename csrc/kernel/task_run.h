@@ -1,6 +1,4 @@
-/*
-** Running a task: from the moment it is taken from the queue until it parks or ends.
-*/
+/* Runs a task, from the moment it is taken from the queue until it parks or ends. */
 #ifndef CP_KERNEL_TASK_RUN_H
 #define CP_KERNEL_TASK_RUN_H
 
@@ -10,31 +8,34 @@
 #pragma GCC visibility push(hidden)
 
 /*
-** The first resumption: the number of arguments on the task's thread; -1: it was cancelled before
-** it ever ran, and has ended.   [-0, +0, -]
+** Prepares the first resumption of a task. Returns the number of arguments on the task's thread; -1
+** if the task has ended because it was cancelled before it ran, or its coroutine was used by other
+** code.   [-0, +0, -]
 */
 int task_run_start(runtime *rt, lua_State *L, task *t);
 
 /*
-** The task's thread came back with `status` and `values` on its stack, and it did not park: ends
-** the task, or runs what its entry frame has deferred.   [-0, +0, -]
+** Call it when the task's thread came back with `status` and `values` on its stack and the task has
+** not parked: ends the task, or runs the deferred calls of its entry frame.   [-0, +0, -]
 */
 void task_run_finish(runtime *rt, lua_State *L, task *t, int status, int values);
 
 /*
-** Gives up the task, which waits or is ready and has begun: what it does now is cut short, as a panic, and its other
-** deferred calls run.   [-0, +0, -]
+** Cuts short the running call of a task that has begun and is waiting or ready: the call fails with
+** a panic, and the task's other deferred calls run.   [-0, +0, -]
 */
 void task_run_give_up(runtime *rt, lua_State *L, task *t);
 
 /*
-** Tells that a slice of the task begins, or that it has suspended, which ends the slice.   [-0, +0, -]
-** The first returns the number of arguments on its thread, of which nothing may be left; -1: the task has ended.
+** Tell the sinks that a slice of the task begins, and that it has suspended, which ends the slice.
+** [-0, +0, -]
+** The first returns the number of arguments on the task's thread; -1: an observer has ended the
+** task.
 */
 int task_run_tell_start(runtime *rt, lua_State *L, task *t);
 void task_run_tell_stop(runtime *rt, lua_State *L, task *t);
 
-/* The task's thread came back because the task waits or yields.   [-0, +0, -] */
+/* Call it when the task's thread came back because the task waits or yields.   [-0, +0, -] */
 static inline void task_run_suspend(runtime *rt, lua_State *L, task *t) {
   rt->current = NULL;
   t->raises = 0;
@@ -42,8 +43,9 @@ static inline void task_run_suspend(runtime *rt, lua_State *L, task *t) {
 }
 
 /*
-** Resumes a task that is not in the queue any more; ends it if it comes to its end.   [-0, +0, -]
-** L is the thread that drives the loop. Inline, because a switch costs not much more than this.
+** Resumes a task that was taken from the queue, and ends the task if it comes to its end. L is the
+** thread that drives the loop. Inline, because a switch costs not much more than this.
+** [-0, +0, -]
 */
 static inline void task_run_resume(runtime *rt, lua_State *L, task *t) {
   rt->current = t;

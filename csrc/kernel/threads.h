@@ -1,7 +1,6 @@
 /*
-** The threads that tasks run on. One that has served a task serves another, unless code may know it:
-** as with coroutine.create, each task then has a coroutine of its own identity, which is dead for good
-** afterwards.
+** The threads that tasks run on. A thread is reused for another task, unless code may have seen it:
+** then, as with coroutine.create, the task had a coroutine of its own identity, which stays dead.
 */
 #ifndef CP_KERNEL_THREADS_H
 #define CP_KERNEL_THREADS_H
@@ -11,32 +10,32 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Threads kept for reuse after their task ended: enough for bursts, at about a kilobyte each. */
+/* The most threads at rest in the pool: enough for bursts, at about a kilobyte each. */
 #define THREAD_POOL_MAX 1024
 
-/* Makes what the runtime keeps of threads.   [-0, +0, m] */
+/* Makes the runtime's tables of threads.   [-0, +0, m] */
 void threads_open(runtime *rt, lua_State *L);
 
 /*
-** Takes a thread out of the pool, or makes one; `runtime.tasks` has room at its slot. It gets the hook
-** that a coroutine made by L would have: the limit that a host sets holds in what is spawned under it.
-** False: there is no memory.   [-0, +0, -]
+** Takes a thread out of the pool, or makes one, and reserves its slot in `runtime.tasks`. The
+** thread gets the hook that a coroutine made by L would have, so that a host's limit holds for
+** tasks spawned under it. Returns false without memory.   [-0, +0, -]
 */
 bool threads_take(runtime *rt, lua_State *L, pooled_thread *thread);
 
 /*
-** Gives back the thread of a task that has ended: to the pool, or to the collector if it is full or the thread has a
-** hook, which the task may have set.   [-0, +0, -]
+** Gives back the thread of a task that has ended. It goes to the pool, or to the collector if the
+** pool is full or the thread has a hook, which the task may have set.   [-0, +0, -]
 */
 void threads_return(runtime *rt, lua_State *L, pooled_thread thread);
 
-/* Lets the collector have a thread that is not to be used again.   [-0, +0, -] */
+/* Gives a thread that must not be reused to the collector.   [-0, +0, -] */
 void threads_drop(runtime *rt, lua_State *L, pooled_thread thread);
 
-/* Keeps at most `max` threads at rest from now on.   [-0, +0, -] */
+/* Sets the most threads at rest in the pool, and drops those beyond it.   [-0, +0, -] */
 void threads_limit(runtime *rt, lua_State *L, size_t max);
 
-/* The live task whose own thread it is; NULL: none.   [-0, +0, -] */
+/* Returns the live task whose own thread is `thread`; NULL: none.   [-0, +0, -] */
 struct task *threads_owner(const runtime *rt, lua_State *L, const lua_State *thread);
 
 #pragma GCC visibility pop

@@ -42,7 +42,7 @@ int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_
   }
 }
 
-/* Whatever signalled the wakeup is seen to by the loop that goes on now. */
+/* The wakeup is drained at once, because the loop goes on now and looks at everything. */
 void io_wait(runtime *rt, int64_t timeout_ns) {
   event_loop *loop = loop_of(rt);
   if (io_is_awaited(rt)) {

@@ -26,7 +26,7 @@ static bool timer_set(runtime *rt, timer *t, int64_t deadline_ns) {
 
 static void timer_stop(runtime *rt, timer *t) { timer_heap_remove(&loop_of(rt)->timers, t); }
 
-/* The poller's queues hold the waiters of tasks. */
+/* The links in the poller's queues are waiters of tasks. */
 static void wake_waiter(void *rt, list *link, unsigned ready) {
   loop_fd_ready(rt, container_of(link, task, waiter.link), ready);
 }

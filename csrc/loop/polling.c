@@ -5,7 +5,7 @@
 #include "loop/io.h"
 #include "loop/shutdown.h"
 
-/* Whether the ready task has only given way: it was not woken by anything that somebody did. */
+/* Whether the ready task only let others run: no event has woken it. */
 static bool has_given_way(const task *t) {
   return t->wait->gave_way != NULL && t->wait->gave_way(t);
 }
@@ -20,7 +20,7 @@ static bool all_have_given_way(const runtime *rt) {
 bool polling_is_endless(runtime *rt) {
   if (!loop_of(rt)->clock.is_virtual) return false;
   int64_t now = runtime_now(rt);
-  /* What comes from outside, by a descriptor, comes without virtual time. */
+  /* Descriptors become ready without virtual time passing. */
   if (now != rt->polled_at_ns || io_is_awaited(rt) || !all_have_given_way(rt)) {
     rt->polled_at_ns = now;
     rt->polled_rounds = 0;

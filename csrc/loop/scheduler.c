@@ -13,13 +13,19 @@
 #include "loop/polling.h"
 #include "loop/shutdown.h"
 
-/* Seeded order looks this far into the queue: far enough to reorder, near enough to stay cheap. */
+/*
+** In seeded order a task is taken from so many at the head of the queue: enough to reorder them,
+** few enough to stay cheap.
+*/
 #define SHUFFLE_WINDOW 64
 
-/* Turns between two looks at the clock, when there are fewer tasks than that. */
+/* If there are fewer ready tasks than this, so many turns pass between two looks at the clock. */
 #define SMALL_BATCH 64
 
-/* C calls that the loop needs around a task for what it tells of its end, and so that a frame can run deferred calls. */
+/*
+** The C calls that the loop needs around a task, so that it can tell of the task's end and a frame
+** can run deferred calls.
+*/
 #define LOOP_C_LEVELS 32
 
 static bool always(const task *t) {
@@ -31,13 +37,13 @@ const wait_type wait_yield = {.name = "yield", .gave_way = always};
 
 /* --- one round --- */
 
-/* Fewer tasks than that are in the processor's nearest cache anyway. */
+/* Fewer tasks than this are in the processor's nearest cache anyway. */
 #define PREFETCH_FROM 64
 
 /*
-** Asks the processor for the task behind the next one while that runs: among 100,000 tasks, each of
-** them long out of the cache, a switch costs a tenth less, although its coroutine is not fetched
-** (where its stack lies, Lua does not say; fetching what it does say made no difference).
+** While the next task runs, prefetches the task behind it. With 100,000 tasks, all long out of the
+** cache, a switch then costs a tenth less. The task's coroutine is not prefetched: Lua does not say
+** where its stack is, and prefetching what Lua does say made no difference.
 */
 static inline void prefetch_behind(const list *next) {
   const list *behind = next->next->next;
@@ -71,18 +77,21 @@ static void fire_timers(runtime *rt, lua_State *L) {
   }
 }
 
-/* Who was too busy to look keeps what is ready, although its time has run out too. */
+/*
+** Descriptors come first: a task whose descriptor became ready while the loop was too busy to look
+** is woken for that, even if its time has run out meanwhile.
+*/
 static void look_around(runtime *rt, lua_State *L) {
   io_poll(rt);
   fire_timers(rt, L);
 }
 
-/* `now + duration`, or TIME_FOREVER where that is beyond all time. */
+/* Returns the sum, or TIME_FOREVER if it is beyond all time. */
 static int64_t later(int64_t now_ns, int64_t duration_ns) {
   return duration_ns > TIME_FOREVER - now_ns ? TIME_FOREVER : now_ns + duration_ns;
 }
 
-/* Tells that the task at `index`, which may be nil by now, has run for so long.   [-0, +0, -] */
+/* Tells that the task at `index`, which may be nil by now, has overrun the budget.   [-0, +0, -] */
 static void tell_overrun(runtime *rt, lua_State *L, int64_t duration_ns, int index) {
   probe_tell(rt, &(probe_event){.kind = PROBE_OVERRUN,
                                 .calls = true,
@@ -92,7 +101,10 @@ static void tell_overrun(runtime *rt, lua_State *L, int64_t duration_ns, int ind
                                 .seconds = (double)duration_ns / (double)NS_PER_SECOND});
 }
 
-/* Runs the next task, from `start_ns`. Returns the time when it has suspended or ended.   [-0, +0, -] */
+/*
+** Runs the next ready task, which starts at `start_ns`. Returns the time at which it suspended or
+** ended.   [-0, +0, -]
+*/
 static int64_t run_timed(runtime *rt, lua_State *L, int64_t start_ns) {
   task *t = take_ready(rt);
   int top = lua_gettop(L);
@@ -101,14 +113,14 @@ static int64_t run_timed(runtime *rt, lua_State *L, int64_t start_ns) {
   int64_t end_ns = runtime_now(rt);
   bool is_overrun = rt->budget_ns != 0 && end_ns - start_ns > rt->budget_ns;
   if (is_overrun && probe(&rt->probes, PROBE_OVERRUN)) {
-    if (lua_gettop(L) == top) lua_pushnil(L); /* it was not wanted before */
+    if (lua_gettop(L) == top) lua_pushnil(L); /* no sink wanted the event when the task started */
     tell_overrun(rt, L, end_ns - start_ns, top + 1);
   }
   lua_settop(L, top);
   return end_ns;
 }
 
-/* Runs each task that is ready now once, or fewer when `until_ns` comes first.   [-0, +0, -] */
+/* Runs each task that is ready now once; fewer if `until_ns` comes first.   [-0, +0, -] */
 static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
   size_t count = rt->ready_count;
   if (rt->budget_ns == 0 && until_ns == TIME_FOREVER) {
@@ -123,8 +135,9 @@ static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
 }
 
 /*
-** A batch of a run: as a round, but a few tasks take several turns before the loop looks at the
-** clock again. Ends early when the run may be over (task_end clears it).   [-0, +0, -]
+** Runs a batch of tasks of a run. It is like a round, but if there are few tasks they take several
+** turns before the loop looks at the clock again. Ends early if the run may be over: task_end sets
+** rt->batch to 0.   [-0, +0, -]
 */
 static void run_batch(runtime *rt, lua_State *L) {
   if (rt->budget_ns != 0) {
@@ -151,7 +164,9 @@ int64_t scheduler_next_deadline(const runtime *rt) {
   return earlier(next_deadline(rt), io_next_look(rt));
 }
 
-/* Tells that nothing will be ready before the next deadline, unless a descriptor is.   [-0, +0, -] */
+/*
+** Tells that the loop sleeps until the next deadline, or until a descriptor is ready.   [-0, +0, -]
+*/
 static void tell_sleep(runtime *rt, lua_State *L) {
   int64_t next = next_deadline(rt);
   int64_t left = next - runtime_now(rt);
@@ -159,13 +174,16 @@ static void tell_sleep(runtime *rt, lua_State *L) {
   probe_tell(rt, &(probe_event){.kind = PROBE_SLEEP, .calls = true, .L = L, .seconds = seconds});
 }
 
-/* Waits for the next deadline or a descriptor. Virtual time passes only for deadlines.   [-0, +0, -] */
+/*
+** Sleeps until the next deadline, or until a descriptor is ready. The virtual clock jumps to the
+** deadline instead.   [-0, +0, -]
+*/
 static void sleep_until_next(runtime *rt, lua_State *L) {
   if (probe(&rt->probes, PROBE_SLEEP)) tell_sleep(rt, L);
   int64_t next = next_deadline(rt);
   int64_t now = runtime_now(rt);
   if (rt->ready_count > 0) {
-    /* An observer has made work. */
+    /* An observer has made a task ready. */
   } else if (next == TIME_FOREVER) {
     io_wait(rt, -1);
   } else if (next > now && !loop_of(rt)->clock.is_virtual) {
@@ -179,7 +197,8 @@ static void sleep_until_next(runtime *rt, lua_State *L) {
 }
 
 /*
-** Nothing is ready, nor is any descriptor: waits for what comes next. False: there is nothing that would wake a task.
+** Call it if no task and no descriptor is ready: waits for the next event. Returns false if no
+** event can wake a task.
 */
 static bool wait_for_work(runtime *rt, lua_State *L) {
   if (timer_heap_next_deadline(&loop_of(rt)->timers) == TIME_FOREVER && !io_is_awaited(rt))
@@ -193,12 +212,15 @@ static bool wait_for_work(runtime *rt, lua_State *L) {
 
 static bool only_daemons_left(const runtime *rt) { return rt->live_count == rt->daemon_count; }
 
-/* Whether main ended in a way that ends the run. */
+/* Whether main has ended in a way that ends the run. */
 static bool main_failed(const task *main) {
   return main->status == TASK_PANICKED || main->status == TASK_CANCELLED;
 }
 
-/* Runs rounds until the run is over. False: every task is asleep for ever, or no time passes any more.  [-0, +0, -] */
+/*
+** Runs rounds until the run is over. Returns false if every task is asleep for ever, or no virtual
+** time passes any more.   [-0, +0, -]
+*/
 static bool run_until_done(runtime *rt, lua_State *L, const task *main) {
   while (!only_daemons_left(rt) && !main_failed(main)) {
     if (interrupt_is_due(rt)) interrupt_serve(rt, L);
@@ -215,9 +237,9 @@ static bool run_until_done(runtime *rt, lua_State *L, const task *main) {
   return true;
 }
 
-/* Ends the tasks that the run leaves, but for services, which serve them meanwhile.   [-0, +0, -] */
+/* Ends the tasks that the run leaves, except for services, which go on meanwhile.   [-0, +0, -] */
 static void end_others(runtime *rt, lua_State *L) {
-  uint64_t cancelled = 0; /* of the tasks spawned, deferred calls may spawn more */
+  uint64_t cancelled = 0; /* the id of the newest task cancelled: deferred calls may spawn more */
   for (;;) {
     if (cancelled != rt->next_task_id) {
       cancelled = rt->next_task_id;
@@ -230,15 +252,18 @@ static void end_others(runtime *rt, lua_State *L) {
     }
     look_around(rt, L);
     if (rt->ready_count > 0) {
-      if (polling_is_endless(rt)) return; /* end_all wakes what sleeps */
+      if (polling_is_endless(rt)) return; /* end_all wakes the sleeping tasks */
       run_batch(rt, L);
     } else if (!shutdown_others_may_go_on(rt, L) || !wait_for_work(rt, L)) {
-      return; /* what they wait for may come from the services' end */
+      return; /* the end of the services may wake them */
     }
   }
 }
 
-/* Deferred calls of all tasks that are left are stuck: what is done about it in this round.   [-0, +0, -] */
+/*
+** Call it if the deferred calls of all tasks that are left are stuck: acts harder in later rounds.
+** [-0, +0, -]
+*/
 static void end_stuck(runtime *rt, lua_State *L, int round) {
   if (round < SHUTDOWN_ROUNDS) {
     shutdown_wake_all(rt, L);
@@ -249,7 +274,7 @@ static void end_stuck(runtime *rt, lua_State *L, int round) {
   }
 }
 
-/* Ends all tasks that are left, running their deferred calls.   [-0, +0, -] */
+/* Ends all tasks that are left and runs their deferred calls.   [-0, +0, -] */
 static void end_all(runtime *rt, lua_State *L) {
   uint64_t cancelled = 0;
   int rounds = 0;
@@ -273,9 +298,10 @@ static void end_all(runtime *rt, lua_State *L) {
 }
 
 /*
-** Ends what is left of a run: first the daemons and what a failed main leaves, then the services. The handler is told
-** of the panics of each; what it spawns runs, but what it spawns for the services' is cancelled. HANDLER_MAX_DEPTH
-** bounds it.   [-0, +0, -]
+** Ends what is left of a run: first the daemons and the tasks that a failed main leaves, then the
+** services. After each step the handler gets the panics. The tasks that it spawns after the first
+** step run; those that it spawns after the services' end are cancelled. HANDLER_MAX_DEPTH bounds
+** how often that repeats.   [-0, +0, -]
 */
 static void shut_down(runtime *rt, lua_State *L) {
   end_others(rt, L);
@@ -313,7 +339,7 @@ static void check_not_running(const runtime *rt, lua_State *L, const char *name,
   c_stack_check_host(L, LOOP_C_LEVELS);
 }
 
-/* Why the run can't go on: a record.   [-0, +1, -] */
+/* Pushes a record that says why the run can't go on.   [-0, +1, -] */
 static void push_deadlock(runtime *rt, lua_State *L) {
   if (rt->ready_count > 0) {
     polling_push_deadlock(rt, L);
@@ -322,7 +348,7 @@ static void push_deadlock(runtime *rt, lua_State *L) {
   }
 }
 
-/* Main's results, or its record, which is raised.   [-0, +results, e] */
+/* Pushes main's results, or raises its record.   [-0, +results, e] */
 static int deliver(lua_State *L, const task *main, int index) {
   if (main->status != TASK_DONE) {
     task_push_record(L, index);
@@ -331,7 +357,7 @@ static int deliver(lua_State *L, const task *main, int index) {
   return task_push_results(L, main, index);
 }
 
-/* (function, arguments..., name of the main task) → that task; protected. */
+/* (function, arguments..., name of the main task) → that task; called protected. */
 static int spawn_main(lua_State *L) {
   const char *name = lua_touserdata(L, -1);
   lua_pop(L, 1);
@@ -340,8 +366,8 @@ static int spawn_main(lua_State *L) {
 }
 
 /*
-** Makes a task of the function and its `arguments` on top of the stack, with the loop marked as running: no
-** finalizer that runs meanwhile may run it already.   [-(arguments + 1), +1, e]
+** Pops a function and its `arguments` and pushes a task of them. The loop counts as running
+** meanwhile, so that a finalizer can not run it.   [-(arguments + 1), +1, e]
 */
 static task *make_main(runtime *rt, lua_State *L, int arguments, const char *name) {
   lua_pushcfunction(L, spawn_main);
@@ -371,7 +397,7 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
   bool stuck = !run_until_done(rt, L, main);
   rt->finishing = true;
   while (!stuck && !main_failed(main) && !list_empty(&rt->unhandled_panics)) {
-    unhandled_flush(rt, L); /* what the handler spawns runs beside the daemons */
+    unhandled_flush(rt, L); /* the tasks that the handler spawns run beside the daemons */
     stuck = !run_until_done(rt, L, main);
   }
   if (stuck) push_deadlock(rt, L);

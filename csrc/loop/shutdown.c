@@ -6,7 +6,10 @@
 #include "kernel/waiting.h"
 #include "report/inspect.h"
 
-/* Runs `visit` with each live task, which is on top of the stack, by slot.   [-0, +0, -] */
+/*
+** Calls `visit` for each live task, in the order of their slots. The task is on top of the stack.
+** [-0, +0, -]
+*/
 static void each_task(runtime *rt, lua_State *L,
                       void (*visit)(runtime *rt, lua_State *L, task *t)) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
@@ -23,7 +26,7 @@ static void each_task(runtime *rt, lua_State *L,
 
 /* --- deadlock --- */
 
-/* (record, runtime) fills in the record's list of parked tasks; protected. */
+/* (record, runtime): fills in the record's list of waiting tasks; called protected. */
 static int list_parked(lua_State *L) {
   runtime *rt = lua_touserdata(L, 2);
   lua_settop(L, 1);
@@ -45,7 +48,10 @@ static int list_parked(lua_State *L) {
   return 0;
 }
 
-/* The task is asleep for ever: it is counted once, however often it has to be woken until it ends. */
+/*
+** Counts a task that is asleep for ever: only once, even if it must be woken several times until it
+** ends.
+*/
 static void note_leak(runtime *rt, lua_State *L, task *t) {
   (void)L;
   if (t->leaked) return;
@@ -78,7 +84,7 @@ void shutdown_cancel_all(runtime *rt, lua_State *L) { each_task(rt, L, cancel_on
 
 void shutdown_cancel_others(runtime *rt, lua_State *L) { each_task(rt, L, cancel_other); }
 
-/* Leaves true below the array of tasks once one is found. */
+/* Replaces the value below the array of tasks by true if the task is active. */
 static void find_active(runtime *rt, lua_State *L, task *t) {
   (void)rt;
   if (t->service || (deadlock_waits_for_ever(t) && !t->wait->from_outside)) return;

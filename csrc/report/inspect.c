@@ -17,7 +17,7 @@ static int compare_ids(const void *a, const void *b) {
 
 void inspect_push_tasks(runtime *rt, lua_State *L) {
   luaL_checkstack(L, 6, NULL);
-  /* Finalizers that run meanwhile may spawn tasks, and outside tasks let others end. */
+  /* Finalizers may run here: they may spawn tasks, and outside tasks they may let tasks end. */
   size_t room = rt->live_count;
   lua_createtable(L, (int)room, 0);
   task_order *order = lua_newuserdatauv(L, room * sizeof(task_order) + 1, 0);

@@ -11,15 +11,15 @@
 #include "kernel/value_text.h"
 #include "report/report_parts.h"
 
-/* Causes of causes that are told, one inside the other. */
+/* The most nested causes that a report tells. */
 #define MAX_CAUSES 8
 
-/* Stack slots for one report: its chain, the record, and what stands on top of them. */
+/* The stack slots of one report: the chain, the record, and the slots of the parts. */
 #define REPORT_SLOTS (RECORD_MAX_CHAIN + 1 + REPORT_PART_SLOTS)
 
 /* --- the chain --- */
 
-/* The links of a chain that are printed, oldest first, on the Lua stack. */
+/* The printed links of a chain, oldest first, on the Lua stack. */
 typedef struct chain {
   int first; /* stack index of the oldest */
   int count;
@@ -27,8 +27,9 @@ typedef struct chain {
 } chain;
 
 /*
-** Pushes the record at `index` and what it replaced, oldest first.   [-0, +count, -]
-** Goexit and cancellation are no panics: like Go, the chain skips them, unless it is all about one.
+** Pushes the record at `index` and the records that it replaced, oldest first.   [-0, +count, -]
+** Goexit and cancellation are no panics: like Go, the chain skips them, unless the newest record is
+** one.
 */
 static chain push_chain(lua_State *L, int index) {
   chain c = {.first = lua_gettop(L) + 1};
@@ -53,7 +54,7 @@ static chain push_chain(lua_State *L, int index) {
   return c;
 }
 
-/* Whether link `i` was recovered and the identical value raised again; Go prints the two as one. */
+/* Whether link `i` was recovered and the same value was raised again. Go prints the two as one. */
 static bool is_repanicked(lua_State *L, const chain *c, int i) {
   if (i < 0 || i + 1 >= c->count || !record_test(L, c->first + i)->recovered) return false;
   lua_getiuservalue(L, c->first + i, RECORD_UV_VALUE);
@@ -81,7 +82,7 @@ static const char *prefix_of(const record *r, const value_text *found) {
   return "panic: ";
 }
 
-/* Writes link `i` as Go's printpanics does, without the end of the line.   [-0, +0, -] */
+/* Writes link `i` as Go's printpanics does, without the newline.   [-0, +0, -] */
 static void write_link(lua_State *L, const chain *c, int i, text_writer *w) {
   value_text found;
   const record *r = record_test(L, c->first + i);
@@ -100,7 +101,7 @@ static void write_link(lua_State *L, const chain *c, int i, text_writer *w) {
   lua_pop(L, 1);
 }
 
-/* The record is at `index`; L has REPORT_SLOTS free.   [-0, +0, -] */
+/* Writes the chain of the record at `index`. L must have REPORT_SLOTS free slots.   [-0, +0, -] */
 static void write_chain(lua_State *L, int index, text_writer *w) {
   chain c = push_chain(L, index);
   int indent = w->indent;
@@ -141,7 +142,7 @@ static void write_cause(lua_State *L, int index, text_writer *w, int depth) {
   lua_pop(L, 1);
 }
 
-/* The panics that came second in a scope: what each was and whose.   [-0, +0, -] */
+/* Writes the later panics of a scope, each with its task.   [-0, +0, -] */
 static void write_suppressed(lua_State *L, int index, text_writer *w) {
   record_push_detail(L, index, DETAIL_SUPPRESSED);
   lua_Integer count = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0;
@@ -179,7 +180,7 @@ static void write_record(lua_State *L, int index, text_writer *w, int depth) {
   write_cause(L, index, w, depth);
 }
 
-/* What is no record has no more to tell than its text.   [-0, +0, -] */
+/* Writes a value that is no record: its text is all there is.   [-0, +0, -] */
 static void write_value(lua_State *L, int index, text_writer *w) {
   value_text found;
   value_text_find(L, index, &found);
@@ -231,7 +232,7 @@ static void grow_write(void *ud, const char *text, size_t length) {
   g->length += length;
 }
 
-/* (growing_text) → string; protected. */
+/* (growing_text) → string; called protected. */
 static int push_grown(lua_State *L) {
   const growing_text *g = lua_touserdata(L, 1);
   if (g->no_memory) return luaL_error(L, "not enough memory");
@@ -256,7 +257,7 @@ void report_push(lua_State *L, int index) {
 
 /* --- on stderr --- */
 
-/* How long a descriptor that would block is waited for before the rest is dropped. */
+/* How long to wait for a descriptor that would block, before the rest is dropped. */
 #define STDERR_PATIENCE_MS 1000
 
 typedef struct descriptor_text {
@@ -297,7 +298,7 @@ static void descriptor_write(void *ud, const char *text, size_t length) {
   }
 }
 
-/* https://no-color.org: set and not empty means none. */
+/* https://no-color.org: a NO_COLOR that is set and not empty turns colour off. */
 static bool wants_colour(int fd) {
   const char *no_color = getenv("NO_COLOR");
   const char *terminal = getenv("TERM");

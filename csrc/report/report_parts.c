@@ -6,10 +6,10 @@
 #include "core/hex.h"
 #include "kernel/task.h"
 
-/* Places longer than this do not push the column of all others to the right. */
+/* Longer places do not push the column of all others to the right. */
 #define PLACE_COLUMN_MAX 40
 
-/* Equal lines of a recursion that are shown before the others are counted. */
+/* The most equal lines of a recursion that are shown; the others are counted. */
 #define MAX_REPEATED 3
 
 /* `file.lua:12`, or `[C]`. */
@@ -18,7 +18,7 @@
 static const char spaces[] = "                                        ";
 _Static_assert(sizeof(spaces) - 1 == PLACE_COLUMN_MAX, "one space for each column");
 
-/* --- who --- */
+/* --- the task --- */
 
 void report_put_task(text_writer *w, uint64_t id, const char *name) {
   text_put(w, "task ");
@@ -44,7 +44,7 @@ static const char *verb_of(const record *r) {
   }
 }
 
-/* The ids are missing only where there was no memory to make them. */
+/* The ids are missing only if there was no memory to make them. */
 static void put_trace(text_writer *w, const record *r) {
   static const uint8_t none[sizeof(r->trace_id)];
   if (memcmp(r->trace_id, none, sizeof(none)) == 0) return;
@@ -78,7 +78,7 @@ void report_write_head(lua_State *L, int index, text_writer *w) {
   text_put(w, "\n");
 }
 
-/* --- where --- */
+/* --- the stack --- */
 
 static void place_of(char place[PLACE_SIZE], const record_frame *f) {
   text_chunk_name(place, f->source);
@@ -86,7 +86,7 @@ static void place_of(char place[PLACE_SIZE], const record_frame *f) {
   if (f->line > 0) snprintf(place + length, PLACE_SIZE - length, ":%d", f->line);
 }
 
-/* Columns that a place takes: bytes that begin a character. */
+/* Counts the columns of a place, one for each byte that begins a character. */
 static int width_of(const char *place) {
   int width = 0;
   for (; *place != '\0'; place++) {
@@ -142,19 +142,21 @@ static void put_omitted_count(text_writer *w, uint64_t count, const char *what) 
   text_put(w, count == 1 ? " left out ...\n" : "s left out ...\n");
 }
 
-/* `... 12 frames left out ...` */
 void report_put_omitted(text_writer *w, uint64_t count, const char *what) {
   text_put(w, "... ");
   put_omitted_count(w, count, what);
 }
 
-/* `... at least 500000 frames left out ...`: of an overflowing stack only the inner end is known. */
+/*
+** Writes `... at least 500000 frames left out ...`: of an overflowing stack only the inner end is
+** known.
+*/
 static void put_omitted_at_least(text_writer *w, uint64_t count, const char *what) {
   text_put(w, "... at least ");
   put_omitted_count(w, count, what);
 }
 
-/* How many frames from `i` on, before `end`, would be the same line of the report. */
+/* Returns how many frames from `i` on, before `end`, are the same line of the report. */
 static int run_length(const record *r, int i, int end) {
   const record_frame *first = &r->frames[i];
   int length = 1;
@@ -168,8 +170,10 @@ static int run_length(const record *r, int i, int end) {
   return length;
 }
 
-/* The frames [from, to). Of a recursion only the first lines are shown, as in Python's tracebacks.
- */
+/*
+** Writes the frames [from, to). Of a recursion only the first lines are shown, as in Python's
+** tracebacks.
+*/
 static void put_frames(text_writer *w, const record *r, int from, int to, int column) {
   while (from < to) {
     int run = run_length(r, from, to);
@@ -197,7 +201,7 @@ void report_write_frames(const record *r, text_writer *w) {
   w->indent--;
 }
 
-/* --- whence --- */
+/* --- the spawners --- */
 
 void report_write_ancestors(lua_State *L, int index, text_writer *w) {
   lua_getiuservalue(L, index, RECORD_UV_TASK);

@@ -17,7 +17,7 @@ static void put_string_at(lua_State *L, int index, text_writer *w) {
   text_put_name(w, text, length);
 }
 
-/* Names of unnamed tasks are made of their ids. */
+/* Whether the name is that of an unnamed task, which is made from its id. */
 static bool is_made_name(const char *name, uint64_t id) {
   char made[TASK_NAME_SIZE];
   snprintf(made, sizeof(made), "task %llu", (unsigned long long)id);
@@ -25,8 +25,8 @@ static bool is_made_name(const char *name, uint64_t id) {
 }
 
 /*
-** Writes the line of the parked task that the table at `row` describes: reads all of it before the
-** first word, so that a lack of memory can't leave half a line.   [-0, +0, m]
+** Writes the line of the waiting task that the table at `row` describes. All fields are read before
+** the first word is written, so that a lack of memory can't leave half a line.   [-0, +0, m]
 */
 static void put_parked(lua_State *L, int row, text_writer *w) {
   int top = lua_gettop(L);
@@ -54,7 +54,7 @@ static void put_parked(lua_State *L, int row, text_writer *w) {
   lua_settop(L, top);
 }
 
-/* (array of parked tasks, writer, heading); protected. */
+/* (array of waiting tasks, writer, heading): writes them; called protected. */
 static int write_tasks(lua_State *L) {
   text_writer *w = lua_touserdata(L, 2);
   lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
@@ -69,7 +69,7 @@ static int write_tasks(lua_State *L) {
   return 0;
 }
 
-/* Writes the tasks that the record has in this detail, if it has any.   [-0, +0, -] */
+/* Writes the tasks of this detail of the record, if it has the detail.   [-0, +0, -] */
 static void write_detail(lua_State *L, int index, text_writer *w, record_detail detail,
                          const char *heading) {
   record_push_detail(L, index, detail);

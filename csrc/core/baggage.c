@@ -23,7 +23,7 @@ bool baggage_is_name(const char *name, size_t length) {
   return length > 0;
 }
 
-/* baggage-octet: printable ASCII but for the blank, quotes, ",", ";" and "\". */
+/* baggage-octet: printable ASCII except the blank, quotes, ",", ";" and "\". */
 static bool is_octet(char c) {
   return c > 0x20 && c < 0x7f && c != '"' && c != ',' && c != ';' && c != '\\';
 }
@@ -42,7 +42,7 @@ static int digit_value(char c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The byte that "%XX" at `at` stands for, -1: there is none. */
+/* Returns the byte that "%XX" at `at` encodes; -1 if there is no "%XX". */
 static int encoded_byte(slice value, size_t at) {
   if (value.start[at] != '%' || at + 2 >= value.length) return -1;
   int high = digit_value(value.start[at + 1]);
@@ -58,7 +58,10 @@ bool baggage_is_encoded(const char *text, size_t length) {
   return true;
 }
 
-/* Splits at the first `separator`; without one, `rest` has no start. Both parts are trimmed. */
+/*
+** Splits the text at the first `separator` and trims both parts. Without a separator, `rest` has no
+** start.
+*/
 static void split(slice text, char separator, slice *first, slice *rest) {
   const char *end = text.start + text.length;
   const char *at = memchr(text.start, separator, text.length);
@@ -66,7 +69,7 @@ static void split(slice text, char separator, slice *first, slice *rest) {
   *rest = at == NULL ? (slice){NULL, 0} : trim(at + 1, end);
 }
 
-/* "name=value", or with `bare` a name alone. */
+/* Whether the text is "name=value"; with `bare`, a name alone will do. */
 static bool is_pair(slice text, bool bare, slice *name, slice *value) {
   split(text, '=', name, value);
   if (!baggage_is_name(name->start, name->length)) return false;
@@ -136,9 +139,12 @@ size_t baggage_encode(char *out, const char *value, size_t length) {
   return written;
 }
 
-/* How the UTF-8 sequences that a byte begins go on (Unicode 15, table 3-7: none overlong, no surrogates). */
+/*
+** The form of the UTF-8 sequences that begin with one byte (Unicode 15, table 3-7: none overlong,
+** no surrogates).
+*/
 typedef struct utf8_form {
-  size_t size; /* 0: nothing begins so */
+  size_t size; /* 0: no sequence begins with this byte */
   uint8_t low; /* the bounds of the second byte; all others are 80 to BF */
   uint8_t high;
 } utf8_form;
@@ -155,8 +161,8 @@ static utf8_form form_of(uint8_t first) {
 }
 
 /*
-** The length of the sequence that begins here, or of the longest beginning of one, at least 1: what Unicode
-** calls a maximal subpart, which one U+FFFD replaces.
+** Returns the length of the sequence at `s`, or of its longest valid beginning, at least 1. Unicode
+** calls it a maximal subpart; one U+FFFD replaces it.
 */
 static size_t subpart_length(const uint8_t *s, size_t length, bool *whole) {
   utf8_form form = form_of(s[0]);
@@ -184,8 +190,8 @@ static size_t append_replacement(char *out, size_t written) {
 }
 
 /*
-** The bytes are first written to the last third of `out`: what is made of them, at most three for one, does
-** not overtake those that are still to be read.
+** First writes the decoded bytes to the last third of `out`. The text made of them takes at most
+** three bytes for one, so that it never overtakes the bytes still to be read.
 */
 size_t baggage_decode(char *out, slice value) {
   uint8_t *bytes = (uint8_t *)out + 2 * value.length;

@@ -29,8 +29,8 @@ int64_t clock_boot_ns(void) {
 int64_t clock_wall_ns(void) { return read_clock(CLOCK_REALTIME); }
 
 /*
-** The product carries rounding errors of its own: 3e-9 * 1e9 is 3.0000000000000004 and means 3.
-** What is smaller than such an error is therefore no fraction to round up.
+** The product has rounding errors of its own: 3e-9 * 1e9 is 3.0000000000000004 and means 3. A
+** fraction smaller than such an error is therefore not rounded up.
 */
 static int64_t round_up(double ns) {
   int64_t whole = (int64_t)ns;

@@ -19,7 +19,7 @@ void hex_encode_u64(char *out, uint64_t value) {
   }
 }
 
-/* The digit's value, or -1. Not isxdigit: that takes upper case. */
+/* Returns the digit's value, or -1. Not isxdigit, which accepts upper case. */
 static int digit_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;

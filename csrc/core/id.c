@@ -36,7 +36,7 @@ static bool has_machine(const id_generator *g, const id_source *source) {
   return g->mark != 0 && g->mark == id_source_marked(source);
 }
 
-/* A machine id that the parent process has taken stays taken in a forked child. */
+/* The parent process's machine id stays taken in a forked child. */
 void id_give_back(id_generator *g, const id_source *source) {
   if (has_machine(g, source)) snowflake_give_back(&g->snowflake);
   g->mark = 0;
@@ -51,7 +51,7 @@ machine_status id_use_snowflake(id_generator *g, id_source *source, uint16_t mac
                     .machine = machine,
                     .policy = (uint8_t)policy};
   if (has_machine(g, source) && g->snowflake.machine == machine) {
-    /* It stays taken: whoever asks for it meanwhile must not get it. */
+    /* The machine id stays taken, so that no other thread can take it meanwhile. */
     bool made_some = g->snowflake.last_ms != NO_SNOWFLAKE;
     if (made_some && g->snowflake.epoch_ms != epoch_ms) return MACHINE_OTHER_EPOCH;
     next.last_ms = g->snowflake.last_ms;
@@ -74,7 +74,7 @@ int64_t id_last_unix_ms(const id_generator *g) {
   return s->last_ms == NO_SNOWFLAKE ? NO_SNOWFLAKE : s->last_ms + s->epoch_ms;
 }
 
-/* A machine id is only used by the process that has it, and while it is leased. */
+/* A machine id may be used only by the process that has taken it, and only while it is leased. */
 static id_status check_machine(const id_generator *g, const id_source *source) {
   if (g->mark == 0) return ID_NOT_LEASED;
   if (!has_machine(g, source)) return ID_FORKED;
@@ -90,7 +90,7 @@ static id_status next_snowflake(id_generator *g, const id_source *source, const 
   status = snowflake_next(&next, clock, id);
   if (status != ID_OK) return status;
   if (next.last_ms + next.epoch_ms > g->leased_to_ms) return ID_AHEAD_OF_LEASE;
-  /* It may have waited for the clock, and the lease has ended meanwhile. */
+  /* The lease may have ended while we waited for the clock. */
   status = check_machine(g, source);
   if (status == ID_OK) g->snowflake = next;
   return status;

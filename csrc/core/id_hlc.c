@@ -4,7 +4,7 @@
 #define LOGICAL_BITS 16
 #define MAX_MS ((INT64_C(1) << 48) - 1)
 
-/* A full logical part carries into the physical one. False: that is full too. */
+/* Sets the clock. A full logical part carries into the physical part; false if that is full too. */
 static bool set(hlc *h, int64_t physical_ms, uint32_t logical) {
   if (logical >> LOGICAL_BITS != 0) {
     physical_ms++;
@@ -26,12 +26,12 @@ id_status hlc_tick(hlc *h, const wall_clock *clock, uint64_t *timestamp) {
 }
 
 /*
-** What our own clock has shown already does not drag it: the machine's may have been set back since, and a
-** message of ours come back.
+** A timestamp that our own clock has shown already is believed: the machine's clock may have been
+** set back since, and a message of ours may have come back.
 */
 static bool is_believed(const hlc *h, int64_t now_ms, uint64_t remote) {
   if (remote <= ((uint64_t)h->physical_ms << LOGICAL_BITS | h->logical)) return true;
-  /* Of what our clock shows after it: a full logical part carries. */
+  /* The drift of the next timestamp counts: a full logical part carries. */
   int64_t carry = (~remote & ((1u << LOGICAL_BITS) - 1)) == 0 ? 1 : 0;
   return (int64_t)(remote >> LOGICAL_BITS) + carry - now_ms <= h->max_drift_ms;
 }

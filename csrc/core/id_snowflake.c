@@ -12,8 +12,8 @@ static int64_t since_epoch(const snowflake *s, const wall_clock *clock) {
 }
 
 /*
-** Pauses until the clock shows `target_ms`. It may be set back once more meanwhile, or stand still: there
-** is an end to the patience in any case.
+** Pauses until the clock shows `target_ms`. The clock may be set back once more meanwhile, or stand
+** still, so the sum of the pauses is bounded.
 */
 static id_status wait_until(const snowflake *s, const wall_clock *clock, int64_t target_ms,
                             int64_t *now_ms) {
@@ -28,7 +28,10 @@ static id_status wait_until(const snowflake *s, const wall_clock *clock, int64_t
   return ID_OK;
 }
 
-/* Ids of the last millisecond go on, or those of the next begin, ahead of the clock. */
+/*
+** Goes on with the ids of the last millisecond, or begins those of the next one, ahead of the
+** clock.
+*/
 static id_status borrow(snowflake *s, int64_t now_ms) {
   bool full = s->sequence == LAST_SEQUENCE;
   int64_t next_ms = full ? s->last_ms + 1 : s->last_ms;
@@ -38,7 +41,7 @@ static id_status borrow(snowflake *s, int64_t now_ms) {
   return ID_OK;
 }
 
-/* The clock does not show more than the last id has. */
+/* Call it if the clock does not show a later time than the last id has. */
 static id_status go_on(snowflake *s, const wall_clock *clock, int64_t now_ms) {
   if (s->policy == SNOWFLAKE_BORROW) return borrow(s, now_ms);
   if (s->policy == SNOWFLAKE_ERROR && now_ms < s->last_ms) return ID_CLOCK_BACK;
@@ -69,12 +72,14 @@ id_status snowflake_next(snowflake *s, const wall_clock *clock, uint64_t *id) {
 }
 
 /*
-** Which machine ids this process uses, and how far each has come. Shared by all Lua states and threads:
-** if two of them had one machine id, there would be duplicates. Only who has taken one writes the rest.
+** The machine ids that this process uses, and the last id of each. All Lua states and threads share
+** them, because two states with one machine id would make duplicates. Only the owner of a taken
+** machine id writes its other fields.
 */
 static struct machine {
-  int64_t epoch_ms; /* of the ids that were made; else meaningless, as the next two */
-  int64_t last_ms;  /* since the epoch */
+  /* of the ids made so far; meaningless, like the next two, before `used` is set */
+  int64_t epoch_ms;
+  int64_t last_ms; /* since the epoch */
   uint32_t sequence;
   atomic_bool taken;
   bool used;
@@ -92,7 +97,7 @@ machine_status snowflake_take(snowflake *s) {
   return MACHINE_OK;
 }
 
-/* Of that millisecond all may have been used up, as nobody keeps the sequence. */
+/* The sequence is not known, so all ids of that millisecond may have been used up. */
 void snowflake_start_behind(snowflake *s, int64_t unix_ms) {
   int64_t used_ms = unix_ms - s->epoch_ms;
   if (used_ms < 0 || used_ms < s->last_ms) return;

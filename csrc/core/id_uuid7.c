@@ -3,10 +3,10 @@
 
 #define MAX_MS ((INT64_C(1) << 48) - 1)
 #define COUNTER_BITS 18
-#define COUNTER_LOW_BITS 6 /* of them, behind the variant */
+#define COUNTER_LOW_BITS 6 /* of these, the bits behind the variant */
 #define RANDOM_BITS 56
 
-/* The counter's top bit is left free: the guard against rollover of section 6.2. */
+/* The counter's top bit starts as 0: the guard against rollover of RFC 9562, section 6.2. */
 static uint32_t seed_counter(id_source *source) {
   return (uint32_t)(id_source_next(source) >> (64 - (COUNTER_BITS - 1)));
 }

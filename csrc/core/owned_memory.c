@@ -2,7 +2,7 @@
 
 #include <stdalign.h>
 
-/* Before each block. As large as a multiple of the strictest alignment. */
+/* Stands in front of each block. Its size is a multiple of the strictest alignment. */
 typedef struct header {
   alignas(max_align_t) list link;
   size_t size; /* of the block with its header */

@@ -1,6 +1,6 @@
 /*
-** Readiness of descriptors: see poller.h. The queues are common to both ways; `arm` and `collect`
-** are not.
+** Readiness of descriptors: see poller.h. epoll and poll share the queues; each has its own `arm`
+** and `collect`.
 */
 #define _GNU_SOURCE 1 /* ppoll, dup3 */
 
@@ -22,14 +22,14 @@
 
 #define NS_PER_MILLISECOND INT64_C(1000000)
 
-/* A descriptor: who waits for it, and what the system knows of that. */
+/* The waiters of one descriptor, and its registration in the system. */
 typedef struct poller_entry {
-  list waiters[POLLER_BOTH]; /* by what they ask for, less 1 */
+  list waiters[POLLER_BOTH]; /* by the directions that they ask for, less 1 */
 #if HAVE_EPOLL
-  uint32_t serial; /* of its latest registration: reports of former files bear another */
+  uint32_t serial; /* of the latest registration; a report of a former file has another one */
   bool known;      /* epoll has, or had, a registration */
 #else
-  int index; /* in `polled`; 0: it isn't there */
+  int index; /* in `polled`; 0: not in it */
 #endif
 } poller_entry;
 
@@ -39,7 +39,9 @@ void poller_init(poller *p, const allocator *memory, poller_wake *wake, void *ud
 
 /* --- queues --- */
 
-/* Makes room for `fd`. The heads of the queues move, and their elements must follow. */
+/*
+** Makes room for `fd`. The heads of the queues move, so the elements are linked to the new heads.
+*/
 static bool reserve_entry(poller *p, int fd) {
   if (fd < p->capacity) return true;
   int capacity = p->capacity == 0 ? 16 : p->capacity;
@@ -59,7 +61,7 @@ static bool reserve_entry(poller *p, int fd) {
   return true;
 }
 
-/* What the waiters of a descriptor ask for together. */
+/* Returns the directions that any waiter of the descriptor asks for. */
 static unsigned interest_of(const poller_entry *entry) {
   unsigned interest = 0;
   for (unsigned asked = 1; asked <= POLLER_BOTH; asked++) {
@@ -75,8 +77,8 @@ void poller_remove(poller *p, list *waiter) {
 }
 
 /*
-** Wakes the waiters that something of `ready` concerns. Each is taken out before it is woken, and
-** those that come meanwhile do not exist: `wake` must not call the poller.
+** Wakes the waiters that ask for a direction in `ready`. Each is taken out before it is woken. None
+** can be added meanwhile, because `wake` must not call the poller.
 */
 static void wake_matching(poller *p, poller_entry *entry, unsigned ready) {
   for (unsigned asked = 1; asked <= POLLER_BOTH; asked++) {
@@ -89,7 +91,7 @@ static void wake_matching(poller *p, poller_entry *entry, unsigned ready) {
   }
 }
 
-/* The file for which they have waited is no longer there. */
+/* Wakes all waiters, because their file is no longer open under this number. */
 static void wake_lost(poller *p, poller_entry *entry) {
   for (int kind = 0; kind < POLLER_BOTH; kind++) {
     list *waiter;
@@ -130,10 +132,10 @@ int poller_check(int fd, unsigned asked) {
 
 /* --- epoll --- */
 
-/* Reports that are taken at once. */
+/* The most reports taken at once. */
 #define MAX_REPORTS 128
 
-/* In place of serial and descriptor: the watched one. */
+/* The watched descriptor, instead of serial and number. */
 #define WATCHED UINT64_MAX
 
 static uint32_t to_epoll(unsigned asked) {
@@ -148,9 +150,10 @@ static unsigned from_epoll(uint32_t events) {
 }
 
 /*
-** Registers what the descriptor's waiters and a new one ask for, once: after its report epoll is
-** silent about it until it is armed again, so that what nobody waits for any more costs one report.
-** 0, or the system's errno. `lost`: the registration that there was has gone with its file.
+** Registers the directions that the descriptor's waiters and a new one ask for, for one report.
+** After the report epoll is silent about the descriptor until it is armed again, so that directions
+** without waiters cost at most one report. Returns 0, or the system's errno. Sets `lost` if the
+** former registration was gone with its file.
 */
 static int arm(poller *p, int fd, poller_entry *entry, unsigned asked, bool *lost) {
   struct epoll_event event = {.events = to_epoll(asked) | EPOLLONESHOT};
@@ -168,7 +171,10 @@ static bool register_watched(const poller *p) {
   return p->watched < 0 || epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, p->watched, &event) == 0;
 }
 
-/* Registers everything in a new instance. Who can't be registered is told that the file is lost. */
+/*
+** Registers all descriptors in a new instance. If one can't be registered, its waiters learn that
+** the file is lost.
+*/
 static void register_all(poller *p) {
   register_watched(p);
   for (int fd = 0; fd < p->capacity; fd++) {
@@ -180,7 +186,9 @@ static void register_all(poller *p) {
   }
 }
 
-/* A new instance in place of the one there was, and under its number if `number` is not -1. */
+/*
+** Opens a new instance in place of the old one. It gets the old one's number if `number` is not -1.
+*/
 static bool replace_instance(poller *p, int number) {
   p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (p->epoll_fd < 0) return false;
@@ -193,7 +201,7 @@ static bool replace_instance(poller *p, int number) {
   return true;
 }
 
-/* The number that a forked child has inherited is its own; the instance is its parent's. */
+/* In a forked child the inherited number is the child's own, but the instance is its parent's. */
 bool poller_open(poller *p) {
   int number = p->epoll_fd;
   if (number >= 0 && p->owner == getpid()) return true;
@@ -201,7 +209,7 @@ bool poller_open(poller *p) {
   return replace_instance(p, number);
 }
 
-/* What is reported of the past, by its serial, is not for those who wait now. */
+/* A report with an old serial is about a former file, and not for the waiters of today. */
 static void report(poller *p, const struct epoll_event *event) {
   uint64_t which = event->data.u64;
   if (which == WATCHED) return;
@@ -214,7 +222,9 @@ static void report(poller *p, const struct epoll_event *event) {
   if (interest != 0 && arm(p, fd, entry, interest, &lost) != 0) wake_lost(p, entry);
 }
 
-/* epoll counts milliseconds, which is too coarse for timers: ppoll waits for it instead. */
+/*
+** epoll_wait counts milliseconds, which is too coarse for timers; so ppoll waits for the instance.
+*/
 static void wait_for_report(const poller *p, int64_t timeout_ns) {
   struct pollfd instance = {.fd = p->epoll_fd, .events = POLLIN};
   struct timespec timeout;
@@ -224,8 +234,8 @@ static void wait_for_report(const poller *p, int64_t timeout_ns) {
 }
 
 /*
-** Where the number was closed behind our back, or stands for another file, waiting would return at
-** once for ever: a new instance takes its place, under a number of its own.
+** If other code has closed the instance's number, or reused it for another file, waiting would
+** return at once for ever. Then a new instance is opened, under a number of its own.
 */
 static void collect(poller *p, int64_t timeout_ns) {
   struct epoll_event events[MAX_REPORTS];
@@ -237,8 +247,8 @@ static void collect(poller *p, int64_t timeout_ns) {
 }
 
 /*
-** Takes out what nobody waits for. The instance of another loop may be among it, and that loop could
-** not poll this one, for the two would be a cycle.
+** Unregisters the descriptors without waiters. One may be the epoll instance of another loop, which
+** could not poll our instance while we have it, since the two would be a cycle.
 */
 static void forget_idle(poller *p) {
   for (int fd = 0; fd < p->capacity; fd++) {
@@ -303,7 +313,7 @@ static int arm(poller *p, int fd, poller_entry *entry, unsigned asked, bool *los
   return 0;
 }
 
-/* The last one takes the place of one that nobody waits for. */
+/* Takes a descriptor without waiters out of `polled`; the last one moves to its place. */
 static void disarm(poller *p, poller_entry *entry) {
   if (entry->index == 0) return;
   struct pollfd last = p->polled[--p->polled_count];
@@ -312,14 +322,16 @@ static void disarm(poller *p, poller_entry *entry) {
   entry->index = 0;
 }
 
-/* In milliseconds, rounded up lest the last one be spent spinning. */
+/* In milliseconds, rounded up, so that the last one is not spent spinning. */
 static int milliseconds(int64_t timeout_ns) {
   if (timeout_ns < 0) return -1;
   int64_t ms = timeout_ns / NS_PER_MILLISECOND + (timeout_ns % NS_PER_MILLISECOND != 0);
   return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
-/* From the last to the first: who takes the place of one that is disarmed has been looked at. */
+/*
+** Goes from the last to the first, because disarming moves the last one, which has been looked at.
+*/
 static void collect(poller *p, int64_t timeout_ns) {
   int count = poll(p->polled, (nfds_t)p->polled_count, milliseconds(timeout_ns));
   if (count <= 0) return;
@@ -358,7 +370,7 @@ poller_answer poller_add(poller *p, list *waiter, int fd, unsigned asked) {
     return POLLER_REFUSED;
   }
   if (!poller_open(p)) return POLLER_REFUSED;
-  /* A number that is no descriptor may be as large as it likes. */
+  /* A number that is no descriptor may be huge: check before making room for it. */
   if (fd >= p->capacity && poller_check(fd, asked) < 0) return POLLER_REFUSED;
   if (!reserve_entry(p, fd)) {
     errno = ENOMEM;

@@ -27,7 +27,7 @@ void rng_seed(rng *r, uint64_t seed) {
   for (int i = 0; i < 4; i++) r->state[i] = splitmix_next(&seed);
 }
 
-/* The upper half of the 128-bit product; by halves, as ISO C has no 128-bit type. */
+/* Returns the upper half of the 128-bit product; by halves, because ISO C has no 128-bit type. */
 static uint64_t multiply_high(uint64_t a, uint64_t b) {
   uint64_t a_low = a & UINT32_MAX, a_high = a >> 32;
   uint64_t b_low = b & UINT32_MAX, b_high = b >> 32;
@@ -39,7 +39,7 @@ static uint64_t multiply_high(uint64_t a, uint64_t b) {
 uint64_t rng_below(rng *r, uint64_t n) {
   cp_assert(n > 0);
   uint64_t x = rng_next(r);
-  if (x * n < n) { /* only here may the draw be one of the 2^64 mod n that would bias the result */
+  if (x * n < n) { /* only here can the draw be one of the 2^64 mod n that would bias the result */
     uint64_t surplus = (0 - n) % n;
     while (x * n < surplus) x = rng_next(r);
   }
@@ -47,12 +47,13 @@ uint64_t rng_below(rng *r, uint64_t n) {
 }
 
 /*
-** Fills one page of its own, because MADV_WIPEONFORK works on pages. A state of zeroes means: not
-** seeded. That is how the kernel hands out the page, and what it makes of it in a forked child.
+** Has a page of its own, because MADV_WIPEONFORK works on pages. A state of zeroes means "not
+** seeded". The kernel hands out the page so, and zeroes it again in a forked child.
 */
 struct id_source {
   rng generator;
-  pid_t owner;   /* who seeded it; 0 where the kernel wipes the page and nobody needs to ask */
+  /* the process that seeded it; 0 if the kernel wipes the page, so that no check is needed */
+  pid_t owner;
   uint64_t mark; /* 0: none */
 };
 
@@ -69,7 +70,8 @@ void id_source_close(id_source *source) {
 }
 
 /*
-** Asks that forked children find the page zeroed. CP_NO_WIPEONFORK lets tests take the other way.
+** Asks the kernel to zero the page in forked children. CP_NO_WIPEONFORK lets tests take the other
+** way.
 */
 static bool wipe_on_fork(id_source *source) {
 #if defined(MADV_WIPEONFORK) && !defined(CP_NO_WIPEONFORK)
@@ -104,8 +106,8 @@ static bool fill_from_device(void *bytes, size_t size) {
 }
 
 /*
-** The last resort, for a jail without a source of randomness: what differs between processes and
-** runs.
+** The last resort, in a jail without a source of randomness: seeds from values that differ between
+** processes and runs.
 */
 static void seed_from_circumstances(id_source *source) {
   task_clock monotonic = {.is_virtual = false};
@@ -131,7 +133,9 @@ static void reseed(id_source *source) {
   errno = saved_errno;
 }
 
-/* Not in a child that was forked after the page was seeded. */
+/*
+** Whether the state is seeded for this process. False in a child that was forked after the seeding.
+*/
 static bool is_ours(const id_source *source) {
   return is_seeded(source) && (source->owner == 0 || source->owner == getpid());
 }

@@ -23,7 +23,9 @@ static uint64_t feed_lower(uint64_t hash, const char *text) {
   return hash;
 }
 
-/* Both separators, on every system: the same file gives the same hash wherever it was loaded. */
+/*
+** Accepts both separators on every system, so that a file has the same hash wherever it was loaded.
+*/
 static const char *base_name(const char *path) {
   const char *base = path;
   for (; *path != '\0'; path++) {

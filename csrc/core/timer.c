@@ -1,7 +1,6 @@
 /*
-** Timers: see timer.h. The heap keeps a hole while it moves entries, so that a step is one
-** assignment and not a swap; `place` alone writes entries, so that `places` always tells where each
-** timer stands.
+** Timers: see timer.h. While entries move, the heap has a hole, so that a step is one assignment
+** and not a swap. Only `place` writes entries, so that `places` always has each timer's index.
 */
 #include "core/timer.h"
 
@@ -10,7 +9,7 @@
 #define CHILDREN 4
 #define FIRST_CAPACITY 16
 
-/* What a timer needs in the three arrays. */
+/* The bytes of one timer in the three arrays. */
 #define TIMER_BYTES (sizeof(timer_entry) + sizeof(timer *) + sizeof(uint32_t))
 
 /* No number may reach TIMER_IDLE, and the block's size must fit in size_t. */
@@ -39,8 +38,8 @@ static void sift_up(timer_heap *heap, uint32_t index, timer_entry entry) {
 }
 
 /*
-** The earliest child of `index`, or `count` when it is a leaf. 64 bits: 4 * index may not fit in
-** 32.
+** Returns the earliest child of `index`; `count` if it is a leaf. 64 bits, because 4 * index may
+** not fit in 32.
 */
 static uint32_t earliest_child(const timer_heap *heap, uint32_t index) {
   uint64_t first = (uint64_t)index * CHILDREN + 1;
@@ -64,7 +63,9 @@ static void sift_down(timer_heap *heap, uint32_t index, timer_entry entry) {
   place(heap, index, entry);
 }
 
-/* The block's arrays, for so many timers. Those of 64 bits come first, so that all are aligned. */
+/*
+** Divides the block into the three arrays. Those with 64 bits come first, so that all are aligned.
+*/
 static void lay_out(timer_heap *heap, void *block, uint32_t capacity) {
   heap->entries = block;
   heap->timers = (timer **)(heap->entries + capacity);

@@ -8,13 +8,13 @@
 #include "core/hex.h"
 #include "core/slice.h"
 
-/* Where the fields of "00-<trace id>-<span id>-<flags>" begin. */
+/* The offsets of the fields of "00-<trace id>-<span id>-<flags>". */
 enum { TRACE_ID_AT = 3, SPAN_ID_AT = 36, FLAGS_AT = 53 };
 
 #define KNOWN_FLAGS (TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM)
 
 /*
-** Of tracestate, by the grammar; a member longer than the last is the first to go when space is
+** Limits of tracestate's grammar. Members longer than LONG_MEMBER are dropped first if space is
 ** short.
 */
 enum {
@@ -70,7 +70,7 @@ void traceparent_format(char *out, const traceparent *parent) {
   hex_encode(out + FLAGS_AT, &flags, 1);
 }
 
-/* The members that are still to be kept, in order. */
+/* The members kept so far, in order. */
 typedef struct member_list {
   slice members[TRACESTATE_MAX_MEMBERS];
   int count;
@@ -90,7 +90,7 @@ static bool is_key(const char *key, size_t length) {
   return true;
 }
 
-/* Trimming has seen to it that the last character is no blank. */
+/* The text was trimmed, so the last character is no blank. */
 static bool is_value(const char *value, size_t length) {
   if (length == 0 || length > VALUE_MAX_LENGTH) return false;
   for (size_t i = 0; i < length; i++) {
@@ -106,7 +106,7 @@ static bool is_member(slice text) {
   return is_key(text.start, key_length) && is_value(equals + 1, text.length - key_length - 1);
 }
 
-/* Adds what stands between two commas; false when that makes the whole list invalid. */
+/* Adds the text between two commas. False if it makes the whole list invalid. */
 static bool add_member(member_list *list, slice text) {
   if (text.length == 0) return true;
   if (list->count == TRACESTATE_MAX_MEMBERS || !is_member(text)) return false;
@@ -141,7 +141,7 @@ static bool drop_last_longer_than(member_list *list, size_t length) {
   return true;
 }
 
-/* No more than needed: first the last of the long ones, then the last of all. */
+/* Drops no more members than needed: first the last of the long ones, then the last of all. */
 static void drop_until_it_fits(member_list *list) {
   while (joined_length(list) > TRACESTATE_MAX_LENGTH) {
     if (!drop_last_longer_than(list, LONG_MEMBER)) drop_last_longer_than(list, 0);

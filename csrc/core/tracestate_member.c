@@ -6,8 +6,8 @@
 #include "core/slice.h"
 
 /*
-** The member that starts at `*at`, without the blanks around it; `*at` moves on behind it and its comma.
-** False: there is none.
+** Finds the member that starts at `*at`, without the blanks around it, and moves `*at` behind its
+** comma. False: there is none.
 */
 static bool next_member(const char *text, size_t length, size_t *at, slice *m) {
   if (*at >= length) return false;

@@ -14,7 +14,7 @@
 
 #include "core/clock.h"
 
-/* CP_NO_EVENTFD lets tests on Linux take the way of the other systems. */
+/* CP_NO_EVENTFD lets tests on Linux take the other systems' way. */
 #if defined(__linux__) && !defined(CP_NO_EVENTFD)
 #define HAVE_EVENTFD 1
 #include <sys/eventfd.h>
@@ -62,19 +62,20 @@ void wakeup_close(wakeup *w) {
 }
 
 /*
-** EAGAIN is success: what is full is readable. errno is kept, for a signal handler may call this.
+** EAGAIN is success, because a full pipe is readable. errno is kept, because a signal handler may
+** call this.
 */
 void wakeup_signal(const wakeup *w) {
   if (w->write_fd < 0) return;
   int saved_errno = errno;
-  uint64_t one = 1; /* eventfd takes just 8 bytes; a pipe does not mind */
+  uint64_t one = 1; /* an eventfd takes exactly 8 bytes; a pipe takes any number */
   ssize_t written;
   do written = write(w->write_fd, &one, sizeof one);
   while (written < 0 && errno == EINTR);
   errno = saved_errno;
 }
 
-/* A short read has emptied it; an eventfd gives 8 bytes, whatever its count. */
+/* A short read has emptied the pipe. An eventfd gives 8 bytes, whatever its count. */
 void wakeup_drain(const wakeup *w) {
   if (w->read_fd < 0) return;
   int saved_errno = errno;
@@ -110,7 +111,7 @@ static int poll_ns(struct pollfd *fd, int64_t timeout_ns) {
 
 #else
 
-/* In milliseconds, rounded up lest the last one be spent spinning. */
+/* In milliseconds, rounded up, so that the last one is not spent spinning. */
 static int poll_ns(struct pollfd *fd, int64_t timeout_ns) {
   int64_t ms = timeout_ns / NS_PER_MILLISECOND + (timeout_ns % NS_PER_MILLISECOND != 0);
   if (timeout_ns < 0) ms = -1;
@@ -125,9 +126,6 @@ void wakeup_wait(const wakeup *w, int64_t timeout_ns) {
     wait_for_nothing(timeout_ns);
     return;
   }
-  /*
-  ** Somebody closed the number behind our back: poll would return at once for ever, so sleep
-  ** instead.
-  */
+  /* Other code has closed the number: poll would return at once for ever, so sleep instead. */
   if (poll_ns(&fd, timeout_ns) > 0 && (fd.revents & POLLNVAL) != 0) wait_for_nothing(timeout_ns);
 }

@@ -186,7 +186,8 @@ typedef enum record_detail {
   DETAIL_SUPPRESSED,        /* array of the records of the panics that came second in a scope */
   DETAIL_SUSPENSION_POINTS, /* the waits of ancestors and awaiters (waiting.h) */
   DETAIL_CANCELLED_BY,      /* the task that requested the cancellation */
-  DETAIL_COUNT = DETAIL_CANCELLED_BY
+  DETAIL_GUARD,             /* the guard of a task whose panic was held (unhandled.c) */
+  DETAIL_COUNT = DETAIL_GUARD
 } record_detail;
 
 /* Pushes a detail of the record at `index`; nil if the record does not have it.   [-0, +1, -] */

@@ -172,8 +172,6 @@ runtime *runtime_open(lua_State *L, void (*report)(lua_State *L, int index)) {
   rt->tasks_ref = new_table_ref(L, NULL);
   threads_open(rt, L);
   rt->anchors_ref = new_table_ref(L, NULL);
-  rt->unhandled_ref = new_table_ref(L, "v");
-  rt->abandoned_ref = new_table_ref(L, NULL);
   rt->pinned_ref = new_table_ref(L, NULL);
   rt->alive_ref = new_table_ref(L, "v");
   rt->askers_ref = new_table_ref(L, "k");

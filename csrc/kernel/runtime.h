@@ -10,7 +10,7 @@
 **   made, of functions that say "calls nothing of scripts". Of Lua's API these use what neither collects nor
 **   calls: raw access to tables, user values, references, metatables, lua_checkstack, lua_xmove. So are made:
 **   a task (task_spawn: equip, then begin) and its end (task_end), what it is a member of, a park and a wake-up, what is
-**   deferred, a scope, a context's child, a guard of a held panic, a callback of ctx:after.
+**   deferred, a scope, a context's child, what is held of a panic, a callback of ctx:after.
 ** - Looked at again. What was read before an allocation may have changed: it is read after it once more (a
 **   frame stack or done channel that was missing, a channel's ring, the cases of a select, co.dump, the text of a
 **   scope), or found before it and held on the stack (awaiters, members).
@@ -175,14 +175,16 @@ typedef struct runtime {
   int anchors_ref;     /* frame stacks, but for foreign ones */
   int foreign_ref;     /* weak: thread -> its frame stack */
   int attributes_ref;  /* weak: task -> attributes */
-  int unhandled_ref;   /* weak values: held panic's address -> the ended task; see unhandled.c */
   int carried_ref;     /* weak keys: coroutine -> the trace context that it carries */
   int nested_ref;      /* weak keys: coroutine -> its resumer, or false; see nested.h */
   int askers_ref;      /* weak: task -> the task that has cancelled it */
   int background_ref;  /* the root of all contexts */
   int alive_ref;       /* weak values: address of what C keeps of an object -> the object */
-  int pinned_ref; /* address -> context, scope or table of a task's span that is needed; task -> thread */
-  int abandoned_ref; /* the same -> the task, once nobody else refers to it; until then its value */
+  /*
+  ** Address -> context, scope or table of a task's span that is needed; task -> thread; id of an ended task -> what is
+  ** held of its panic.
+  */
+  int pinned_ref;
 
   /* Functions of the base library that are in the way of nobody, or not worth a frame. */
   lua_CFunction base_error;

@@ -531,39 +531,12 @@ static void retire(runtime *rt, lua_State *L, task *t) {
   } else {
     threads_return(rt, L, thread);
   }
-  t->ended.held = NULL;
   t->ended.comers = 0;
   memcpy(t->ended.trace_id, t->context.own.trace->trace_id, sizeof(t->ended.trace_id));
   trace_context_clear(rt, &t->context);
   rt->live_count--;
   if (t->daemon) rt->daemon_count--;
   if (t->service) rt->service_count--;
-}
-
-/*
-** Passes the record of an ended task, on top of the stack, to whom it concerns.   [-1, +0, -]
-** A panic is held even when somebody waits for it: who was woken may be cancelled before it comes
-** for it. What was told of the end may have come for it by now.
-**   comers  tasks that were woken to come for it
-*/
-static void pass_on(runtime *rt, lua_State *L, task *t, int index, panic_heir *heir,
-                    uint32_t comers) {
-  bool panicked = t->status == TASK_PANICKED;
-  bool taken = t->claimed;
-  if (rt->unhandled == UNHANDLED_CRASH && panicked) {
-    handler_report(rt, L, index);
-    return;
-  }
-  t->ended.comers = comers;
-  if (panicked && !taken && heir != NULL && comers == 0) {
-    taken = heir->type->take(rt, L, heir, index);
-  }
-  if (panicked && !taken && t != rt->main_task) {
-    unhandled_hold(rt, L, t, index, comers > 0 ? heir : NULL);
-  } else {
-    t->claimed = true;
-    lua_pop(L, 1);
-  }
 }
 
 /*
@@ -591,7 +564,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
   if (status == TASK_CANCELLED) rt->cancelled_count++;
   if (t == rt->main_task || rt->live_count == rt->daemon_count) rt->batch = 0;
   run_exits(rt, L, t);
-  if (status != TASK_DONE) pass_on(rt, L, t, index, heir, comers);
+  if (status == TASK_PANICKED) unhandled_pass_on(rt, L, t, index, heir, comers);
   if (heir != NULL) heir->type->told(rt, heir);
   if (probe(&rt->probes, PROBE_END)) {
     const char *word = task_status_name(status);
@@ -603,13 +576,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
   lua_settop(L, index - 1);
 }
 
-void task_push_record(lua_State *L, int index) {
-  lua_getiuservalue(L, index, TASK_UV_RESULT);
-  if (record_test(L, -1) != NULL) return;
-  /* A guard stands before the record of a panic that nobody has claimed. */
-  lua_getiuservalue(L, -1, 1);
-  lua_remove(L, -2);
-}
+void task_push_record(lua_State *L, int index) { lua_getiuservalue(L, index, TASK_UV_RESULT); }
 
 int task_push_results(lua_State *L, const task *t, int index) {
   int results = t->results;

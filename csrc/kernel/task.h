@@ -68,16 +68,17 @@ typedef struct task_exit {
 */
 typedef struct panic_heir {
   const struct panic_heir_type *type;
-  list held; /* panics of members that somebody is on the way to: unhandled.c */
+  uint32_t
+      awaited; /* panics of members that tasks, woken by the end, are on the way to: unhandled.c */
 } panic_heir;
 
 typedef struct panic_heir_type {
   /*
-  ** Takes the panic of a member that has ended. The member is at `index`, its record on top of the stack.
-  **   [-0, +0, -] False: it is not for the heir.
+  ** Takes the panic of a member that has ended, by unhandled_give, unless it is not for the heir, or there is no
+  ** memory. The member is at `index`, its record on top of the stack.   [-0, +0, -]
   */
-  bool (*take)(runtime *rt, lua_State *L, panic_heir *heir, int index);
-  /* A member has ended, and its panic, if any, is with whom it concerns. */
+  void (*take)(runtime *rt, lua_State *L, panic_heir *heir, int index);
+  /* A member has ended, and its panic, if any, is with whom it concerns; or nothing is awaited any more. */
   void (*told)(runtime *rt, panic_heir *heir);
 } panic_heir_type;
 
@@ -101,7 +102,7 @@ typedef struct task_member_type {
 enum {
   TASK_UV_RESULT =
       CANCEL_SCOPE_UV_REASON, /* before the end: why its entry was cancelled; after it: nil, the result,
-                     a table of results with n, the record, or an unclaimed panic's guard */
+                     a table of results with n, or the record */
   TASK_UV_PARENT,             /* the spawner, or nil */
   TASK_UV_COUNT = TASK_UV_PARENT
 };
@@ -120,8 +121,7 @@ typedef struct task {
       int height;
     } live;
     struct {
-      struct held_panic *held; /* while nobody has claimed it (unhandled.c) */
-      uint32_t comers;         /* tasks that were woken to come for it and have not run yet */
+      uint32_t comers; /* tasks that were woken to come for its panic and have not run yet */
       uint8_t trace_id[16];
     } ended;
   };
@@ -160,9 +160,9 @@ typedef struct task {
   bool anchored; /* its innermost coroutine is, in runtime.pinned_ref (nested.c) */
   bool lost; /* its thread was closed while it ran, or yielded by itself, and is not to be reused */
   bool seen; /* code may know its thread, which is not to be reused either */
-  bool leaked;  /* it was found asleep with nothing left to wake it */
-  bool claimed; /* somebody was given the panic: join, await, run or the handler */
-  char name[];  /* "": unnamed, shown as "task <id>" */
+  bool leaked;   /* it was found asleep with nothing left to wake it */
+  uint8_t owner; /* panic_owner: who answers for its panic (unhandled.h) */
+  char name[];   /* "": unnamed, shown as "task <id>" */
 } task;
 
 static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }

@@ -1,26 +1,27 @@
 #include "kernel/unhandled.h"
 
 #include "kernel/handler.h"
+#include "kernel/record.h"
 
 /*
-** A guard stands between an ended task and its record while the panic is held. Nobody else refers
-** to it, so its finalizer runs when nobody can reach the task any more. User values: the record,
-** the task.
+** A guard hangs on the record of a task whose panic is held. The record refers to the task, and the task to its record,
+** so that the guard's finalizer runs when nobody can reach the task any more. The task itself is given no finalizer:
+** lua_setmetatable looks for an object that gets its first one among all that are younger, so that 100,000 panics would
+** take minutes. Its user value is the task.
 */
-enum { GUARD_UV_RECORD = 1, GUARD_UV_TASK, GUARD_UV_COUNT = GUARD_UV_TASK };
-
 #define GUARD_TYPE "coropanic.guard"
 
 /*
-** What the loop has of a panic that is held. It is the runtime's memory, since the task may be garbage, and
-** Lua may have dropped the guard's finalizer.
+** What the loop has of a panic that is held. It is a userdata, in runtime.pinned_ref under the task's id, because the
+** task may be garbage, and Lua may have dropped the guard's finalizer. Its user value is the task, once the guard has
+** brought it. Until then it is what was raised, for the case that the guard is never heard of; if the task can be
+** reached from there, it is not found to be abandoned.
 */
 typedef struct held_panic {
-  list link;      /* in runtime.unhandled_panics */
-  list inherited; /* in heir->held */
+  list link; /* in runtime.unhandled_panics */
   int64_t until_ns;
-  uint64_t task_id;
-  panic_heir *heir; /* that is given the panic if nobody comes for it; NULL: none */
+  lua_Integer task_id;
+  panic_heir *heir; /* that is given it if nobody comes for it; NULL: none */
   bool abandoned;   /* the guard has brought the task */
   bool searched;    /* the collector has run for it */
 } held_panic;
@@ -33,63 +34,80 @@ typedef struct held_panic {
 
 static held_panic *held_of_link(list *link) { return container_of(link, held_panic, link); }
 
-/* The heir is not given it any more. */
-static void disinherit(held_panic *held) {
-  list_remove(&held->inherited);
-  held->heir = NULL;
-}
+/* --- what is held --- */
 
-/* Makes the value on top of the stack the panic's entry in the table `ref`.   [-1, +0, m] */
-static void set_entry(lua_State *L, int ref, const held_panic *held) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
-  lua_insert(L, -2);
-  lua_rawsetp(L, -2, held);
-  lua_pop(L, 1);
-}
-
-/* Pushes the panic's entry in the table `ref`.   [-0, +1, -] */
-static void push_entry(lua_State *L, int ref, const held_panic *held) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
-  lua_rawgetp(L, -1, held);
-  lua_remove(L, -2);
+/* Pushes what is held of the task with this id, nil if nothing is. Returns it, or NULL.   [-0, +1, -] */
+static held_panic *push_held(const runtime *rt, lua_State *L, lua_Integer task_id) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
+  lua_rawgeti(L, -1, task_id);
+  lua_replace(L, -2);
+  return lua_touserdata(L, -1);
 }
 
 /*
-** What is held of the task's panic, or NULL. A task that the collector has taken can come back, in its guard's
-** finalizer or in another's: what the task points to may have been reported as lost by then.   [-0, +0, -]
+** The same without pushing it. A task that the collector has taken can come back, in its guard's finalizer or in
+** another's: its panic may have been reported as lost by then.   [-0, +0, -]
 */
-static held_panic *held_of_task(const runtime *rt, lua_State *L, const task *t) {
-  held_panic *held = t->ended.held;
-  if (held == NULL) return NULL;
-  push_entry(L, rt->abandoned_ref, held);
-  bool is_held = !lua_isnil(L, -1) && held->task_id == t->id;
+static held_panic *find_held(const runtime *rt, lua_State *L, const task *t) {
+  held_panic *held = push_held(rt, L, (lua_Integer)t->id);
   lua_pop(L, 1);
-  return is_held ? held : NULL;
+  return held;
 }
 
-/* Puts it where the loop looks next. */
-static void hurry(runtime *rt, held_panic *held) {
-  held->until_ns = INT64_MIN;
+/* Anchors what is on top of the stack, nil for nothing, as what is held of the task with this id.   [-1, +0, m] */
+static void set_held(const runtime *rt, lua_State *L, lua_Integer task_id) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, task_id);
+  lua_pop(L, 1);
+}
+
+/* Pushes the held task: nil if the collector has taken it, and its guard has not said so.   [-0, +1, -] */
+static void push_task(const runtime *rt, lua_State *L, const held_panic *held) {
+  if (!held->abandoned) {
+    runtime_push_alive(rt, L, held);
+    return;
+  }
+  push_held(rt, L, held->task_id);
+  lua_getiuservalue(L, -1, 1);
+  lua_replace(L, -2);
+}
+
+/* The heir is not given it any more, and need not wait for that.   [-0, +0, -] */
+static void disinherit(runtime *rt, held_panic *held) {
+  panic_heir *heir = held->heir;
+  if (heir == NULL) return;
+  held->heir = NULL;
+  heir->awaited--;
+  if (heir->awaited == 0) heir->type->told(rt, heir);
+}
+
+/* It is not held any more, and is gone.   [-0, +0, -] */
+static void let_go(runtime *rt, lua_State *L, held_panic *held) {
+  disinherit(rt, held);
   list_remove(&held->link);
-  list_prepend(&rt->unhandled_panics, &held->link);
+  lua_pushnil(L);
+  set_held(rt, L, held->task_id);
 }
 
 /*
-** __gc: only the guard refers to the task now. The loop reports it at its next turn, since a
-** finalizer may run in the middle of anything, the handler included. The entry exists, so this
-** needs no memory.
+** __gc: nobody refers to the task now. The loop reports its panic at its next turn, since a finalizer may run in the
+** middle of anything, the handler included. Needs no memory.
 */
 static int collect_guard(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   lua_settop(L, 1);
-  lua_getiuservalue(L, 1, GUARD_UV_TASK);
-  task *t = task_test(L, 2);
-  if (t == NULL || t->claimed || rt->closed) return 0;
-  held_panic *held = held_of_task(rt, L, t);
+  lua_getiuservalue(L, 1, 1);
+  const task *t = task_test(L, 2);
+  if (t == NULL || rt->closed) return 0;
+  held_panic *held = push_held(rt, L, (lua_Integer)t->id);
   if (held == NULL) return 0;
-  set_entry(L, rt->abandoned_ref, held);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, 3, 1);
   held->abandoned = true;
-  hurry(rt, held);
+  held->until_ns = INT64_MIN;
+  list_remove(&held->link);
+  list_prepend(&rt->unhandled_panics, &held->link);
   if (rt->host == NULL) rt->backend->notify(rt);
   return 0;
 }
@@ -102,163 +120,142 @@ void unhandled_open(runtime *rt, lua_State *L) {
   lua_pop(L, 1);
 }
 
-/*
-** (task, record, runtime, held_panic) → guard; protected. What was raised is kept for the case that the
-** guard is never heard of; if the task can be reached from there, it is not found to be abandoned.
-*/
-static int make_guard(lua_State *L) {
+/* (task, record, runtime) Makes what is held, in no list yet, and the guard; protected. */
+static int make_held(lua_State *L) {
+  const task *t = lua_touserdata(L, 1);
   runtime *rt = lua_touserdata(L, 3);
-  const held_panic *held = lua_touserdata(L, 4);
-  lua_getiuservalue(L, 2, RECORD_UV_VALUE);
-  if (lua_isnil(L, -1)) lua_pushboolean(L, 0);
-  set_entry(L, rt->abandoned_ref, held);
-  lua_pushvalue(L, 1);
-  set_entry(L, rt->unhandled_ref, held);
-  lua_settop(L, 4);
-  lua_newuserdatauv(L, 0, GUARD_UV_COUNT);
-  lua_pushvalue(L, 2);
-  lua_setiuservalue(L, -2, GUARD_UV_RECORD);
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, GUARD_UV_TASK);
-  luaL_setmetatable(L, GUARD_TYPE);
-  return 1;
-}
-
-/* It is not held any more.   [-0, +0, -] */
-static void let_go(runtime *rt, lua_State *L, held_panic *held) {
-  disinherit(held);
-  list_remove(&held->link);
-  lua_pushnil(L);
-  set_entry(L, rt->abandoned_ref, held);
-  lua_pushnil(L);
-  set_entry(L, rt->unhandled_ref, held);
-  mem_free(&rt->memory, held, sizeof(held_panic));
-}
-
-/* Makes the guard, and pushes it. NULL: no memory, or the panic was claimed meanwhile.   [-0, +(0|1), -] */
-static held_panic *hold(runtime *rt, lua_State *L, const task *t, int index) {
-  int rec = lua_gettop(L);
-  held_panic *held = mem_new(&rt->memory, sizeof(held_panic));
-  if (held == NULL) return NULL;
-  *held = (held_panic){.until_ns = runtime_now(rt) + UNHANDLED_GRACE_NS, .task_id = t->id};
+  held_panic *held = lua_newuserdatauv(L, sizeof(held_panic), 1);
+  *held = (held_panic){.task_id = (lua_Integer)t->id};
   list_init(&held->link);
-  list_init(&held->inherited);
-  lua_pushcfunction(L, make_guard);
+  lua_getiuservalue(L, 2, RECORD_UV_VALUE);
+  lua_setiuservalue(L, 4, 1);
+  set_held(rt, L, held->task_id);
+  lua_settop(L, 2);
+  lua_pushvalue(L, 1);
+  runtime_note_alive(rt, L, held);
+  lua_newuserdatauv(L, 0, 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  luaL_setmetatable(L, GUARD_TYPE);
+  record_set_detail(L, 2, DETAIL_GUARD);
+  return 0;
+}
+
+/* Holds the panic. False: there is no memory, or it is somebody's by now.   [-0, +0, -] */
+static bool hold(runtime *rt, lua_State *L, const task *t, int index, panic_heir *heir) {
+  int rec = lua_gettop(L);
+  lua_pushcfunction(L, make_held);
   lua_pushvalue(L, index);
   lua_pushvalue(L, rec);
   lua_pushlightuserdata(L, rt);
-  lua_pushlightuserdata(L, held);
-  if (lua_pcall(L, 4, 1, 0) == LUA_OK && !t->claimed) return held;
-  let_go(rt, L, held);
+  bool made = lua_pcall(L, 3, 0, 0) == LUA_OK;
   lua_settop(L, rec);
-  return NULL;
+  held_panic *held = find_held(rt, L, t);
+  if (held == NULL) return false;
+  if (!made || t->owner != PANIC_NOBODYS) {
+    let_go(rt, L, held);
+    return false;
+  }
+  held->until_ns = runtime_now(rt) + UNHANDLED_GRACE_NS;
+  held->heir = heir;
+  if (heir != NULL) heir->awaited++;
+  list_append(&rt->unhandled_panics, &held->link);
+  return true;
 }
 
-void unhandled_hold(runtime *rt, lua_State *L, task *t, int index, panic_heir *heir) {
-  index = lua_absindex(L, index);
-  held_panic *held = hold(rt, L, t, index);
-  if (held != NULL) {
-    t->ended.held = held;
-    held->heir = heir;
-    if (heir != NULL) list_append(&heir->held, &held->inherited);
-    lua_setiuservalue(L, index, TASK_UV_RESULT);
-    lua_pop(L, 1);
-    list_append(&rt->unhandled_panics, &held->link);
-  } else if (t->claimed) { /* by a finalizer */
-    lua_pop(L, 1);
-  } else {
-    /* No memory to wait with: better too early than never. */
-    t->claimed = true;
+/* --- changing hands --- */
+
+bool unhandled_give(runtime *rt, lua_State *L, task *t, panic_owner owner) {
+  if (t->status != TASK_PANICKED || t->owner != PANIC_NOBODYS) return false;
+  t->owner = (uint8_t)owner;
+  held_panic *held = find_held(rt, L, t);
+  if (held != NULL) let_go(rt, L, held);
+  return true;
+}
+
+/* Gives it to the handler, unless it is somebody's; the record is on top of the stack.   [-1, +0, -] */
+static void give_to_handler(runtime *rt, lua_State *L, task *t, int index) {
+  if (unhandled_give(rt, L, t, PANIC_HANDLERS)) {
     handler_report(rt, L, index);
+  } else {
+    lua_pop(L, 1);
   }
 }
 
-void unhandled_claim(runtime *rt, lua_State *L, task *t) {
-  if (t->claimed) return;
-  t->claimed = true;
-  held_panic *held = held_of_task(rt, L, t);
-  if (held != NULL) let_go(rt, L, held);
-  t->ended.held = NULL;
+void unhandled_pass_on(runtime *rt, lua_State *L, task *t, int index, panic_heir *heir,
+                       uint32_t comers) {
+  if (rt->unhandled == UNHANDLED_CRASH) {
+    handler_report(rt, L, index);
+    return;
+  }
+  t->ended.comers = comers;
+  if (t == rt->main_task) unhandled_give(rt, L, t, PANIC_JOINERS); /* co.run's caller */
+  if (heir != NULL && comers == 0 && t->owner == PANIC_NOBODYS)
+    heir->type->take(rt, L, heir, index);
+  if (t->owner == PANIC_NOBODYS && hold(rt, L, t, index, comers > 0 ? heir : NULL)) {
+    lua_pop(L, 1);
+  } else {
+    give_to_handler(rt, L, t, index); /* no memory to wait with: better too early than never */
+  }
 }
 
-/* Pushes the held task: nil if the collector has taken it, and its guard has not said so.   [-0, +1, -] */
-static void push_held(const runtime *rt, lua_State *L, const held_panic *held) {
-  push_entry(L, held->abandoned ? rt->abandoned_ref : rt->unhandled_ref, held);
+/* Gives the held panic of the task at `index` to its heir, if that takes it.   [-0, +0, -] */
+static void give_to_heir(runtime *rt, lua_State *L, const held_panic *held, int index) {
+  panic_heir *heir = held->heir;
+  if (heir == NULL) return;
+  task_push_record(L, index);
+  heir->type->take(rt, L, heir, index);
+  lua_pop(L, 1);
+  held_panic *left = find_held(rt, L, task_test(L, index));
+  if (left != NULL) disinherit(rt, left);
 }
+
+void unhandled_arrived(runtime *rt, lua_State *L, int index, bool comes) {
+  task *t = lua_touserdata(L, index);
+  if (t->status != TASK_PANICKED || t->owner != PANIC_NOBODYS || t->ended.comers == 0) return;
+  t->ended.comers--;
+  if (comes || t->ended.comers > 0) return;
+  const held_panic *held = find_held(rt, L, t);
+  if (held != NULL) give_to_heir(rt, L, held, index);
+}
+
+/* The first panic that is held for the heir, for which one is. */
+static held_panic *find_for(const runtime *rt, const panic_heir *heir) {
+  list *link = rt->unhandled_panics.next;
+  while (held_of_link(link)->heir != heir) link = link->next;
+  return held_of_link(link);
+}
+
+void unhandled_give_all(runtime *rt, lua_State *L, panic_heir *heir) {
+  while (heir->awaited > 0) {
+    held_panic *held = find_for(rt, heir);
+    push_task(rt, L, held);
+    if (lua_isnil(L, -1)) {
+      disinherit(rt, held); /* its guard will bring it */
+    } else {
+      give_to_heir(rt, L, held, lua_gettop(L));
+    }
+    lua_pop(L, 1);
+  }
+}
+
+void unhandled_forget(const runtime *rt, panic_heir *heir) {
+  for (; heir->awaited > 0; heir->awaited--) find_for(rt, heir)->heir = NULL;
+}
+
+/* --- the end of the wait --- */
 
 /*
 ** The task is gone, and its guard was never heard of: Lua has dropped the finalizer, which it does where
 ** the C stack is at its limit. What the panic was is known, but not where.   [-0, +0, -]
 */
 static void report_lost(runtime *rt, lua_State *L, held_panic *held) {
-  push_entry(L, rt->abandoned_ref, held);
+  push_held(rt, L, held->task_id);
+  lua_getiuservalue(L, -1, 1);
+  lua_replace(L, -2);
   let_go(rt, L, held);
   record_wrap_safe(rt, L, L, 0, RECORD_PANIC);
   handler_report(rt, L, 0);
-}
-
-/*
-** Gives the panic of the task at `index` to the heir that it is held for. False: there is none, or it does not take it.
-**   [-0, +0, -]
-*/
-static bool give_to_heir(runtime *rt, lua_State *L, task *t, int index) {
-  panic_heir *heir = t->ended.held->heir;
-  disinherit(t->ended.held);
-  if (heir == NULL) return false;
-  task_push_record(L, index);
-  bool given = heir->type->take(rt, L, heir, index);
-  lua_pop(L, 1);
-  if (given) unhandled_claim(rt, L, t);
-  heir->type->told(rt, heir);
-  return given;
-}
-
-void unhandled_arrived(runtime *rt, lua_State *L, int index, bool comes) {
-  task *t = lua_touserdata(L, index);
-  if (!task_ended(t) || t->claimed || t->ended.comers == 0) return;
-  if (held_of_task(rt, L, t) == NULL) return;
-  t->ended.comers--;
-  if (t->ended.comers > 0) return;
-  if (!comes) {
-    give_to_heir(rt, L, t, index);
-  } else if (t->ended.held->heir != NULL) {
-    panic_heir *heir = t->ended.held->heir;
-    heir->type->told(rt, heir);
-  }
-}
-
-/* The first panic that is held for the heir, or NULL. */
-static held_panic *find_for(const panic_heir *heir) {
-  if (list_empty(&heir->held)) return NULL;
-  return container_of(heir->held.next, held_panic, inherited);
-}
-
-bool unhandled_is_awaited(const runtime *rt, lua_State *L, const panic_heir *heir) {
-  for (list *link = heir->held.next; link != &heir->held; link = link->next) {
-    push_held(rt, L, container_of(link, held_panic, inherited));
-    const task *t = task_test(L, -1);
-    lua_pop(L, 1);
-    if (t != NULL && t->ended.comers > 0) return true;
-  }
-  return false;
-}
-
-void unhandled_give_all(runtime *rt, lua_State *L, panic_heir *heir) {
-  held_panic *held;
-  while ((held = find_for(heir)) != NULL) {
-    push_held(rt, L, held);
-    if (lua_isnil(L, -1)) {
-      disinherit(held); /* its guard will bring it */
-    } else {
-      give_to_heir(rt, L, task_test(L, -1), lua_gettop(L));
-    }
-    lua_pop(L, 1);
-  }
-}
-
-void unhandled_forget(const panic_heir *heir) {
-  held_panic *held;
-  while ((held = find_for(heir)) != NULL) disinherit(held);
 }
 
 /*
@@ -267,22 +264,21 @@ void unhandled_forget(const panic_heir *heir) {
 */
 static void report_first(runtime *rt, lua_State *L) {
   held_panic *held = held_of_link(rt->unhandled_panics.next);
-  push_held(rt, L, held);
+  push_task(rt, L, held);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     lua_gc(L, LUA_GCCOLLECT);
     /* Others may have come first, or it has gone. */
     if (held_of_link(rt->unhandled_panics.next) != held) return;
-    push_held(rt, L, held);
+    push_task(rt, L, held);
   }
   int index = lua_gettop(L);
-  task *t = task_test(L, index);
-  if (t == NULL) {
+  if (lua_isnil(L, index)) {
     report_lost(rt, L, held);
-  } else if (!give_to_heir(rt, L, t, index) && !t->claimed) {
-    unhandled_claim(rt, L, t);
+  } else {
+    give_to_heir(rt, L, held, index);
     task_push_record(L, index);
-    handler_report(rt, L, index);
+    give_to_handler(rt, L, lua_touserdata(L, index), index);
   }
   lua_pop(L, 1);
 }
@@ -290,7 +286,7 @@ static void report_first(runtime *rt, lua_State *L) {
 /* Whether whoever spawned the held task may be on its way to it: it is joining somebody else.   [-0, +0, -] */
 static bool spawner_is_joining(const runtime *rt, lua_State *L, const held_panic *held) {
   int top = lua_gettop(L);
-  push_entry(L, rt->unhandled_ref, held);
+  runtime_push_alive(rt, L, held);
   if (!lua_isnil(L, -1)) lua_getiuservalue(L, -1, TASK_UV_PARENT);
   const task *parent = task_test(L, -1);
   lua_settop(L, top);

@@ -62,7 +62,7 @@ static int push_join_result(lua_State *L, task *t) {
   }
   lua_pushboolean(L, 0);
   task_push_record(L, 1);
-  unhandled_claim(runtime_of(L), L, t);
+  unhandled_give(runtime_of(L), L, t, PANIC_JOINERS);
   return 2;
 }
 
@@ -106,7 +106,7 @@ static int method_join(lua_State *L) {
 static int raise_awaited(runtime *rt, lua_State *L, task *t) {
   char buffer[TASK_NAME_SIZE];
   task_push_record(L, 1);
-  unhandled_claim(rt, L, t);
+  unhandled_give(rt, L, t, PANIC_JOINERS);
   const record *child = record_test(L, -1);
   if (t->status == TASK_PANICKED) {
     record_wrap_safe(rt, L, L, 1, child->kind);

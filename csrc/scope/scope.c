@@ -44,40 +44,46 @@ scope *scope_of(cancel_scope *c) { return c->type == &type ? (scope *)c : NULL; 
 
 /* --- members --- */
 
-/* (scope, record) appends the record to the suppressed ones; protected. */
-static int append_suppressed(lua_State *L) {
-  if (lua_getiuservalue(L, 1, SCOPE_UV_SUPPRESSED) != LUA_TTABLE) {
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, SCOPE_UV_SUPPRESSED);
+/* (scope) Makes room for one more record behind those that it has; protected. */
+static int reserve_panic(lua_State *L) {
+  const scope *s = lua_touserdata(L, 1);
+  if (lua_getiuservalue(L, 1, SCOPE_UV_PANICS) != LUA_TTABLE) {
+    lua_createtable(L, 2, 0);
+    lua_insert(L, 2);
+    lua_rawseti(L, 2, 1);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, 1, SCOPE_UV_PANICS);
   }
-  lua_pushvalue(L, 2);
-  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, 2, (lua_Integer)s->panics + 1);
   return 0;
 }
 
-/* The same for the record on top of the stack. False: there is no memory.   [-0, +0, -] */
-static bool suppress(runtime *rt, lua_State *L, const scope *s) {
-  lua_pushcfunction(L, append_suppressed);
+/* Makes sure that keep_panic needs no memory. False: there is none.   [-0, +0, -] */
+static bool has_room(runtime *rt, lua_State *L, const scope *s) {
+  if (s->panics == 0 || s->panics > SCOPE_MAX_SUPPRESSED) return true;
+  lua_pushcfunction(L, reserve_panic);
   cancel_scope_push(rt, L, &s->body.cancel);
-  lua_pushvalue(L, -3);
-  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return true;
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
   lua_pop(L, 1);
   return false;
 }
 
-/* Keeps the record on top of the stack as a panic of the scope. False: there is no memory.   [-0, +0, -] */
-static bool take_panic(runtime *rt, lua_State *L, scope *s) {
-  if (s->panics == 0) {
-    cancel_scope_push(rt, L, &s->body.cancel);
-    lua_pushvalue(L, -2);
-    lua_setiuservalue(L, -2, SCOPE_UV_PANIC);
+/* Keeps the record on top of the stack as a panic of the scope, for which there is room.   [-0, +0, -] */
+static void keep_panic(runtime *rt, lua_State *L, scope *s) {
+  uint32_t before = s->panics++;
+  if (before > SCOPE_MAX_SUPPRESSED) return;
+  cancel_scope_push(rt, L, &s->body.cancel);
+  lua_pushvalue(L, -2);
+  if (before == 0) {
+    lua_setiuservalue(L, -2, SCOPE_UV_PANICS);
+  } else {
+    lua_getiuservalue(L, -2, SCOPE_UV_PANICS);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, (lua_Integer)before + 1);
     lua_pop(L, 1);
-  } else if (s->panics <= SCOPE_MAX_SUPPRESSED && !suppress(rt, L, s)) {
-    return false;
   }
-  s->panics++;
-  return true;
+  lua_pop(L, 1);
 }
 
 /* (name, id) → why its siblings are cancelled; protected. */
@@ -98,13 +104,14 @@ static void push_reason(lua_State *L, const task *t) {
   lua_pushnil(L);
 }
 
-static bool inherit_panic(runtime *rt, lua_State *L, panic_heir *heir, int index) {
+static void inherit_panic(runtime *rt, lua_State *L, panic_heir *heir, int index) {
   scope *s = scope_of_heir(heir);
-  if (s->kind == SCOPE_SUPERVISE) return false;
-  if (!take_panic(rt, L, s)) return false;
-  push_reason(L, task_test(L, index));
+  task *t = task_test(L, index);
+  if (s->kind == SCOPE_SUPERVISE || !has_room(rt, L, s)) return;
+  if (!unhandled_give(rt, L, t, PANIC_HEIRS)) return;
+  keep_panic(rt, L, s);
+  push_reason(L, t);
   cancel_scope_cancel(rt, L, &s->body.cancel, CANCEL_SCOPE);
-  return true;
 }
 
 static void member_ended(runtime *rt, panic_heir *heir) {
@@ -121,7 +128,7 @@ static const panic_heir_type heir_type = {.take = inherit_panic, .told = member_
 /* --- opening and closing --- */
 
 void scope_close(runtime *rt, lua_State *L, scope *s) {
-  unhandled_forget(&s->heir);
+  unhandled_forget(rt, &s->heir);
   body_close(rt, L, &s->body);
   lua_pushnil(L);
   end_context(rt, L, s);
@@ -148,7 +155,6 @@ static scope *new_scope(lua_State *L, scope_kind kind) {
   s->body.exit.run = abandon;
   s->kind = (uint8_t)kind;
   s->heir.type = &heir_type;
-  list_init(&s->heir.held);
   list_init(&s->members);
   luaL_setmetatable(L, SCOPE_TYPE);
   return s;

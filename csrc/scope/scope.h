@@ -35,9 +35,9 @@ typedef enum scope_kind {
 
 /* The user values. */
 enum {
-  SCOPE_UV_PANIC = BODY_UV_COUNT + 1, /* the record of the first member that panicked */
-  SCOPE_UV_SUPPRESSED,                /* array of the records of the others */
-  SCOPE_UV_COUNT = SCOPE_UV_SUPPRESSED
+  SCOPE_UV_PANICS = BODY_UV_COUNT +
+                    1, /* the record of the member that panicked; an array, if there are several */
+  SCOPE_UV_COUNT = SCOPE_UV_PANICS
 };
 
 typedef struct scope {
@@ -46,7 +46,7 @@ typedef struct scope {
   list members;     /* live tasks, by member.sibling */
   uint32_t live;    /* how many these are */
   uint32_t daemons; /* of these, daemons */
-  uint32_t panics;  /* of members, that are the scope's; the first is in SCOPE_UV_PANIC */
+  uint32_t panics;  /* of members, that are the scope's; the first of them are in SCOPE_UV_PANICS */
   uint8_t kind;     /* scope_kind */
 } scope;
 

@@ -6,28 +6,27 @@
 
 /* --- the end --- */
 
+/* Pushes the record of the i-th panic of a member, from 1, of those that are kept.   [-0, +1, -] */
+static void push_panic(lua_State *L, lua_Integer i) {
+  if (lua_getiuservalue(L, BODY_INDEX, SCOPE_UV_PANICS) != LUA_TTABLE) return;
+  lua_rawgeti(L, -1, i);
+  lua_replace(L, -2);
+}
+
 /*
 ** Gives the record on top of the stack the panics that came second, if any.   [-0, +0, m]
-**   first  whether the first member's panic is one of them
+**   first  of them
 */
-static void set_suppressed(lua_State *L, const scope *s, bool first) {
-  if (s->panics < (first ? 1 : 2)) return;
+static void set_suppressed(lua_State *L, const scope *s, uint32_t first) {
+  if (s->panics < first) return;
   int index = lua_gettop(L);
   record_push_detail(L, index, DETAIL_SUPPRESSED); /* of a scope further in */
   if (!lua_istable(L, -1)) lua_newtable(L);
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
-  if (first) {
-    lua_getiuservalue(L, BODY_INDEX, SCOPE_UV_PANIC);
+  for (uint32_t i = first; i <= s->panics && i <= SCOPE_MAX_SUPPRESSED + 1; i++) {
+    push_panic(L, i);
     lua_rawseti(L, -2, ++count);
   }
-  if (lua_getiuservalue(L, BODY_INDEX, SCOPE_UV_SUPPRESSED) == LUA_TTABLE) {
-    lua_Integer kept = (lua_Integer)lua_rawlen(L, -1);
-    for (lua_Integer i = 1; i <= kept; i++) {
-      lua_rawgeti(L, -1, i);
-      lua_rawseti(L, -3, ++count);
-    }
-  }
-  lua_pop(L, 1);
   if (s->panics > SCOPE_MAX_SUPPRESSED + 1) {
     lua_pushinteger(L, (lua_Integer)(s->panics - 1 - SCOPE_MAX_SUPPRESSED));
     lua_setfield(L, -2, "omitted");
@@ -38,10 +37,10 @@ static void set_suppressed(lua_State *L, const scope *s, bool first) {
 
 /* Pushes the first member's panic as one of the running code.   [-0, +1, m] */
 static void wrap_member_panic(runtime *rt, lua_State *L, const scope *s) {
-  lua_getiuservalue(L, BODY_INDEX, SCOPE_UV_PANIC);
+  push_panic(L, 1);
   const record *child = record_test(L, -1);
   record_wrap_safe(rt, L, L, 1, child->kind);
-  set_suppressed(L, s, false);
+  set_suppressed(L, s, 2);
 }
 
 /* The body was cancelled by what was asked of it alone; the record of that is on top of the stack. */
@@ -68,7 +67,7 @@ static int conclude(runtime *rt, lua_State *L, scope *s) {
   unhandled_give_all(rt, L, &s->heir);
   scope_close(rt, L, s);
   if (s->body.outcome == BODY_PANICKED) {
-    set_suppressed(L, s, true);
+    set_suppressed(L, s, 1);
     return lua_error(L);
   }
   if (s->panics > 0) {
@@ -85,12 +84,11 @@ static int wait_for_members(runtime *rt, lua_State *L, scope *s);
 
 /*
 ** Whether all members have ended, and nobody is on the way to the panic of one, which is theirs then. In a deadlock
-** they do not come: somebody has closed their coroutines.   [-0, +0, -]
+** they do not come: somebody has closed their coroutines.
 */
-static bool is_over(const runtime *rt, lua_State *L, const scope *s) {
+static bool is_over(const runtime *rt, const scope *s) {
   if (s->live > 0) return false;
-  if (rt->current->wake == WAKE_DEADLOCK || s->kind == SCOPE_SUPERVISE) return true;
-  return !unhandled_is_awaited(rt, L, &s->heir);
+  return rt->current->wake == WAKE_DEADLOCK || s->kind == SCOPE_SUPERVISE || s->heir.awaited == 0;
 }
 
 /* Asks the members to end, for no reason that anybody has given.   [-0, +0, -] */
@@ -115,7 +113,7 @@ static int after_member(lua_State *L, int status, lua_KContext runtime_address) 
 static int wait_for_members(runtime *rt, lua_State *L, scope *s) {
   const cancel_scope *c = &s->body.cancel;
   if (s->live > 0 && s->live == s->daemons) cancel(rt, L, s, CANCEL_SCOPE);
-  if (is_over(rt, L, s)) return conclude(rt, L, s);
+  if (is_over(rt, s)) return conclude(rt, L, s);
   if (s->live > 0 && !cancel_scope_is_cancelled(c) && deadlock_find(rt, L, &wait_scope, s)) {
     /* The body has a panic instead of its outcome, since its members are still to be waited for. */
     lua_insert(L, BODY_OUTCOME_INDEX);
@@ -142,7 +140,7 @@ static void lost(runtime *rt, lua_State *L, frame_stack *frames, lua_KContext co
                  lua_KFunction continuation) {
   scope *s = (scope *)body_leave_lost(rt, L, frames);
   if (s == NULL) return;
-  if (!is_over(rt, L, s)) {
+  if (!is_over(rt, s)) {
     rt->current->waits_on = s;
     task_park(rt, L, &wait_scope, TIME_FOREVER, context, continuation);
     compat_unreachable();

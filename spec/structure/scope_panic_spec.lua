@@ -373,6 +373,25 @@ describe("a task in a scope that somebody joins or awaits", function()
     end
   end)
 
+  it("lets the scope end when somebody has come for the panic, in whatever order joiners and scope go on", function()
+    for seed = 1, 20 do
+      local ended
+      co.run_with({ clock = "virtual", seed = seed }, function()
+        local task
+        co.spawn(function()
+          co.scope(function(s) task = s:spawn(panic_after, 1, "x") end)
+          ended = co.now()
+        end)
+        co.sleep(0.5)
+        for _ = 1, 2 do
+          co.spawn(function() assert.is_false((task:join())) end)
+        end
+        co.sleep(100)
+      end)
+      assert.equal(1, ended)
+    end
+  end)
+
   co_it("has its panic raised by the scope that has waited for the joiner, if that is cancelled", function()
     local task, joiner
     local owner = co.spawn(co.scope, function(s)

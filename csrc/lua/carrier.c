@@ -13,8 +13,8 @@ static bool is_method(lua_State *L, int headers, const char *name) {
 }
 
 /*
-** Whether headers are set by methods, as lua-http's are. A table whose __index is a function is not asked: it may make
-** what it is asked for.   [-0, +0, e]
+** Whether the headers have methods that set them, as lua-http's have. A table whose __index is a
+** function is not asked, because it may make a value for any key.   [-0, +0, e]
 */
 static bool has_methods(lua_State *L, int headers) {
   int type = luaL_getmetafield(L, headers, "__index");
@@ -59,8 +59,9 @@ void carrier_check_writable(lua_State *L, int arg, const char *function) {
 /* --- reading --- */
 
 /*
-** Pushes a plain table that has the header as the carrier has it, and finds it there; returns whether the carrier is
-** an object that can be read, and not only be set.   [-0, +2 or 3, e]: the table, and what places_of_header pushes
+** Pushes a plain table with the header as the carrier has it, and finds the header there; on top of
+** the table stands what places_of_header pushes. Returns whether the carrier is an object that can
+** be read, and not only be set.   [-0, +(2|3), e]
 */
 static bool view(lua_State *L, int headers, const char *name, places *p) {
   int table = lua_gettop(L) + 1;
@@ -81,7 +82,7 @@ static bool view(lua_State *L, int headers, const char *name, places *p) {
   return is_object;
 }
 
-/* Adds the value on top of the stack to the array, if it is text.   [-1, +0, m] */
+/* Pops a value and adds it to the array if it is a string or a number.   [-1, +0, m] */
 static void add_text(lua_State *L, int array) {
   if (lua_isstring(L, -1)) {
     lua_tolstring(L, -1, NULL);
@@ -91,7 +92,10 @@ static void add_text(lua_State *L, int array) {
   }
 }
 
-/* Adds the value on top of the stack: text, or a plain array of that, which may have holes.   [-1, +0, m] */
+/*
+** Pops a value and adds it to the array: a text, or a plain array of texts, which may have holes.
+** [-1, +0, m]
+*/
 static void add_value(lua_State *L, int array) {
   if (!lua_istable(L, -1)) {
     add_text(L, array);
@@ -112,7 +116,9 @@ static void add_value(lua_State *L, int array) {
   lua_settop(L, values - 1);
 }
 
-/* Pushes the array's strings, joined; they may be too many for the stack.   [-0, +1, m] */
+/*
+** Pushes the strings of the array, joined by ",". They may be too many for the stack.   [-0, +1, m]
+*/
 static void push_joined(lua_State *L, int array, lua_Integer count) {
   luaL_Buffer b;
   luaL_buffinit(L, &b);
@@ -156,13 +162,16 @@ int carrier_push(lua_State *L, int headers, const char *name) {
 
 /* A header that is being set. */
 typedef struct setting {
-  int headers; /* these are indices */
-  int value;   /* the plain table is behind it */
+  int headers; /* stack indices */
+  int value;   /* the plain table stands above it */
   const char *name;
   places places;
 } setting;
 
-/* Sets the item `i` of the list to a new one of the form, whoever else has the old one.   [-0, +0, e] */
+/*
+** Sets item `i` of the list to a new entry of this form. The old entry is not changed, because
+** other code may hold it.   [-0, +0, e]
+*/
 static void set_entry(lua_State *L, const setting *s, lua_Integer i, entry_form form) {
   lua_createtable(L, form == ENTRY_PAIR ? 2 : 0, form == ENTRY_PAIR ? 0 : 2);
   lua_pushstring(L, s->name);
@@ -183,9 +192,9 @@ static void remove_item(lua_State *L, const setting *s, lua_Integer i) {
 }
 
 /*
-** Removes the entries of this name, and moves the others in the list's own part, up to `border`, together. A new entry
-** takes the place of the first that was there, unless it is `set`, which then says so. Returns how many entries are in
-** that part.   [-0, +0, e]
+** Removes the entries of this name and closes the gaps in the list's own part, up to `border`.
+** Unless `*set` is true already, the first entry of this name is replaced by a new one, and `*set`
+** becomes true. Returns how many entries are then in that part.   [-0, +0, e]
 */
 static lua_Integer replace_entries(lua_State *L, const setting *s, lua_Integer border, bool *set) {
   const place *at = places_all(&s->places), *end = at + s->places.count;
@@ -207,7 +216,10 @@ static lua_Integer replace_entries(lua_State *L, const setting *s, lua_Integer b
   return kept;
 }
 
-/* Calls a method of the headers with the name, and with the value if there is one.   [-0, +0, e] */
+/*
+** Calls a method of the headers with the name, and with the value at `value` if that is not 0.
+** [-0, +0, e]
+*/
 static void call_method(lua_State *L, const setting *s, const char *method, const char *name,
                         int value) {
   lua_getfield(L, s->headers, method);
@@ -230,7 +242,7 @@ static void set_by_index(lua_State *L, const setting *s) {
   for (size_t i = 0; i < s->places.count; i++) {
     const place *at = &places_all(&s->places)[i];
     if (at->form != ENTRY_NONE) continue;
-    if (!is_list && !set && strcmp(at->name, s->name) == 0) continue; /* is set below */
+    if (!is_list && !set && strcmp(at->name, s->name) == 0) continue; /* set below */
     lua_pushnil(L);
     lua_setfield(L, s->headers, at->name);
   }
@@ -244,7 +256,7 @@ static void set_by_index(lua_State *L, const setting *s) {
   }
 }
 
-/* Raises unless the object has now what was set.   [-0, +0, e] */
+/* Raises unless the object now has the header that was set.   [-0, +0, e] */
 static void check_set(lua_State *L, const setting *s) {
   int count = carrier_push(L, s->headers, s->name);
   bool has_it = lua_isnil(L, s->value) ? count == 0 : count == 1 && lua_rawequal(L, -1, s->value);
@@ -257,7 +269,7 @@ static void check_set(lua_State *L, const setting *s) {
 
 void carrier_set(lua_State *L, int headers, const char *name) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  setting s; /* not cleared: its places are large */
+  setting s; /* not cleared, because its places are large */
   s.headers = lua_absindex(L, headers);
   s.value = lua_gettop(L);
   s.name = name;

@@ -15,11 +15,12 @@ bool carrier_is_object(lua_State *L, int index) {
 }
 
 /*
-** --- what the module does by us ---
-** An error of a metamethod that blames its caller, error(message, 2), so names no line of the module.
+** --- functions for the Lua module ---
+** The module calls metamethods through these C functions, so that an error that blames its caller,
+** error(message, 2), names no line of the module.
 */
 
-/* (value, field) → what its metatable has there, also one that is hidden by __metatable */
+/* (value, field) → the field of its metatable, even if __metatable hides that */
 static int get_metafield(lua_State *L) {
   return luaL_getmetafield(L, 1, lua_tostring(L, 2)) == LUA_TNIL ? 0 : 1;
 }
@@ -36,7 +37,7 @@ static int call(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* Pushes the module's function; loads it when the first object comes.   [-0, +1, e] */
+/* Pushes the module's function. Loads the module for the first object.   [-0, +1, e] */
 static void push_module(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   int type = lua_getfield(L, -1, MODULE);

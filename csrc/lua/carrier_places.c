@@ -4,11 +4,11 @@
 
 #include "core/base.h"
 
-/* What is looked for. */
+/* The keys to look for. */
 typedef struct search {
-  const char *name;   /* NULL: integer keys */
+  const char *name;   /* a header's name; NULL: integer keys */
   size_t length;      /* of the name */
-  lua_Integer border; /* that are not 1 to this */
+  lua_Integer border; /* integer keys: those outside 1 to `border` */
 } search;
 
 /* Whether the value on top of the stack may have metamethods.   [-0, +0, -] */
@@ -33,18 +33,19 @@ static bool is_spelled(lua_State *L, int index, const search *s, char *spelled) 
 }
 
 /*
-** Both read the item on top of the stack, a table that has no metatable. Unlike lua_pushstring they run no finalizer,
-** which could change a table that is being traversed.
+** The next two functions read the item on top of the stack, a table without a metatable. They use
+** lua_getfield because, unlike lua_pushstring, it runs no finalizer. A finalizer could change a
+** table that is being traversed.
 */
 
-/* What the item is; pushes its name.   [-0, +1, m] */
+/* Returns the form of the item and pushes its name.   [-0, +1, m] */
 static entry_form push_entry(lua_State *L) {
   if (lua_rawgeti(L, -1, 1) == LUA_TSTRING) return ENTRY_PAIR;
   lua_pop(L, 1);
   return lua_getfield(L, -1, "name") == LUA_TSTRING ? ENTRY_FIELDS : ENTRY_NONE;
 }
 
-/* [-0, +1, m] */
+/* Pushes the value of the item.   [-0, +1, m] */
 static void push_value(lua_State *L, entry_form form) {
   if (form == ENTRY_PAIR) {
     lua_rawgeti(L, -1, 2);
@@ -54,8 +55,8 @@ static void push_value(lua_State *L, entry_form form) {
 }
 
 /*
-** Whether the item on top of the stack is an entry of the name. The index `value` gets the value of the first.
-** [-0, +0, m]
+** Whether the item on top of the stack is an entry of the name. Copies the value of the first such
+** entry to the index `value`.   [-0, +0, m]
 */
 static bool is_entry(lua_State *L, const search *s, places *p, place *here, int value) {
   if (has_metatable(L)) p->has_objects = true;
@@ -75,7 +76,7 @@ static bool is_entry(lua_State *L, const search *s, places *p, place *here, int 
   return true;
 }
 
-/* Whether the key below the top of the stack is looked for; as above.   [-0, +0, m] */
+/* Whether the key below the top of the stack is one to look for; `value` as above.   [-0, +0, m] */
 static bool is_place(lua_State *L, const search *s, places *p, place *here, int value) {
   if (lua_type(L, -2) == LUA_TSTRING) {
     if (s->name == NULL || !is_spelled(L, -2, s, here->name)) return false;
@@ -91,7 +92,7 @@ static bool is_place(lua_State *L, const search *s, places *p, place *here, int 
   return here->index < 1 || here->index > s->border;
 }
 
-/* Counts the places, and writes the first ones, as many as there is `room` for.   [-0, +0, m] */
+/* Counts the places, and writes the first `room` of them to `found`.   [-0, +0, m] */
 static void scan(lua_State *L, int table, const search *s, places *p, int value, place *found,
                  size_t room) {
   place here;
@@ -112,7 +113,10 @@ static int compare(const void *a, const void *b) {
   return (x->index > y->index) - (x->index < y->index);
 }
 
-/* [-0, +1 or 2, m] */
+/*
+** Finds all places of the keys. Pushes the value of the first one or nil, then the memory of the
+** places if there are several.   [-0, +(1|2), m]
+*/
 static void find(lua_State *L, int table, const search *s, places *p) {
   p->list = ENTRY_NONE;
   p->has_objects = false;

@@ -4,9 +4,9 @@
 #include "lua/lib.h"
 
 /*
-** Upvalues of each: the runtime, the function that was there, and whether that is Lua's own, which we do not have to
-** call: a C function without upvalues is taken for it. A call more would be one of the 200 C calls that
-** Lua lets coroutines be nested to.
+** The upvalues of each guard: the runtime, the original function, and whether that is Lua's own. A
+** C function without upvalues is taken for Lua's own. We do not call it but do its work, because a
+** call more would be one of the 200 nested C calls that Lua allows coroutines.
 */
 enum { UP_ORIGINAL = 2, UP_OF_LUA = 3, UP_COUNT = UP_OF_LUA };
 
@@ -30,7 +30,7 @@ static int fail(lua_State *L) {
   return 2;
 }
 
-/* As Lua's resume: the same calls, in the same order. */
+/* Does the same calls as Lua's resume, in the same order. */
 static int resume(lua_State *L, lua_State *thread) {
   int arguments = lua_gettop(L) - 1;
   int values;
@@ -54,10 +54,10 @@ static int resume(lua_State *L, lua_State *thread) {
   return values + 1;
 }
 
-/* Whether the first argument is a coroutine that belongs to a task; then it pushes what is said. */
+/* Whether the first argument is a coroutine that belongs to a task. If so, pushes the refusal. */
 static bool is_refused(lua_State *L) {
   lua_State *thread = lua_tothread(L, 1);
-  runtime *rt = runtime_of_any(L); /* coroutines of others go on to work */
+  runtime *rt = runtime_of_any(L); /* other coroutines work on after the runtime's end */
   if (thread == NULL || !nested_is_refused(rt, L, thread)) return false;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->refusal_ref);
   return true;
@@ -85,8 +85,8 @@ static int guarded_running(lua_State *L) {
 }
 
 /*
-** Puts a function in the place of the one of that name in the table on top of the stack, unless that is
-** one of the module's already: the guard, or co.coroutine's.   [-0, +0, m]
+** Replaces the function `name` in the table on top of the stack, unless it is one of the module's
+** own: a guard, or co.coroutine's.   [-0, +0, m]
 */
 static void replace(runtime *rt, lua_State *L, const char *name, lua_CFunction guarded) {
   int table = lua_gettop(L);

@@ -4,7 +4,7 @@
 #include "lua/lib.h"
 #include "scope/spawn.h"
 
-/* The state's runtime; opens the module if nobody has.   [-0, +0, m] */
+/* Returns the state's runtime; opens the module if no code has done so.   [-0, +0, m] */
 static runtime *open_runtime(lua_State *L) {
   runtime *rt = runtime_find(L);
   if (rt == NULL) {

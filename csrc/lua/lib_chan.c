@@ -1,4 +1,4 @@
-/* co.chan, co.select and what channels can do. */
+/* co.chan, co.select and the methods of channels. */
 #include "kernel/args.h"
 #include "kernel/panic.h"
 #include "lua/lib.h"
@@ -15,7 +15,7 @@ static chan *check_self(lua_State *L, const char *method) {
   return check_open_runtime(L, c != NULL ? c : arg_check_self(L, CHANNEL_TYPE, method));
 }
 
-/* A channel that is not for its owner alone. */
+/* Returns the channel at index 1; raises if only its owner may use it. */
 static chan *check_own(lua_State *L, const char *method) {
   chan *c = check_self(L, method);
   if (c->owned) luaL_error(L, "'%s' on a context's done channel: %s", method, CHAN_OWNED_MESSAGE);

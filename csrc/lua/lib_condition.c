@@ -1,10 +1,16 @@
-/* co.condition: tasks that hold a mutex wait for what it guards to change. Model: Go's sync.Cond. */
+/*
+** co.condition: a task that holds a mutex waits for a change of the data that the mutex guards.
+** Model: Go's sync.Cond.
+*/
 #include "kernel/args.h"
 #include "kernel/deadlock.h"
 #include "lua/lib.h"
 #include "sync/mutex.h"
 
-/* The tasks in the waitlist wait for a signal, without the mutex. Those that have it wait for the mutex, in its own. */
+/*
+** The waitlist has the tasks that wait for a signal, without the mutex. After the signal a task
+** waits for the mutex, in the mutex's own waitlist.
+*/
 typedef struct condition {
   waitlist waitlist;
 } condition;
@@ -12,7 +18,7 @@ typedef struct condition {
 /* The user value: the mutex. */
 enum { CONDITION_UV_MUTEX = 1, CONDITION_UV_COUNT = CONDITION_UV_MUTEX };
 
-/* The C stack of a wait. */
+/* The stack of the C function that waits. */
 enum { CONDITION_INDEX = 1, MUTEX_INDEX };
 
 #define CONDITION_TYPE "coropanic.condition"
@@ -47,7 +53,7 @@ static const wait_type wait_signal = {.name = "wait", WAITLIST_WAIT};
 
 static bool push_mutex(lua_State *L, const task *t) { return wait_push_local(L, t, MUTEX_INDEX); }
 
-/* For the mutex, in its waitlist, on the way out of a wait. */
+/* The wait for the mutex, in the mutex's waitlist, at the end of `wait`. */
 static const wait_type wait_relock = {
     .name = "lock",
     .push_object = push_mutex,
@@ -55,14 +61,17 @@ static const wait_type wait_relock = {
     .next_blocker = mutex_next_blocker,
 };
 
-/* The current task will not return the signal, if one has ended its wait: the next who waits has it.   [-0, +0, -] */
+/*
+** Call it if the current task will not return normally although a signal may have ended its wait:
+** passes the signal on to the next waiting task.   [-0, +0, -]
+*/
 static void pass_on(runtime *rt, lua_State *L, wake_reason reason) {
   if (reason == WAKE_READY) wake_first(rt, lua_touserdata(L, CONDITION_INDEX));
 }
 
 /*
-** The current task has the mutex again, after a wait for a signal that ended for `reason`: returns whether there was a
-** signal, or raises what else the task was woken for.   [-0, +1, e]
+** Call it when the current task has the mutex again; its wait ended for `reason`. Pushes whether
+** there was a signal, or raises for any other reason.   [-0, +1, e]
 */
 static int leave(runtime *rt, lua_State *L, wake_reason reason) {
   if (cancel_will_raise(rt, L, rt->current)) pass_on(rt, L, reason);
@@ -71,7 +80,10 @@ static int leave(runtime *rt, lua_State *L, wake_reason reason) {
   return 1;
 }
 
-/* The same where the mutex can not be had any more, since its owner has ended: always raises.   [-0, +0, e] */
+/*
+** The same if the task can not get the mutex any more because the mutex's owner has ended. Always
+** raises.   [-0, +0, e]
+*/
 static int leave_abandoned(runtime *rt, lua_State *L, wake_reason reason, const mutex *m) {
   pass_on(rt, L, reason);
   rt->current->wake = (uint8_t)reason;
@@ -80,16 +92,16 @@ static int leave_abandoned(runtime *rt, lua_State *L, wake_reason reason, const 
 }
 
 /*
-** Takes the mutex again, after a wait for a signal that ended for `reason`; to be returned. Nothing keeps the task from
-** it, so that its guard and deferred calls find the mutex locked: a cancellation that wakes it meanwhile is raised when
-** it has the mutex.   [-0, +1, e]
+** Locks the mutex again after a wait that ended for `reason`. Return the result from the C
+** function. A cancellation does not end this wait, so that the task's guard and deferred calls find
+** the mutex locked; it is raised when the task has the mutex.   [-0, +1, e]
 */
 static int relock(lua_State *L, int status, lua_KContext reason) {
   (void)status;
   runtime *rt = runtime_of(L);
   task *self = rt->current;
   mutex *m = lua_touserdata(L, MUTEX_INDEX);
-  if (m->locked && m->owner == self) { /* the one before has handed it over */
+  if (m->locked && m->owner == self) { /* the former owner has handed it over */
     mutex_accept(rt, L, m, MUTEX_INDEX);
     return leave(rt, L, (wake_reason)reason);
   }
@@ -109,7 +121,10 @@ static int after_signal(lua_State *L, int status, lua_KContext context) {
   return relock(L, status, runtime_of(L)->current->wake);
 }
 
-/* Makes sure that the timer of a wait finds memory: nothing may fail once the mutex is unlocked.   [-0, +0, e] */
+/*
+** Makes sure that the timer of the wait will have memory: nothing may fail once the mutex is
+** unlocked.   [-0, +0, e]
+*/
 static void reserve_timer(runtime *rt, lua_State *L, int64_t deadline_ns) {
   timer *t = &rt->current->timer;
   if (deadline_ns == TIME_FOREVER) return;
@@ -117,7 +132,7 @@ static void reserve_timer(runtime *rt, lua_State *L, int64_t deadline_ns) {
   runtime_stop_timer(rt, t);
 }
 
-/* Pushes the mutex of the condition at 1, which the running task must hold.   [-0, +1, e] */
+/* Pushes the mutex of the condition at 1. Raises unless the running task holds it.   [-0, +1, e] */
 static mutex *check_held(runtime *rt, lua_State *L) {
   lua_getiuservalue(L, CONDITION_INDEX, CONDITION_UV_MUTEX);
   mutex *m = lua_touserdata(L, MUTEX_INDEX);

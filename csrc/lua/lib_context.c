@@ -1,4 +1,4 @@
-/* co.context, co.ctx and what contexts can do. */
+/* co.context, co.ctx and the methods of contexts. */
 #include "kernel/args.h"
 #include "lua/lib.h"
 #include "scope/context.h"
@@ -10,7 +10,7 @@ static ctx *check_self(lua_State *L, const char *method) {
   return arg_check_self(L, CONTEXT_TYPE, method);
 }
 
-/* The context at 1 as an argument of a function of co.context. */
+/* Raises unless the argument 1 of a function of co.context is a context. */
 static void check_parent(lua_State *L, const char *function) {
   if (context_test(L, 1) == NULL) arg_type_error(L, 1, function, "context");
 }
@@ -35,7 +35,7 @@ static int context_with_value(lua_State *L) {
   return 1;
 }
 
-/* What with_cancel and the like return second: (cause) ends the context in upvalue 2. */
+/* The second result of with_cancel and the like: (cause) ends the context in upvalue 2. */
 static int cancel_context(lua_State *L) {
   runtime *rt = runtime_of(L);
   lua_settop(L, 1);
@@ -48,7 +48,7 @@ static int cancel_context(lua_State *L) {
   return 0;
 }
 
-/* Pushes the function that ends the context on top of the stack.   [-0, +1, m] */
+/* Pushes a function that ends the context on top of the stack.   [-0, +1, m] */
 static void push_cancel(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, -2);
@@ -62,7 +62,7 @@ static int context_with_cancel(lua_State *L) {
   return 2;
 }
 
-/* The cause, if any, is at 3. */
+/* Pushes a context with the deadline, and the function that ends it. The cause, or nil, is at 3. */
 static int push_with_deadline(lua_State *L, int64_t deadline_ns) {
   runtime *rt = runtime_of(L);
   lua_settop(L, 3);
@@ -148,7 +148,7 @@ static int method_done(lua_State *L) {
   if (lua_getiuservalue(L, 1, CONTEXT_UV_DONE) != LUA_TNIL) return 1;
   lua_pushvalue(L, 1);
   chan *made = chan_new_owned(runtime_of(L), L);
-  /* A finalizer that ran meanwhile may have asked for it too. */
+  /* A finalizer that ran meanwhile may have made the channel. */
   if (lua_getiuservalue(L, 1, CONTEXT_UV_DONE) != LUA_TNIL) return 1;
   lua_pop(L, 1);
   c->done = made;
@@ -159,7 +159,7 @@ static int method_done(lua_State *L) {
   return 1;
 }
 
-/* What ctx:after returns: () → whether it kept the function from being started. */
+/* The function that ctx:after returns: () → whether the given function will now not be started */
 static int stop_after(lua_State *L) {
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(2));

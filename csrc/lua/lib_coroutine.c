@@ -1,6 +1,6 @@
 /*
-** co.coroutine: Lua's coroutine library, but that tasks may suspend inside; and co.instrument, which
-** puts it in the place of Lua's.
+** co.coroutine: Lua's coroutine library, but tasks may suspend inside its coroutines. Also
+** co.instrument, which replaces Lua's library by it.
 */
 #include "kernel/args.h"
 #include "kernel/nested.h"
@@ -14,7 +14,7 @@ static lua_State *check_thread(lua_State *L, int arg, const char *function) {
   return thread;
 }
 
-/* What coroutine.status calls it. */
+/* Returns the status as coroutine.status does. */
 static const char *status_of(runtime *rt, lua_State *L, lua_State *thread) {
   lua_Debug ar;
   if (thread == L) return "running";
@@ -40,9 +40,10 @@ static int coroutine_create(lua_State *L) {
 /* --- resume --- */
 
 /*
-** Pushes why the coroutine at 1 can't be resumed with so many values; false: it can.   [-0, +1, e]
-** A dead one may be dead of the exit that the task has swallowed since: a loop that resumes it comes across no
-** suspension point any more, so the exit is raised here.
+** Pushes why the coroutine at 1 can't be resumed with so many values. Returns false, and pushes
+** nothing, if it can.   [-0, +(0|1), e]
+** A dead coroutine may have died of an exit that the task has swallowed since. A loop that resumes
+** it meets no suspension point any more, so the exit is raised here.
 */
 static bool push_refusal(runtime *rt, lua_State *L, lua_State *thread, int arguments) {
   lua_Debug ar;
@@ -85,8 +86,8 @@ static int coroutine_resume(lua_State *L) {
 /* --- wrap --- */
 
 /*
-** The error goes on in the resumer, as that of Lua's wrap; a record that is made of it out there has the
-** stack of the dead coroutine too.
+** Raises the coroutine's error in the resumer, as Lua's wrap does. A record made of it there has
+** the stack of the dead coroutine too.
 */
 static int fail_wrapped(runtime *rt, lua_State *L, lua_State *thread, int status) {
   record_keep_inner(rt, L, thread);
@@ -114,7 +115,7 @@ static int call_wrapped(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
   if (push_refusal(rt, L, lua_tothread(L, 1), lua_gettop(L) - 1)) {
-    rt->inner_kept = false; /* this is no error of a coroutine */
+    rt->inner_kept = false; /* this error is not a coroutine's */
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
@@ -148,7 +149,7 @@ static int coroutine_status(lua_State *L) {
   return 1;
 }
 
-/* What is in the hands of code is not used again. */
+/* A thread that code has seen is not reused. */
 static int coroutine_running(lua_State *L) {
   guard_note_seen(runtime_of(L), L);
   lua_pushboolean(L, lua_pushthread(L));
@@ -182,7 +183,7 @@ static int coroutine_close(lua_State *L) {
   return 2;
 }
 
-/* Puts the table in upvalue 2 in the place of Lua's, and returns what was there. */
+/* Replaces Lua's library by the table in upvalue 2, and returns the former one. */
 static int coroutine_instrument(lua_State *L) {
   lua_settop(L, 0);
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);

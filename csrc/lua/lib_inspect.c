@@ -6,7 +6,7 @@
 #include "lua/lib.h"
 #include "report/inspect.h"
 
-/* Lines of one task's stack in co.dump(); more are counted. */
+/* The most lines of one task's stack in co.dump(); more are counted. */
 #define DUMP_MAX_FRAMES 20
 
 static int inspect_current(lua_State *L) {
@@ -27,8 +27,8 @@ static int inspect_tasks(lua_State *L) {
 /* --- co.dump --- */
 
 /*
-** Adds `task 3 "reader" waiting on join of task 2 "x"` and who spawned it. The task may end meanwhile, in a
-** finalizer that steps the loop.   [-0, +0, m]
+** Adds `task 3 "reader" waiting on join of task 2 "x"` and the task's spawner. A finalizer that
+** steps the loop may end the task meanwhile.   [-0, +0, m]
 */
 static void dump_head(lua_State *L, luaL_Buffer *buffer, task *t, int index) {
   char name[TASK_NAME_SIZE];
@@ -56,7 +56,10 @@ static void dump_head(lua_State *L, luaL_Buffer *buffer, task *t, int index) {
   luaL_addchar(buffer, '\n');
 }
 
-/* Adds one line a frame of the thread's stack. Returns how many levels are left out.   [-0, +0, m] */
+/*
+** Adds one line for each frame of the thread's stack. Returns how many levels are left out.
+** [-0, +0, m]
+*/
 static int dump_thread(lua_State *L, luaL_Buffer *buffer, lua_State *thread, int *room) {
   lua_Debug ar;
   int level = 0;
@@ -82,8 +85,8 @@ static int dump_thread(lua_State *L, luaL_Buffer *buffer, lua_State *thread, int
 }
 
 /*
-** Adds the task's stack, that of the innermost of its coroutines first, each of which is put at `index`, since
-** the task may end meanwhile.   [-0, +0, m]
+** Adds the task's stack, beginning with its innermost coroutine. Each coroutine is kept at `index`
+** while it is read, because the task may end meanwhile.   [-0, +0, m]
 */
 static void dump_stack(runtime *rt, lua_State *L, luaL_Buffer *buffer, const task *t, int index) {
   int room = DUMP_MAX_FRAMES;
@@ -109,7 +112,10 @@ static int inspect_dump(lua_State *L) {
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
   for (lua_Integer i = 1; i <= count; i++) {
-    /* The task goes to index 2, its coroutines to 3, below the buffer, which may stand on the stack. */
+    /*
+    ** The task is kept at index 2 and its coroutines at 3, below the buffer, which may use the
+    ** stack.
+    */
     lua_rawgeti(L, 1, i);
     lua_replace(L, 2);
     task *t = task_test(L, 2);

@@ -7,7 +7,10 @@
 #include "loop/io.h"
 #include "lua/lib.h"
 
-/* Whether the value at 1 may have methods: a table, or a userdata that can be indexed.   [-0, +0, m] */
+/*
+** Whether the value at 1 may have methods: it is a table, or a userdata that can be indexed.
+** [-0, +0, m]
+*/
 static bool is_object(lua_State *L) {
   if (lua_type(L, 1) != LUA_TUSERDATA) return lua_istable(L, 1);
   if (luaL_getmetafield(L, 1, "__index") == LUA_TNIL) return false;
@@ -15,8 +18,10 @@ static bool is_object(lua_State *L) {
   return true;
 }
 
-/* Pushes what the method of the object at 1 returns; false: it has no such method.   [-0, +(0|1), e]
- */
+/*
+** Calls a method of the object at 1 and pushes its result. Returns false, and pushes nothing, if
+** there is no such method.   [-0, +(0|1), e]
+*/
 static bool call_method(lua_State *L, const char *name) {
   if (!is_object(L)) return false;
   if (lua_getfield(L, 1, name) == LUA_TNIL) {
@@ -28,7 +33,10 @@ static bool call_method(lua_State *L, const char *name) {
   return true;
 }
 
-/* The descriptor that the first argument is or has; -1: a number that can be none.   [-0, +0, e] */
+/*
+** Returns the descriptor of the first argument, a number or an object; -1 if the number can be no
+** descriptor.   [-0, +0, e]
+*/
 static int check_descriptor(lua_State *L) {
   if (lua_type(L, 1) == LUA_TNUMBER) {
     lua_pushvalue(L, 1);
@@ -57,7 +65,7 @@ static unsigned check_mode(lua_State *L) {
   return asked;
 }
 
-/* Pushes the ready part of what was asked for; nil for none. */
+/* Pushes the name of the ready directions; nil for none. */
 static int push_ready(lua_State *L, int ready) {
   if (ready == 0) {
     lua_pushnil(L);
@@ -81,8 +89,8 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
 }
 
 /*
-** Without waiting: pushes what is ready, or nil. Whoever has closed a descriptor tells those who wait
-** for it by looking at it, and that comes before whatever this raises.   [-0, +1, e]
+** Pushes the directions that are ready now, or nil; does not wait. Other code may have closed the
+** descriptor; then the tasks that wait for it are woken, before this function raises.   [-0, +1, e]
 */
 static int look(lua_State *L, int fd, unsigned asked) {
   runtime *rt = runtime_of(L);
@@ -100,7 +108,7 @@ static int run_wait_fd(lua_State *L) {
   double seconds = arg_check_timeout(L, 3, 3, "wait_fd");
   lua_settop(L, 2);
   lua_pushinteger(L, fd);
-  /* An object that was closed does not say which descriptor it had. */
+  /* A closed object does not say which descriptor it had. */
   if (fd < 0) poller_lose_closed(&loop_of(rt)->poller);
   if (seconds == 0 || rt->current == NULL) {
     int results = look(L, fd, asked);

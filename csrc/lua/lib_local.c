@@ -1,4 +1,4 @@
-/* co.task_local: a variable of which every task has its own. */
+/* co.task_local: a variable with a value of its own for every task. */
 #include "kernel/args.h"
 #include "kernel/task.h"
 #include "lua/lib.h"
@@ -7,8 +7,7 @@
 
 /*
 ** User values: the default, and a table task -> value with weak keys, so that a value goes with its
-** task. In it the key of the main program is true, and the table itself stands for a nil that was
-** set.
+** task. The main program's key is true. A nil that was set is stored as the table itself.
 */
 enum { LOCAL_UV_DEFAULT = 1, LOCAL_UV_VALUES, LOCAL_UV_COUNT = LOCAL_UV_VALUES };
 
@@ -24,7 +23,7 @@ static int local_task_local(lua_State *L) {
   return 1;
 }
 
-/* Pushes the values of the local at 1, and the key of the running code.   [-0, +2, -] */
+/* Pushes the table of values of the local at 1, and the key of the running code.   [-0, +2, -] */
 static void push_place(lua_State *L) {
   runtime *rt = runtime_of(L);
   lua_getiuservalue(L, 1, LOCAL_UV_VALUES);

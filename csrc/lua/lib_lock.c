@@ -16,14 +16,17 @@ static void *check_rwmutex(lua_State *L, const char *method) {
 
 /* --- locking --- */
 
-/* Takes the lock at 1, for which one would wait like this, if it is free.   [-0, +0, -] */
+/*
+** Takes the lock at 1 if it is free. wait: the wait type of the kind of lock, which tells it from
+** the others.   [-0, +0, -]
+*/
 static bool try_take(runtime *rt, lua_State *L, mutex *m, const wait_type *wait) {
   if (wait == &wait_read_lock) return rwmutex_try_read_lock(rt, (rwmutex *)m);
   if (wait == &wait_write_lock) return rwmutex_try_lock(rt, L, (rwmutex *)m, 1);
   return mutex_try_lock(rt, L, m, 1);
 }
 
-/* What guards do at the end: see lock_guard_release. */
+/* The release functions of guards: see lock_guard_release. */
 
 static void release_lock(runtime *rt, lua_State *L, void *object, int amount) {
   (void)amount;
@@ -46,7 +49,7 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   return lock_guard_push_outcome(L, taken);
 }
 
-/* Takes the lock at 1, or waits for it; 2 is the time-out.   [-0, +1, e] */
+/* Takes the lock at 1, or waits for it. The time-out is at 2.   [-0, +1, e] */
 static int take(lua_State *L, mutex *m, const wait_type *wait, const char *method, bool guarded) {
   runtime *rt = runtime_of(L);
   double seconds = arg_check_timeout(L, 2, 1, method);
@@ -61,7 +64,7 @@ static int take(lua_State *L, mutex *m, const wait_type *wait, const char *metho
   return waitlist_park(rt, L, &m->waitlist, wait, deadline, method, after_wait);
 }
 
-/* Takes the lock at 1 if that needs no waiting.   [-0, +1, e] */
+/* Takes the lock at 1 if it is free, and pushes whether it was.   [-0, +1, e] */
 static int take_now(lua_State *L, mutex *m, const wait_type *wait) {
   runtime *rt = runtime_of(L);
   if (mutex_is_abandoned(m)) return mutex_raise_abandoned(rt, L, m);

@@ -32,7 +32,7 @@ static int refuse_kind(lua_State *L, lua_Integer item) {
   return arg_error(L, 1, "observe", lua_tostring(L, -1));
 }
 
-/* The kinds that the list at 1 names.   [-0, +0, e] */
+/* Returns the kinds in the list at 1.   [-0, +0, e] */
 static uint32_t check_kinds(lua_State *L) {
   if (!lua_istable(L, 1)) arg_type_error(L, 1, "observe", "table");
   lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
@@ -42,18 +42,18 @@ static uint32_t check_kinds(lua_State *L) {
     lua_rawgeti(L, 1, i);
     int kind = lua_type(L, -1) == LUA_TSTRING ? arg_find_word(L, -1, kinds) : -1;
     if (kind < 0) refuse_kind(L, i);
-    wants |= kind < 0 ? 0 : PROBE_BIT(kind); /* it has raised */
+    wants |= kind < 0 ? 0 : PROBE_BIT(kind); /* refuse_kind has raised */
     lua_pop(L, 1);
   }
   return wants;
 }
 
-/* What co.observe returns: stops the observer in upvalue 2. */
+/* The function that co.observe returns: stops the observer in upvalue 2. */
 static int stop_observer(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   if (rt->closed) return 0;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  observe_flush(rt, L); /* it hears of what has happened until now */
+  observe_flush(rt, L); /* the observer still hears the events until now */
   observe_stop(rt, L, lua_touserdata(L, lua_upvalueindex(2)));
   return 0;
 }
@@ -63,7 +63,7 @@ static int observe_observe(lua_State *L) {
   uint32_t wants = check_kinds(L);
   arg_check_function(L, 2, "observe");
   lua_settop(L, 2);
-  observe_flush(rt, L); /* it does not hear of what has happened until now */
+  observe_flush(rt, L); /* the new observer does not hear the events until now */
   observer *o = observe_new(rt, L);
   lua_pushlightuserdata(L, rt);
   lua_pushvalue(L, -2);
@@ -76,7 +76,7 @@ static int observe_observe(lua_State *L) {
 
 /* --- co.on_spawn and its like --- */
 
-/* Pushes the function of the observer, NULL: nil.   [-0, +1, -] */
+/* Pushes the function of the observer `o`; nil if `o` is NULL.   [-0, +1, -] */
 static void push_function(runtime *rt, lua_State *L, const observer *o) {
   if (o == NULL) {
     lua_pushnil(L);
@@ -100,7 +100,7 @@ int lib_set_listener(lua_State *L, probe_kind kind, const char *function) {
   arg_check_function(L, 1, function);
   lua_pushvalue(L, 1);
   observer *made = observe_new(rt, L);
-  push_function(rt, L, *listener); /* a finalizer may have set it just now */
+  push_function(rt, L, *listener); /* a finalizer may have set one just now */
   if (*listener != NULL) {
     observe_push(rt, L, *listener);
     lua_pushvalue(L, 1);

@@ -1,4 +1,7 @@
-/* co.once: a function that runs to its end once, whoever calls it first. Model: Go's sync.OnceValues. */
+/*
+** co.once: a function that runs to its end only once, in the first call. Model: Go's
+** sync.OnceValues.
+*/
 #include "kernel/args.h"
 #include "kernel/panic.h"
 #include "lua/lib.h"
@@ -12,24 +15,27 @@
 typedef enum once_state { ONCE_NEW, ONCE_RUNNING, ONCE_DONE, ONCE_PANICKED } once_state;
 
 typedef struct once {
-  waitlist waitlist; /* who called while it runs */
-  uint64_t runner;   /* RUNNING: id of the task that called first; 0: the main program */
-  int results;       /* DONE: how many */
+  waitlist waitlist; /* the tasks that called while it runs */
+  uint64_t runner;   /* RUNNING: the id of the task that runs it; 0: the main program */
+  int results;       /* DONE: the number of results */
   uint8_t state;     /* once_state */
 } once;
 
-/* User values: the function until it has run; then a table of its results, or the record of its panic. */
+/*
+** User values: the function until it has run; then a table of its results, or the record of its
+** panic.
+*/
 enum { ONCE_UV_FUNCTION = 1, ONCE_UV_OUTCOME, ONCE_UV_COUNT = ONCE_UV_OUTCOME };
 
 #define ONCE_TYPE "coropanic.once"
 
 /*
-** A to-be-closed value in the first call: its __close ends a run whose coroutine is closed. User value 1: the
-** once, until the run has ended.
+** A to-be-closed value in the first call. Its __close ends the run if the coroutine is closed. User
+** value 1: the once, until the run has ended.
 */
 #define ONCE_RUN_TYPE "coropanic.once_run"
 
-/* The C stack of the first call: [once] [run] [message handler] [results or error ...]. */
+/* The stack of the first call: [once] [run] [message handler] [results or error ...]. */
 enum { ONCE_INDEX = 1, RUN_INDEX, HANDLER_INDEX };
 
 static const waitlist_type once_type = {
@@ -53,7 +59,7 @@ static int once_once(lua_State *L) {
   return 1;
 }
 
-/* Pushes the results of the once at 1, which is DONE.   [-0, +n, e] */
+/* Pushes the results of the once at 1, which must be DONE.   [-0, +n, e] */
 static int push_results(lua_State *L, const once *o) {
   luaL_checkstack(L, o->results + 1, "too many results");
   lua_getiuservalue(L, ONCE_INDEX, ONCE_UV_OUTCOME);
@@ -62,7 +68,10 @@ static int push_results(lua_State *L, const once *o) {
   return o->results;
 }
 
-/* Raises the panic of the once at 1, which is PANICKED, as one of the running code.   [-0, +0, e] */
+/*
+** Raises the panic of the once at 1, which must be PANICKED, as a panic of the running code.
+** [-0, +0, e]
+*/
 static int raise_panic(lua_State *L) {
   lua_getiuservalue(L, ONCE_INDEX, ONCE_UV_OUTCOME);
   record_wrap_safe(runtime_of(L), L, L, 1, record_test(L, -1)->kind);
@@ -72,8 +81,8 @@ static int raise_panic(lua_State *L) {
 /* --- the first call --- */
 
 /*
-** The run at `index` is over, and the once on top of the stack in this state. All who wait look again; if it is
-** NEW, the first of them that runs calls the function.   [-1, +0, -]
+** Pops the once and ends its run, the value at `index`, with this state. Wakes all waiting tasks.
+** If the state is NEW, the first of them that runs calls the function.   [-1, +0, -]
 */
 static void end_run(lua_State *L, int index, once_state state) {
   once *o = lua_touserdata(L, -1);
@@ -95,7 +104,7 @@ static int close_run(lua_State *L) {
   return 0;
 }
 
-/* Keeps the results, which are on top of the stack.   [-0, +0, m] */
+/* Stores the results, which are on top of the stack, in the once.   [-0, +0, m] */
 static void keep_results(lua_State *L, once *o, int results) {
   luaL_checkstack(L, 2, "too many results");
   lua_createtable(L, results, 0);
@@ -107,7 +116,7 @@ static void keep_results(lua_State *L, once *o, int results) {
   o->results = results;
 }
 
-/* The function has returned, or has been unwound. */
+/* The continuation of the first call: the function has returned or was unwound. */
 static int after_run(lua_State *L, int status, lua_KContext context) {
   (void)context;
   once *o = lua_touserdata(L, ONCE_INDEX);
@@ -182,7 +191,7 @@ static int call(lua_State *L, once *o) {
   }
 }
 
-/* o(...) and o:call(...). A suspension point only where it waits for another call to end. */
+/* o(...) and o:call(...). It is a suspension point only if it has to wait for another call. */
 static int once_method_call(lua_State *L) { return call(L, check_once(L, "call")); }
 
 static int once_method_done(lua_State *L) {

@@ -14,7 +14,7 @@ static int panic_func(lua_State *L) {
   return 1;
 }
 
-/* The frame stack of the running code, which must have an open frame. */
+/* Returns the frame stack of the running code; raises if no frame is open. */
 static frame_stack *check_frame(runtime *rt, lua_State *L, const char *function) {
   bool in_task = rt->current != NULL && rt->current->live.thread == L;
   frame_stack *s = in_task ? task_frames_of(rt, L) : runtime_find_frames(rt, L);
@@ -32,7 +32,7 @@ static int panic_defer(lua_State *L) {
   arg_check_function(L, 1, "defer");
   frame_stack *s = check_frame(rt, L, "defer");
   int count = lua_gettop(L);
-  /* A few fit in what every C function has. */
+  /* Every C function has stack for a few arguments. */
   if (count > LUA_MINSTACK / 2) luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments");
   deferred_handle *handle = lua_newuserdatauv(L, sizeof(deferred_handle), 0);
   handle->serial = ++rt->next_serial;
@@ -55,7 +55,7 @@ static int panic_panic(lua_State *L) {
 
 static int panic_recover_binding(lua_State *L) { return panic_recover(runtime_of(L), L); }
 
-/* The frame whose deferred call is running. */
+/* Returns the index of the frame whose deferred call is running; raises if there is none. */
 static uint32_t check_deferring_frame(const frame_stack *s, lua_State *L, const char *function) {
   uint32_t depth = s == NULL ? 0 : frames_deferring(s);
   if (depth < 2 || s->frames[depth - 1].type != &frame_deferred) {

@@ -8,13 +8,13 @@
 #include "report/report.h"
 
 static const record *check_record(lua_State *L, const char *function) {
-  (void)runtime_of(L); /* raises after its end, when the record's task is not to be read any more */
+  (void)runtime_of(L); /* raises after the runtime's end, when the record's task must not be read */
   const record *r = record_test(L, 1);
   if (r == NULL) arg_type_error(L, 1, function, RECORD_TYPE);
   return r;
 }
 
-/* (record, key) → the field, or the method; nil for what there is none of. */
+/* (record, key) → the field or the method; nil for an unknown key */
 static int record_index(lua_State *L) {
   check_record(L, "__index");
   lua_settop(L, 2);
@@ -33,8 +33,7 @@ static int record_tostring(lua_State *L) {
   return 1;
 }
 
-/* Code that has always put error strings together goes on to work: a record stands for its message.
- */
+/* A record stands for its message, so that code that concatenates error strings still works. */
 static int record_concat(lua_State *L) {
   (void)runtime_of(L);
   for (int i = 1; i <= 2; i++) {

@@ -52,7 +52,7 @@ static void budget_option(lua_State *L, run_options *options) {
   lua_pop(L, 1);
 }
 
-/* Leaves the option's value on the stack.   [-0, +1, e] */
+/* Reads the option `unhandled` and leaves its value on the stack.   [-0, +1, e] */
 static void unhandled_option(lua_State *L, run_options *options) {
   static const char expected[] = "\"report\", \"crash\" or a function";
   int type = lua_getfield(L, 1, "unhandled");

@@ -1,4 +1,4 @@
-/* co.scope, co.supervise, co.with_timeout, co.with, and what a scope can do. */
+/* co.scope, co.supervise, co.with_timeout, co.with, and the methods of scopes. */
 #include "kernel/args.h"
 #include "kernel/unwind.h"
 #include "lua/lib.h"
@@ -7,7 +7,10 @@
 #include "scope/spawn.h"
 #include "scope/with.h"
 
-/* The code must be a task's own, outside coroutines, and able to suspend.   [-0, +0, e] */
+/*
+** Raises unless the running code is a task's own, outside coroutines, and may suspend.
+** [-0, +0, e]
+*/
 static runtime *check_task(lua_State *L, const char *function) {
   runtime *rt = runtime_of(L);
   const task *t = task_check_suspend(rt, L, function);
@@ -19,8 +22,8 @@ static runtime *check_task(lua_State *L, const char *function) {
 }
 
 /*
-** Pushes the context that a scope opened now runs under. Deferred calls of what is unwinding already
-** are shielded, so that they only inherit the values.   [-0, +1, m]
+** Pushes the context for a scope that is opened now. A deferred call of an unwinding frame is
+** shielded, so its context inherits only the values.   [-0, +1, m]
 */
 static ctx *push_child_context(runtime *rt, lua_State *L) {
   context_push(rt, L, scope_current_context(rt));

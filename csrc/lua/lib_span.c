@@ -10,7 +10,7 @@
 
 /* --- spans --- */
 
-/* Everything from where the function stood is its result. */
+/* The results stand where the function stood, and above. */
 static int after_span(lua_State *L, int status, lua_KContext function) {
   (void)status;
   return lua_gettop(L) - (int)function + 1;
@@ -18,7 +18,7 @@ static int after_span(lua_State *L, int status, lua_KContext function) {
 
 static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer", NULL};
 
-/* Pushes the attributes that the options at 2 have, or nil, and returns the kind.   [-0, +1, e] */
+/* Pushes the attributes in the options at 2, or nil, and returns the kind.   [-0, +1, e] */
 static const char *read_options(lua_State *L) {
   static const char *const names[] = {"attributes", "kind", NULL};
   options_check_names(L, 2, "span", names);
@@ -29,8 +29,8 @@ static const char *read_options(lua_State *L) {
 }
 
 /*
-** (name, [options,] function, arguments...). Not a pcall: frames further out are to see the stack at the
-** point of the panic. Without a listener or a sampled trace, the options are not looked at.
+** (name, [options,] function, arguments...). Not a pcall, because frames further out must see the
+** stack at the point of the panic. Without a listener or a sampled trace, the options are ignored.
 */
 static int trace_span(lua_State *L) {
   runtime *rt = runtime_of(L);
@@ -51,7 +51,7 @@ static int trace_span(lua_State *L) {
   return after_span(L, LUA_OK, function);
 }
 
-/* Tells of the newest event of the span whose table is at `data`.   [-0, +0, m] */
+/* Tells the sinks of the newest event of the span whose table is at `data`.   [-0, +0, m] */
 static void tell_event(runtime *rt, lua_State *L, int data) {
   lua_getfield(L, data, "events");
   lua_rawgeti(L, -1, (lua_Integer)lua_rawlen(L, -1));
@@ -98,7 +98,7 @@ static sampling_kind check_sampling(lua_State *L) {
   return (sampling_kind)kind;
 }
 
-/* The option `ratio`.   [-0, +0, e] */
+/* Returns the option `ratio`.   [-0, +0, e] */
 static double check_ratio(lua_State *L) {
   int type = lua_getfield(L, 2, "ratio");
   double ratio = lua_tonumber(L, -1);
@@ -109,7 +109,7 @@ static double check_ratio(lua_State *L) {
   return ratio;
 }
 
-/* Pushes the options with which co.trace.sampler makes this one of its kind.   [-0, +1, m] */
+/* Pushes the options with which co.trace.sampler would make this sampler.   [-0, +1, m] */
 static void push_sampler_options(lua_State *L, const sampler *s) {
   lua_newtable(L);
   if (s->kind == SAMPLING_PARENT) {
@@ -122,7 +122,7 @@ static void push_sampler_options(lua_State *L, const sampler *s) {
   }
 }
 
-/* (kind, [options]) → the kind and the options before. */
+/* (kind, [options]) → the former kind and its options */
 static int trace_sampler(lua_State *L) {
   static const char *const no_names[] = {NULL};
   static const char *const ratio_names[] = {"ratio", NULL};

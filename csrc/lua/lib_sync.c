@@ -6,7 +6,7 @@
 #include "sync/semaphore.h"
 #include "sync/waitgroup.h"
 
-/* The continuation of waits that return whether what was waited for came. */
+/* The continuation of the waits here: returns whether the task was served. */
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
@@ -14,8 +14,9 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
 }
 
 /*
-** What every wait here does: true if `have` says that there is nothing to wait for, false if the
-** time-out is 0, else waits. The stack is the object at 1, and a guard at 2 if one is wanted.   [-0, +1, e]
+** Every wait here ends so: returns true if `have` says that the task need not wait, false if the
+** time-out is 0, and else waits. The object is at 1, and a guard at 2 if one is wanted.
+** [-0, +1, e]
 */
 static int wait_unless(lua_State *L, bool have, waitlist *w, const wait_type *wait, double seconds,
                        const char *method) {
@@ -39,13 +40,13 @@ static int sync_semaphore(lua_State *L) {
   return 1;
 }
 
-/* The optional number of permits at 2.   [-0, +0, e] */
+/* Returns the optional number of permits at 2, 1 by default.   [-0, +0, e] */
 static int check_permits(lua_State *L, const char *method) {
   if (lua_isnoneornil(L, 2)) return 1;
   return (int)arg_check_integer(L, 2, 1, method, "permits", 1, INT32_MAX);
 }
 
-/* The same, which the semaphore must have. */
+/* The same; raises if the semaphore has fewer permits in all.   [-0, +0, e] */
 static int check_wanted(lua_State *L, const semaphore *s, const char *method) {
   int permits = check_permits(L, method);
   if (permits > s->total) {
@@ -58,7 +59,7 @@ static int check_wanted(lua_State *L, const semaphore *s, const char *method) {
 static void release_permits(runtime *rt, lua_State *L, void *object, int amount) {
   (void)L;
   semaphore *s = object;
-  int taken = s->total - s->free; /* somebody may have released what is not theirs */
+  int taken = s->total - s->free; /* other code may have released permits that it did not hold */
   semaphore_release(rt, s, amount < taken ? amount : taken);
 }
 
@@ -165,7 +166,7 @@ static int waitgroup_tostring(lua_State *L) {
 
 #define EVENT_TYPE "coropanic.event"
 
-/* Something that has happened, or not yet. */
+/* An event that was set, or not yet. */
 typedef struct event {
   waitlist waitlist; /* empty while it is set */
   bool set;

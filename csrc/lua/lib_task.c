@@ -33,7 +33,7 @@ static const task *next_joined(const void *waits_on, const task *previous) {
   return previous == NULL ? waits_on : NULL;
 }
 
-/* What join and await have in common. */
+/* The fields that join and await share. */
 #define JOINING                                                                           \
   .push_object = push_joined, .push_text = push_joined_text, .next_blocker = next_joined, \
   .joins = true
@@ -41,7 +41,7 @@ static const task *next_joined(const void *waits_on, const task *previous) {
 static const wait_type wait_join = {.name = "join", JOINING};
 static const wait_type wait_await = {.name = "await", JOINING};
 
-/* Parks until the task at 1 ends or the deadline.   [-0, +0, e] */
+/* Parks until the task at 1 ends or the deadline passes.   [-0, +0, e] */
 static int wait_for(lua_State *L, task *t, const char *method, const wait_type *wait,
                     int64_t deadline, lua_KFunction continuation) {
   runtime *rt = runtime_of(L);
@@ -72,7 +72,10 @@ static int push_time_out(lua_State *L) {
   return 2;
 }
 
-/* The current task, which was woken by the end of the one at 1, or for another reason.   [-0, +0, e] */
+/*
+** Returns the current task, after the wait for the task at 1. Raises if neither the end of that
+** task nor the time-out has woken it.   [-0, +0, e]
+*/
 static const task *check_wake(lua_State *L) {
   runtime *rt = runtime_of(L);
   const task *self = rt->current;
@@ -99,9 +102,8 @@ static int method_join(lua_State *L) {
 }
 
 /*
-** Raises the end of the task at 1 as a panic of the running code, with the task's record as the
-** cause. A task that was cancelled or exited did not panic: saying so is our panic, not its
-** unwinding.
+** Raises a panic in the running code because the task at 1 did not return; the task's record is the
+** cause. If the task was cancelled or exited it did not panic itself; saying so is a panic of ours.
 */
 static int raise_awaited(runtime *rt, lua_State *L, task *t) {
   char buffer[TASK_NAME_SIZE];
@@ -241,7 +243,7 @@ static const struct {
     {"attributes", field_attributes},
 };
 
-/* Methods are upvalue 2's; fields are computed. */
+/* Upvalue 2 has the methods; fields are computed. */
 static int task_index(lua_State *L) {
   task *t = check_task(L, "__index");
   lua_settop(L, 2);
@@ -271,14 +273,14 @@ static int task_tostring(lua_State *L) {
 /* --- co.await --- */
 
 /*
-** What a callback resumes. User values: the results (one, or a table), and the task that waits, so that
-** the callback may outlive it. It is a to-be-closed variable of co.await's, which tells it however
-** co.await is left.
+** A callback's handle on co.await, which the callback may outlive. User values: the results (one,
+** or a table), and the waiting task. The handle is a to-be-closed variable of co.await, so that it
+** is told however co.await is left.
 */
 typedef struct callback {
-  uint32_t wait_serial; /* of the task's park in co.await; 0: it has not parked */
+  uint32_t wait_serial; /* of the task's park in co.await; 0: not parked yet */
   int results;
-  bool given; /* a value has been taken for the task */
+  bool given; /* resume was called, and the task will get the results */
   bool left;  /* co.await has returned or raised */
 } callback;
 
@@ -287,9 +289,9 @@ typedef struct callback {
 enum { CALLBACK_UV_RESULTS = 1, CALLBACK_UV_TASK, CALLBACK_UV_COUNT = CALLBACK_UV_TASK };
 
 /*
-** Whether the task will take a value: it is in co.await, has none yet, and goes on there. It does not
-** where it was woken by something else, nor where a cancellation will end the function of co.await, in which
-** it is suspended.
+** Whether the task will take a value: it is in co.await, has no value yet, and will go on there. It
+** will not if another event has woken it, or if a cancellation will end the function of co.await,
+** in which it is suspended.
 */
 static bool is_awaited(runtime *rt, lua_State *L, const callback *c, task *waiting) {
   if (c->given || c->left || waiting == NULL || task_ended(waiting)) return false;
@@ -305,8 +307,7 @@ static int resume_callback(lua_State *L) {
   runtime *rt = runtime_of(L);
   callback *c = lua_touserdata(L, lua_upvalueindex(2));
   int results = lua_gettop(L);
-  if (results >
-      1) { /* before anything is decided: making the table may run finalizers, and raise */
+  if (results > 1) { /* first, because making the table may run finalizers, and raise */
     lua_createtable(L, results, 0);
     lua_insert(L, 1);
     for (int i = results; i >= 1; i--) lua_rawseti(L, 1, i);
@@ -326,7 +327,7 @@ static int resume_callback(lua_State *L) {
   return 1;
 }
 
-/* co.await has been left. */
+/* Called when co.await is left. */
 static int close_callback(lua_State *L) {
   callback *c = lua_touserdata(L, 1);
   c->left = true;
@@ -345,8 +346,8 @@ static int push_callback_results(lua_State *L) {
 }
 
 /*
-** What was taken for the task is returned although a cancellation has come since: that is raised at the
-** next suspension point.
+** Returns the results even if a cancellation has come since: that is raised at the next suspension
+** point.
 */
 static int after_callback(lua_State *L, int status, lua_KContext context) {
   (void)status;
@@ -358,7 +359,7 @@ static int after_callback(lua_State *L, int status, lua_KContext context) {
 
 static const wait_type wait_callback = {.name = "await"};
 
-/* co.await's function has returned: waits unless it has called resume already. */
+/* The function of co.await has returned: waits, unless it has called resume already. */
 static int await_callback(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;

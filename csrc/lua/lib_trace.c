@@ -13,10 +13,10 @@
 #include "lua/lib_trace_use.h"
 #include "span/span.h"
 
-/* --- where we are --- */
+/* --- the current position --- */
 
 /*
-** A context by value. Making strings may run finalizers, which may change the context: so it is
+** A copy of a context. Making strings may run finalizers, which may change the context; so it is
 ** read once, before.
 */
 typedef struct position {
@@ -28,12 +28,12 @@ typedef struct position {
   char baggage[BAGGAGE_MAX_LENGTH];
 } position;
 
-/* Raises unless an id could be made.   [-0, +0, e] */
+/* Raises if no id could be made.   [-0, +0, e] */
 static void check_ids(const runtime *rt, lua_State *L, bool made) {
   if (!made) luaL_error(L, "%s", trace_why_none(rt));
 }
 
-/* Reads the current context, making the ids that it has not got yet.   [-0, +0, e] */
+/* Reads the current context, and makes its missing ids.   [-0, +0, e] */
 static void read_position(runtime *rt, lua_State *L, position *p) {
   trace_ids *here = trace_here(rt);
   check_ids(rt, L, trace_ensure(rt, here));
@@ -58,7 +58,7 @@ static void set_trace_id(lua_State *L, const uint8_t trace_id[16]) {
   lua_setfield(L, -2, "trace_id");
 }
 
-/* Sets nothing for 0.   [-0, +0, m] */
+/* Sets the field, unless the id is 0.   [-0, +0, m] */
 static void set_span_id(lua_State *L, const char *field, uint64_t span_id) {
   if (span_id == 0) return;
   char hex[16];
@@ -74,7 +74,7 @@ static void set_flags(lua_State *L, uint8_t flags) {
   lua_setfield(L, -2, "random");
 }
 
-/* Sets nothing for an empty text.   [-0, +0, m] */
+/* Sets the field, unless the text is empty.   [-0, +0, m] */
 static void set_text(lua_State *L, const char *field, const char *text, size_t length) {
   if (length == 0) return;
   lua_pushlstring(L, text, length);
@@ -99,7 +99,7 @@ static int trace_current_table(lua_State *L) {
 #define CLOCK_PREFIX "hlc:"
 #define CLOCK_DIGITS 16
 
-/* The clock of a member's value; false: it is none. */
+/* Reads the clock from a member's value; false if the value is no clock. */
 static bool read_clock(const char *value, size_t length, uint64_t *clock) {
   size_t prefix = strlen(CLOCK_PREFIX);
   uint8_t bytes[CLOCK_DIGITS / 2];
@@ -111,8 +111,9 @@ static bool read_clock(const char *value, size_t length, uint64_t *clock) {
 }
 
 /*
-** A message has come in: its clock moves ours. It is read from the whole header, of which not all may be
-** valid or carried, whatever the traceparent is: else the cause would be lost. Of several clocks it is the latest that can be believed.
+** Moves our clock by that of an incoming message. It is read from the whole header, even if that is
+** not valid, or not carried on in full, and whatever the traceparent is; otherwise the order of
+** cause and effect would be lost. Of several clocks, the latest one that can be believed counts.
 */
 static void receive_clock(runtime *rt, const char *header, size_t header_length) {
   hlc *h = &rt->generator.hlc;
@@ -133,7 +134,7 @@ static void receive_clock(runtime *rt, const char *header, size_t header_length)
   if (found) hlc_merge(h, &system_wall_clock, believed ? latest : absurd);
 }
 
-/* A message goes out: with what our clock shows. It goes out without, when the clock has no time. */
+/* Puts our clock into an outgoing message. Without a valid time the message goes without. */
 static void send_clock(runtime *rt, position *p) {
   uint64_t timestamp;
   if (hlc_tick(&rt->generator.hlc, &system_wall_clock, &timestamp) != ID_OK) return;
@@ -148,7 +149,7 @@ static void send_clock(runtime *rt, position *p) {
 
 /* --- coming in --- */
 
-/* What headers say. */
+/* The contents of incoming headers. */
 typedef struct incoming {
   traceparent parent; /* span_id 0: a new trace */
   bool valid;
@@ -157,7 +158,7 @@ typedef struct incoming {
   char baggage[BAGGAGE_MAX_LENGTH];
 } incoming;
 
-/* Baggage is valid by itself, whatever the traceparent is.   [-0, +0, e] */
+/* Reads the baggage, which is valid whatever the traceparent is.   [-0, +0, e] */
 static void read_baggage(lua_State *L, int headers, incoming *in) {
   size_t length;
   carrier_push(L, headers, "baggage");
@@ -166,7 +167,10 @@ static void read_baggage(lua_State *L, int headers, incoming *in) {
   lua_pop(L, 1);
 }
 
-/* Two traceparents are none (section 3.2): nobody can say which one is right.   [-0, +0, e] */
+/*
+** Reads the headers. Two traceparents count as none (section 3.2), because nobody can say which one
+** is right.   [-0, +0, e]
+*/
 static void read_headers(runtime *rt, lua_State *L, int headers, incoming *in) {
   in->state.length = 0;
   read_baggage(L, headers, in);
@@ -185,7 +189,7 @@ static void read_headers(runtime *rt, lua_State *L, int headers, incoming *in) {
   lua_pop(L, 1);
 }
 
-/* A trace of our own, as trace_new makes it. */
+/* Begins a trace of our own, as trace_new does. */
 static void start_trace(runtime *rt, lua_State *L, incoming *in) {
   check_ids(rt, L, rt->ids != NULL && trace_make_id(rt, in->parent.trace_id));
   in->parent.span_id = 0;
@@ -213,8 +217,8 @@ static int trace_extract(lua_State *L) {
 /* --- going out --- */
 
 /*
-** Sets a header of the carrier at 1, or removes it if there is no text.   [-0, +0, e]
-**   is_new  the carrier was empty: nothing is in the way
+** Sets a header of the carrier at 1; removes it if the text is empty.   [-0, +0, e]
+**   is_new  the carrier was empty, so that there is nothing to remove
 */
 static void set_header(lua_State *L, bool is_new, const char *name, const char *text,
                        size_t length) {
@@ -251,7 +255,7 @@ static int trace_inject(lua_State *L) {
 
 /* --- running under another trace --- */
 
-/* Reads a field of digits; false: it is something else.   [-0, +0, e] */
+/* Reads a field of hex digits; false if it is anything else.   [-0, +0, e] */
 static bool read_hex(lua_State *L, int index, const char *field, uint8_t *bytes, size_t size) {
   size_t length;
   lua_getfield(L, index, field);
@@ -269,7 +273,10 @@ static bool read_boolean(lua_State *L, int index, const char *field) {
   return value;
 }
 
-/* Whether the table on top of the stack has a boolean of this name: no header has one.   [-0, +0, m] */
+/*
+** Whether the table on top of the stack has a boolean of this name; headers never have booleans.
+** [-0, +0, m]
+*/
 static bool has_boolean(lua_State *L, const char *name) {
   lua_pushstring(L, name);
   bool has_it = lua_rawget(L, -2) == LUA_TBOOLEAN;
@@ -278,8 +285,8 @@ static bool has_boolean(lua_State *L, const char *name) {
 }
 
 /*
-** Whether it is what extract has returned, or a proxy of that. Functions are not called: they may have an answer to
-** whatever they are asked, or raise.   [-0, +0, m]
+** Whether the value is a table that extract has returned, or a proxy of one. An __index that is a
+** function is not called: it may answer any key, or raise.   [-0, +0, m]
 */
 static bool is_extracted(lua_State *L, int index) {
   enum { MAX_PROXIES = 8 };
@@ -302,7 +309,10 @@ static uint64_t read_span_id(lua_State *L, int index, const char *field) {
   return span_id;
 }
 
-/* Reads what extract has made of headers; false: somebody has changed it.   [-0, +0, e] */
+/*
+** Reads a table that extract has returned; false if a script has changed it to invalid values.
+** [-0, +0, e]
+*/
 static bool read_extracted(lua_State *L, int index, incoming *in) {
   static const uint8_t none[sizeof(in->parent.trace_id)];
   in->valid = read_boolean(L, index, "valid");
@@ -340,14 +350,14 @@ static void read_argument(runtime *rt, lua_State *L, incoming *in) {
   }
 }
 
-/* Everything but the handle of the span, at index 1, is the function's result. */
+/* The results are everything above the handle of the span, which is at index 1. */
 static int after_continue(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   return lua_gettop(L) - 1;
 }
 
-/* Not a pcall: frames further out are to see the stack at the point of the panic. */
+/* Not a pcall, because frames further out must see the stack at the point of the panic. */
 static int trace_continue_call(lua_State *L) {
   runtime *rt = runtime_of(L);
   incoming in;

@@ -1,4 +1,4 @@
-/* co.trace.use: which generator makes the trace ids. */
+/* co.trace.use: chooses the generator of trace ids. */
 #define _GNU_SOURCE 1 /* dladdr, RTLD_NODELETE */
 
 #include "lua/lib_trace_use.h"
@@ -20,19 +20,22 @@
 
 static const char *const kind_names[] = {"random", "uuid7", "snowflake", "hlc", NULL};
 
-/* What the options of a snowflake say. */
+/* The options of a snowflake. */
 typedef struct snowflake_options {
   int64_t epoch_ms;
   int64_t tolerance_ms;
   snowflake_policy policy;
 } snowflake_options;
 
-/* A call of co.trace.use that leases its machine id, and what the function that keeps it has said last. */
+/*
+** A call of co.trace.use with a lease: its options, and the state of the lease as `hold` last set
+** it.
+*/
 typedef struct lease {
   snowflake_options options;
-  uint64_t use;     /* which call */
-  uint64_t mark;    /* of the process that has it */
-  int64_t asked_ns; /* when the lease was last asked for; NOT_ASKED: now, whenever that is */
+  uint64_t use;     /* the number of the call */
+  uint64_t mark;    /* of the process that holds the lease */
+  int64_t asked_ns; /* when hold() was last called without arguments; NOT_ASKED: count from now */
   int64_t until_ns;
   int64_t to_ms;
   int64_t last_ms; /* unix, of the last id; NO_SNOWFLAKE: none */
@@ -42,21 +45,22 @@ typedef struct lease {
 #define LEASE_TYPE "coropanic.lease"
 #define NOT_ASKED INT64_MIN
 
-/* Wall clocks that show more are as good as broken, and sums of such times do not overflow. */
+/* A wall clock that shows more is as good as broken. Sums of times below it do not overflow. */
 #define LATEST_MS (INT64_C(1) << 52)
 
 /* --- leases --- */
 
-/* The generator's ids are as the lease allows. */
+/* Sets the limits of the lease in the generator. */
 static void apply(runtime *rt, const lease *l) {
   rt->generator.leased_until_ns = l->until_ns;
   rt->generator.leased_to_ms = l->to_ms;
 }
 
 /*
-** hold([seconds, [to]]): the machine id is leased for so long since hold() was called without arguments,
-** or from now on; 0: not any more; and no id has a later unix millisecond than `to`. Whether it is still
-** wanted, and the unix millisecond of the last id; nil in a forked child, whose lease it is not.
+** hold([seconds, [to]]): extends the lease of the machine id. It lasts for `seconds` from the last
+** call of hold() without arguments, or from now; 0 ends it. No id gets a later unix millisecond
+** than `to`. Returns whether the lease is still wanted, and the unix millisecond of the last id. In
+** a forked child, which does not have the lease, returns nil and a message.
 */
 static int hold(lua_State *L) {
   runtime *rt = runtime_of(L);
@@ -87,8 +91,8 @@ static int hold(lua_State *L) {
 }
 
 /*
-** __close of a lease, when the call of co.trace.use that began it has ended: nobody wants it if that has
-** failed.
+** __close of a lease: the call of co.trace.use that began it has ended. If the call has failed, the
+** lease is no longer wanted.
 */
 static int end_call(lua_State *L) {
   const runtime *rt = runtime_of_any(L);
@@ -99,14 +103,17 @@ static int end_call(lua_State *L) {
 
 /* --- the generators --- */
 
-/* The name of the generator, which a call returns that is going to choose another.   [-0, +1, m] */
+/*
+** Pushes the name of the present generator: a call that chooses another one returns it.
+** [-0, +1, m]
+*/
 static void push_kind(const runtime *rt, lua_State *L) {
   lua_pushstring(L, kind_names[rt->generator.kind]);
 }
 
 /*
-** Another generator, or another machine id or lease, is used from now on. `last_ms` is what
-** id_last_unix_ms was before that.   [-0, +0, -]
+** Ends the lease, because another generator, machine id or lease is used from now on. last_ms: what
+** id_last_unix_ms returned before the change.   [-0, +0, -]
 */
 static void end_lease(runtime *rt, lua_State *L, int64_t last_ms) {
   runtime_push_value(rt, L, RUNTIME_UV_LEASE);
@@ -121,8 +128,9 @@ static void end_lease(runtime *rt, lua_State *L, int64_t last_ms) {
 }
 
 /*
-** Lua unloads the module with the last state of the process that has it: with that would go what is known of the ids
-** that machine ids have made (id_snowflake.c), and the next state would make them again.
+** Keeps the module loaded. Lua unloads it with the last state of the process that has it. The last
+** ids of the machine ids (id_snowflake.c) would be lost with it, and the next state would make the
+** same ids again.
 */
 static void stay_loaded(void) {
   static const char here = 0;
@@ -132,7 +140,10 @@ static void stay_loaded(void) {
   if (library != NULL) dlclose(library);
 }
 
-/* The generator has the machine id, and no lease; or raises, and it is as before.   [-0, +0, e] */
+/*
+** Makes the generator use the machine id, without a lease; or raises and changes nothing.
+** [-0, +0, e]
+*/
 static void use_machine(runtime *rt, lua_State *L, lua_Integer machine,
                         const snowflake_options *o) {
   int64_t last_ms = id_last_unix_ms(&rt->generator);
@@ -156,7 +167,10 @@ static void use_machine(runtime *rt, lua_State *L, lua_Integer machine,
   }
 }
 
-/* What the function that leases has returned at `index`, an integer from 0; else raises.   [-0, +0, e] */
+/*
+** Returns the integer that the lease function has returned at `index`; raises unless it is from 0
+** to `high`.   [-0, +0, e]
+*/
 static lua_Integer check_returned(lua_State *L, int index, lua_Integer high, const char *expected) {
   bool is_number = lua_type(L, index) == LUA_TNUMBER;
   int is_integer = 0;
@@ -167,7 +181,7 @@ static lua_Integer check_returned(lua_State *L, int index, lua_Integer high, con
   return 0;
 }
 
-/* The function that leases a machine id has returned: (name, options, lease, machine, last). */
+/* The lease function has returned. The stack is (name, options, lease, machine, last). */
 static int after_lease(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;

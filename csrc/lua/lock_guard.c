@@ -7,7 +7,7 @@
 typedef struct lock_guard {
   lock_guard_release release;
   int amount;
-  bool armed; /* it has what it guards, and has not given it back */
+  bool armed; /* it holds the lock or permits, and has not given them back */
 } lock_guard;
 
 #define LOCK_GUARD_TYPE "coropanic.lock_guard"

@@ -4,7 +4,7 @@
 
 #include "kernel/args.h"
 
-/* Seconds beyond this are as good as for ever, and fit in any sum of milliseconds. */
+/* Longer times are as good as for ever; these fit in any sum of milliseconds. */
 #define MAX_SECONDS 1e9
 
 void options_check_names(lua_State *L, int arg, const char *function, const char *const *names) {
@@ -26,7 +26,7 @@ int options_error(lua_State *L, int arg, const char *function, const char *name,
   return arg_error(L, arg, function, text);
 }
 
-/* What is wrong is the value and not its type. */
+/* Raises that the option's value is wrong, although its type is right. */
 static int value_error(lua_State *L, int arg, const char *function, const char *name,
                        const char *expected) {
   const char *got = luaL_tolstring(L, -1, NULL);

@@ -9,11 +9,11 @@
 
 #define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
 
-/* Stack slots that one level of tables takes. */
+/* The stack slots of one level of tables. */
 #define LEVEL_SLOTS 8
 
 typedef struct plain_state {
-  const void *path[RECORD_MAX_DEPTH]; /* the tables that we are in */
+  const void *path[RECORD_MAX_DEPTH]; /* the tables around the present one */
   int depth;
   lua_Integer entries_left;
   size_t bytes_left;
@@ -38,7 +38,7 @@ static void add_valid(luaL_Buffer *b, const char *text, size_t length) {
   luaL_addlstring(b, text + start, i - start);
 }
 
-/* Pushes at most `limit` bytes of a text, and how many it had more.   [-0, +1, m] */
+/* Pushes at most `limit` bytes of a text, and the number of bytes left out.   [-0, +1, m] */
 static void push_text(lua_State *L, const char *text, size_t length, size_t limit,
                       plain_state *state) {
   if (limit > state->bytes_left) limit = state->bytes_left;
@@ -68,7 +68,10 @@ static void push_number(lua_State *L, int index) {
 
 /* --- tables --- */
 
-/* The length of the table at `index` if it is an array: keys 1 to n and no other; else 0. */
+/*
+** Returns the length of the table at `index` if it is an array, with keys 1 to n and no other; else
+** 0.
+*/
 static lua_Integer array_length(lua_State *L, int index) {
   lua_Integer length = (lua_Integer)lua_rawlen(L, index);
   lua_Integer keys = 0;
@@ -131,9 +134,9 @@ static void push_key(lua_State *L, int index, plain_state *state) {
 }
 
 /*
-** Adds the entry whose key and value are at `key` and `key + 1` to the table below them. False:
-** there is an entry of the same name already (1 and "1", or two keys that are tables).
-**   [-0, +0, m]
+** Adds the entry whose key and value are at `key` and `key + 1` to the table below them. Returns
+** false if there is an entry of the same name already (1 and "1", or two keys that are tables).
+** [-0, +0, m]
 */
 static bool add_entry(lua_State *L, int key, plain_state *state) {
   push_key(L, key, state);
@@ -151,7 +154,7 @@ static bool add_entry(lua_State *L, int key, plain_state *state) {
 
 /*
 ** Adds the entries of the table at `index` that are tables, or those that are not, to the table on
-** top of the stack. Returns how many of them were left out.   [-0, +0, m]
+** top of the stack. Returns how many were left out.   [-0, +0, m]
 */
 static lua_Integer add_entries(lua_State *L, int index, bool tables, lua_Integer *kept,
                                plain_state *state) {
@@ -172,7 +175,10 @@ static lua_Integer add_entries(lua_State *L, int index, bool tables, lua_Integer
   return left_out;
 }
 
-/* Tables come last, so that a big one does not take the room of what says more in a word. */
+/*
+** Pushes the plain form of the table at `index`. Entries that are tables come last, so that a large
+** one does not take the room of short values.
+*/
 static void push_object(lua_State *L, int index, plain_state *state) {
   lua_Integer kept = 0;
   lua_newtable(L);
@@ -183,7 +189,7 @@ static void push_object(lua_State *L, int index, plain_state *state) {
   lua_setfield(L, -2, "...");
 }
 
-/* Why the table at `index` can't be shown, or NULL. */
+/* Returns why the table at `index` can't be shown; NULL if it can. */
 static const char *refusal_of(lua_State *L, int index, const plain_state *state) {
   const void *self = lua_topointer(L, index);
   for (int i = 0; i < state->depth; i++) {
@@ -209,7 +215,7 @@ static void push_table(lua_State *L, int index, plain_state *state) {
   state->depth--;
 }
 
-/* The value is at the absolute index `index`.   [-0, +1, m] */
+/* Pushes the plain form of the value at the absolute index `index`.   [-0, +1, m] */
 static void push_any(lua_State *L, int index, plain_state *state) {
   size_t length;
   const char *text;

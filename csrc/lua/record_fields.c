@@ -8,7 +8,10 @@
 #include "kernel/text.h"
 #include "kernel/value_text.h"
 
-/* Each pushes one value. The record `r` is at the absolute index `index`.   [-0, +1, m] */
+/*
+** The function of one field: pushes its value. The record `r` is at the absolute index `index`.
+** [-0, +1, m]
+*/
 typedef void field_push(lua_State *L, int index, const record *r);
 
 static void push_u64_hex(lua_State *L, uint64_t value) {
@@ -17,14 +20,14 @@ static void push_u64_hex(lua_State *L, uint64_t value) {
   lua_pushlstring(L, hex, sizeof(hex));
 }
 
-/* Sets how much was left out, if anything was, in the table on top of the stack.   [-0, +0, m] */
+/* Sets `omitted`, unless it is 0, in the table on top of the stack.   [-0, +0, m] */
 static void set_omitted(lua_State *L, uint64_t count) {
   if (count == 0) return;
   lua_pushinteger(L, (lua_Integer)count);
   lua_setfield(L, -2, "omitted");
 }
 
-/* --- what was raised --- */
+/* --- the raised value --- */
 
 static void push_value(lua_State *L, int index, const record *r) {
   (void)r;
@@ -48,7 +51,10 @@ static void push_kind(lua_State *L, int index, const record *r) {
   lua_pushstring(L, record_kind_name(r));
 }
 
-/* A table's own code, or one made of the kind.   [-0, +1, m] */
+/*
+** Pushes the value's own code if it is a table with one, else a code made from the kind.
+** [-0, +1, m]
+*/
 static void push_error_code(lua_State *L, int index, const record *r) {
   lua_getiuservalue(L, index, RECORD_UV_VALUE);
   if (lua_istable(L, -1) && value_text_push_field(L, lua_gettop(L), "code")) {
@@ -73,7 +79,7 @@ static void push_source(lua_State *L, int index, const record *r) {
   lua_pushstring(L, cancel_source_name(r->cancel_source));
 }
 
-/* --- for which request, and when --- */
+/* --- trace and time --- */
 
 static void push_trace_id(lua_State *L, int index, const record *r) {
   static const uint8_t none[sizeof(r->trace_id)];
@@ -172,7 +178,10 @@ static void push_task(lua_State *L, int index, const record *r) {
 
 /* --- the stack --- */
 
-/* A whole path, unlike short_src: tools open the file by it.   [-0, +1, m] */
+/*
+** Pushes the chunk's name, with the whole path, unlike short_src: tools open the file by it.
+** [-0, +1, m]
+*/
 static void push_chunk(lua_State *L, const char *source) {
   if (*source == '@' || *source == '=') {
     lua_pushstring(L, source + 1);
@@ -203,7 +212,7 @@ static void push_frame(lua_State *L, const record_frame *f) {
   }
 }
 
-/* What was left out stood after frame `omitted_after`. */
+/* Pushes the frames. Those left out stood after frame `omitted_after`. */
 static void push_frames(lua_State *L, int index, const record *r) {
   record_find_fingerprints(L, index);
   lua_createtable(L, r->frame_count, 0);
@@ -307,7 +316,7 @@ static void push_cycle(lua_State *L, int index, const record *r) {
   record_push_detail(L, index, DETAIL_CYCLE);
 }
 
-/* Pushes an array that the record may have, else an empty one.   [-0, +1, m] */
+/* Pushes this detail of the record, or an empty array.   [-0, +1, m] */
 static void push_array(lua_State *L, int index, record_detail detail) {
   record_push_detail(L, index, detail);
   if (lua_istable(L, -1)) return;
@@ -325,7 +334,7 @@ static void push_suspension_points(lua_State *L, int index, const record *r) {
   push_array(L, index, DETAIL_SUSPENSION_POINTS);
 }
 
-/* {source, reason, by}, nil for what is no cancellation. */
+/* Pushes {source, reason, by}; nil if the record is of no cancellation. */
 static void push_cancellation(lua_State *L, int index, const record *r) {
   if (!record_is_cancellation(r)) {
     lua_pushnil(L);
@@ -356,7 +365,7 @@ typedef struct field {
 static const field fields[] = {
     {"value", push_value, false},
     {"type", push_type, false},
-    {"message", push_message, false}, /* has its own place in the cache */
+    {"message", push_message, false}, /* value_text.h caches it */
     {"kind", push_kind, false},
     {"error_code", push_error_code, true},
     {"source", push_source, false},

@@ -23,8 +23,8 @@ static void set_fields(lua_State *L, int index, const char *const *names) {
 }
 
 /*
-** Copies the count `from` of the table at `list`, if any, to `name`_`from` of the table on top.
-** [-0, +0, m]
+** Copies the count in the field `from` of the table at `list`, if it is there, to the field
+** `name`_`from` of the table on top.   [-0, +0, m]
 */
 static void set_count(lua_State *L, int list, const char *name, const char *from) {
   lua_pushfstring(L, "%s_%s", name, from);
@@ -37,8 +37,8 @@ static void set_count(lua_State *L, int list, const char *name, const char *from
 }
 
 /*
-** Sets `name`, in the table below it, to the list on top of the stack, nil or a table, each entry
-** made plain by `push_entry`.   [-1, +0, m]
+** Pops a list, nil or a table, and sets the field `name` of the table below it to a copy, in which
+** `push_entry` has made each entry plain.   [-1, +0, m]
 */
 static void set_list(lua_State *L, const char *name, void (*push_entry)(lua_State *L, int index)) {
   int list = lua_gettop(L);
@@ -60,14 +60,17 @@ static void set_list(lua_State *L, const char *name, void (*push_entry)(lua_Stat
 }
 
 static void set_time(lua_State *L, const record *r) {
-  /* JSON's numbers are doubles, and have no room for it. */
+  /* JSON's numbers are doubles, which can not hold it. */
   char digits[TEXT_NUMBER_SIZE];
   snprintf(digits, sizeof(digits), "%lld", (long long)r->time_ns);
   lua_pushstring(L, digits);
   lua_setfield(L, -2, "time");
 }
 
-/* Sets, in the table on top, the id of who spawned the task whose table is below it.   [-0, +0, m] */
+/*
+** Sets the field `parent` of the table on top to the id of the task's spawner; the task's table is
+** below it.   [-0, +0, m]
+*/
 static void set_parent(lua_State *L) {
   lua_getfield(L, -2, "ancestors");
   if (lua_rawgeti(L, -1, 1) == LUA_TTABLE) {
@@ -78,8 +81,8 @@ static void set_parent(lua_State *L) {
 }
 
 /*
-** The task of the record at `index`, with these fields of it and either its ancestors or its parent, into
-** the table on top of the stack.   [-0, +0, m]
+** Sets the task of the record at `index` in the table on top of the stack, with the fields `names`,
+** and either its ancestors or its parent.   [-0, +0, m]
 */
 static void set_task(lua_State *L, int index, const char *const *names, bool with_ancestors) {
   record_fields_push_fresh(L, index, "task");
@@ -104,7 +107,10 @@ static void set_task(lua_State *L, int index, const char *const *names, bool wit
   lua_pop(L, 1);
 }
 
-/* A panic that was replaced, or came second: what it was and whose, not where.   [-0, +1, m] */
+/*
+** Pushes a table of a panic that was replaced or suppressed: its value and task, without a stack.
+** [-0, +1, m]
+*/
 static void push_link(lua_State *L, int index) {
   static const char *const of_task[] = {"id", "name", "spawned_at", NULL};
   static const char *const names[] = {"kind",       "type",      "message", "value",
@@ -132,7 +138,10 @@ static void set_cause(lua_State *L, int index, int depth) {
   lua_pop(L, 1);
 }
 
-/* Who asked for the cancellation, if that is what it is and somebody did.   [-0, +0, m] */
+/*
+** Sets the task that requested the cancellation, if the record is of one and has that task.
+** [-0, +0, m]
+*/
 static void set_cancelled_by(lua_State *L, int index) {
   record_fields_push_fresh(L, index, "cancellation");
   if (lua_istable(L, -1)) {

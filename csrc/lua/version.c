@@ -5,10 +5,13 @@
 
 #define NEEDS "coropanic needs PUC Lua 5.4.4 or later, but not 5.4.5; this is "
 
-/* "$LuaVersion: Lua 5.4.4  Copyright ...". A host may hide it, as it may all that it does not need. */
+/*
+** "$LuaVersion: Lua 5.4.4 Copyright ...". A host may hide this symbol, as it may all that it does
+** not need.
+*/
 #pragma weak lua_ident
 
-/* The number of the release as LUA_VERSION_RELEASE_NUM has it; 0 if nobody tells. */
+/* Returns the release's number as LUA_VERSION_RELEASE_NUM has it; 0 if it is unknown. */
 static int running_release(void) {
   int major, minor, release;
   const char *ident = lua_ident;
@@ -24,7 +27,7 @@ static int fail(lua_State *L) {
 
 static int suspend(lua_State *L) { return lua_yield(L, 0); }
 
-/* [-0, +0, m] */
+/* Runs `fn` on the thread and returns the status.   [-0, +0, m] */
 static int start(lua_State *L, lua_State *thread, lua_CFunction fn) {
   int results;
   lua_settop(thread, 0);
@@ -33,8 +36,8 @@ static int start(lua_State *L, lua_State *thread, lua_CFunction fn) {
 }
 
 /*
-** Whether closing a thread that an error has ended returns the error, which Lua 5.4.0 to 5.4.2
-** forget, and makes it fit to be used again, which it is not in 5.4.3.   [-0, +0, m]
+** Whether this Lua closes a thread that has died of an error properly: it returns the error, which
+** 5.4.0 to 5.4.2 forget, and makes the thread fit for reuse, which 5.4.3 does not.   [-0, +0, m]
 */
 static bool closes_threads(lua_State *L) {
   lua_State *thread = lua_newthread(L);

@@ -1,21 +1,22 @@
---- Headers that are objects, as co.trace.extract, inject and continue take them: of one header, what their
---- metamethods say, as a plain table, which C reads. Loaded when the first object comes.
+--- Reads headers that are objects, for co.trace.extract, inject and continue: asks the object's metamethods
+--- for one header, and returns it in a plain table, which C reads. Loaded for the first such object.
 
--- Tables that __index leads to, one after another: more than any class has, and cycles end.
+-- The most tables that __index leads to, one after another: more than any class has, and cycles end.
 local MAX_LAYERS = 100
 
--- Items that are asked for of what can't be listed: one with a default has no end.
+-- The most items asked for from an object that can't be listed; if it has a default value, the list never
+-- ends.
 local MAX_ASKED = 1000
 
 ---@class coropanic.headers.reading
 ---@field name string  # of the header, in lower case
 ---@field found boolean  # the header is in `plain`
 ---@field plain table  # names to arrays of values, and a list of entries
----@field metafield fun(value: any, field: string): any  # also where __metatable hides it
----@field get fun(object: any, key: any): any  # in C, as `call`: errors that blame it name no line here
+---@field metafield fun(value: any, field: string): any  # even if __metatable hides the field
+---@field get fun(object: any, key: any): any  # in C, like `call`: errors that blame it name no line here
 ---@field call fun(fn: function, ...: any): ...
 
---- The length that it says it has; a proxy without __len may have more.
+--- Returns the object's length by its __len; a proxy without __len may be longer.
 local function length_of(reading, object)
   local len = reading.metafield(object, "__len")
   if len then return math.tointeger(reading.call(len, object)) or 0 end
@@ -30,7 +31,7 @@ end
 
 local function is_integer(key) return math.type(key) == "integer" end
 
---- Adds the texts in an array that has no __index, also those behind holes.
+--- Adds the texts of an array without __index, also those behind holes.
 local function add_plain(texts, values)
   local border, outside = rawlen(values), {}
   for i = 1, border do
@@ -43,7 +44,7 @@ local function add_plain(texts, values)
   for _, i in ipairs(outside) do texts[#texts + 1] = values[i] end
 end
 
---- Adds a value of the header to those that it has: text, or what is in an array.
+--- Adds a value of the header to the others: a text, or the texts of an array.
 local function add_value(reading, texts, value)
   reading.found = true
   if is_text(value) then
@@ -64,7 +65,8 @@ local function add_value(reading, texts, value)
   return texts
 end
 
---- The item as an entry of a list in the form that it has; nil: it is none. Of other headers it has the name.
+--- Returns the item as a list entry of the same form; nil if it is none. An entry of another header keeps
+--- only its name.
 local function entry_of(reading, item)
   local get = reading.get
   local kind = type(item)
@@ -77,7 +79,7 @@ local function entry_of(reading, item)
   return { [keys[1]] = name, [keys[2]] = value }
 end
 
---- Takes the value if it is the header's, or an entry of the list; an object may list a name twice.
+--- Takes the value if it belongs to the header, or is an entry of the list. An object may list a name twice.
 local function take(reading, key, value)
   local plain = reading.plain
   if type(key) == "string" and is_spelled(reading, key) then
@@ -98,8 +100,8 @@ local function take_listed(reading, object, list)
   end
 end
 
---- Asks for the name as it is usually spelled, and for the entries of the list, until there is none: an
---- object whose __index is a function cannot be listed.
+--- Asks for the name in its usual spellings, and for the entries of the list until there is none: an object
+--- whose __index is a function can not be listed.
 local function take_asked(reading, object)
   local name = reading.name
   for _, spelled in ipairs { name, name:sub(1, 1):upper() .. name:sub(2), name:upper() } do
@@ -111,15 +113,15 @@ local function take_asked(reading, object)
   end
   local length = length_of(reading, object)
   for i = 1, MAX_ASKED do
-    local has_it, item = pcall(reading.get, object, i) -- one that raises is no list
+    local has_it, item = pcall(reading.get, object, i) -- an object that raises is no list
     local entry = has_it and entry_of(reading, item) or nil
     if not entry and i > length then return end
     reading.plain[i] = reading.plain[i] or entry
   end
 end
 
---- Takes what the object lists, else what it has itself, else what its __index has, which may be such an
---- object again.
+--- Takes the fields that the object lists with __pairs; else its own fields, and then those of its __index,
+--- which may be such an object again.
 local function take_layers(reading, object)
   for _ = 1, MAX_LAYERS do
     local list = reading.metafield(object, "__pairs")
@@ -135,7 +137,7 @@ local function take_layers(reading, object)
   end
 end
 
---- A plain table that has the header as the object has it, and the entries of its list.
+--- Returns a plain table with the header as the object has it, and with the entries of the object's list.
 ---@param object any
 ---@param name string
 ---@param metafield fun(value: any, field: string): any

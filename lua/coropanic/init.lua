@@ -1,5 +1,5 @@
---- The module of C, after a look at whether this Lua can load it: in any other, loading fails with the name
---- of a function that is missing there. Lua 5.1 can read all files here.
+--- Loads the C module, after a check that this Lua can: otherwise loading would fail with the name of a
+--- function that is missing there. Lua 5.1 can read all files here.
 
 if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then
   local jit = rawget(_G, "jit")

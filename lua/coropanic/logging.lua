@@ -1,11 +1,11 @@
---- Adds the trace and the task to what a logger of LuaLogging writes. Needs nothing of LuaLogging but the
---- logger that it is given. https://lunarmodules.github.io/lualogging/
+--- Adds the trace and the task to the messages of a LuaLogging logger. Needs nothing of LuaLogging except the
+--- logger. https://lunarmodules.github.io/lualogging/
 
 local co = require "coropanic"
 
 local logging = {}
 
---- A value as logfmt has it: quoted if need be.
+--- Returns a value as logfmt writes it, quoted if needed.
 local function quote(text)
   if text ~= "" and not text:find "[%s\"=%c]" then return text end
   return '"' .. text:gsub('[%c"\\]', function(c)
@@ -13,7 +13,7 @@ local function quote(text)
   end) .. '"'
 end
 
---- A message with the fields behind each of its lines, as it is if nobody says otherwise.
+--- The default format: adds the fields behind each line of the message.
 ---@param message string
 ---@param fields coropanic.trace.fields
 ---@return string
@@ -22,20 +22,22 @@ function logging.format(message, fields)
   if fields.task_id then
     ids = ("%s task_id=%d task=%s"):format(ids, fields.task_id, quote(fields.task))
   end
-  local last = #message -- of the text; what follows are line ends
+  local last = #message -- the end of the text; line ends follow
   while last > 0 and message:find("^[\r\n]", last) do last = last - 1 end
   local lines = message:sub(1, last):gsub("\r?\n", function(ending) return ids .. ending end)
   return lines .. ids .. message:sub(last + 1)
 end
 
--- The functions `append` that wrap has made, with the form that each gives a message.
+-- The functions `append` that wrap has made -> the format that each applies.
 local formats = setmetatable({}, { __mode = "k" })
 
---- Makes the logger write each message through `format`, with the fields of the code that logs. Returns it.
---- Where there are none, since no trace id can be made, the message is written as it is; and so is what a
---- function that makes the message has returned instead of text. A logger that is wrapped already takes the
---- format, if there is one, and is else as it was.
----@param logger table  # of LuaLogging
+--- Makes the logger pass each message through `format`, with the fields of the code that logs. Returns the
+--- logger.
+---
+--- A message is written unchanged if there are no fields, because no trace id can be made. So is a value
+--- other than text that a message function returns. If the logger is wrapped already, `format` replaces its
+--- format, unless it is nil.
+---@param logger table  # from LuaLogging
 ---@param format (fun(message: string, fields: table): string)?
 ---@return table logger
 function logging.wrap(logger, format)

@@ -1,5 +1,5 @@
---- What is taken out of panics before they leave the process: a filter on the stream of events (co.observe),
---- through which coropanic.report and coropanic.export.otlp listen.
+--- Takes data out of panics before they leave the process. It is a filter on the stream of events
+--- (co.observe), through which coropanic.report and coropanic.export.otlp listen.
 
 local co = require "coropanic"
 
@@ -7,12 +7,12 @@ local redact = {}
 
 local hook ---@type (fun(panic: table): table | false | nil)?
 
---- From now on `fn` is given each panic that is told to others, and may change it: what to_table() has made
---- of its record, and then each panic in that (cause, chain, suppressed). What it returns takes the place of
---- what it was given; nil: what it was given stands; false: nothing of it is told. If it panics, nothing is
---- told either, and that is said on stderr. It must not suspend.
----@param fn (fun(panic: table): table | false | nil)?  # nil: everything is told
----@return function?  # the one before
+--- Sets the hook. From now on it is called with each panic that leaves the process, as a table that it may
+--- change: the to_table() of the record, and then each panic inside it (cause, chain, suppressed). If the
+--- hook returns a table, that replaces the given one; nil keeps the given one; false suppresses the panic. If
+--- the hook panics, the panic is suppressed, and stderr says so. The hook must not suspend.
+---@param fn (fun(panic: table): table | false | nil)?  # nil: no redaction
+---@return function?  # the previous hook
 function redact.set(fn)
   if fn ~= nil and type(fn) ~= "function" then
     error(("bad argument #1 to 'set' (function or nil expected, got %s)"):format(type(fn)), 2)
@@ -22,12 +22,12 @@ function redact.set(fn)
   return before
 end
 
--- What an account is found and ordered by, and says nothing of anybody: it is there whatever the hook does.
+-- The fields by which panics are found and ordered. They are nobody's data, and stay whatever the hook does.
 local IDENTITY = {
   "contract", "kind", "type", "error_code", "seq", "time", "trace_id", "trace_flags", "span_id",
 }
 
---- What the hook leaves of one panic; nil: nothing.
+--- Calls the hook with one panic. Returns the redacted table; nil: suppressed.
 local function ask(panic)
   local identity = {}
   for _, name in ipairs(IDENTITY) do identity[name] = panic[name] end
@@ -59,7 +59,7 @@ local function redacted(panic)
   return panic
 end
 
---- Better nothing than what the hook was to take out.
+--- Redacts a panic. If the hook panics, suppresses the panic rather than leak its data.
 local function try(panic)
   local ok, result = co.pcall(redacted, panic)
   if ok then return result end
@@ -96,7 +96,8 @@ local function add_text(lines, panic, indent)
   end
 end
 
---- What is told of a record: a table as of to_table(), and a report for people; nil: nothing is.
+--- Returns the redacted account of a record: a table like to_table(), and a report for people; nil if the
+--- hook suppresses it.
 ---@param record coropanic.record
 ---@return coropanic.record.table? panic
 ---@return string report
@@ -110,7 +111,7 @@ function redact.account(record)
   return panic, table.concat(lines, "\n")
 end
 
---- A span, as co.trace.on_span gives it, with what is told of the panic that ended it.
+--- Returns a span, as co.trace.on_span gives it, with the redacted account of the panic that ended it.
 ---@param span coropanic.span
 ---@param record coropanic.record?
 ---@return coropanic.span
@@ -139,9 +140,9 @@ end
 
 local IS_OF_RECORD = { panic = true, recover = true, unhandled = true }
 
---- co.observe for those who take panics out of the process: records and spans come redacted.
---- `fn` gets a record as its account and a report for people, and does not get one of which nothing is told.
---- It gets a span that ended with the record of its panic. Other events come as they are.
+--- Like co.observe, for code that takes panics out of the process: records and spans come redacted. A record
+--- comes as its account, with the report as `extra`; a suppressed record does not come. If a panic ended a
+--- span, its record is the fourth argument. Other events come unchanged.
 ---@param kinds string[]  # as for co.observe
 ---@param fn fun(kind: string, object: any, extra: any, record: coropanic.record?)
 ---@return fun() stop

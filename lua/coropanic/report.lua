@@ -1,5 +1,5 @@
---- What a process is doing and what went wrong in it lately: its tasks and its last panics, as a table, as
---- text or as JSON, and as a drawing of how an error travelled.
+--- Reports the tasks of the process and its last panics, as a table, as text or as JSON, and as a drawing of
+--- the way that an error took.
 
 local co = require "coropanic"
 local mermaid = require "coropanic.report.mermaid"
@@ -12,11 +12,11 @@ local report = {}
 -- The version of the form of dump's table.
 report.CONTRACT = "coropanic-report/1"
 
-local KEEP = 16 -- panics, if nobody says otherwise
+local KEEP = 16 -- panics, by default
 local MAX_TASKS = 1000
-local MAX_NAME = 200 -- characters of a name and of what a task waits on
+local MAX_NAME = 200 -- characters of a name and of the text of a wait
 
--- The last panics, the oldest first: as to_table() has them, and the report that people read.
+-- The last panics, the oldest first: their tables as from to_table(), and their reports.
 local kept = {} ---@type { seq: integer, panic: table, report: string }[]
 local forgotten = 0
 local keep = KEEP
@@ -28,7 +28,7 @@ local function forget_oldest()
   forgotten = forgotten + count
 end
 
---- Once, also if it is installed twice.
+--- Keeps a panic, once even if `install` was called twice.
 local function remember(_, panic, text, record)
   local last = kept[#kept]
   if last and last.seq == record.seq then return end
@@ -36,8 +36,7 @@ local function remember(_, panic, text, record)
   forget_oldest()
 end
 
---- Remembers from now on the last panics that nobody handles. What the panic handler does with them stays as
---- it is.
+--- Keeps the last unhandled panics from now on. It does not change what the panic handler does with them.
 ---@param options { keep: integer? }?
 ---@return fun() uninstall
 function report.install(options)
@@ -64,14 +63,14 @@ local function is_task(value) return getmetatable(value) == "task" end
 
 local function short(text) return text_of.cut(text_of.valid(text), MAX_NAME) end
 
---- What a task waits on, as text.
+--- Returns a text for the object that a task waits on.
 local function object_of(waiting_on)
   if type(waiting_on) == "table" then return ("a select of %d channels"):format(#waiting_on) end
   if is_task(waiting_on) then return ('task %d "%s"'):format(waiting_on.id, waiting_on.name) end
   return tostring(waiting_on)
 end
 
---- Where a task is; of the one that asks for the dump, where that is, and not where we are.
+--- Returns the place where a task is. For the task that asks for the dump it is the caller's place, not ours.
 local function place_of(task)
   if task ~= co.current() then return task.where end
   local own = debug.getinfo(1, "S").source
@@ -102,7 +101,7 @@ local function describe(task)
   }
 end
 
---- So that who gets a dump may do with it what they like.
+--- Copies a value, so that the caller may change the dump.
 local function copy(value, copies)
   if type(value) ~= "table" then return value end
   if copies[value] then return copies[value] end
@@ -130,7 +129,7 @@ end
 
 local clean = text_of.printable
 
---- The tasks as an outline: each below who spawned it.
+--- Adds the tasks as an outline, each below its spawner.
 local function add_outline(lines, tasks)
   local children, known = {}, {}
   for _, task in ipairs(tasks) do known[task.id] = true end
@@ -166,7 +165,7 @@ local function as_text(dump)
   for _, one in ipairs(kept) do
     lines[#lines + 1] = "\n" .. text_of.valid(one.report):gsub("[^\n\t]+", clean)
   end
-  -- Where it is pasted into a page of Markdown, it is drawn.
+  -- A page of Markdown that it is pasted into draws it.
   lines[#lines + 1] = "\n```mermaid\n" .. dump.topology .. "```"
   return table.concat(lines, "\n") .. "\n"
 end
@@ -174,15 +173,15 @@ end
 local function as_json(dump)
   local ok, cjson = pcall(require, "cjson")
   if not ok then error("coropanic.report: dump as \"json\" needs lua-cjson: " .. cjson, 3) end
-  cjson = cjson.new() -- with settings of its own: the program may have changed the others
-  -- An empty table does not say whether it was a list.
+  cjson = cjson.new() -- with its own settings, because the program may have changed the others
+  -- An empty table does not tell whether it was a list.
   for _, name in ipairs { "tasks", "panics" } do
     if #dump[name] == 0 then dump[name] = nil end
   end
   return cjson.encode(dump)
 end
 
---- The tasks of this Lua state and its last panics (since install).
+--- Returns the tasks of this Lua state, and its last panics since install.
 ---@param format "table" | "text" | "json" | nil  # "table" if nil
 function report.dump(format)
   local dump = take()
@@ -192,7 +191,7 @@ function report.dump(format)
   error([[bad argument #1 to 'dump' ("table", "text" or "json" expected)]], 2)
 end
 
---- A Mermaid flowchart: of how a panic travelled, or of all tasks with the last panics.
+--- Returns a Mermaid flowchart of the way that a panic took, or of all tasks and the last panics.
 ---@param record? coropanic.record | coropanic.record.table  # default: all tasks, and the last panics
 ---@return string
 function report.topology(record)

@@ -1,5 +1,5 @@
---- luasocket for tasks: the same functions and objects, but what would block the process parks the task
---- instead. Outside tasks everything behaves as luasocket does.
+--- luasocket for tasks: the same functions and objects, but a call that would block the process parks the
+--- task instead. Outside tasks everything behaves as luasocket does.
 
 local co = require "coropanic"
 local core = require "socket"
@@ -28,8 +28,8 @@ function socket.sleep(seconds)
   end
 end
 
---- Puts this module in luasocket's place, for modules that are required from now on.
----@return table? previous  # what was there
+--- Makes `require "socket"` return this module from now on.
+---@return table? previous  # the former module
 function socket.install()
   local previous = package.loaded.socket
   package.loaded.socket = socket
@@ -38,7 +38,7 @@ end
 
 -- TLS -----------------------------------------------------------------------------------------------------
 
---- luasec wraps connections of ours as coropanic.ssl does: its own object would block the process.
+--- Makes luasec wrap our connections as coropanic.ssl does: its own object would block the process.
 local function adopt(luasec)
   local wrap = luasec.wrap
   function luasec.wrap(connection, ...)

@@ -10,8 +10,8 @@ local luasec = require "ssl"
 
 local ssl = setmetatable({}, { __index = luasec })
 
---- The bytes that luasec sends as one record, and that have to be given to OpenSSL again as they were if it
---- could not send all of them. luasocket's buffer.c gives OpenSSL no more than that at once.
+--- The bytes that luasec sends as one record. If OpenSSL could not send all of them, it must get the same
+--- bytes again. luasocket's buffer.c gives OpenSSL no more than that at once.
 local RECORD = 8192
 
 ---@class coropanic.ssl.connection: coropanic.socket.stream
@@ -24,7 +24,7 @@ local methods = {
   late = { r = "wantread", w = "wantwrite" }, -- luasec's words for "timeout"
 }
 
---- luasec reads freed memory when a closed connection is asked some things.
+--- Whether the connection is closed: some methods of luasec read freed memory then.
 local function is_closed(self)
   return self.raw:getfd() < 0
 end
@@ -40,7 +40,7 @@ function methods:dohandshake(...)
   return false, err
 end
 
---- Has nothing more sent where that would block: luasec tells the peer of the end, and waits until it can.
+--- Stops sending if that would block: luasec would tell the peer of the end, and wait until it can.
 local function shut_if_full(self)
   local fd = self.raw:getfd()
   local looked, ready = pcall(co.wait_fd, math.tointeger(fd), "w", 0)
@@ -59,7 +59,7 @@ function methods:close()
   return object.methods.close(self)
 end
 
---- The metatable of connections; it is made of luasec's methods when there is the first connection.
+--- The metatable of connections, made from luasec's methods for the first connection.
 local type_of_connection
 
 local function make_type(raw)
@@ -76,11 +76,11 @@ local function make_type(raw)
     others[name] = object.methods[name] or object.delegate(name)
   end
   local metatable = object.new_type(others, methods)
-  metatable.__gc = methods.close -- luasec's own may block
+  metatable.__gc = methods.close -- luasec's own close may block
   return metatable
 end
 
---- luasec's: puts TLS over a connection, which is used no more afterwards.
+--- Like luasec's wrap: puts TLS over a connection, which must not be used any more.
 ---@param connection table|userdata  # of coropanic.socket or luasocket
 ---@param params table|userdata  # luasec's parameters or context
 ---@return coropanic.ssl.connection?, string? err

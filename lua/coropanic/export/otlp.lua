@@ -1,33 +1,33 @@
---- Sends spans and panics to a collector by OTLP over HTTP, in JSON or protobuf. A daemon task does it, in
---- batches, from a bounded queue; the loop is never blocked, and what is lost is counted.
+--- Sends spans and panics to a collector by OTLP over HTTP, in JSON or protobuf. A daemon task sends them in
+--- batches, from a bounded queue. The loop is never blocked, and lost items are counted.
 
 local co = require "coropanic"
 local exporter = require "coropanic.export.otlp.exporter"
 
 local otlp = {}
 
--- Option -> its type and what it is when it is not given.
+-- Option -> its type and its default.
 local OPTIONS = {
   endpoint = { "string", "http://127.0.0.1:4318" },
   protocol = { "string", "http/json" },
   headers = { "table", {} },
   resource = { "table", {} }, -- attributes: ["service.name"] = ...
   scope = { "table", { name = "coropanic" } },
-  span_events = { "boolean", false }, -- exceptions and events in their spans, instead of logs of their own
-  max_queue = { "integer", 2048 }, -- spans, and as many logs
+  span_events = { "boolean", false }, -- exceptions and events go into their spans, instead of logs
+  max_queue = { "integer", 2048 }, -- spans in the queue, and as many logs
   max_batch = { "integer", 512 },
   schedule_delay = { "number", 5 }, -- seconds between two batches, if none is full
   timeout = { "number", 10 }, -- seconds for one attempt
-  max_elapsed = { "number", 60 }, -- seconds in which a batch is tried again
+  max_elapsed = { "number", 60 }, -- seconds during which a batch is tried again
 }
 
--- By protocol, under the names of OTEL_EXPORTER_OTLP_PROTOCOL.
+-- By protocol; the names are those of OTEL_EXPORTER_OTLP_PROTOCOL.
 local CODECS = {
   ["http/json"] = "coropanic.export.otlp.json",
   ["http/protobuf"] = "coropanic.export.otlp.protobuf",
 }
 
--- Of every resource, by OpenTelemetry's semantic conventions.
+-- The attributes of every resource, by OpenTelemetry's semantic conventions.
 local RESOURCE = {
   ["service.name"] = "unknown_service",
   ["telemetry.sdk.name"] = "coropanic",
@@ -47,7 +47,7 @@ local function check_names_and_types(given)
   end
 end
 
---- Names are strings, and values what an attribute may be.
+--- Raises unless all names are strings, and all values are allowed in an attribute.
 local function check_attributes(option, attributes)
   for name, value in pairs(attributes) do
     if type(name) ~= "string" then refuse("option '%s': names that are strings expected", option) end
@@ -115,14 +115,14 @@ end
 ---@field headers? table<string, string | number | boolean>  # of each request
 ---@field resource? table<string, string | number | boolean>  # attributes: ["service.name"], ...
 ---@field scope? { name: string, version: string? }
----@field span_events? boolean  # exceptions and events in their spans, instead of logs of their own
----@field max_queue? integer  # spans that are queued, and as many logs; default: 2048
+---@field span_events? boolean  # exceptions and events go into their spans, instead of logs
+---@field max_queue? integer  # spans in the queue, and as many logs; default: 2048
 ---@field max_batch? integer  # items of one request; default: 512
 ---@field schedule_delay? number  # seconds between two batches, if none is full; default: 5
 ---@field timeout? number  # seconds for one attempt; default: 10
----@field max_elapsed? number  # seconds in which a batch is tried again; default: 60
+---@field max_elapsed? number  # seconds during which a batch is tried again; default: 60
 
---- Begins to export what ends or panics from now on, until the run ends. In a task.
+--- Call it in a task: exports each span that ends and each panic from now on, until the run ends.
 ---@param options coropanic.export.otlp.options?
 ---@return coropanic.export.otlp.exporter
 function otlp.start(options)

@@ -1,9 +1,9 @@
---- Machine ids for snowflakes, leased from Redis: a key for each, which one process at a time has and renews.
---- For co.trace.use("snowflake", { lease = lease { ... } }), in a task.
+--- Leases machine ids for snowflakes from Redis. Each machine id has a key, which one process at a time holds
+--- and renews. Use it in a task: co.trace.use("snowflake", { lease = lease { ... } }).
 ---
---- Taking is SET with NX and PX; renewing and giving back compare the key's value, so that nobody touches
---- what is somebody else's by now (https://redis.io/docs/latest/commands/set/, "patterns"). How far the ids
---- of a machine id have come is kept beside it: the next holder's clock may be behind.
+--- A lease is taken by SET with NX and PX. Renewing and giving back compare the key's value first, so that no
+--- process touches another one's lease (https://redis.io/docs/latest/commands/set/, "patterns"). A second key
+--- keeps the time of the last id of each machine id, because the next holder's clock may be behind.
 
 local co = require "coropanic"
 local redis = require "redis"
@@ -19,21 +19,22 @@ local DEFAULTS = {
   last = 1023,
 }
 
--- A lease ends here before it ends there, even if our clock goes a little slower.
+-- Our lease ends before the server's, even if our clock is a little slow.
 local SAFETY = 0.9
 
--- Of the time that a lease has, what passes between two renewals, or attempts after one has failed.
+-- A lease's time is divided by these numbers: the first part passes between two renewals, the second between
+-- two attempts after one has failed.
 local RENEWALS, ATTEMPTS = 3, 10
 
--- A run that ends waits no longer for its machine id to be given back; the key then expires by itself.
+-- The longest that the end of a run waits for giving back; after that the key expires by itself.
 local GIVE_BACK_SECONDS = 1
 
--- Longer times are mistakes: a machine id that its holder has not given back is lost for as long.
+-- Longer times are mistakes: a machine id whose holder does not give it back is lost for as long.
 local MAX_SECONDS = 86400
 
--- The keys of a machine id: KEYS[1] is the lease, whose value is its holder's token; KEYS[2] the last unix
--- millisecond that ids of it may have by now, and outlives all leases. While it is leased that is what the
--- lease reaches to, so that it is right even if the holder says nothing any more.
+-- The keys of a machine id. KEYS[1] is the lease; its value is the holder's token. KEYS[2] is the last unix
+-- millisecond that its ids may have by now, and outlives all leases. During a lease it is the millisecond up
+-- to which the lease reaches, so that it is right even if the holder falls silent.
 
 local TAKE = [[
 local last = tonumber(redis.call('get', KEYS[2]) or 0)
@@ -42,14 +43,15 @@ local to = math.max(last, tonumber(ARGV[3])) + tonumber(ARGV[2])
 redis.call('set', KEYS[2], string.format('%.0f', to))
 return {last, to}]]
 
--- What was delayed by the network must not take anything back.
+-- A message that the network has delayed must not set the time back.
 local RENEW = [[
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
 if tonumber(redis.call('get', KEYS[2]) or 0) < tonumber(ARGV[3]) then redis.call('set', KEYS[2], ARGV[3]) end
 return redis.call('pexpire', KEYS[1], ARGV[2])]]
 
--- A holder who does not know of the last one was not told that it has taken the lease: no ids were made, and
--- what TAKE has added is taken back, or attempts without an answer would add it again and again.
+-- A holder that does not know the last millisecond was never told that it has the lease, and has made no ids.
+-- Then the time that TAKE has added is taken off again; otherwise attempts without an answer would add it
+-- again and again.
 local GIVE_BACK = [[
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
 local last = ARGV[2]
@@ -64,14 +66,14 @@ return redis.call('del', KEYS[1])]]
 ---@field port integer?
 ---@field password string?
 ---@field db integer?
----@field prefix string?  # of the keys, the machine id follows
----@field ttl number?  # seconds that a lease has, renewed three times as often
+---@field prefix string?  # of the keys; the machine id follows it
+---@field ttl number?  # seconds of a lease, which is renewed three times in that time
 ---@field timeout number?  # seconds for one exchange with the server
 ---@field first integer?  # the machine ids to choose from
 ---@field last integer?
----@field on_lost fun(machine: integer, why: string)?  # the lease is lost: it makes no ids any more
+---@field on_lost fun(machine: integer, why: string)?  # called when the lease is lost: it makes no more ids
 
--- Option -> what it has to be, and how that is said.
+-- Option -> a check of its value, and what that expects.
 local function is_a(kind)
   return function(value) return type(value) == kind end, kind
 end
@@ -123,7 +125,7 @@ local function check_options(options)
   return checked
 end
 
---- What tells our lease from others': 128 bits of the system's.
+--- Returns the token that tells our lease from others: 128 bits from the system.
 local function new_token()
   local file = assert(io.open("/dev/urandom", "rb"))
   local bytes = file:read(16)
@@ -133,8 +135,8 @@ end
 
 local function raise(message) error(message, 0) end
 
---- Runs `use(client)` with a connection of its own: after an error nobody knows what a connection is at.
---- Returns what it returns, or nil and why not.
+--- Runs `use(client)` with a new connection, because the state of a connection is unknown after an error.
+--- Returns its result, or nil and why not.
 local function with_client(options, use)
   local ok, result = co.pcall(co.call, function()
     local connection = socket.tcp()
@@ -162,16 +164,16 @@ local function wall_ms() return math.floor(socket.gettime() * 1000) end
 
 ---@class coropanic.lease.redis.lease
 ---@field options coropanic.lease.redis.options
----@field hold fun(seconds: number?, to: integer?): boolean?, integer?  # what co.trace.use gave us
+---@field hold fun(seconds: number?, to: integer?): boolean?, integer?  # from co.trace.use
 ---@field token string  # the value of its key
----@field keys string[]?  # what may be ours: the machine id's two keys
----@field machine integer?  # once it is taken
----@field last integer?  # the unix millisecond behind which it begins
----@field ends number?  # when it does, by co.now, unless it is renewed
----@field decided coropanic.event  # it is taken, or can not be had
----@field why string?  # it can not be had
+---@field keys string[]?  # the machine id's two keys, from the moment that the lease may be ours
+---@field machine integer?  # nil: not taken yet
+---@field last integer?  # the unix millisecond after which its ids begin
+---@field ends number?  # its end by co.now, unless it is renewed
+---@field decided coropanic.event  # set when the lease is taken or can't be had
+---@field why string?  # the reason why it can't be had
 
---- Runs a script on the lease's keys. Returns what it returns, or nil and why not.
+--- Runs a script on the lease's keys. Returns its result, or nil and why not.
 local function evaluate(l, seconds, script, argument)
   local in_time, result, why = co.with_timeout(seconds, with_client, l.options, function(client)
     return client:eval(script, 2, l.keys[1], l.keys[2], l.token, table.unpack(argument))
@@ -198,7 +200,8 @@ local function try(l, client, machine)
   return true
 end
 
---- Takes a machine id that nobody has, beginning anywhere: many who start together want different ones.
+--- Takes a free machine id. The search begins at a random one, because many processes that start together
+--- want different ones.
 local function take(l)
   local first, count = l.options.first, l.options.last - l.options.first + 1
   local start = math.random(0, count - 1)
@@ -212,15 +215,15 @@ local function take(l)
   l.why = why
 end
 
---- Sleeps until it is time to renew the lease; `why` it could not be last time. An attempt for which there is
---- too little time left is not made: it would hide the reason.
+--- Sleeps until it is time to renew the lease. why: the reason why the last attempt failed, if it did. No
+--- attempt is made if too little time is left for it: its failure would hide the reason.
 local function pause(l, why)
   local seconds, left = l.options.ttl / (why and ATTEMPTS or RENEWALS), l.ends - co.now()
   if why and left < 2 * seconds then seconds = left end
   co.sleep(math.max(math.min(seconds, left), 0))
 end
 
---- Renews the lease until it is not wanted any more. Returns why it is lost; nil: it is not.
+--- Renews the lease until it is no longer wanted. Returns why it was lost; nil if it was not.
 local function renew(l)
   local ttl, why = l.options.ttl, nil
   while true do
@@ -233,7 +236,7 @@ local function renew(l)
       seconds = math.min(seconds, l.ends - asked)
     elseif why then
       return why
-    end -- else nobody has asked in time: something has blocked the loop, or the first answer was late
+    end -- else no attempt was made in time: other code has blocked the loop, or the first answer was late
     local to = math.max(wall_ms(), last or 0) + milliseconds(ttl)
     local renewed, why_not = evaluate(l, seconds, RENEW, { milliseconds(ttl), to })
     if renewed == 1 then
@@ -243,13 +246,13 @@ local function renew(l)
       l.keys = nil
       return "its key has expired, or was taken away"
     else
-      why = why_not -- The lease ends by itself, unless one of the next attempts succeeds.
+      why = why_not -- The lease ends by itself, unless a later attempt succeeds.
     end
   end
 end
 
---- First nobody makes ids, then somebody else may, behind the last of ours. A forked child leaves everything
---- to its parent.
+--- Gives the lease back: first stops making ids, then lets another process make later ones. A forked child
+--- leaves everything to its parent.
 local function give_back(l)
   local wanted, last = l.hold(0)
   if wanted == nil or not l.keys then return end
@@ -257,7 +260,7 @@ local function give_back(l)
     { last or l.last or "", milliseconds(l.options.ttl) })
 end
 
---- All of it, in a task of its own.
+--- The task of a lease, from taking to giving back.
 local function keep(l)
   co.defer(give_back, l)
   take(l)
@@ -268,7 +271,7 @@ local function keep(l)
   if l.options.on_lost then l.options.on_lost(l.machine, why) end
 end
 
---- A function for the option `lease` of co.trace.use.
+--- Returns a function for the option `lease` of co.trace.use.
 ---@param options coropanic.lease.redis.options?
 ---@return async fun(hold: coropanic.trace.hold): integer, integer
 return function(options)
@@ -281,7 +284,7 @@ return function(options)
     co.spawn_with({
       name = "lease of a machine id",
       daemon = true,
-      context = co.context.background(), -- whatever scope this is called in
+      context = co.context.background(), -- independent of the scope that this is called in
     }, keep, l)
     l.decided:wait()
     if not l.machine then raise("no machine id could be leased: " .. l.why) end

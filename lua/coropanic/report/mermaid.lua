@@ -1,4 +1,4 @@
---- Graphs as Mermaid flowcharts, which GitHub renders: https://mermaid.js.org/syntax/flowchart.html
+--- Draws graphs as Mermaid flowcharts, which GitHub renders: https://mermaid.js.org/syntax/flowchart.html
 
 local text_of = require "coropanic.text"
 
@@ -8,27 +8,28 @@ mermaid.MAX_NODES = 100
 mermaid.MAX_LINES = 8 -- of a label
 mermaid.MAX_LABEL = 80 -- characters of one line of a label
 
--- Mermaid draws nothing that is larger (its maxTextSize and maxEdges, unless they are set otherwise).
+-- Mermaid draws nothing larger (its defaults of maxTextSize and maxEdges).
 mermaid.MAX_BYTES = 50000
 mermaid.MAX_EDGES = 500
 
-local NODE_BYTES = 35000 -- of MAX_BYTES, for boxes: the rest is for arrows
-local TAIL_BYTES = 500 -- for what ends the text: how much is left out, and the classes
+local NODE_BYTES = 35000 -- the part of MAX_BYTES for boxes; the rest is for arrows
+local TAIL_BYTES = 500 -- for the end of the text: the counts of items left out, and the classes
 
--- What has a meaning in a label, or in HTML, as the entity that stands for it. "%%" begins a directive, also
--- inside quotes; words that begin statements of style cost the label's last entity its semicolon.
+-- Characters with a meaning in a label or in HTML -> the entity for each. "%%" begins a directive, even
+-- inside quotes. Words that begin statements of style cost the label's last entity its semicolon.
 local ENTITIES = {
   ["#"] = "#35;", ['"'] = "#quot;", ["<"] = "#lt;", [">"] = "#gt;", ["&"] = "#amp;", ["`"] = "#96;",
   ["\\"] = "#92;", ["|"] = "#124;", ["%"] = "#37;",
 }
 local WORDS = { style = "st#121;le", classDef = "class#68;ef" }
 
---- Text as a part of a label: bounded, on one line, and as it is read.
+--- Returns text as a part of a label: bounded, on one line, and escaped.
 ---@param text string
 function mermaid.escape(text)
   text = text_of.valid(text):gsub("%c+", " "):gsub("\xc2[\x80-\x9f]", " ")
   text = text_of.cut(text, mermaid.MAX_LABEL)
-  text = text:gsub("%$%$+", function(run) return ("$ "):rep(#run - 1) .. "$" end) -- two begin a formula
+  -- two of them begin a formula
+  text = text:gsub("%$%$+", function(run) return ("$ "):rep(#run - 1) .. "$" end)
   return (text:gsub('[#"<>&`\\|%%]', ENTITIES):gsub("style", WORDS):gsub("classDef", WORDS))
 end
 
@@ -38,7 +39,7 @@ local ARROWS = { spawned = "-->", waits = "-.->", panic = "==>" }
 ---@field nodes { id: string, lines: string[], class: string? }[]
 ---@field edges { from: string, to: string, kind: "spawned" | "waits" | "panic", label: string? }[]
 
---- The nodes, first those that a panic has touched: where not all have room, these are what matters.
+--- Returns the nodes, those that a panic has touched first: if there is not room for all, these matter most.
 local function by_importance(graph)
   local touched = {}
   for _, edge in ipairs(graph.edges) do
@@ -70,7 +71,7 @@ local function draw_edge(edge)
   return ("  %s %s%s %s"):format(edge.from, ARROWS[edge.kind], label, edge.to)
 end
 
---- Adds a line for each item while there is room; returns how many items had none.
+--- Adds a line for each item while there is room. Returns the number of items left out.
 local function add_each(lines, items, draw, limits)
   for i, item in ipairs(items) do
     local line = draw(item)
@@ -81,7 +82,7 @@ local function add_each(lines, items, draw, limits)
   return 0
 end
 
---- The text of a flowchart. What has no room is left out, and its number is said.
+--- Returns the text of a flowchart. If there is not room for all, the text tells how many items are left out.
 ---@param graph coropanic.report.graph
 ---@return string
 function mermaid.flowchart(graph)

@@ -1,6 +1,6 @@
---- How an error travelled, and how tasks hang together, as graphs: nodes are tasks, edges say who spawned
---- whom, who waits for whom, and which way a panic went. A hook of coropanic.redact may have taken anything
---- out of a panic, or put something else in its place: what is not as to_table() makes it is not drawn.
+--- Makes graphs of the way that an error took, and of how tasks depend on each other. Nodes are tasks; edges
+--- show spawners, waits, and the way of panics. A hook of coropanic.redact may have removed or replaced any
+--- part of a panic. So a part that is not as to_table() makes it is not drawn.
 
 local topology = {}
 
@@ -10,13 +10,13 @@ Graph.__index = Graph
 local function new_graph()
   return setmetatable({
     nodes = {}, by_id = {}, edges = {}, drawn = {},
-    by_seq = {}, -- nodes of panics that are not at a task
-    added = {}, -- nodes that the panic of a record has reached, by record
-    live = {}, -- ids of the nodes of tasks that have not ended
+    by_seq = {}, -- nodes of panics that happened outside tasks or share a task, by sequence number
+    added = {}, -- record -> the node that its panic has reached
+    live = {}, -- node id -> true for tasks that have not ended
   }, Graph)
 end
 
---- The tables in a list, if it is one.
+--- Returns the tables in a list; none if the value is no list.
 local function items(list)
   local result = {}
   for _, item in ipairs(type(list) == "table" and list or {}) do
@@ -27,7 +27,7 @@ end
 
 local function text_of(value, otherwise) return type(value) == "string" and value or otherwise end
 
---- The id of a task's node, nil if it is no task. JSON may have made floats of numbers.
+--- Returns the id of a task's node; nil if the value is no task. JSON may have turned integers into floats.
 local function id_of(task)
   local number = type(task) == "table" and math.tointeger(task.id)
   return number and ("t%d"):format(number)
@@ -46,13 +46,13 @@ function Graph:new_node(id, line)
   return node
 end
 
---- The node of a task, made when it is first named; later lines and classes are added to it.
----@return string?  # nil: it is no task
+--- Returns the id of a task's node, which is made at the first call. Later calls add lines and classes.
+---@return string?  # nil: the value is no task
 function Graph:task(task, class, ...)
   local id = id_of(task)
   if not id then return nil end
   local node = self.by_id[id] or self:new_node(id, title_of(task))
-  if task.name then node.lines[1] = title_of(task) end -- until now it may have been a number alone
+  if task.name then node.lines[1] = title_of(task) end -- it may have been a number alone so far
   node.class = node.class == "panicked" and node.class or class or node.class
   for _, line in ipairs { ... } do
     if not node.has_line[line] then node.lines[#node.lines + 1] = line end
@@ -61,7 +61,8 @@ function Graph:task(task, class, ...)
   return id
 end
 
---- A node of what is no task: a panic that has one already, or happened outside tasks. Once for a panic.
+--- Returns a node for a panic that happened outside tasks, or whose task has a panic already. One node for
+--- each panic.
 function Graph:box(record, id, ...)
   local known = record.seq and self.by_seq[record.seq]
   if known then return known end
@@ -76,7 +77,7 @@ function Graph:box(record, id, ...)
   return unique
 end
 
---- An edge, once: what is said first of the way from one to the other stands.
+--- Adds an edge, once. The label of the first call stays.
 function Graph:edge(from, kind, to, label)
   if not from or not to then return end
   local key = table.concat({ from, kind, to }, "\0")
@@ -92,7 +93,7 @@ local function panic_line(record)
   return is_said and message or ("%s: %s"):format(kind, message)
 end
 
---- Who spawned the task of a record, up to the root.
+--- Adds the ancestors of a record's task, up to the root.
 local function add_ancestors(graph, task)
   local child = graph:task(task)
   for _, ancestor in ipairs(items(task.ancestors)) do
@@ -102,7 +103,7 @@ local function add_ancestors(graph, task)
   end
 end
 
---- Panics that this one replaced, or that came second: at their task, if that is another one.
+--- Adds the panics that this one replaced or suppressed: at their task, if it is another one.
 local function add_links(graph, at, links, label)
   for i, link in ipairs(items(links)) do
     local id = id_of(link.task)
@@ -116,7 +117,7 @@ local function add_links(graph, at, links, label)
   end
 end
 
---- A task that was parked, and on what; a task that is there still says itself what it does.
+--- Adds a task that was waiting then. If the task is live, its node shows what it does now instead.
 local function add_waiting(graph, point)
   local task = { id = point.id, name = point.name or point.task }
   local waiting_on = text_of(point.waiting_on)
@@ -131,7 +132,7 @@ local function add_cycle(graph, cycle)
   end
 end
 
---- What those who depend on the task were parked on: where that is the task, it is an edge.
+--- Adds the waits of the tasks that depended on this one; a wait for this task is an edge.
 local function add_suspension_points(graph, at, points)
   for _, point in ipairs(items(points)) do
     local operation = text_of(point.operation, "")
@@ -151,7 +152,7 @@ end
 
 --- Adds a record; returns the node that the panic has reached.
 local function add_record(graph, record)
-  if graph.added[record] then return graph.added[record] end -- a hook may even have made a circle of causes
+  if graph.added[record] then return graph.added[record] end -- a hook may have made a cycle of causes
   local task = record.task
   local at = graph:task(task, "panicked", panic_line(record))
   if at then
@@ -160,7 +161,7 @@ local function add_record(graph, record)
     at = graph:box(record, "outside", "outside tasks", panic_line(record))
   end
   graph.added[record] = at
-  -- From where it came: what was awaited, what it replaced, what came second.
+  -- The origins of the panic: the awaited task's, the replaced and the suppressed ones.
   if type(record.cause) == "table" then
     graph:edge(add_record(graph, record.cause), "panic", at, "raised again")
   end
@@ -172,7 +173,7 @@ local function add_record(graph, record)
   return at
 end
 
---- Of one panic.
+--- Returns the graph of one panic.
 ---@param record table  # as record:to_table() makes it
 ---@return coropanic.report.graph
 function topology.of_record(record)
@@ -181,7 +182,7 @@ function topology.of_record(record)
   return graph
 end
 
---- Of the tasks of a process, with their panics.
+--- Returns the graph of the tasks of a process, with their panics.
 ---@param tasks table[]  # as report.dump has them
 ---@param panics table[]
 ---@return coropanic.report.graph

@@ -2,14 +2,15 @@
 
 local except = {}
 
---- What try raises and protect turns into results; everything else passes.
+--- The metatable of the exceptions that try raises and protect turns into results. Other errors pass through
+--- protect.
 local exception = {}
 
 function exception:__tostring()
   return tostring(self.reason)
 end
 
---- As luasocket's; `finalizer` runs before the exception is raised, and may suspend.
+--- Like luasocket's newtry. `finalizer` runs before the exception is raised, and may suspend.
 ---@param finalizer fun()?
 function except.newtry(finalizer)
   return function(...)
@@ -25,7 +26,7 @@ end
 
 except.try = except.newtry()
 
---- An exception that has passed a frame of co.func is a record's value.
+--- An exception that has passed a frame of co.func is the value of a record.
 local function exception_of(raised)
   if type(raised) == "userdata" and getmetatable(raised) == "coropanic.record" then
     raised = raised.value
@@ -44,7 +45,8 @@ local function results_of(ok, ...)
   return nil, caught.reason
 end
 
---- `fn`, but exceptions of try become `nil, reason`. Panics and cancellations pass.
+--- Returns a function that calls `fn` and turns exceptions of try into `nil, reason`. Panics and
+--- cancellations pass.
 ---@param fn fun(...): ...
 function except.protect(fn)
   return function(...)

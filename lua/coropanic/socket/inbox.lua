@@ -1,4 +1,4 @@
---- Bytes that have been received and that nobody has been given yet, in pieces as they came.
+--- The bytes that were received and not yet returned to a caller, in pieces as they came.
 
 ---@class coropanic.socket.inbox
 ---@field size integer      # bytes
@@ -23,7 +23,7 @@ function inbox:push(piece)
   end
 end
 
---- Takes the oldest bytes; there have to be so many.
+--- Takes the oldest `count` bytes, which must be there.
 ---@return string
 function inbox:take(count)
   local parts, left = {}, count
@@ -43,8 +43,8 @@ function inbox:take(count)
   return table.concat(parts)
 end
 
---- How many bytes the first line has, its end included; nil: its end has not come. However many pieces a
---- line comes in, each is searched once.
+--- Returns the length of the first line, with its end; nil if its end has not come. Each piece is searched
+--- only once, however many pieces a line has.
 ---@return integer?
 function inbox:line_length()
   while self.searched <= self.last do

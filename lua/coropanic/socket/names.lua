@@ -1,16 +1,15 @@
---- Looking up the addresses of a host: by libuv's threads where luv is installed, so that other tasks run
---- meanwhile; else by luasocket, which blocks the process.
+--- Looks up the addresses of a host. If luv is installed, libuv's threads do it, so that other tasks run
+--- meanwhile; else luasocket does it, and blocks the process.
 
 local co = require "coropanic"
 local core = require "socket"
 
 local names = {}
 
--- luv has to be loaded by the main program: now, for a name is looked up in a task.
+-- The main program must load luv: so it is loaded now, because names are looked up in tasks.
 local has_luv, uv = pcall(require, "coropanic.uv")
 
---- What luasocket says for the errors of getaddrinfo that it has words of its own for; for the others it has
---- the system's.
+--- luasocket's own words for some errors of getaddrinfo. For the others it uses the system's.
 local ERRORS = {
   EAI_AGAIN = "temporary failure in name resolution",
   EAI_FAIL = "non-recoverable failure in name resolution",
@@ -20,7 +19,7 @@ local ERRORS = {
   EAI_NONAME = "host or service not provided, or not known",
 }
 
---- The family of an address that is written out, and needs no look-up; nil: it is a name.
+--- Returns the family of a numeric address, which needs no look-up; nil for a name.
 ---@return "inet" | "inet6" | nil
 function names.family_of(host)
   if host:find "^%d+%.%d+%.%d+%.%d+$" then
@@ -30,12 +29,12 @@ function names.family_of(host)
   end
 end
 
---- luasocket's function may have been replaced by somebody who has a resolver of his own.
+--- Whether a program with a resolver of its own has replaced luasocket's function.
 local function is_replaced()
   return debug.getinfo(core.dns.getaddrinfo, "S").what ~= "C"
 end
 
---- As luasocket's socket.dns.getaddrinfo.
+--- Like luasocket's socket.dns.getaddrinfo.
 ---@return { family: "inet" | "inet6", addr: string }[]?, string? err
 function names.getaddrinfo(host)
   local is_name = type(host) == "string" and not names.family_of(host)

@@ -1,5 +1,5 @@
---- What all sockets have in common: an object around luasocket's or luasec's, whose calls do not wait while
---- tasks use it; its time-outs, waiting, whose turn it is, and closing.
+--- The common part of all sockets: an object around luasocket's or luasec's, whose calls do not wait while
+--- tasks use it. It has the time-outs, the waiting, the turns of concurrent calls, and the closing.
 
 local co = require "coropanic"
 
@@ -9,9 +9,9 @@ local object = {}
 ---@field raw userdata  # luasocket's or luasec's object
 ---@field block number  # seconds that one wait may take, as settimeout(n, "b") has it; < 0: no limit
 ---@field total number  # seconds that one call may take, as settimeout(n, "t") has it; < 0: no limit
----@field polled boolean?  # the raw object does not wait; nil: its time-outs have to be set
----@field reading any?  # the mutex of those who receive or accept; nil: nobody has yet
----@field writing any?  # the mutex of those who send
+---@field polled boolean?  # true: the raw object never waits; nil: its time-outs have to be set
+---@field reading any?  # the mutex of tasks that receive or accept; nil: not made yet
+---@field writing any?  # the mutex of tasks that send
 
 --- The metatables of our objects.
 ---@type table<table, boolean>
@@ -33,8 +33,8 @@ local function set_polled(self, polled)
   end
 end
 
---- Begins a call. True: it is made in a task. Then it is a suspension point even if it will not have to wait:
---- a task that always finds something to read lets the others run, and can be cancelled.
+--- Begins a call. Returns true in a task. There the call is a suspension point even if it will not have to
+--- wait, so that a task that always finds something to read lets the others run and can be cancelled.
 function object.begin(self)
   local polled = co.current() ~= nil
   set_polled(self, polled)
@@ -44,7 +44,7 @@ function object.begin(self)
   return polled
 end
 
---- Puts another raw object in the place of the one that was there; in a task.
+--- Call it in a task: closes the raw object and uses another one instead.
 function object.replace(self, raw)
   self.raw:close()
   self.raw = raw
@@ -52,12 +52,12 @@ function object.replace(self, raw)
   set_polled(self, true)
 end
 
---- When a call that begins now has to end; nil: never.
+--- Returns the deadline of a call that begins now; nil: never.
 function object.deadline_of(self)
   return self.total >= 0 and co.now() + self.total or nil
 end
 
---- How long a wait that begins now may take; nil: for ever.
+--- Returns how long a wait that begins now may take; nil: for ever.
 local function limit_of(self, deadline)
   local seconds = self.block >= 0 and self.block or nil
   if deadline then
@@ -67,12 +67,13 @@ local function limit_of(self, deadline)
   return seconds
 end
 
---- What the raw object calls it that it would have to wait, and for what. luasocket does not tell the latter.
+--- The raw object's errors for "would have to wait". luasocket's does not tell for what.
 local WANTS = { wantread = "r", wantwrite = "w" }
 
---- What a call that has failed with this error has to wait for before it is repeated; nil: it has failed.
+--- Returns what a call that has failed with this error must wait for before it is repeated; nil: the error is
+--- final.
 ---@param err string
----@param mode "r" | "w"  # what such a call waits for
+---@param mode "r" | "w"  # what such a call usually waits for
 ---@return string? mode
 function object.wanted(err, mode)
   return err == "timeout" and mode or WANTS[err]
@@ -91,9 +92,9 @@ function object.wait(self, mode, deadline)
   return ready and true, err
 end
 
---- Waits until it is this call's turn. Calls that wait take turns in the order in which they came.
+--- Waits for this call's turn. Calls take turns in the order in which they came.
 ---@param side "reading" | "writing"
----@return any? guard  # its scope is the turn; nil: the time ran out
+---@return any? guard  # the turn lasts until it is closed; nil: the time ran out
 function object.take_turn(self, side, deadline)
   local mutex = self[side]
   if not mutex then
@@ -103,7 +104,7 @@ function object.take_turn(self, side, deadline)
   return mutex:guard(limit_of(self, deadline))
 end
 
---- What a call returns whose time has run out before its turn came: what the raw object says.
+--- Returns the error of a call whose time ran out before its turn: the same as the raw object's.
 function object.late(self, mode)
   return self.late and self.late[mode] or "timeout"
 end
@@ -138,7 +139,7 @@ end
 local common = {}
 object.methods = common
 
---- Time-outs are floats, as luasocket's.
+--- Keeps time-outs as floats, as luasocket does.
 function common:settimeout(seconds, mode)
   local done = self.raw:settimeout(seconds, mode) -- checks the arguments
   local total = mode and tostring(mode):sub(1, 1) ~= "b"
@@ -156,7 +157,7 @@ function common:getfd()
   return self.raw:getfd()
 end
 
---- Tasks that wait for the socket are woken, and are given the error "closed".
+--- Closes the socket. Tasks that wait for it are woken, and get the error "closed".
 function common:close()
   local fd = self.raw:getfd()
   local results = table.pack(self.raw:close())
@@ -166,7 +167,7 @@ function common:close()
   return table.unpack(results, 1, results.n)
 end
 
---- A method that the raw object has too, and that never waits.
+--- Makes a method that calls the raw object's, which never waits.
 ---@param name string
 function object.delegate(name)
   return function(self, ...)
@@ -174,7 +175,8 @@ function object.delegate(name)
   end
 end
 
---- A metatable with the common methods and these; as luasocket's, its __index is a table of all methods.
+--- Makes a metatable with the common methods and the given ones. Its __index is a table of all methods, as
+--- luasocket's is.
 ---@param ... table<string, any>  # later ones override
 function object.new_type(...)
   local index = {}

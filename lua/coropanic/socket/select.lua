@@ -3,15 +3,15 @@
 local co = require "coropanic"
 local core = require "socket"
 
---- The descriptor of an object; nil: it has none, or is closed, and is left out.
+--- Returns the descriptor of an object; nil if it has none or is closed, and so is left out.
 local function descriptor_of(object)
   local getfd = object.getfd
   local fd = getfd and tonumber((getfd(object)))
   return fd and fd >= 0 and math.tointeger(fd) or nil
 end
 
---- The open sockets of a list. As luasocket has it, a descriptor counts once, and the last object that has it
---- stands for it.
+--- Returns the open sockets of a list. As in luasocket, a descriptor counts once, and the last object that
+--- has it stands for it.
 ---@return { fds: integer[], objects: table<integer, any> }
 local function open_in(list)
   local fds, objects = {}, {}
@@ -28,13 +28,13 @@ local function open_in(list)
   return { fds = fds, objects = objects }
 end
 
---- A list of what is ready, by number and by object.
+--- Adds an object to the list of ready ones, by number and by object.
 local function add(ready, object)
   ready[#ready + 1] = object
   ready[object] = #ready
 end
 
---- Sockets that have read ahead come first.
+--- Adds the sockets that have read ahead, which come first.
 ---@return table<integer, boolean> dirty  # by descriptor
 local function add_dirty(ready, list)
   local dirty = {}
@@ -56,7 +56,7 @@ local function add_ready(ready, sockets, mode, dirty)
   end
 end
 
---- What is waited for, of each descriptor.
+--- Returns what to wait for, by descriptor.
 ---@return table<integer, "r" | "w" | "rw">
 local function modes_of(readers, writers)
   local modes = {}
@@ -77,8 +77,8 @@ end
 
 local watching = { __close = cancel }
 
---- Parks until one of the descriptors is ready or closed: a task for each waits for it. These belong to no
---- scope, for select may be called where none can be opened.
+--- Parks until one of the descriptors is ready or closed. A task for each waits for it. These tasks belong to
+--- no scope, because select may be called where no scope can be opened.
 ---@return integer? closed  # the descriptor that was closed
 local function wait_for_any(modes, seconds)
   local options = {
@@ -100,7 +100,7 @@ local function wait_for_any(modes, seconds)
   return closed
 end
 
---- A socket that is closed while it is waited for is returned too: whoever uses it is told.
+--- Returns a socket that was closed meanwhile as ready: its next call reports that.
 local function return_closed(fd, readers, writers)
   local readable, writable = {}, {}
   if readers.objects[fd] then
@@ -141,11 +141,11 @@ local function is_list(value)
   return value == nil or type(value) == "table"
 end
 
---- As luasocket's; but there is no limit to the number of a descriptor.
+--- Like luasocket's select, but a descriptor may have any number.
 return function(readers, writers, seconds)
   local checked = is_list(readers) and is_list(writers) and (seconds == nil or tonumber(seconds))
   if checked and co.current() then
     return select_in_task(readers or {}, writers or {}, tonumber(seconds))
   end
-  return core.select(readers, writers, seconds) -- says what is wrong, too
+  return core.select(readers, writers, seconds) -- it also reports wrong arguments
 end

@@ -1,4 +1,4 @@
---- Receiving from and sending to a stream of bytes: luasocket's TCP connection or luasec's TLS connection.
+--- Receives from and sends to a stream of bytes: luasocket's TCP connection or luasec's TLS connection.
 
 local co = require "coropanic"
 local inbox = require "coropanic.socket.inbox"
@@ -8,22 +8,23 @@ local begin, wait, wanted_by = object.begin, object.wait, object.wanted
 local deadline_of, take_turn, late = object.deadline_of, object.take_turn, object.late
 
 ---@class coropanic.socket.stream: coropanic.socket.object
----@field inbox coropanic.socket.inbox  # received for nobody yet: read ahead, or by a cancelled call
----@field broken string?  # an error that came after what is in the inbox
----@field unsent string?  # a record of TLS that was begun: it has to be sent before anything else
----@field record integer? # the bytes that are sent as one record of TLS; nil: there are no records
+---@field inbox coropanic.socket.inbox  # received, but not returned yet: read ahead, or by a cancelled call
+---@field broken string?  # an error that came after the bytes in the inbox
+---@field unsent string?  # the rest of a TLS record, which must be sent before anything else
+---@field record integer?  # the bytes sent as one TLS record; nil: there are no records
 
 local stream = {}
 
 -- Receiving -----------------------------------------------------------------------------------------------
 
---- Bytes after which a call that receives or sends more lets the others run.
+--- After so many bytes a call that receives or sends more lets the other tasks run.
 local CHUNK = 65536
 
---- Bytes that are read at once in search of the end of a line: as many as luasocket's own buffer has.
+--- The bytes read at once in search of the end of a line: as many as luasocket's own buffer has.
 local READ_AHEAD = 8192
 
---- What is asked for: "l", "a", or a number of bytes without the prefix; nil: luasocket says what is wrong.
+--- Returns the pattern: "l", "a", or a number of bytes without the prefix. nil: it is wrong, and luasocket
+--- will report it.
 ---@return "l" | "a" | number?, string? prefix
 local function parse(pattern, prefix)
   local kind = type(prefix)
@@ -41,19 +42,19 @@ local function parse(pattern, prefix)
   end
 end
 
---- luasocket leaves all carriage returns of a line out, also those inside of it.
+--- luasocket removes all carriage returns of a line, even those inside it.
 local function without_returns(text)
   return (text:gsub("\r", ""))
 end
 
---- What the inbox has of what is asked for; nil: more has to come, or the error.
+--- Returns the bytes in the inbox that match the pattern; nil if more must come, and the error if none will.
 local function match(self, what)
   local box = self.inbox
   if what == "l" then
     local length = box:line_length()
     return length and without_returns(box:take(length):sub(1, -2))
   elseif what == "a" then
-    -- The end is no error once something has come.
+    -- The end of the stream is no error if some bytes have come.
     if self.broken == "closed" and box.size > 0 then
       self.broken = nil
       return box:take(box.size)
@@ -63,7 +64,7 @@ local function match(self, what)
   end
 end
 
---- What a call that fails returns: also what has come, which is nobody else's then.
+--- Returns the results of a call that fails. The bytes received so far go with them, and to no later call.
 local function fail(self, what, prefix, err)
   local box = self.inbox
   local part = box:take(box.size)
@@ -71,9 +72,9 @@ local function fail(self, what, prefix, err)
   return nil, err, prefix .. (what == "l" and without_returns(part) or part)
 end
 
---- Sends what is left of a record that was begun, as far as that is possible without waiting.
----@return string? mode  # what it waits for; nil: nothing is left
----@return string? err   # why it can't be sent any more
+--- Sends the rest of a TLS record, as far as that is possible without waiting.
+---@return string? mode  # what it must wait for; nil: nothing is left
+---@return string? err  # why it can't be sent any more
 local function push_unsent(self)
   if not self.unsent then
     return nil
@@ -84,8 +85,9 @@ local function push_unsent(self)
   return mode or nil, not sent and not mode and err or nil
 end
 
---- What a task that receives waits for. Where a sender has left a record half sent, and there is no other to
---- send the rest, the peer may answer only when it has it all.
+--- Returns what a task that receives must wait for. A cancelled sender may have left a TLS record half sent.
+--- If no other task is sending, this one sends the rest: the peer may answer only when it has the whole
+--- record.
 local function what_to_wait_for(self, mode)
   if self.unsent and not self.writing:locked() then
     local pending = push_unsent(self)
@@ -94,11 +96,11 @@ local function what_to_wait_for(self, mode)
   return mode
 end
 
---- Reads what is there into the inbox.
----@return string? mode  # what more has to be waited for
+--- Reads the available bytes into the inbox.
+---@return string? mode  # what must be waited for before more can be read
 local function fill(self, what)
   local box = self.inbox
-  -- Who asks for no bytes waits until there are some.
+  -- A call that asks for 0 bytes waits until some are there.
   local count = what == "l" and READ_AHEAD or what == "a" and CHUNK
     or math.min(math.max(what - box.size, 1), CHUNK)
   local data, err, partial = self.raw:receive(count)
@@ -139,7 +141,7 @@ local function receive_in_task(self, what, prefix)
   return prefix .. found, nil, nil
 end
 
---- Outside tasks luasocket waits. What the inbox has goes before what it receives.
+--- Receives outside tasks, where luasocket waits. The bytes in the inbox come first.
 local function receive_blocking(self, what, prefix, pattern)
   local found = match(self, what)
   if found then
@@ -157,12 +159,13 @@ local function receive_blocking(self, what, prefix, pattern)
   return data, err, partial
 end
 
---- As luasocket's. What a call that is cancelled had received stays in the inbox for the next one.
+--- Like luasocket's receive. If a call is cancelled, the bytes that it had received stay in the inbox for the
+--- next one.
 function stream:receive(pattern, prefix)
   local in_task = begin(self)
   local what, start = parse(pattern, prefix)
   if not what then
-    return self.raw:receive(pattern, prefix) -- says what is wrong
+    return self.raw:receive(pattern, prefix) -- it reports what is wrong
   elseif what == 0 and start ~= "" then
     return start, nil, nil
   end
@@ -173,7 +176,7 @@ function stream:dirty()
   return self.inbox.size > 0 or self.broken ~= nil or self.raw:dirty()
 end
 
---- Bytes that nobody was given are not received yet.
+--- Bytes still in the inbox do not count as received.
 function stream:getstats()
   local received, sent, age = self.raw:getstats()
   return received - self.inbox.size, sent, age
@@ -185,7 +188,7 @@ end
 
 -- Sending -------------------------------------------------------------------------------------------------
 
---- A position in a text as luasocket has it: from the end where it is negative.
+--- Returns a position in a text as luasocket counts it: from the end if it is negative.
 local function position(value, default, size)
   local n = tonumber(value == nil and default or value)
   if not n then
@@ -195,7 +198,7 @@ local function position(value, default, size)
   return n < 0 and size + n + 1 or n
 end
 
---- Waits until a record that somebody has begun is sent.
+--- Waits until the TLS record that an earlier call has begun is sent.
 ---@return string? err  # nil: it is sent
 local function finish_record(self, deadline)
   while self.unsent do
@@ -224,7 +227,7 @@ local function send_in_task(self, data, first, last)
     local mode = not sent and wanted_by(reason, "w")
     first = math.tointeger(sent or partial) + 1
     if mode and self.record then
-      -- OpenSSL has encrypted all of it, and has to be given the same bytes again: they are as good as sent.
+      -- OpenSSL has encrypted all of it, and must get the same bytes again: they are as good as sent.
       self.unsent = data:sub(first, stop)
       first = stop + 1
       err = finish_record(self, deadline)
@@ -243,7 +246,7 @@ local function send_in_task(self, data, first, last)
   return first - 1.0, nil, nil
 end
 
---- As luasocket's. Calls send one after the other, in the order in which they came.
+--- Like luasocket's send. Calls send one after the other, in the order in which they came.
 function stream:send(data, first, last)
   local in_task = begin(self)
   local size = (type(data) == "string" or type(data) == "number") and #tostring(data)
@@ -258,7 +261,7 @@ end
 
 stream.push_unsent = push_unsent
 
---- What a stream has beside the fields of each socket.
+--- Makes a stream, which has some fields more than other sockets.
 ---@return coropanic.socket.stream
 function stream.wrap(metatable, raw)
   local self = object.wrap(metatable, raw)

@@ -8,15 +8,16 @@ local stream = require "coropanic.socket.stream"
 
 local tcp = {}
 
---- The metatables by luasocket's classes; what a socket is changes as it connects or listens.
+--- The metatables by luasocket's classes. A socket changes its class when it connects or listens.
 ---@type table<string, table>
 local types = {}
 
---- Beside the stream: what has to be done to a socket that takes the place of one that could not connect.
+--- A TCP socket: a stream, and the calls that must be repeated on a socket that replaces one that could not
+--- connect.
 ---@class coropanic.socket.tcp: coropanic.socket.stream
----@field failed boolean?  # it has failed to connect: the system says nothing about what it is good for now
----@field bound table?     # what it was bound to
----@field options table<string, table>?  # what setoption was called with, by the option
+---@field failed boolean?  # it has failed to connect, so that its state is undefined
+---@field bound table?  # the arguments of bind
+---@field options table<string, table>?  # the arguments of setoption, by option
 
 local methods = {
   receive = stream.receive, send = stream.send, dirty = stream.dirty,
@@ -27,7 +28,7 @@ for _, name in ipairs { "getfamily", "getoption", "getpeername", "getsockname", 
   methods[name] = object.delegate(name)
 end
 
---- What luasocket has made of the raw object, ours is then.
+--- Gives our object the class that the raw object has now.
 local function update_class(self, ...)
   setmetatable(self, types[self.raw.class])
   return ...
@@ -50,7 +51,7 @@ function methods:listen(...)
   return update_class(self, self.raw:listen(...))
 end
 
---- Keeps the arguments of a call that was successful; returns what it returned.
+--- Keeps the arguments of a successful call, and returns the call's results.
 local function keep(where, key, arguments, done, ...)
   if done then
     where[key] = arguments
@@ -71,14 +72,14 @@ end
 
 -- Connecting ----------------------------------------------------------------------------------------------
 
---- The addresses of a host that this socket can connect to.
+--- Returns the addresses of a host that this socket can connect to.
 ---@return { family: string?, addr: string }[]?, string? err
 local function addresses_of(self, host)
   local family = names.family_of(host)
   if family then
     return { { family = family, addr = host } }
   end
-  local any = self.raw:getfd() < 0 -- a socket is made when the family is known
+  local any = self.raw:getfd() < 0 -- the socket is made when the family is known
   local own = self.raw:getfamily()
   local found, err = tcp.dns.getaddrinfo(host)
   if not found then
@@ -91,12 +92,12 @@ local function addresses_of(self, host)
     end
   end
   if #addresses == 0 then
-    addresses[1] = { addr = host } -- luasocket says what is wrong
+    addresses[1] = { addr = host } -- luasocket will report what is wrong
   end
   return addresses
 end
 
---- A socket that has failed to connect is good for nothing more (connect(2)): a new one takes its place.
+--- Replaces a socket that has failed to connect, because it can not be used any more (connect(2)).
 ---@return true? done, string? err
 local function renew(self, family)
   local raw, err = (family == "inet6" and core.tcp6 or core.tcp4)()
@@ -138,7 +139,7 @@ local function connect_to(self, address, port, deadline)
   return true
 end
 
---- When the next of so many addresses has to have answered, so that there is time for the others.
+--- Returns the deadline for the next of `addresses` addresses, so that there is time for the others.
 local function share_of(deadline, addresses)
   return deadline and co.now() + math.max(deadline - co.now(), 0) / addresses
 end
@@ -183,7 +184,7 @@ end
 
 -- The module's functions ----------------------------------------------------------------------------------
 
---- luasocket's functions of names; look-ups of ours are replaced where these are.
+--- luasocket's functions for names. A program that replaces these replaces our look-ups too.
 tcp.dns = setmetatable({ getaddrinfo = names.getaddrinfo }, { __index = core.dns })
 
 local function maker(make)

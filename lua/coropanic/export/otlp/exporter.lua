@@ -31,7 +31,7 @@ function Exporter:put(signal, item)
   if #queue >= math.min(self.options.max_batch, self.options.max_queue) then self.wake:set() end
 end
 
---- Queues a redacted span, with the record of the panic that passed it, if one did.
+--- Queues a redacted span, with the record of the panic that passed through it, if any.
 local function put_span(self, span, record)
   local with_events = self.options.span_events
   self:put("traces", model.span(span, with_events))
@@ -41,14 +41,14 @@ local function put_span(self, span, record)
   end
   local last = #span.events
   for i, event in ipairs(span.events) do
-    -- The record tells more than the exception that was made of it.
+    -- The record tells more than the exception made from it.
     local is_of_record = record and i == last and event.name == "exception"
     if not is_of_record then self:put("logs", model.event(span, event, now_ns())) end
   end
   if record then self:tell(record) end
 end
 
---- Queues a span as observers get it, with the record of the panic that passed it, if one did.
+--- Queues a span as observers get it, with the record of the panic that passed through it, if any.
 ---@param span coropanic.span
 ---@param record coropanic.record?
 function Exporter:span(span, record)
@@ -58,13 +58,13 @@ function Exporter:span(span, record)
   put_span(self, redact.span(span, record), record)
 end
 
---- Queues what is told of a panic.
+--- Queues the redacted account of a panic.
 local function put_panic(self, panic, report, record)
   self.told[record] = true
   self:put("logs", model.record(panic, report, now_ns()))
 end
 
---- Queues a panic's record, whether it was queued before or not.
+--- Queues a panic's record, even if it was queued before.
 ---@param record coropanic.record
 function Exporter:record(record)
   if getmetatable(record) ~= "coropanic.record" then
@@ -74,19 +74,20 @@ function Exporter:record(record)
   if panic then put_panic(self, panic, report, record) end
 end
 
---- The same, but once: a panic passes several spans, and may reach the panic handler in the end.
+--- The same, but only once for each record: a panic passes several spans, and may reach the panic handler.
 function Exporter:tell(record)
   if not self.told[record] then self:record(record) end
 end
 
---- How many items of the request the collector has not taken, although it took the request.
+--- Returns how many items the collector has rejected although it took the request.
 local function rejected_of(response)
   local partial = response and response.partialSuccess
   if type(partial) ~= "table" then return 0 end
   return math.tointeger(tonumber(partial.rejectedSpans or partial.rejectedLogRecords)) or 0
 end
 
---- Takes a batch out of a queue: it is on its way, neither queued nor lost. What needs memory comes first.
+--- Takes a batch out of a queue; it is then on its way, neither queued nor lost. Calls that need memory come
+--- first.
 local function take(self, signal)
   local queue = self.queues[signal]
   local count = math.min(#queue, self.options.max_batch)
@@ -97,7 +98,7 @@ local function take(self, signal)
   return batch, count
 end
 
---- Sends a batch; how many of it the collector has taken, and why not the others.
+--- Sends a batch. Returns how many items the collector has taken, and why not the others.
 local function deliver(self, signal, batch, count)
   local options = self.options
   local codec = options.codec
@@ -112,7 +113,8 @@ local function deliver(self, signal, batch, count)
   return count - rejected, "rejected"
 end
 
---- Sends one batch of a signal, which is counted whatever fails. False: there was nothing.
+--- Sends one batch of a signal, and counts its items even if sending fails. Returns false if the queue was
+--- empty.
 local function send_batch(self, signal)
   if #self.queues[signal] == 0 then return false end
   co.call(function()
@@ -142,7 +144,7 @@ local function drain(self)
   until not more
 end
 
---- Queues the panic of the run's main task: co.run raises it, so that it is not unhandled.
+--- Queues the panic of the run's main task. It is not unhandled, because co.run raises it.
 local function tell_of_main(self)
   if self.root and self.root:status() == "panicked" then
     local _, record = self.root:join()
@@ -150,14 +152,15 @@ local function tell_of_main(self)
   end
 end
 
---- Seconds that sending what is left may take: one attempt's, and not beyond the deadline of `shutdown`.
+--- Returns the seconds that sending the rest may take: those of one attempt, but not beyond the deadline of
+--- `shutdown`.
 local function time_left(self)
   local timeout = self.options.timeout
   return self.deadline and math.max(math.min(self.deadline - co.now(), timeout), 0) or timeout
 end
 
---- What the daemon does until the run or `shutdown` ends it; then what is left is sent. As a service it is
---- ended when all other tasks have ended, so what their deferred calls make is sent too.
+--- The daemon's function. It sends batches until the run or `shutdown` ends it, and then the rest. As a
+--- service it ends after all other tasks, so that the items of their deferred calls are sent too.
 local function run(self)
   co.defer(function()
     tell_of_main(self)
@@ -179,9 +182,9 @@ local function run(self)
   end
 end
 
---- Sends what is queued now; what comes meanwhile may stay. In a task.
+--- Call it in a task: waits until all items that are queued now are sent. Later items may stay in the queue.
 ---@param timeout number?  # seconds, for ever if nil
----@return boolean  # false: the time was up before all was sent or given up
+---@return boolean  # false: the time was up before all items were sent or given up
 function Exporter:flush(timeout)
   local deadline = timeout and co.now() + timeout
   local traces, logs = self.accepted.traces, self.accepted.logs
@@ -195,14 +198,15 @@ function Exporter:flush(timeout)
   return true
 end
 
---- Flushes, and ends the exporter: what comes later is dropped, and counted, and so is what could not be
---- sent in time. In a task.
+--- Call it in a task: flushes, and ends the exporter. Items that come later, and those that could not be sent
+--- in time, are dropped and counted.
 ---@param timeout number?
 ---@return boolean
 function Exporter:shutdown(timeout)
   if timeout then
     local deadline = co.now() + timeout
-    self.deadline = math.min(self.deadline or deadline, deadline) -- the first of several that are up
+    -- of several calls, the earliest deadline counts
+    self.deadline = math.min(self.deadline or deadline, deadline)
   end
   local flushed = self:flush(timeout)
   self.task:cancel "shutdown"
@@ -230,14 +234,14 @@ local function listen(self)
   end)
 end
 
---- The outermost task that has led to the running one: the main task in a run, if the chain is not too long.
+--- Returns the outermost ancestor of the running task: in a run the main task, if the chain is not too long.
 local function root_task()
   local task = co.current()
   while task.parent do task = task.parent end
   return task
 end
 
---- Begins to export, in a task.
+--- Call it in a task: begins to export.
 ---@param options table  # checked
 ---@return coropanic.export.otlp.exporter
 function exporter.start(options)
@@ -253,18 +257,18 @@ function exporter.start(options)
     dropped = { ["given up"] = 0 },
     wake = co.event(),
     progress = co.event(), -- some items are not queued any more
-    accepted = { traces = 0, logs = 0 }, -- how many were ever queued
-    finished = { traces = 0, logs = 0 }, -- how many of them were sent, or dropped
+    accepted = { traces = 0, logs = 0 }, -- the number ever queued
+    finished = { traces = 0, logs = 0 }, -- the number of these that were sent or dropped
   }, Exporter)
   listen(self)
-  -- A service makes no spans: what the exporter does is not exported.
+  -- A service makes no spans, so the exporter does not export its own work.
   self.task = co.spawn_with({
     name = "otlp exporter",
     service = true,
     detached_trace = true,
     context = co.context.background(),
   }, run, self)
-  co.yield() -- it begins: a task that has not is ended with the run without a word
+  co.yield() -- lets it begin: a task that has not begun ends with the run without a word
   return self
 end
 

@@ -11,7 +11,7 @@ function json.encode(_, request) return assert(cjson.encode(request)) end
 
 ---@param _ "traces" | "logs"
 ---@param answer string
----@return table?  # nil: it is no message
+---@return table?  # nil: the answer is no message
 function json.decode(_, answer)
   local response = cjson.decode(answer)
   return type(response) == "table" and response or nil

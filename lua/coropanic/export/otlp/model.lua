@@ -1,5 +1,5 @@
---- What the runtime tells, as the messages of OTLP, in the form that they have in JSON: ids in hex, enums as
---- integers, integers of 64 bits as strings of digits. https://opentelemetry.io/docs/specs/otlp/
+--- Converts spans, events and records to OTLP's messages, in their JSON form: ids in hex, enums as integers,
+--- integers of 64 bits as strings of digits. https://opentelemetry.io/docs/specs/otlp/
 
 local valid = require("coropanic.text").valid
 
@@ -26,8 +26,8 @@ local function digits(integer) return ("%d"):format(integer) end
 
 local function text(value) return valid(tostring(value)) end
 
---- A double. Those that JSON has no numbers for, and those that lua-cjson would round, are strings, as
---- protobuf's JSON has it.
+--- A double. If JSON has no number for it, or lua-cjson would round it, it becomes a string, as in protobuf's
+--- JSON.
 local function double(value)
   if value ~= value then return "NaN" end
   if value == math.huge then return "Infinity" end
@@ -47,7 +47,7 @@ local function any(value)
   return { arrayValue = { values = #values > 0 and values or nil } }
 end
 
---- KeyValues in the order of their keys; nil if there are none, since an empty table is no list in JSON.
+--- KeyValues in the order of their keys; nil if there are none, because an empty table is no list in JSON.
 local function attributes(table_of)
   local keys, list = {}, {}
   -- The empty name is not allowed.
@@ -59,7 +59,7 @@ end
 
 --- A span of co.trace.on_span as a Span.
 ---@param span table
----@param with_events boolean  # as events of the span, which OpenTelemetry has deprecated
+---@param with_events boolean  # adds its events, a form that OpenTelemetry has deprecated
 function model.span(span, with_events)
   local message = {
     traceId = span.trace_id,

@@ -1,5 +1,6 @@
---- Sends requests of OTLP over HTTP and tries again by its rules: only after 429, 502, 503, 504 or without an
---- answer, as long as Retry-After says, or else with exponential back-off and full jitter.
+--- Sends requests of OTLP over HTTP, and tries again by its rules: only after status 429, 502, 503 or 504, or
+--- without an answer. It waits as long as Retry-After says, or else with exponential back-off and full
+--- jitter.
 
 local co = require "coropanic"
 local core = require "socket"
@@ -13,24 +14,25 @@ local RETRYABLE = { [429] = true, [502] = true, [503] = true, [504] = true }
 
 local FIRST_BACKOFF, MAX_BACKOFF = 1, 30 -- seconds
 
-local MAX_ANSWER = 65536 -- bytes that are read of one
+local MAX_ANSWER = 65536 -- the most bytes read of one answer
 
 local MONTHS = { Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10,
   Nov = 11, Dec = 12 }
 
---- Seconds since 1970 of a date of HTTP (RFC 9110, section 5.6.7, the preferred form); nil: it is none.
+--- Returns the seconds since 1970 of an HTTP date (RFC 9110, section 5.6.7, the preferred form); nil if the
+--- text is no date.
 local function parse_date(text)
   local day, month, year, hour, minute, second = text:match "^%a+, (%d+) (%a+) (%d+) (%d+):(%d+):(%d+) GMT$"
   if not MONTHS[month] then return nil end
   local date = { year = year, month = MONTHS[month], day = day, hour = hour, min = minute, sec = second }
-  -- os.time takes local time: what it makes of now, read as local time, tells the difference.
+  -- os.time takes local time: read the UTC time of now as local time to find the difference.
   local now = os.time()
   local as_local = os.date("!*t", now)
   as_local.isdst = nil
   return os.time(date) + now - os.time(as_local)
 end
 
---- Seconds that the answer asks to wait; nil: it does not say.
+--- Returns the seconds that the answer asks to wait; nil if it does not say.
 function sender.retry_after(value)
   if not value then return nil end
   if value:find "^%d+$" then return tonumber(value) end
@@ -38,7 +40,7 @@ function sender.retry_after(value)
   return at and math.max(at - os.time(), 0) or nil
 end
 
---- The addresses of a host, as they stand in a URL; none: they are not known.
+--- Returns the addresses of a host, as they are written in a URL; an empty list if they are not known.
 local function look_up(host)
   local addresses = {}
   for i, found in ipairs(core.dns.getaddrinfo(host) or {}) do
@@ -47,8 +49,8 @@ local function look_up(host)
   return addresses
 end
 
---- Where requests go. The look-up of the host's name blocks, so it is made here, and again only while the
---- name is not known.
+--- Returns the target of requests. The look-up of the host's name blocks; so it is made here, and repeated
+--- only while the addresses are not known.
 ---@param options table  # endpoint, codec, headers, timeout, max_elapsed
 ---@return table
 function sender.target(options)
@@ -71,7 +73,7 @@ function sender.target(options)
   }
 end
 
---- A connection whose time is that of the attempt alone, not luasocket's for a whole program.
+--- Makes a connection without luasocket's time-out for the whole program: the attempt has its own.
 local function connect()
   local connection, err = socket.tcp()
   if connection then
@@ -80,7 +82,7 @@ local function connect()
   return connection, err
 end
 
---- Posts to one address: the status, the answer and its headers; or nil and why not.
+--- Posts to one address. Returns the status, the answer and its headers; or nil and why not.
 local function post_to(target, address, path, body)
   local answer, size = {}, 0
   local headers = { ["content-length"] = #body }
@@ -116,9 +118,10 @@ local function post(target, path, body)
   return status, answer, headers
 end
 
---- One attempt: "sent" and the answer; "refused" and why; or "failed", why, and the seconds to wait if said.
+--- Makes one attempt. Returns "sent" and the answer; "refused" and why; or "failed", why, and the seconds to
+--- wait if the answer says so.
 local function attempt(target, path, body)
-  -- In time: true and what post returns; else false and the record of the time-out.
+  -- In time: true and the results of post; else false and the record of the time-out.
   local in_time, status, answer, headers = co.with_timeout(target.timeout, post, target, path, body)
   if not in_time then
     if target.connection then target.connection:close() end
@@ -131,8 +134,8 @@ local function attempt(target, path, body)
   return "refused", why
 end
 
---- Sends a body until it was taken or refused, or `max_elapsed` seconds have passed.
----@param target table  # of sender.target
+--- Sends a body again and again until it is taken or refused, or `max_elapsed` seconds have passed.
+---@param target table  # from sender.target
 ---@param path string
 ---@param body string
 ---@param on_retry fun(why: string)

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "kernel/task.h"
-#include "scope/context_after.h"
 
 /* Tells of the context, with it as the object.   [-0, +0, -] */
 static void tell_sinks(runtime *rt, lua_State *L, const ctx *c, const probe_event *event) {
@@ -201,7 +200,7 @@ static void tell(runtime *rt, lua_State *L, ctx *c) {
   }
   if (c->done != NULL) c->close_done(rt, c->done);
   end_bound(rt, L, c);
-  context_after_start(rt, L, c);
+  if (c->start_callbacks != NULL) c->start_callbacks(rt, L, c);
 }
 
 /* Takes the context out of where it would be found, as it has ended.   [-0, +0, -] */

@@ -53,10 +53,12 @@ typedef struct ctx {
   list bound;           /* what ends with it: context_binding; it is pinned meanwhile */
   void *done;           /* the object in CONTEXT_UV_DONE, or NULL */
   void (*close_done)(runtime *rt, void *done); /* is called once, when the context has ended */
-  int64_t deadline_ns;                         /* its own or an ancestor's; TIME_FOREVER: none */
-  uint32_t pins;                               /* users that need it anchored */
-  uint32_t stopped; /* callbacks of ctx:after that were stopped: gaps in their array */
-  uint8_t state;    /* context_state */
+  /* Starts the callbacks of ctx:after (context_after.c); NULL: there never was one.   [-0, +0, -] */
+  void (*start_callbacks)(runtime *rt, lua_State *L, struct ctx *c);
+  int64_t deadline_ns; /* its own or an ancestor's; TIME_FOREVER: none */
+  uint32_t pins;       /* users that need it anchored */
+  uint32_t stopped;    /* callbacks of ctx:after that were stopped: gaps in their array */
+  uint8_t state;       /* context_state */
   bool has_value;
   bool can_end; /* false: the background, values on top of it, and without_cancel's */
   bool muted;   /* an observer has made it */

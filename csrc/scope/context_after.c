@@ -64,35 +64,6 @@ static spawn_spans spans_here(const runtime *rt) {
   return rt->current != NULL && rt->current->silent ? SPANS_NO : SPANS_YES;
 }
 
-void context_after_add(runtime *rt, lua_State *L, int index) {
-  ctx *c = context_test(L, index);
-  after *a = lua_newuserdatauv(L, sizeof(after), AFTER_UV_COUNT);
-  *a = (after){0};
-  luaL_setmetatable(L, AFTER_TYPE);
-  lua_insert(L, -2);
-  lua_setiuservalue(L, -2, AFTER_UV_FUNCTION);
-  push_callbacks(L, index);
-  /* From here on no finalizer runs, in which the context could end. */
-  a->spans = (uint8_t)spans_here(rt);
-  trace_ids *here = trace_here(rt);
-  if (here->trace != NULL) trace_go_on(rt, &a->ids, here);
-  if (c->state == CONTEXT_LIVE && c->can_end) {
-    a->place = (lua_Integer)lua_rawlen(L, -1) + 1;
-    lua_pushboolean(L, 0); /* memory for its place first */
-    lua_rawseti(L, -2, a->place);
-    context_pin(rt, L, index);
-    a->context = c;
-    rt->afters++;
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, a->place);
-  }
-  lua_pop(L, 1);
-  if (c->state == CONTEXT_LIVE) return;
-  a->over = true;
-  lua_pushvalue(L, -1);
-  start(rt, L);
-}
-
 /* Closes up the gaps in the array of callbacks on top of the stack.   [-0, +0, -] */
 static void close_up(lua_State *L) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
@@ -146,7 +117,8 @@ static int start_all(lua_State *L) {
   return 0;
 }
 
-void context_after_start(runtime *rt, lua_State *L, ctx *c) {
+/* Starts the callbacks of a context that has just ended.   [-0, +0, -] */
+static void start_callbacks(runtime *rt, lua_State *L, ctx *c) {
   if (c->pins == 0) return;
   context_push(rt, L, c);
   if (lua_getiuservalue(L, -1, CONTEXT_UV_AFTERS) != LUA_TTABLE) {
@@ -175,4 +147,34 @@ void context_after_start(runtime *rt, lua_State *L, ctx *c) {
   }
   lua_pop(L, 1);
   for (; count > 0; count--) context_unpin(rt, L, c);
+}
+
+void context_after_add(runtime *rt, lua_State *L, int index) {
+  ctx *c = context_test(L, index);
+  after *a = lua_newuserdatauv(L, sizeof(after), AFTER_UV_COUNT);
+  *a = (after){0};
+  luaL_setmetatable(L, AFTER_TYPE);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, AFTER_UV_FUNCTION);
+  push_callbacks(L, index);
+  /* From here on no finalizer runs, in which the context could end. */
+  a->spans = (uint8_t)spans_here(rt);
+  trace_ids *here = trace_here(rt);
+  if (here->trace != NULL) trace_go_on(rt, &a->ids, here);
+  if (c->state == CONTEXT_LIVE && c->can_end) {
+    a->place = (lua_Integer)lua_rawlen(L, -1) + 1;
+    lua_pushboolean(L, 0); /* memory for its place first */
+    lua_rawseti(L, -2, a->place);
+    context_pin(rt, L, index);
+    a->context = c;
+    c->start_callbacks = start_callbacks;
+    rt->afters++;
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, a->place);
+  }
+  lua_pop(L, 1);
+  if (c->state == CONTEXT_LIVE) return;
+  a->over = true;
+  lua_pushvalue(L, -1);
+  start(rt, L);
 }

@@ -29,9 +29,6 @@ void context_after_add(runtime *rt, lua_State *L, int index);
 */
 bool context_after_stop(runtime *rt, lua_State *L, int index);
 
-/* Starts the callbacks of a context that has just ended.   [-0, +0, -] */
-void context_after_start(runtime *rt, lua_State *L, ctx *c);
-
 #pragma GCC visibility pop
 
 #endif

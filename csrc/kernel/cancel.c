@@ -1,6 +1,5 @@
 #include "kernel/cancel.h"
 
-#include "kernel/nested.h"
 #include "kernel/panic.h"
 #include "kernel/task.h"
 #include "kernel/waiting.h"
@@ -17,12 +16,9 @@ const char *cancel_source_name(cancel_source source) {
 /*
 ** The innermost frame stack, of the coroutines inside the task, in which something is unwinding; NULL: none.
 */
-static const frame_stack *find_unwinding(runtime *rt, lua_State *L, const task *t) {
-  lua_State *thread = t->live.top;
-  while (thread != NULL && thread != t->live.thread) {
-    const frame_stack *s = runtime_find_frames(rt, thread);
-    if (s != NULL && frames_shield(s) > 0) return s;
-    thread = nested_resumer(rt, L, thread);
+static const frame_stack *find_unwinding(const task *t) {
+  for (const coroutine *c = t->live.top; c != &t->coroutine; c = c->outer) {
+    if (c->frames != NULL && frames_shield(c->frames) > 0) return c->frames;
   }
   return NULL;
 }
@@ -31,14 +27,12 @@ static const frame_stack *find_unwinding(runtime *rt, lua_State *L, const task *
 ** The first frame of the task's frame stack that may be exited now. While a coroutine is unwinding by
 ** itself nothing may.
 */
-static uint32_t shield_of(runtime *rt, lua_State *L, const task *t) {
-  if (t->live.top != t->live.thread && find_unwinding(rt, L, t) != NULL) return UINT32_MAX;
-  return t->live.frames == NULL ? 0 : frames_shield(t->live.frames);
+static uint32_t shield_of(const task *t) {
+  if (find_unwinding(t) != NULL) return UINT32_MAX;
+  return t->coroutine.frames == NULL ? 0 : frames_shield(t->coroutine.frames);
 }
 
-bool cancel_is_shielded(runtime *rt, lua_State *L, const task *t, uint32_t floor) {
-  return floor < shield_of(rt, L, t);
-}
+bool cancel_is_shielded(const task *t, uint32_t floor) { return floor < shield_of(t); }
 
 bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
   if (task_ended(t)) {
@@ -96,19 +90,16 @@ void cancel_push_record(runtime *rt, lua_State *L, lua_State *thread, int level,
 }
 
 /* What may be raised in the task now; NULL: nothing.   [-0, +0, -] */
-static cancel_scope *find_due(runtime *rt, lua_State *L, const task *t) {
-  return cancel_scope_find_asked(t, shield_of(rt, L, t));
+static cancel_scope *find_due(const task *t) { return cancel_scope_find_asked(t, shield_of(t)); }
+
+bool cancel_is_due(const runtime *rt, const task *t) {
+  return t->asked > 0 && rt->hooks == 0 && find_due(t) != NULL;
 }
 
-bool cancel_is_due(runtime *rt, lua_State *L, const task *t) {
-  return t->asked > 0 && rt->hooks == 0 && find_due(rt, L, t) != NULL;
-}
-
-bool cancel_will_raise(runtime *rt, lua_State *L, const task *t) {
-  const frame_stack *s = NULL;
-  if (t->live.top != t->live.thread) s = find_unwinding(rt, L, t);
-  if (s == NULL) s = t->live.frames;
-  return (s != NULL && frames_is_exiting(s)) || cancel_is_due(rt, L, t);
+bool cancel_will_raise(const runtime *rt, const task *t) {
+  const frame_stack *s = find_unwinding(t);
+  if (s == NULL) s = t->coroutine.frames;
+  return (s != NULL && frames_is_exiting(s)) || cancel_is_due(rt, t);
 }
 
 /*
@@ -129,7 +120,7 @@ static void force(runtime *rt, lua_State *L, task *t) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   choose_record(rt, L, t);
   record_test(L, -1)->forced = true;
-  frame_stack *s = t->live.frames;
+  frame_stack *s = t->coroutine.frames;
   if (s != NULL && s->depth > 0) {
     lua_pushvalue(L, -1);
     frames_begin_exit(s, L, 0);
@@ -153,7 +144,7 @@ void cancel_count_raise(runtime *rt, lua_State *L, task *t) {
 ** it, and is taken where it gets to the task's own thread (cancel_raise_outwards).
 */
 static int raise_inside(runtime *rt, lua_State *L) {
-  frame_stack *s = runtime_find_frames(rt, L);
+  frame_stack *s = coroutine_find_frames(rt, L);
   if (s != NULL && s->depth > 0) {
     lua_pushvalue(L, -1);
     frames_begin_exit(s, L, 0);
@@ -164,9 +155,9 @@ static int raise_inside(runtime *rt, lua_State *L) {
 void cancel_raise(runtime *rt, lua_State *L, task *t) {
   /* Hooks and handlers run inside the task: they are not what was asked to end. */
   if (rt->hooks > 0) return;
-  bool inside = t->live.thread != L;
-  const frame_stack *unwinding = inside ? find_unwinding(rt, L, t) : NULL;
-  const frame_stack *s = unwinding != NULL ? unwinding : t->live.frames;
+  bool inside = t->coroutine.thread != L;
+  const frame_stack *unwinding = inside ? find_unwinding(t) : NULL;
+  const frame_stack *s = unwinding != NULL ? unwinding : t->coroutine.frames;
   if (s != NULL && frames_is_exiting(s)) {
     frames_push_exit(s, L);
     cancel_count_raise(rt, L, t);
@@ -174,7 +165,7 @@ void cancel_raise(runtime *rt, lua_State *L, task *t) {
   }
   if (unwinding != NULL || t->asked == 0) return;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  cancel_scope *c = find_due(rt, L, t);
+  cancel_scope *c = find_due(t);
   if (c == NULL) return;
   cancel_push_record(rt, L, L, 1, c);
   cancel_count_raise(rt, L, t);
@@ -188,11 +179,11 @@ void cancel_raise(runtime *rt, lua_State *L, task *t) {
 
 int cancel_raise_outwards(runtime *rt, lua_State *L) {
   task *t = rt->current;
-  if (t == NULL || t->live.thread != L) return lua_error(L);
-  if (t->live.frames != NULL && frames_is_exiting(t->live.frames)) return lua_error(L);
+  if (t == NULL || t->coroutine.thread != L) return lua_error(L);
+  if (t->coroutine.frames != NULL && frames_is_exiting(t->coroutine.frames)) return lua_error(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   cancel_scope *c = NULL;
-  if (record_is_cancellation(record_test(L, -1))) c = find_due(rt, L, t);
+  if (record_is_cancellation(record_test(L, -1))) c = find_due(t);
   if (c == NULL) return panic_exit(rt, L, 0);
   cancel_scope_answer(c);
   return panic_exit(rt, L, c->floor);

@@ -43,13 +43,13 @@ bool cancel_task(struct runtime *rt, lua_State *L, struct task *t, cancel_source
 void cancel_note_asker(struct runtime *rt, lua_State *L, int victim);
 
 /* Whether a request that unwinds from frame `floor` has to wait until other unwinding is over. */
-bool cancel_is_shielded(struct runtime *rt, lua_State *L, const struct task *t, uint32_t floor);
+bool cancel_is_shielded(const struct task *t, uint32_t floor);
 
 /* Whether a request could be raised in the current task now: one that is not shielded. */
-bool cancel_is_due(struct runtime *rt, lua_State *L, const struct task *t);
+bool cancel_is_due(const struct runtime *rt, const struct task *t);
 
 /* Whether cancel_raise would raise: because of such a request, or of the exit under way. */
-bool cancel_will_raise(struct runtime *rt, lua_State *L, const struct task *t);
+bool cancel_will_raise(const struct runtime *rt, const struct task *t);
 
 /*
 ** Raises what waits to be raised in the current task, whose code runs on L: the exit that unwinds

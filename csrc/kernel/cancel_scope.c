@@ -88,7 +88,7 @@ bool cancel_scope_cancel(runtime *rt, lua_State *L, cancel_scope *c, cancel_sour
   lua_setiuservalue(L, -2, CANCEL_SCOPE_UV_REASON);
   lua_pop(L, 2);
   ask(c);
-  if (t->status == TASK_WAITING && !cancel_is_shielded(rt, L, t, c->floor)) {
+  if (t->status == TASK_WAITING && !cancel_is_shielded(t, c->floor)) {
     task_wake(rt, t, WAKE_CANCELLED);
   }
   return true;

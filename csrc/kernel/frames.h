@@ -100,7 +100,6 @@ typedef struct frame_stack {
   uint32_t call_capacity;
   int anchor;     /* in the runtime's anchor table; of a foreign one: 0 */
   bool foreign;   /* of a coroutine that somebody else made */
-  bool collected; /* foreign: its coroutine was garbage once, with frames open */
   bool leaving;   /* foreign: the driver is about to leave, its to-be-closed slot has no work */
   bool resetting; /* the thread is being reset: `<close>`d deferred calls wait for their frame */
 } frame_stack;

@@ -31,7 +31,7 @@ static void leave_hook(runtime *rt, lua_State *L, frame_stack *s, int exit) {
     return;
   }
   /* Frames that the hook itself has made room for: in them its exits have found none that stops them. */
-  const frame_stack *made = runtime_find_frames(rt, L);
+  const frame_stack *made = coroutine_find_frames(rt, L);
   for (uint32_t i = 0; made != NULL && i < made->depth; i++) made->frames[i].exiting = false;
 }
 
@@ -41,7 +41,7 @@ static void leave_hook(runtime *rt, lua_State *L, frame_stack *s, int exit) {
 */
 static bool call_protected(runtime *rt, lua_State *L, int arguments) {
   int exit = lua_gettop(L) - arguments;
-  frame_stack *s = runtime_find_frames(rt, L);
+  frame_stack *s = coroutine_find_frames(rt, L);
   if (s != NULL && !frames_push_frame(s, &rt->memory, &frame_hook, s->depth)) {
     lua_settop(L, exit - 1);
     record_make_safe(rt, L, L, 0, RECORD_MEMORY, "not enough memory to call a handler");

@@ -49,7 +49,7 @@ static watched_hook watch(lua_State *thread) {
 
 void interrupt_begin(runtime *rt, lua_State *L) {
   rt->watched[0] = watch(L);
-  rt->watched[1] = L == rt->main_thread ? (watched_hook){0} : watch(rt->main_thread);
+  rt->watched[1] = L == rt->main.thread ? (watched_hook){0} : watch(rt->main.thread);
   rt->interrupted = rt->ctrl_c = false;
 }
 

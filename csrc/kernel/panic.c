@@ -13,7 +13,7 @@ int panic_raise_kind(runtime *rt, lua_State *L, record_kind kind) {
 int panic_raise(runtime *rt, lua_State *L) { return panic_raise_kind(rt, L, RECORD_PANIC); }
 
 int panic_exit(runtime *rt, lua_State *L, uint32_t floor) {
-  frame_stack *s = task_frames_of(rt, L);
+  frame_stack *s = coroutine_frames_of(rt, L);
   if (s->depth > 0) {
     lua_pushvalue(L, -1);
     frames_begin_exit(s, L, floor);
@@ -48,7 +48,7 @@ int panic_goexit(runtime *rt, lua_State *L) {
   r->kind = RECORD_GOEXIT; /* even where there was no memory for more */
   r->exits = true;
   task *t = rt->current;
-  if (t != NULL && t->live.top == L && rt->hooks == 0) cancel_count_raise(rt, L, t);
+  if (t != NULL && t->live.top->thread == L && rt->hooks == 0) cancel_count_raise(rt, L, t);
   return panic_exit(rt, L, 0);
 }
 
@@ -83,7 +83,7 @@ static bool is_caught_by_load(lua_State *L, const record *r) {
 int panic_handler(lua_State *L) {
   const record *r = record_test(L, -1);
   runtime *rt = r != NULL ? r->runtime : runtime_find(L);
-  const frame_stack *s = runtime_find_frames(rt, L);
+  const frame_stack *s = coroutine_find_frames(rt, L);
   /* Raising once more what a frame further out is unwinding is a panic of its own, as in Go. */
   bool again = s != NULL && frames_holds_record(s, L, -1);
   if (!again && panic_is_in_flight(rt, L, -1)) return 1;
@@ -162,7 +162,7 @@ static int find_panicking(const runtime *rt, lua_State *L, const frame_stack *s)
 }
 
 int panic_recover(runtime *rt, lua_State *L) {
-  const frame_stack *s = runtime_find_frames(rt, L);
+  const frame_stack *s = coroutine_find_frames(rt, L);
   lua_settop(L, 0);
   lua_pushnil(L);
   int panicking = find_panicking(rt, L, s);

@@ -4,7 +4,6 @@
 
 #include "core/clock.h"
 #include "kernel/fingerprint.h"
-#include "kernel/nested.h"
 #include "kernel/runtime.h"
 #include "kernel/task.h"
 #include "kernel/unwind.h"
@@ -247,7 +246,7 @@ static void trim_chain(lua_State *L) {
 
 /* Links the record on top of L to the panic that is in flight on the thread that panicked. */
 static void link_chain(runtime *rt, lua_State *L, lua_State *thread, record *r) {
-  const frame_stack *s = runtime_find_frames(rt, thread);
+  const frame_stack *s = coroutine_find_frames(rt, thread);
   if (s == NULL || !frames_push_in_flight(s, L)) return;
   const record *replaced = record_test(L, -1);
   r->chain_length = replaced->chain_length + 1;
@@ -302,9 +301,9 @@ void record_open(runtime *rt, lua_State *L) { renew_spare(rt, L); }
 ** Finds the stack of `thread` from `level` outwards and those of its resumers; returns how many, and
 ** adds to `frames` what is kept of them.
 */
-static int find_stacks(runtime *rt, lua_State *L, lua_State *thread, int level,
+static int find_stacks(runtime *rt, lua_State *thread, int level,
                        one_stack stacks[RECORD_MAX_STACKS], int *frames) {
-  const task *t = rt->current;
+  const coroutine *c = thread == NULL ? NULL : coroutine_find(rt, thread);
   int count = 0;
   while (thread != NULL && count < RECORD_MAX_STACKS) {
     one_stack *s = &stacks[count++];
@@ -312,8 +311,8 @@ static int find_stacks(runtime *rt, lua_State *L, lua_State *thread, int level,
     s->level = level;
     s->levels = count_levels(s);
     *frames += kept_of(s->levels);
-    if (thread == rt->main_thread || (t != NULL && thread == t->live.thread)) break;
-    thread = nested_resumer(rt, L, thread);
+    c = c == NULL ? NULL : c->outer;
+    thread = c == NULL ? NULL : c->thread;
     level = 0;
   }
   return count;
@@ -366,7 +365,7 @@ static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) 
   if (!lua_checkstack(thread, 1)) thread = NULL;
   const record *inner = push_inner(rt, L, thread, level);
   int frames = inner == NULL ? 0 : inner->frame_count;
-  int count = find_stacks(rt, L, thread, level, stacks, &frames);
+  int count = find_stacks(rt, thread, level, stacks, &frames);
   record *r = new_record(rt, L, frames, count + 1);
   int uv = RECORD_UV_FUNCTIONS;
   lua_insert(L, -2);

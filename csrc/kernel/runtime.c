@@ -12,9 +12,6 @@
 /* The address is the registry key; the value is never read. */
 static const char registry_key = 0;
 
-/* A foreign coroutine's frame stack; it lives as long as its thread, in a table with weak keys. */
-#define FOREIGN_TYPE "coropanic.foreign"
-
 runtime *runtime_find(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
   runtime *rt = lua_touserdata(L, -1);
@@ -56,9 +53,11 @@ static int close_runtime(lua_State *L) {
   rt->closed = true;
   probes_init(&rt->probes);
   rt->current = rt->main_task = NULL;
-  rt->main_frames = rt->free_frames = NULL;
-  rt->inside = NULL;
-  rt->outside = (trace_context){0};
+  rt->free_frames = NULL;
+  rt->running = &rt->main;
+  rt->main.frames = NULL;
+  rt->main.context = (trace_context){0};
+  rt->has_others = false;
   for (runtime_part *part = rt->parts; part != NULL; part = part->next) part->close(rt);
   id_give_back(&rt->generator, rt->ids);
   id_source_close(rt->ids);
@@ -101,36 +100,13 @@ static void init_fields(runtime *rt, lua_State *L) {
   list_init(&rt->unhandled_panics);
   list_init(&rt->ending);
   probes_init(&rt->probes);
+  rt->main = (coroutine){.kind = COROUTINE_MAIN, .trace = &rt->main.context};
+  rt->running = &rt->main;
   location_table_init(&rt->locations, &rt->memory);
-}
-
-/*
-** __gc of a foreign frame stack. What is collected with the coroutine may still close or resume it, in a
-** finalizer that runs after this one: frames that are open stay until the next cycle.
-*/
-static int collect_foreign(lua_State *L) {
-  const runtime *rt = runtime_of_any(L);
-  frame_stack *s = lua_touserdata(L, 1);
-  if (rt->closed) return 0;
-  if (s->depth > 0 && !s->collected) {
-    s->collected = true;
-    luaL_setmetatable(L, FOREIGN_TYPE);
-    return 0;
-  }
-  frames_clear(s, &rt->memory);
-  frames_free(s, &rt->memory);
-  return 0;
 }
 
 /* Metatables of the runtime's own objects.   [-0, +0, m] */
 static void open_metatables(runtime *rt, lua_State *L) {
-  luaL_newmetatable(L, FOREIGN_TYPE);
-  lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, collect_foreign, 1);
-  lua_setfield(L, -2, "__gc");
-  lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, unwind_close_foreign, 1);
-  lua_setfield(L, -2, "__close");
   luaL_newmetatable(L, DEFER_TYPE);
   lua_pushlightuserdata(L, rt);
   lua_pushcclosure(L, unwind_close_deferred, 1);
@@ -138,7 +114,7 @@ static void open_metatables(runtime *rt, lua_State *L) {
   rt->defer_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   luaL_newmetatable(L, RECORD_TYPE);
   rt->record_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_pop(L, 1);
+  coroutine_open(rt, L);
   unhandled_open(rt, L);
   lua_pushlightuserdata(L, rt);
   lua_pushcclosure(L, unwind_finish, 1);
@@ -165,7 +141,7 @@ runtime *runtime_open(lua_State *L, void (*report)(lua_State *L, int index)) {
   if (rt->ids == NULL) luaL_error(L, "not enough memory");
   rng_seed(&rt->order, id_source_next(rt->ids));
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  rt->main_thread = lua_tothread(L, -1);
+  rt->main.thread = lua_tothread(L, -1);
   lua_pop(L, 1);
   lua_pushvalue(L, -1);
   rt->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -175,9 +151,6 @@ runtime *runtime_open(lua_State *L, void (*report)(lua_State *L, int index)) {
   rt->pinned_ref = new_table_ref(L, NULL);
   rt->alive_ref = new_table_ref(L, "v");
   rt->askers_ref = new_table_ref(L, "k");
-  rt->nested_ref = new_table_ref(L, "k");
-  rt->carried_ref = new_table_ref(L, "k");
-  rt->foreign_ref = new_table_ref(L, "k");
   rt->attributes_ref = new_table_ref(L, "k");
   lua_pushliteral(L, TASK_REFUSAL);
   rt->refusal_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -210,112 +183,4 @@ void runtime_push_alive(const runtime *rt, lua_State *L, const void *part) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->alive_ref);
   lua_rawgetp(L, -1, part);
   lua_replace(L, -2);
-}
-
-/* --- frame stacks --- */
-
-/* Pushes a new frame stack.   [-0, +1, m] */
-static frame_stack *new_frames(runtime *rt, lua_State *L) {
-  frame_stack *s = lua_newuserdatauv(L, sizeof(frame_stack), 1);
-  *s = (frame_stack){.runtime = rt};
-  s->values = lua_newthread(L);
-  lua_setiuservalue(L, -2, 1);
-  lua_pushnil(s->values);
-  return s;
-}
-
-/* A frame stack from the pool, or a new one.   [-0, +0, m] */
-static frame_stack *acquire_frames(runtime *rt, lua_State *L) {
-  frame_stack *s = rt->free_frames;
-  if (s != NULL) {
-    rt->free_frames = s->next_free;
-    rt->free_frames_count--;
-    return s;
-  }
-  s = new_frames(rt, L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_ref);
-  lua_insert(L, -2);
-  s->anchor = luaL_ref(L, -2);
-  lua_pop(L, 1);
-  return s;
-}
-
-void runtime_release_frames(runtime *rt, lua_State *L, frame_stack *s) {
-  frames_clear(s, &rt->memory);
-  if (rt->free_frames_count == FRAMES_POOL_MAX) {
-    frames_free(s, &rt->memory);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_ref);
-    luaL_unref(L, -1, s->anchor);
-    lua_pop(L, 1);
-    return;
-  }
-  s->next_free = rt->free_frames;
-  rt->free_frames = s;
-  rt->free_frames_count++;
-}
-
-/*
-** Makes the frame stack in `*place` if there is none. A finalizer that ran meanwhile may have needed and made
-** it.   [-0, +0, m]
-*/
-static frame_stack *ensure_frames(runtime *rt, lua_State *L, frame_stack **place, bool has_entry) {
-  if (*place != NULL) return *place;
-  frame_stack *s = acquire_frames(rt, L);
-  if (*place == NULL && (!has_entry || frames_push_frame(s, &rt->memory, &frame_entry, 0))) {
-    *place = s;
-    return s;
-  }
-  runtime_release_frames(rt, L, s);
-  if (*place == NULL) luaL_error(L, "not enough memory");
-  return *place;
-}
-
-int runtime_push_foreign(runtime *rt, lua_State *L) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->foreign_ref);
-  lua_pushthread(L);
-  int type = lua_rawget(L, -2);
-  lua_remove(L, -2);
-  return type;
-}
-
-static frame_stack *find_foreign(runtime *rt, lua_State *L) {
-  if (rt->closed || !lua_checkstack(L, 2)) return NULL;
-  runtime_push_foreign(rt, L);
-  frame_stack *s = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return s;
-}
-
-/* The frame stack of somebody's coroutine; a finalizer may need and make it meanwhile.   [-0, +0, m] */
-static frame_stack *ensure_foreign(runtime *rt, lua_State *L) {
-  frame_stack *s = find_foreign(rt, L);
-  if (s != NULL) return s;
-  frame_stack *made = new_frames(rt, L);
-  made->foreign = true;
-  s = find_foreign(rt, L);
-  if (s == NULL) {
-    luaL_setmetatable(L, FOREIGN_TYPE);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->foreign_ref);
-    lua_pushthread(L);
-    lua_pushvalue(L, -3);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-    s = made;
-  }
-  lua_pop(L, 1);
-  return s;
-}
-
-frame_stack *runtime_find_frames(runtime *rt, lua_State *L) {
-  const task *t = rt->current;
-  if (t != NULL && t->live.thread == L) return t->live.frames;
-  if (L == rt->main_thread) return rt->main_frames;
-  return find_foreign(rt, L);
-}
-
-frame_stack *runtime_make_frames(runtime *rt, lua_State *L) {
-  task *t = rt->current;
-  if (t != NULL && t->live.thread == L) return ensure_frames(rt, L, &t->live.frames, true);
-  if (L == rt->main_thread) return ensure_frames(rt, L, &rt->main_frames, false);
-  return ensure_foreign(rt, L);
 }

@@ -32,7 +32,7 @@
 #include "core/random.h"
 #include "core/sampling.h"
 #include "kernel/backend.h"
-#include "kernel/frames.h"
+#include "kernel/coroutine.h"
 #include "kernel/location.h"
 #include "kernel/probe.h"
 #include "kernel/trace.h"
@@ -93,8 +93,7 @@ typedef struct runtime_part {
 typedef struct runtime {
   owned_memory owned; /* all memory that is not Lua's; it is freed when the universe is closed */
   allocator memory;   /* of `owned` */
-  lua_State *main_thread; /* the universe's main thread */
-  bool closed;            /* the universe is being closed: nothing may start any more */
+  bool closed;        /* the universe is being closed: nothing may start any more */
 
   runtime_part *parts; /* what is closed with the runtime, the newest first */
 
@@ -102,10 +101,12 @@ typedef struct runtime {
   const loop_backend *backend;
   struct event_loop *loop;
 
-  /* Scheduling. `current` and `host` are set while a task, or the loop, runs. */
+  /* Scheduling. `current` and `driver` are set while a task, or the loop, runs; `running` always is. */
+  coroutine main;     /* of the universe's main thread */
+  coroutine *running; /* the one whose code runs; see coroutine.h */
   struct task *current;
-  lua_State *host; /* the thread that drives the loop; NULL: the loop is not running */
-  list ready;      /* tasks in FIFO order, by task.link */
+  coroutine *driver; /* the one whose code drives the loop; NULL: the loop is not running */
+  list ready;        /* tasks in FIFO order, by task.link */
   size_t ready_count;
   size_t batch;         /* turns left before a run looks at the clock */
   size_t live_count;    /* tasks that have not ended */
@@ -116,7 +117,7 @@ typedef struct runtime {
   int64_t polled_at_ns; /* where the virtual clock stands */
   uint64_t polled_rounds; /* since then, of tasks that only yield */
   bool inner_kept;        /* RUNTIME_UV_INNER has a stack */
-  bool has_nested;        /* a coroutine of co.coroutine was made */
+  bool has_others;        /* coroutines that are no task's: the table has, or had, entries */
   bool spare_used;        /* the spare record was given away and is to be renewed */
   bool shuffled;          /* run_with{seed=}: take ready tasks in random order */
   rng order;              /* of ready tasks, and of the ready cases of a select */
@@ -139,7 +140,6 @@ typedef struct runtime {
   void (*report)(lua_State *L, int index);
 
   /* Frames. */
-  frame_stack *main_frames; /* the main thread's; made when first needed */
   frame_stack *free_frames;
   size_t free_frames_count;
   uint64_t next_serial; /* of deferred calls */
@@ -153,8 +153,6 @@ typedef struct runtime {
   const void *lease;      /* the lease of the generator's machine id, RUNTIME_UV_LEASE; or NULL */
   uint64_t uses;          /* calls of trace.use so far */
   uint64_t in_use;        /* which of them the generator is from */
-  trace_context outside;  /* the context of code outside tasks */
-  trace_context *inside;  /* of the coroutine of co.coroutine that this code is in; NULL: none */
   location_table locations;
 
   /* Pooled threads (threads.h). */
@@ -164,25 +162,24 @@ typedef struct runtime {
   size_t pool_max; /* how many are kept at rest */
 
   /* Registry references. */
-  int self_ref;        /* this userdata */
-  int defer_type_ref;  /* the metatable of deferred_handle */
-  int record_type_ref; /* the metatable of records */
-  int task_type_ref;   /* the metatable of tasks */
-  int tasks_ref;       /* slot -> task: anchors live tasks */
-  int threads_ref;     /* slot -> thread */
-  int slots_ref;       /* address of a thread in that table -> its slot */
-  int refusal_ref;     /* what is said to whoever resumes or closes a task's coroutine */
-  int anchors_ref;     /* frame stacks, but for foreign ones */
-  int foreign_ref;     /* weak: thread -> its frame stack */
-  int attributes_ref;  /* weak: task -> attributes */
-  int carried_ref;     /* weak keys: coroutine -> the trace context that it carries */
-  int nested_ref;      /* weak keys: coroutine -> its resumer, or false; see nested.h */
-  int askers_ref;      /* weak: task -> the task that has cancelled it */
-  int background_ref;  /* the root of all contexts */
-  int alive_ref;       /* weak values: address of what C keeps of an object -> the object */
+  int self_ref;           /* this userdata */
+  int defer_type_ref;     /* the metatable of deferred_handle */
+  int record_type_ref;    /* the metatable of records */
+  int task_type_ref;      /* the metatable of tasks */
+  int tasks_ref;          /* slot -> task: anchors live tasks */
+  int threads_ref;        /* slot -> thread */
+  int slots_ref;          /* address of a thread in that table -> its slot */
+  int refusal_ref;        /* what is said to whoever resumes or closes a task's coroutine */
+  int anchors_ref;        /* frame stacks, but for those of others' coroutines */
+  int coroutines_ref;     /* weak: thread -> its coroutine, but for tasks and the main thread */
+  int coroutine_type_ref; /* the metatable of these */
+  int attributes_ref;     /* weak: task -> attributes */
+  int askers_ref;         /* weak: task -> the task that has cancelled it */
+  int background_ref;     /* the root of all contexts */
+  int alive_ref;          /* weak values: address of what C keeps of an object -> the object */
   /*
-  ** Address -> context, scope or table of a task's span that is needed; task -> thread; id of an ended task -> what is
-  ** held of its panic.
+  ** Address -> context, scope, table of a task's span, or thread of a coroutine that is needed; id of an ended task ->
+  ** what is held of its panic.
   */
   int pinned_ref;
 
@@ -260,20 +257,17 @@ void runtime_push_value(runtime *rt, lua_State *L, int uv);
 /* Takes the top of the stack into user value `uv`.   [-1, +0, -] */
 void runtime_set_value(runtime *rt, lua_State *L, int uv);
 
-/*
-** The frame stack of the code that runs on L: its task's, the main thread's, or that of somebody's
-** coroutine; made when needed.   [-0, +0, m]
-*/
-frame_stack *runtime_make_frames(runtime *rt, lua_State *L);
+/* The trace context of the code that runs now: of its coroutine, its task, or the one outside tasks. */
+static inline trace_context *trace_current(const runtime *rt) { return rt->running->trace; }
 
-/* The same, or NULL when it has none yet. Never raises. */
-frame_stack *runtime_find_frames(runtime *rt, lua_State *L);
+/* The ids under which it works; see trace_ids_of. */
+static inline trace_ids *trace_here(const runtime *rt) { return trace_ids_of(trace_current(rt)); }
 
-/* Pushes the foreign coroutine L's frame stack, nil if it has none.   [-0, +1, -] */
-int runtime_push_foreign(runtime *rt, lua_State *L);
-
-/* Gives a frame stack without frames, which is not a foreign one, back to the pool.   [-0, +0, -] */
-void runtime_release_frames(runtime *rt, lua_State *L, frame_stack *s);
+/* The frame stack of the code that runs on L; made when needed.   [-0, +0, m] */
+static inline frame_stack *coroutine_frames_of(runtime *rt, lua_State *L) {
+  const coroutine *c = rt->running;
+  return c->thread == L && c->frames != NULL ? c->frames : coroutine_make_frames(rt, L);
+}
 
 /*
 ** What C points to is never an object itself, which may be garbage, but the runtime's memory, or an object

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "kernel/handler.h"
-#include "kernel/nested.h"
 #include "kernel/panic.h"
+#include "kernel/resume.h"
 #include "kernel/threads.h"
 #include "kernel/unhandled.h"
 #include "kernel/unwind.h"
@@ -17,7 +17,7 @@ const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
 }
 
 const uint8_t *task_trace_id(task *t) {
-  return task_ended(t) ? t->ended.trace_id : trace_ids_of(&t->context)->trace->trace_id;
+  return task_ended(t) ? t->ended.trace_id : trace_ids_of(&t->coroutine.context)->trace->trace_id;
 }
 
 const char *task_status_name(task_status status) {
@@ -84,6 +84,9 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   memcpy(t->name, name, name_size);
   list_init(&t->waiter.link);
   list_init(&t->live.waiters);
+  t->coroutine.kind = COROUTINE_OF_TASK;
+  t->coroutine.trace = &t->coroutine.context;
+  t->live.top = &t->coroutine;
   t->timer.number = TIMER_IDLE;
   t->wait = &wait_none;
   cancel_scope_open(&t->entry, NULL, t, 0);
@@ -111,18 +114,18 @@ static bool inherit(runtime *rt, lua_State *L, task *t, const spawn_options *opt
     trim_ancestors(L, t);
   }
   const trace_ids *given = options->trace;
-  trace_ids *here = parent != NULL ? trace_ids_of(task_context(parent)) : trace_here(rt);
+  trace_ids *here = trace_here(rt);
   if (given == NULL && (parent != NULL || (here->trace != NULL && here->trace->continued))) {
-    trace_go_on(rt, &t->context.own, here);
+    trace_go_on(rt, &t->coroutine.context.own, here);
   } else if (given == NULL) {
-    t->context.own.trace = trace_new_with_baggage(rt, here->trace);
+    t->coroutine.context.own.trace = trace_new_with_baggage(rt, here->trace);
   } else if (given->trace == NULL) {
-    t->context.own.trace = trace_new(rt);
+    t->coroutine.context.own.trace = trace_new(rt);
   } else {
-    t->context.own.trace = trace_retain(given->trace);
-    t->context.own.parent_span_id = given->parent_span_id;
+    t->coroutine.context.own.trace = trace_retain(given->trace);
+    t->coroutine.context.own.parent_span_id = given->parent_span_id;
   }
-  return t->context.own.trace != NULL;
+  return t->coroutine.context.own.trace != NULL;
 }
 
 /* Keeps the attributes for the task on top of the stack.   [-0, +0, m] */
@@ -151,7 +154,7 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
   if (!inherit(rt, L, t, options)) return trace_why_none(rt);
   pooled_thread thread;
   if (!threads_take(rt, L, &thread)) return "not enough memory";
-  t->live.thread = t->live.top = thread.thread;
+  t->coroutine.thread = thread.thread;
   t->slot = thread.slot;
   const char *why = NULL;
   if (!lua_checkstack(thread.thread, arguments + LUA_MINSTACK)) {
@@ -173,7 +176,7 @@ static void leave_member(runtime *rt, lua_State *L, task *t) {
 /* Gives back what a task that is not to be has got, and raises.   [-0, +0, e] */
 static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
   leave_member(rt, L, t);
-  trace_context_clear(rt, &t->context);
+  trace_context_clear(rt, &t->coroutine.context);
   luaL_error(L, "%s", why);
 }
 
@@ -191,7 +194,7 @@ static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn
   lua_pop(L, 1);
   t->location = location_of_caller(&rt->locations, L, 1);
   lua_insert(L, -(arguments + 2));
-  lua_xmove(L, t->live.thread, arguments + 1);
+  lua_xmove(L, t->coroutine.thread, arguments + 1);
   rt->live_count++;
   if (t->daemon) rt->daemon_count++;
   if (t->service) rt->service_count++;
@@ -256,7 +259,7 @@ void task_wake(runtime *rt, task *t, wake_reason reason) {
 }
 
 bool task_is_closed(runtime *rt, task *t) {
-  if (t->status != TASK_WAITING || lua_status(t->live.thread) == LUA_YIELD) return false;
+  if (t->status != TASK_WAITING || lua_status(t->coroutine.thread) == LUA_YIELD) return false;
   task_wake(rt, t, WAKE_READY);
   return true;
 }
@@ -264,8 +267,8 @@ bool task_is_closed(runtime *rt, task *t) {
 /* The thread of a parked task is resumed: by the scheduler, or by somebody who may not do it. */
 static int after_park(lua_State *L, int status, lua_KContext runtime_address) {
   runtime *rt = (runtime *)runtime_address;
-  task *t = rt->current;
-  if (t == NULL || t->live.top != L) return task_refuse_resumption(rt, L, after_park);
+  if (rt->running->thread != L) return task_refuse_resumption(rt, L, after_park);
+  const task *t = rt->current;
   if (lua_gettop(L) != t->live.height) lua_settop(L, t->live.height);
   return t->live.continuation(L, status, t->live.context);
 }
@@ -294,7 +297,7 @@ int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline
 }
 
 int task_refuse_resumption(runtime *rt, lua_State *L, lua_KFunction continuation) {
-  const task *t = nested_waiting_in(rt, L);
+  const task *t = resume_waiting_in(rt, L);
   lua_settop(L, t == NULL ? 0 : t->live.height);
   if (!lua_checkstack(L, 2)) return lua_yieldk(L, 0, (lua_KContext)rt, continuation);
   lua_pushnil(L);
@@ -405,9 +408,9 @@ int task_refuse_suspension(runtime *rt, lua_State *L, const char *name) {
     return luaL_error(L, "'%s' outside a task: start one with co.run or co.spawn", name);
   }
   /* A coroutine of ours does not pass suspensions on where its resumer could not suspend. */
-  lua_State *obstructed = L;
+  const coroutine *obstructed = coroutine_find(rt, L);
   while (obstructed != NULL && obstructed != t->live.top) {
-    obstructed = nested_resumer(rt, L, obstructed);
+    obstructed = obstructed->outer;
   }
   if (obstructed == NULL) {
     return luaL_error(L,
@@ -415,7 +418,7 @@ int task_refuse_suspension(runtime *rt, lua_State *L, const char *name) {
                       "do this in a task of its own (co.spawn) and join it",
                       name);
   }
-  push_obstacle(rt, L, obstructed);
+  push_obstacle(rt, L, obstructed->thread);
   return luaL_error(L, "'%s' can not suspend here: %s is in the way; do this before or after it",
                     name, lua_tostring(L, -1));
 }
@@ -424,7 +427,7 @@ int task_after_wait(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
   runtime *rt = (runtime *)runtime_address;
   const task *t = rt->current;
-  if (t == NULL || t->live.top != L) return task_refuse_resumption(rt, L, task_after_wait);
+  if (rt->running->thread != L) return task_refuse_resumption(rt, L, task_after_wait);
   if (task_needs_unwinding(t) || t->wake == WAKE_DEADLOCK) task_check_wake(rt, L);
   return 0;
 }
@@ -521,19 +524,17 @@ static void retire(runtime *rt, lua_State *L, task *t) {
   lua_pop(L, 1);
   runtime_stop_timer(rt, &t->timer);
   leave_member(rt, L, t);
-  nested_release_top(rt, L, t);
-  if (t->live.frames != NULL) {
-    runtime_release_frames(rt, L, t->live.frames);
-  }
-  pooled_thread thread = {.thread = t->live.thread, .slot = t->slot};
+  if (t->live.top != &t->coroutine) resume_lose_all(rt, L, t);
+  if (t->coroutine.frames != NULL) coroutine_release_frames(rt, L, &t->coroutine);
+  pooled_thread thread = {.thread = t->coroutine.thread, .slot = t->slot};
   if (t->lost || t->seen) {
     threads_drop(rt, L, thread);
   } else {
     threads_return(rt, L, thread);
   }
   t->ended.comers = 0;
-  memcpy(t->ended.trace_id, t->context.own.trace->trace_id, sizeof(t->ended.trace_id));
-  trace_context_clear(rt, &t->context);
+  memcpy(t->ended.trace_id, t->coroutine.context.own.trace->trace_id, sizeof(t->ended.trace_id));
+  trace_context_clear(rt, &t->coroutine.context);
   rt->live_count--;
   if (t->daemon) rt->daemon_count--;
   if (t->service) rt->service_count--;

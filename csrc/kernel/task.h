@@ -111,10 +111,8 @@ typedef struct task {
   waiter waiter; /* the one queue that it is in: ready, or of what it waits for */
   union {
     struct {
-      lua_State *thread;
-      lua_State *top; /* what its code runs on: `thread`, or a coroutine of its own inside that */
-      frame_stack *frames; /* NULL until a frame needs more than the bare entry */
-      list waiters;        /* tasks parked in join or await of this one, by waiter.link */
+      coroutine *top; /* in which its code may suspend: its own, or one inside it; pinned */
+      list waiters;   /* tasks parked in join or await of this one, by waiter.link */
       /* While it is parked: what its C function goes on with, and how many values that has. */
       lua_KFunction continuation;
       lua_KContext context;
@@ -125,10 +123,8 @@ typedef struct task {
       uint8_t trace_id[16];
     } ended;
   };
-  trace_context context; /* where its code is in its trace; without a trace once ended */
-  trace_context
-      *inside; /* of the innermost coroutine of co.coroutine that its code is in; NULL: none */
-  uint64_t id; /* from 1, never reused */
+  coroutine coroutine;      /* its trace context is without a trace once ended */
+  uint64_t id;              /* from 1, never reused */
   const location *location; /* where it was spawned */
   const wait_type *wait;    /* what it waits for, or waited for last */
   void *waits_on;     /* while WAITING: the task, waitlist, ... of `wait`; NULL: there is none */
@@ -155,9 +151,8 @@ typedef struct task {
   bool daemon;
   bool service; /* a daemon that ends last, when every other task of the run has */
   bool started;
-  bool muted;    /* spawned by an observer, or by such a task: observers hear nothing of it */
-  bool silent;   /* a service, or spawned by such a task: it makes no spans */
-  bool anchored; /* its innermost coroutine is, in runtime.pinned_ref (nested.c) */
+  bool muted;  /* spawned by an observer, or by such a task: observers hear nothing of it */
+  bool silent; /* a service, or spawned by such a task: it makes no spans */
   bool lost; /* its thread was closed while it ran, or yielded by itself, and is not to be reused */
   bool seen; /* code may know its thread, which is not to be reused either */
   bool leaked;   /* it was found asleep with nothing left to wake it */
@@ -167,9 +162,16 @@ typedef struct task {
 
 static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
 
-/* Where the live task's code is in its trace. */
-static inline trace_context *task_context(task *t) {
-  return t->inside != NULL ? t->inside : &t->context;
+/* The live task's code runs now. */
+static inline void task_enter(runtime *rt, task *t) {
+  rt->current = t;
+  rt->running = t->live.top;
+}
+
+/* Now that which drives the loop goes on. */
+static inline void task_leave(runtime *rt) {
+  rt->current = NULL;
+  rt->running = rt->driver;
 }
 
 /* Room for the name of an unnamed task. */
@@ -177,18 +179,6 @@ static inline trace_context *task_context(task *t) {
 
 /* The task's name; `buffer` is used when it has none of its own. */
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]);
-
-/* The frame stack of the code that runs on L; see runtime_make_frames.   [-0, +0, m] */
-static inline frame_stack *task_frames_of(runtime *rt, lua_State *L) {
-  const task *t = rt->current;
-  frame_stack *s = NULL;
-  if (t != NULL && t->live.thread == L) {
-    s = t->live.frames;
-  } else if (L == rt->main_thread) {
-    s = rt->main_frames;
-  }
-  return s != NULL ? s : runtime_make_frames(rt, L);
-}
 
 /* "ready", "running", ... as `t:status()` gives it. */
 const char *task_status_name(task_status status);
@@ -274,12 +264,12 @@ int task_push_results(lua_State *L, const task *t, int index);
 static inline void task_enqueue(runtime *rt, task *t) {
   list_append(&rt->ready, &t->waiter.link);
   rt->ready_count++;
-  if (rt->host == NULL) rt->backend->notify(rt);
+  if (rt->driver == NULL) rt->backend->notify(rt);
 }
 
 /* Whether a cancellation or exit may have to be raised at the task's next suspension point. */
 static inline bool task_needs_unwinding(const task *t) {
-  return t->asked > 0 || (t->live.frames != NULL && frames_is_exiting(t->live.frames));
+  return t->asked > 0 || (t->coroutine.frames != NULL && frames_is_exiting(t->coroutine.frames));
 }
 
 /* Raises why the code that runs on L can't suspend. */
@@ -293,7 +283,7 @@ int task_refuse_suspension(runtime *rt, lua_State *L, const char *name);
 */
 static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *name) {
   task *t = rt->current;
-  if (t == NULL || t->live.top != L || !lua_isyieldable(L)) {
+  if (t == NULL || t->live.top->thread != L || !lua_isyieldable(L)) {
     task_refuse_suspension(rt, L, name);
     compat_unreachable();
   }
@@ -307,7 +297,7 @@ static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *na
 */
 static inline void task_raise_pending(runtime *rt, lua_State *L) {
   task *t = rt->current;
-  if (t != NULL && t->live.top == L && task_needs_unwinding(t)) cancel_raise(rt, L, t);
+  if (t != NULL && t->live.top->thread == L && task_needs_unwinding(t)) cancel_raise(rt, L, t);
 }
 
 /*

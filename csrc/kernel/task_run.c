@@ -2,8 +2,8 @@
 
 #include "kernel/handler.h"
 #include "kernel/interrupt.h"
-#include "kernel/nested.h"
 #include "kernel/panic.h"
+#include "kernel/resume.h"
 #include "kernel/unwind.h"
 
 /*
@@ -31,7 +31,7 @@ static task_status status_of(const record *r) {
 /* An error in a __close took the place of the record below it on L's stack.   [-2, +1, -] */
 static void replace_by_close_error(runtime *rt, lua_State *L) {
   if (!panic_is_in_flight(rt, L, -1))
-    record_wrap_safe(rt, L, rt->current->live.thread, 0, RECORD_ERROR);
+    record_wrap_safe(rt, L, rt->current->coroutine.thread, 0, RECORD_ERROR);
   record *r = record_test(L, -1);
   if (!lua_rawequal(L, -1, -2) && r->chain_length == 0) {
     r->chain_length = record_test(L, -2)->chain_length + 1;
@@ -46,10 +46,10 @@ static void replace_by_close_error(runtime *rt, lua_State *L) {
 ** record is on top of L; the value that the thread died of is below it.   [-2, +1, -]
 */
 static void reset_thread(runtime *rt, lua_State *L, task *t) {
-  lua_State *thread = t->live.thread;
-  if (t->live.frames != NULL) t->live.frames->resetting = true;
+  lua_State *thread = t->coroutine.thread;
+  if (t->coroutine.frames != NULL) t->coroutine.frames->resetting = true;
   int status = compat_close_thread(thread, L);
-  if (t->live.frames != NULL) t->live.frames->resetting = false;
+  if (t->coroutine.frames != NULL) t->coroutine.frames->resetting = false;
   if (status != LUA_OK) {
     lua_xmove(thread, L, 1);
     /* What it died of was given to them, unless that was a shortage: the VM has a value for these. */
@@ -65,7 +65,7 @@ static void reset_thread(runtime *rt, lua_State *L, task *t) {
 
 /* The thread ended with an error: makes its record, then resets it.   [-0, +1, -] */
 static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
-  lua_State *thread = t->live.thread;
+  lua_State *thread = t->coroutine.thread;
   lua_xmove(thread, L, 1); /* a dead thread has room for this one value */
   lua_pushvalue(L, -1);
   if (!panic_is_in_flight(rt, L, -1)) {
@@ -83,8 +83,9 @@ static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
 ** [-0, +1, -]
 */
 static void capture_loss(runtime *rt, lua_State *L, task *t, const char *message) {
+  resume_lose_all(rt, L, t);
   lua_pushnil(L);
-  record_make_safe(rt, L, t->live.thread, 0, RECORD_ERROR, message);
+  record_make_safe(rt, L, t->coroutine.thread, 0, RECORD_ERROR, message);
   t->lost = true;
   reset_thread(rt, L, t);
 }
@@ -97,7 +98,7 @@ static void capture_forced(runtime *rt, lua_State *L, task *t) {
   t->forced = false;
   t->epilogues = 0;
   t->lost = true; /* the handler of an xpcall around it stays in the thread (Lua 5.4.0 to 5.4.4) */
-  nested_close_all(rt, L, t);
+  resume_close_all(rt, L, t);
   task_push(rt, L, t);
   lua_getiuservalue(L, -1, TASK_UV_RESULT);
   lua_pushnil(L);
@@ -108,7 +109,7 @@ static void capture_forced(runtime *rt, lua_State *L, task *t) {
 /* --- the end --- */
 
 static void end_with_record(runtime *rt, lua_State *L, task *t) {
-  rt->current = NULL;
+  task_leave(rt);
   task_end(rt, L, t, status_of(record_test(L, -1)), 1);
 }
 
@@ -127,11 +128,10 @@ static bool has_epilogue(const frame_stack *s) {
 ** more, and then the task ends with its deferred calls unrun, as its record says.
 */
 static void run_epilogue(runtime *rt, lua_State *L, task *t) {
-  lua_State *thread = t->live.thread;
+  lua_State *thread = t->coroutine.thread;
   if (t->epilogues++ == EPILOGUE_ATTEMPTS) {
     record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory to run deferred calls");
-    runtime_release_frames(rt, L, t->live.frames);
-    t->live.frames = NULL;
+    coroutine_release_frames(rt, L, &t->coroutine);
     end_with_record(rt, L, t);
     return;
   }
@@ -149,8 +149,8 @@ static void run_epilogue(runtime *rt, lua_State *L, task *t) {
 
 /* The entry frame's function has returned `values` results, and there is more to do. */
 static void return_from_entry(runtime *rt, lua_State *L, task *t, int values) {
-  frame_stack *s = t->live.frames;
-  lua_State *thread = t->live.thread;
+  frame_stack *s = t->coroutine.frames;
+  lua_State *thread = t->coroutine.thread;
   if (frames_is_exiting(s)) {
     lua_settop(thread, 0);
     frames_push_exit(s, L);
@@ -168,7 +168,7 @@ static void return_from_entry(runtime *rt, lua_State *L, task *t, int values) {
 ** left, that could be returned to.   [-1, +0, -]
 */
 static void unwind_entry(runtime *rt, lua_State *L, task *t, bool lost) {
-  frame_stack *s = t->live.frames;
+  frame_stack *s = t->coroutine.frames;
   if (lost || s->depth > 1 || record_test(L, -1)->exits) {
     frames_exit(s, L);
   } else {
@@ -178,22 +178,22 @@ static void unwind_entry(runtime *rt, lua_State *L, task *t, bool lost) {
 }
 
 static void end_with_results(runtime *rt, lua_State *L, task *t, int values) {
-  lua_State *thread = t->live.thread;
+  lua_State *thread = t->coroutine.thread;
   if (!lua_checkstack(L, values + LUA_MINSTACK)) {
     lua_settop(thread, 0);
     record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory for a task's results");
-    rt->current = NULL;
+    task_leave(rt);
     task_end(rt, L, t, TASK_PANICKED, 1);
     return;
   }
   lua_xmove(thread, L, values);
-  rt->current = NULL;
+  task_leave(rt);
   task_end(rt, L, t, TASK_DONE, values);
 }
 
 /* unwind_finish has returned true and the results, or false and the record. */
 static void end_epilogue(runtime *rt, lua_State *L, task *t, int values) {
-  lua_State *thread = t->live.thread;
+  lua_State *thread = t->coroutine.thread;
   bool returned = lua_toboolean(thread, -values);
   lua_remove(thread, -values);
   if (returned) {
@@ -207,14 +207,14 @@ static void end_epilogue(runtime *rt, lua_State *L, task *t, int values) {
 /* The task's thread came back with `status` and `values` on its stack: the task parked, or it ends.
  */
 void task_run_finish(runtime *rt, lua_State *L, task *t, int status, int values) {
-  lua_State *thread = t->live.thread;
+  lua_State *thread = t->coroutine.thread;
   bool lost = false;
   /* What ends a task makes protected calls, in which an error of a handler would be taken for theirs. */
   if (interrupt_is_due(rt)) interrupt_serve(rt, L);
   if (status == LUA_OK) {
-    if (has_epilogue(t->live.frames)) {
+    if (has_epilogue(t->coroutine.frames)) {
       return_from_entry(rt, L, t, values);
-    } else if (t->live.frames != NULL && t->live.frames->depth == 0) {
+    } else if (t->coroutine.frames != NULL && t->coroutine.frames->depth == 0) {
       end_epilogue(rt, L, t, values);
     } else {
       end_with_results(rt, L, t, values);
@@ -234,7 +234,7 @@ void task_run_finish(runtime *rt, lua_State *L, task *t, int status, int values)
   } else {
     capture_error(rt, L, t, status);
   }
-  if (has_epilogue(t->live.frames)) {
+  if (has_epilogue(t->coroutine.frames)) {
     unwind_entry(rt, L, t, lost);
   } else {
     end_with_record(rt, L, t);
@@ -249,14 +249,14 @@ void task_run_give_up(runtime *rt, lua_State *L, task *t) {
   if (t->status == TASK_WAITING) task_wake(rt, t, WAKE_CANCELLED);
   list_remove(&t->waiter.link);
   rt->ready_count--;
-  rt->current = t;
-  nested_close_all(rt, L, t);
+  task_enter(rt, t);
+  resume_close_all(rt, L, t);
   lua_pushnil(L);
-  record_make_safe(rt, L, t->live.thread, 0, RECORD_DEADLOCK,
+  record_make_safe(rt, L, t->coroutine.thread, 0, RECORD_DEADLOCK,
                    "given up: still asleep after every attempt to end it");
   t->lost = true;
   reset_thread(rt, L, t);
-  frame_stack *s = t->live.frames;
+  frame_stack *s = t->coroutine.frames;
   if (!has_epilogue(s)) {
     end_with_record(rt, L, t);
     return;
@@ -271,8 +271,8 @@ void task_run_give_up(runtime *rt, lua_State *L, task *t) {
 
 /* A task that is cancelled before it ran has nothing to unwind.   [-0, +0, -] */
 static void end_unstarted(runtime *rt, lua_State *L, task *t) {
-  lua_settop(t->live.thread, 0);
-  cancel_push_record(rt, L, t->live.thread, 0, &t->entry);
+  lua_settop(t->coroutine.thread, 0);
+  cancel_push_record(rt, L, t->coroutine.thread, 0, &t->entry);
   end_with_record(rt, L, t);
 }
 
@@ -287,14 +287,14 @@ static bool is_untouched(lua_State *thread) {
 ** wait for them, so that it is theirs now.   [-0, +0, -]
 */
 static void lose_unstarted(runtime *rt, lua_State *L, task *t) {
-  record_make_safe(rt, L, t->live.thread, 0, RECORD_ERROR, LOST);
+  record_make_safe(rt, L, t->coroutine.thread, 0, RECORD_ERROR, LOST);
   t->lost = true;
   end_with_record(rt, L, t);
 }
 
 int task_run_start(runtime *rt, lua_State *L, task *t) {
   t->started = true;
-  if (!is_untouched(t->live.thread)) {
+  if (!is_untouched(t->coroutine.thread)) {
     lose_unstarted(rt, L, t);
     return -1;
   }
@@ -302,17 +302,17 @@ int task_run_start(runtime *rt, lua_State *L, task *t) {
     end_unstarted(rt, L, t);
     return -1;
   }
-  handler_run_start(rt, t->live.thread);
-  return lua_gettop(t->live.thread) - 1;
+  handler_run_start(rt, t->coroutine.thread);
+  return lua_gettop(t->coroutine.thread) - 1;
 }
 
 int task_run_tell_start(runtime *rt, lua_State *L, task *t) {
-  lua_State *thread = t->live.thread;
+  lua_State *thread = t->coroutine.thread;
   bool is_first = lua_status(thread) == LUA_OK;
-  rt->current = NULL;
+  task_leave(rt);
   probe_tell(rt, &(probe_event){
                      .kind = PROBE_START, .calls = true, .task = t, .object = PROBE_TASK, .L = L});
-  rt->current = t;
+  task_enter(rt, t);
   if (!is_first) return 0;
   if (is_untouched(thread)) return lua_gettop(thread) - 1;
   lose_unstarted(rt, L, t);

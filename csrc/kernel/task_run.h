@@ -37,7 +37,7 @@ void task_run_tell_stop(runtime *rt, lua_State *L, task *t);
 
 /* Call it when the task's thread came back because the task waits or yields.   [-0, +0, -] */
 static inline void task_run_suspend(runtime *rt, lua_State *L, task *t) {
-  rt->current = NULL;
+  task_leave(rt);
   t->raises = 0;
   if (probe_is_wanted(&rt->probes, PROBE_STOP)) task_run_tell_stop(rt, L, t);
 }
@@ -48,7 +48,7 @@ static inline void task_run_suspend(runtime *rt, lua_State *L, task *t) {
 ** [-0, +0, -]
 */
 static inline void task_run_resume(runtime *rt, lua_State *L, task *t) {
-  rt->current = t;
+  task_enter(rt, t);
   int arguments = t->started ? 0 : task_run_start(rt, L, t);
   if (arguments < 0) return;
   if (probe(&rt->probes, PROBE_START)) {
@@ -57,7 +57,7 @@ static inline void task_run_resume(runtime *rt, lua_State *L, task *t) {
   }
   t->status = TASK_RUNNING;
   int values;
-  int status = lua_resume(t->live.thread, L, arguments, &values);
+  int status = lua_resume(t->coroutine.thread, L, arguments, &values);
   if (status == LUA_YIELD && t->status != TASK_RUNNING) {
     task_run_suspend(rt, L, t);
   } else {

@@ -108,5 +108,5 @@ task *threads_owner(const runtime *rt, lua_State *L, const lua_State *thread) {
   lua_rawgeti(L, -1, slot);
   task *t = lua_touserdata(L, -1);
   lua_pop(L, 2);
-  return t != NULL && !task_ended(t) && t->live.thread == thread ? t : NULL;
+  return t != NULL && !task_ended(t) && t->coroutine.thread == thread ? t : NULL;
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/baggage.h"
-#include "kernel/task.h"
+#include "kernel/runtime.h"
 
 static size_t size_of(const trace_headers *headers) {
   return sizeof(trace) + headers->state_length + headers->baggage_length;
@@ -108,13 +108,6 @@ uint64_t trace_make_span_id(runtime *rt, trace_ids *ids) {
 }
 
 /* --- contexts --- */
-
-trace_context *trace_current(runtime *rt) {
-  if (rt->current != NULL) return task_context(rt->current);
-  return rt->inside != NULL ? rt->inside : &rt->outside;
-}
-
-trace_ids *trace_here(runtime *rt) { return trace_ids_of(trace_current(rt)); }
 
 /* Whether code is in the span on a stack. */
 static bool span_is_open(const span *s) { return s->ids.trace != NULL; }

@@ -152,11 +152,6 @@ static inline void trace_go_on(struct runtime *rt, trace_ids *child, trace_ids *
 /* --- contexts --- */
 
 /*
-** Returns the context of the running code: of its coroutine, its task, or the code outside tasks.
-*/
-trace_context *trace_current(struct runtime *rt);
-
-/*
 ** Returns the ids under which the context's code works now: those of its innermost span, or its
 ** own. The pointer is valid until scripts may run, because they may end the span.
 */
@@ -164,9 +159,6 @@ static inline trace_ids *trace_ids_of(trace_context *context) {
   span *s = context->current;
   return s == NULL || s->context != context ? &context->own : &s->ids;
 }
-
-/* The same for the running code. */
-trace_ids *trace_here(struct runtime *rt);
 
 /*
 ** Moves the context's code to the trace `t`, with other headers of the same trace, and takes over a

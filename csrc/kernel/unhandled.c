@@ -108,7 +108,7 @@ static int collect_guard(lua_State *L) {
   held->until_ns = INT64_MIN;
   list_remove(&held->link);
   list_prepend(&rt->unhandled_panics, &held->link);
-  if (rt->host == NULL) rt->backend->notify(rt);
+  if (rt->driver == NULL) rt->backend->notify(rt);
   return 0;
 }
 

@@ -7,7 +7,7 @@
 #include "kernel/task.h"
 
 /*
-** The C stack of a running driver, from the bottom: [a foreign frame stack, or the frame's value,] handler,
+** The C stack of a running driver, from the bottom: [one of the other coroutines, or the frame's value,] handler,
 ** then what the call in progress was given or returned.
 **   type  of the frame that the driver was called for
 */
@@ -261,20 +261,16 @@ static inline int call_in_frame(runtime *rt, frame_stack *s, lua_State *L, int a
 }
 
 /* Pushes what a driver keeps at the bottom of its stack. Returns how much it is. */
-static int push_bottom(runtime *rt, const frame_stack *s, lua_State *L) {
-  if (!s->foreign) {
-    lua_pushcfunction(L, panic_handler);
-    return 1;
-  }
-  /* A coroutine that we don't own may be closed under us: its frame stack runs what is pending then. */
-  runtime_push_foreign(rt, L);
+static inline int push_bottom(const runtime *rt, const frame_stack *s, lua_State *L) {
+  /* A coroutine that we don't own may be closed under us: then it runs what is pending. */
+  if (s->foreign) coroutine_push_known(rt, L);
   lua_pushcfunction(L, panic_handler);
-  return 2;
+  return s->foreign ? 2 : 1;
 }
 
 int unwind_func(lua_State *L) {
   runtime *rt = runtime_of(L);
-  frame_stack *s = task_frames_of(rt, L);
+  frame_stack *s = coroutine_frames_of(rt, L);
   int arguments = lua_gettop(L);
   int bottom = push_bottom(rt, s, L);
   lua_pushvalue(L, lua_upvalueindex(2));
@@ -285,7 +281,7 @@ int unwind_func(lua_State *L) {
 int unwind_call(lua_State *L) {
   arg_check_function(L, 1, "call");
   runtime *rt = runtime_of(L);
-  frame_stack *s = task_frames_of(rt, L);
+  frame_stack *s = coroutine_frames_of(rt, L);
   int arguments = lua_gettop(L) - 1;
   lua_rotate(L, 1, push_bottom(rt, s, L));
   return call_in_frame(rt, s, L, arguments, &frame_func);
@@ -295,7 +291,7 @@ int unwind_body(runtime *rt, lua_State *L, const frame_type *type) {
   int arguments = lua_gettop(L) - 2;
   lua_pushcfunction(L, panic_handler);
   lua_insert(L, 2);
-  return call_in_frame(rt, rt->current->live.frames, L, arguments, type);
+  return call_in_frame(rt, rt->current->coroutine.frames, L, arguments, type);
 }
 
 /* Runs the task's frame stack down to its entry.   [-?, +outcome, e] */
@@ -313,7 +309,7 @@ static int after_lost(lua_State *L, int status, lua_KContext frames_address) {
 
 int unwind_finish(lua_State *L) {
   runtime *rt = runtime_of(L);
-  return finish_entry(rt, L, task_frames_of(rt, L));
+  return finish_entry(rt, L, coroutine_frames_of(rt, L));
 }
 
 /*
@@ -324,7 +320,7 @@ int unwind_finish(lua_State *L) {
 int unwind_close_deferred(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   const deferred_handle *handle = luaL_checkudata(L, 1, DEFER_TYPE);
-  frame_stack *s = runtime_find_frames(rt, L);
+  frame_stack *s = coroutine_find_frames(rt, L);
   /* While a task's thread is reset nothing can suspend: the task's frame runs it just after. */
   if (s == NULL || s->resetting) return 0;
   if (!frames_is_pending(s, handle->serial)) return 0;
@@ -349,7 +345,7 @@ int unwind_close_deferred(lua_State *L) {
 
 int unwind_close_foreign(lua_State *L) {
   runtime *rt = runtime_of_any(L);
-  frame_stack *s = runtime_find_frames(rt, L);
+  frame_stack *s = coroutine_find_frames(rt, L);
   if (s == NULL || s->depth == 0) return 0;
   if (s->leaving) {
     s->leaving = false;

@@ -55,8 +55,8 @@ int unwind_finish(lua_State *L);
 int unwind_close_deferred(lua_State *L);
 
 /*
-** The __close of a foreign frame stack: the coroutine is being closed while frames are open; runs
-** their deferred calls. (frame stack, error).
+** The __close of a coroutine that is no task's: it is being closed while frames are open; runs
+** their deferred calls. (coroutine, error).
 */
 int unwind_close_foreign(lua_State *L);
 

@@ -6,7 +6,7 @@ const wait_type wait_none = {.name = "nothing"};
 
 bool wait_push_local(lua_State *L, const task *t, int index) {
   if (task_ended(t)) return false;
-  lua_State *top = t->live.top;
+  lua_State *top = t->live.top->thread;
   if (t->status != TASK_RUNNING && lua_status(top) != LUA_YIELD) return false;
   lua_pushvalue(top, index);
   if (top != L) lua_xmove(top, L, 1);

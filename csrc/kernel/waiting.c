@@ -2,8 +2,9 @@
 
 void waiting_push_where(lua_State *L, const task *t) {
   lua_Debug ar;
-  for (int level = 0; !task_ended(t) && lua_getstack(t->live.top, level, &ar); level++) {
-    lua_getinfo(t->live.top, "Sl", &ar);
+  lua_State *thread = task_ended(t) ? NULL : t->live.top->thread;
+  for (int level = 0; thread != NULL && lua_getstack(thread, level, &ar); level++) {
+    lua_getinfo(thread, "Sl", &ar);
     if (ar.currentline > 0) {
       lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
       return;

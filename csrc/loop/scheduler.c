@@ -334,7 +334,7 @@ static void reset_options(runtime *rt, lua_State *L) {
 static void check_not_running(const runtime *rt, lua_State *L, const char *name,
                               const char *inside_task) {
   if (rt->current != NULL) luaL_error(L, "%s", inside_task);
-  if (rt->host != NULL || rt->hooks > 0)
+  if (rt->driver != NULL || rt->hooks > 0)
     luaL_error(L, "co.%s while the loop is running: not in a handler or hook", name);
   c_stack_check_host(L, LOOP_C_LEVELS);
 }
@@ -373,9 +373,9 @@ static task *make_main(runtime *rt, lua_State *L, int arguments, const char *nam
   lua_pushcfunction(L, spawn_main);
   lua_insert(L, -(arguments + 2));
   lua_pushlightuserdata(L, (void *)name);
-  rt->host = L;
+  rt->driver = rt->running;
   if (lua_pcall(L, arguments + 2, 1, 0) != LUA_OK) {
-    rt->host = NULL;
+    rt->driver = NULL;
     lua_error(L);
   }
   return task_test(L, -1);
@@ -410,7 +410,7 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
   if (!stuck) stuck = interrupt_end(rt, L);
   if (stuck && rt->unhandled == UNHANDLED_CRASH) handler_report(rt, L, 0);
   rt->main_task = NULL;
-  rt->host = NULL;
+  rt->driver = NULL;
   reset_options(rt, L);
   if (stuck) return lua_error(L);
   return deliver(L, main, index);
@@ -420,7 +420,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   check_not_running(rt, L, "step",
                     "co.step inside a task: its loop makes the steps, so use co.yield");
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  rt->host = L;
+  rt->driver = rt->running;
   wakeup_drain(&loop_of(rt)->wakeup);
   int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
   do {
@@ -429,7 +429,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   } while (budget_ns != 0 && rt->ready_count > 0 && runtime_now(rt) < until);
   if (!list_empty(&rt->unhandled_panics)) unhandled_expire(rt, L, runtime_now(rt));
   observe_flush(rt, L);
-  rt->host = NULL;
+  rt->driver = NULL;
   bool more = rt->ready_count > 0;
   if (more) rt->backend->notify(rt);
   return more;

@@ -108,14 +108,14 @@ static void wake_from_deadlock(runtime *rt, lua_State *L, task *t) {
 void shutdown_wake_all(runtime *rt, lua_State *L) { each_task(rt, L, wake_from_deadlock); }
 
 static void abandon_one(runtime *rt, lua_State *L, task *t) {
-  rt->current = t;
-  record_make_safe(rt, L, t->live.thread, 0, RECORD_DEADLOCK,
+  task_enter(rt, t);
+  record_make_safe(rt, L, t->coroutine.thread, 0, RECORD_DEADLOCK,
                    "given up: still asleep after every attempt to end it");
   t->lost = true;
-  if (t->live.frames != NULL) t->live.frames->resetting = true;
-  compat_close_thread(t->live.thread, L);
-  lua_settop(t->live.thread, 0);
-  rt->current = NULL;
+  if (t->coroutine.frames != NULL) t->coroutine.frames->resetting = true;
+  compat_close_thread(t->coroutine.thread, L);
+  lua_settop(t->coroutine.thread, 0);
+  task_leave(rt);
   task_end(rt, L, t, TASK_PANICKED, 1);
 }
 

@@ -1,6 +1,6 @@
 #include "lua/guard.h"
 
-#include "kernel/nested.h"
+#include "kernel/resume.h"
 #include "lua/lib.h"
 
 /*
@@ -58,7 +58,7 @@ static int resume(lua_State *L, lua_State *thread) {
 static bool is_refused(lua_State *L) {
   lua_State *thread = lua_tothread(L, 1);
   runtime *rt = runtime_of_any(L); /* other coroutines work on after the runtime's end */
-  if (thread == NULL || !nested_is_refused(rt, L, thread)) return false;
+  if (thread == NULL || !resume_is_refused(rt, L, thread)) return false;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->refusal_ref);
   return true;
 }

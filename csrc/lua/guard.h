@@ -16,7 +16,7 @@ void guard_install(runtime *rt, lua_State *L);
 /* Call it when the code that runs on L gets its thread: notes that a task's thread was seen. */
 static inline void guard_note_seen(const runtime *rt, const lua_State *L) {
   task *t = rt->current;
-  if (t != NULL && t->live.thread == L) t->seen = true;
+  if (t != NULL && t->coroutine.thread == L) t->seen = true;
 }
 
 #pragma GCC visibility pop

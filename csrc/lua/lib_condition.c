@@ -74,7 +74,7 @@ static void pass_on(runtime *rt, lua_State *L, wake_reason reason) {
 ** there was a signal, or raises for any other reason.   [-0, +1, e]
 */
 static int leave(runtime *rt, lua_State *L, wake_reason reason) {
-  if (cancel_will_raise(rt, L, rt->current)) pass_on(rt, L, reason);
+  if (cancel_will_raise(rt, rt->current)) pass_on(rt, L, reason);
   rt->current->wake = (uint8_t)reason;
   lua_pushboolean(L, task_check_wake(rt, L)->wake == WAKE_READY);
   return 1;

@@ -3,8 +3,8 @@
 ** co.instrument, which replaces Lua's library by it.
 */
 #include "kernel/args.h"
-#include "kernel/nested.h"
 #include "kernel/record.h"
+#include "kernel/resume.h"
 #include "lua/guard.h"
 #include "lua/lib.h"
 
@@ -19,7 +19,7 @@ static const char *status_of(runtime *rt, lua_State *L, lua_State *thread) {
   lua_Debug ar;
   if (thread == L) return "running";
   switch (lua_status(thread)) {
-    case LUA_YIELD: return nested_is_refused(rt, L, thread) ? "normal" : "suspended";
+    case LUA_YIELD: return resume_is_refused(rt, L, thread) ? "normal" : "suspended";
     case LUA_OK:
       if (lua_getstack(thread, 0, &ar)) return "normal";
       return lua_gettop(thread) == 0 ? "dead" : "suspended";
@@ -27,13 +27,22 @@ static const char *status_of(runtime *rt, lua_State *L, lua_State *thread) {
   }
 }
 
-static int coroutine_create(lua_State *L) {
-  if (!lua_isfunction(L, 1)) arg_type_error(L, 1, "create", "function");
+/*
+** Pushes a new coroutine for the function at 1, as its thread and our object. It works for the request of the code
+** that runs now, whoever resumes it.   [-0, +2, m]
+*/
+static void push_new(runtime *rt, lua_State *L) {
   lua_State *thread = lua_newthread(L);
-  nested_register(runtime_of(L), L, -1);
-  nested_carry_trace(runtime_of(L), L, -1);
+  coroutine *c = coroutine_push(rt, L, -1);
+  if (trace_here(rt)->trace != NULL) trace_context_branch(rt, &c->context, trace_current(rt));
   lua_pushvalue(L, 1);
   lua_xmove(L, thread, 1);
+}
+
+static int coroutine_create(lua_State *L) {
+  if (!lua_isfunction(L, 1)) arg_type_error(L, 1, "create", "function");
+  push_new(runtime_of(L), L);
+  lua_pop(L, 1);
   return 1;
 }
 
@@ -47,7 +56,7 @@ static int coroutine_create(lua_State *L) {
 */
 static bool push_refusal(runtime *rt, lua_State *L, lua_State *thread, int arguments) {
   lua_Debug ar;
-  if (nested_is_refused(rt, L, thread)) {
+  if (resume_is_refused(rt, L, thread)) {
     lua_pushliteral(L, TASK_REFUSAL);
   } else if (thread == L || (lua_status(thread) == LUA_OK && lua_getstack(thread, 0, &ar))) {
     lua_pushliteral(L, "cannot resume non-suspended coroutine");
@@ -72,7 +81,7 @@ static int finish_resume(runtime *rt, lua_State *L, lua_State *thread, int statu
 }
 
 static int coroutine_resume(lua_State *L) {
-  static const nested_caller caller = {finish_resume};
+  static const resume_caller caller = {finish_resume};
   runtime *rt = runtime_of(L);
   lua_State *thread = check_thread(L, 1, "resume");
   if (push_refusal(rt, L, thread, lua_gettop(L) - 1)) {
@@ -80,7 +89,9 @@ static int coroutine_resume(lua_State *L) {
     lua_insert(L, -2);
     return 2;
   }
-  return nested_resume(rt, L, &caller);
+  coroutine *c = coroutine_push(rt, L, 1);
+  lua_pop(L, 1);
+  return resume_coroutine(rt, L, c, &caller);
 }
 
 /* --- wrap --- */
@@ -91,7 +102,7 @@ static int coroutine_resume(lua_State *L) {
 */
 static int fail_wrapped(runtime *rt, lua_State *L, lua_State *thread, int status) {
   record_keep_inner(rt, L, thread);
-  if (nested_close(rt, L, thread) != LUA_OK) {
+  if (resume_close(rt, L, thread) != LUA_OK) {
     lua_xmove(thread, L, 1);
     lua_replace(L, -2);
   }
@@ -108,9 +119,9 @@ static int finish_wrapped(runtime *rt, lua_State *L, lua_State *thread, int stat
   return fail_wrapped(rt, L, thread, status);
 }
 
-/* Upvalue 2 is the coroutine. */
+/* Upvalues 2 and 3 are the coroutine: its thread and our object. */
 static int call_wrapped(lua_State *L) {
-  static const nested_caller caller = {finish_wrapped};
+  static const resume_caller caller = {finish_wrapped};
   runtime *rt = runtime_of(L);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
@@ -121,15 +132,15 @@ static int call_wrapped(lua_State *L) {
     lua_concat(L, 2);
     return lua_error(L);
   }
-  return nested_resume(rt, L, &caller);
+  return resume_coroutine(rt, L, lua_touserdata(L, lua_upvalueindex(3)), &caller);
 }
 
 static int coroutine_wrap(lua_State *L) {
   if (!lua_isfunction(L, 1)) arg_type_error(L, 1, "wrap", "function");
-  coroutine_create(L);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, -2);
-  lua_pushcclosure(L, call_wrapped, 2);
+  runtime *rt = runtime_of(L);
+  lua_pushlightuserdata(L, rt);
+  push_new(rt, L);
+  lua_pushcclosure(L, call_wrapped, 3);
   return 1;
 }
 
@@ -137,7 +148,7 @@ static int coroutine_wrap(lua_State *L) {
 
 static int coroutine_yield(lua_State *L) {
   const runtime *rt = runtime_of(L);
-  if (rt->current != NULL && rt->current->live.thread == L) {
+  if (rt->current != NULL && rt->current->coroutine.thread == L) {
     return luaL_error(L, "coroutine.yield in a task: use co.yield to let other tasks run");
   }
   return lua_yield(L, lua_gettop(L));
@@ -159,7 +170,7 @@ static int coroutine_running(lua_State *L) {
 static int coroutine_isyieldable(lua_State *L) {
   const runtime *rt = runtime_of(L);
   lua_State *thread = lua_isnone(L, 1) ? L : check_thread(L, 1, "isyieldable");
-  bool is_task = rt->current != NULL && rt->current->live.thread == thread;
+  bool is_task = rt->current != NULL && rt->current->coroutine.thread == thread;
   lua_pushboolean(L, !is_task && lua_isyieldable(thread));
   return 1;
 }
@@ -167,14 +178,14 @@ static int coroutine_isyieldable(lua_State *L) {
 static int coroutine_close(lua_State *L) {
   runtime *rt = runtime_of(L);
   lua_State *thread = check_thread(L, 1, "close");
-  if (nested_is_refused(rt, L, thread)) {
+  if (resume_is_refused(rt, L, thread)) {
     lua_pushboolean(L, 0);
     lua_pushliteral(L, TASK_REFUSAL);
     return 2;
   }
   const char *status = status_of(rt, L, thread);
   if (*status != 's' && *status != 'd') return luaL_error(L, "cannot close a %s coroutine", status);
-  if (nested_close(rt, L, thread) == LUA_OK) {
+  if (resume_close(rt, L, thread) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -207,7 +218,6 @@ void lib_coroutine_open(lua_State *L, runtime *rt) {
       {"close", coroutine_close},
       {NULL, NULL},
   };
-  nested_open(rt, L);
   guard_install(rt, L);
   rt->resume = coroutine_resume;
   rt->wrapped = call_wrapped;

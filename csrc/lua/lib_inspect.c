@@ -1,6 +1,5 @@
 /* co.current, co.tasks, co.dump, co.stats */
 #include "core/hex.h"
-#include "kernel/nested.h"
 #include "kernel/task.h"
 #include "kernel/waiting.h"
 #include "lua/lib.h"
@@ -88,17 +87,16 @@ static int dump_thread(lua_State *L, luaL_Buffer *buffer, lua_State *thread, int
 ** Adds the task's stack, beginning with its innermost coroutine. Each coroutine is kept at `index`
 ** while it is read, because the task may end meanwhile.   [-0, +0, m]
 */
-static void dump_stack(runtime *rt, lua_State *L, luaL_Buffer *buffer, const task *t, int index) {
+static void dump_stack(lua_State *L, luaL_Buffer *buffer, const task *t, int index) {
   int room = DUMP_MAX_FRAMES;
   int more = 0;
-  lua_State *thread = task_ended(t) ? NULL : t->live.top;
-  while (thread != NULL && lua_checkstack(thread, 1)) {
-    lua_pushthread(thread);
-    if (thread != L) lua_xmove(thread, L, 1);
+  const coroutine *c = task_ended(t) ? NULL : t->live.top;
+  while (c != NULL && lua_checkstack(c->thread, 1)) {
+    lua_pushthread(c->thread);
+    if (c->thread != L) lua_xmove(c->thread, L, 1);
     lua_replace(L, index);
-    more += dump_thread(L, buffer, thread, &room);
-    bool is_last = task_ended(t) || thread == t->live.thread;
-    thread = is_last ? NULL : nested_resumer(rt, L, thread);
+    more += dump_thread(L, buffer, c->thread, &room);
+    c = task_ended(t) ? NULL : c->outer;
   }
   if (more > 0) luaL_addstring(buffer, "\t...\n");
 }
@@ -121,7 +119,7 @@ static int inspect_dump(lua_State *L) {
     task *t = task_test(L, 2);
     if (i > 1) luaL_addchar(&buffer, '\n');
     dump_head(L, &buffer, t, 2);
-    dump_stack(rt, L, &buffer, t, 3);
+    dump_stack(L, &buffer, t, 3);
   }
   luaL_pushresult(&buffer);
   return 1;

@@ -16,8 +16,8 @@ static int panic_func(lua_State *L) {
 
 /* Returns the frame stack of the running code; raises if no frame is open. */
 static frame_stack *check_frame(runtime *rt, lua_State *L, const char *function) {
-  bool in_task = rt->current != NULL && rt->current->live.thread == L;
-  frame_stack *s = in_task ? task_frames_of(rt, L) : runtime_find_frames(rt, L);
+  bool in_task = rt->current != NULL && rt->current->coroutine.thread == L;
+  frame_stack *s = in_task ? coroutine_frames_of(rt, L) : coroutine_find_frames(rt, L);
   if (s == NULL || frames_deferring(s) == 0) {
     luaL_error(L,
                "co.%s outside any frame: call it in a task, or in a function made by co.func "
@@ -65,7 +65,7 @@ static uint32_t check_deferring_frame(const frame_stack *s, lua_State *L, const 
 }
 
 static int panic_results(lua_State *L) {
-  const frame_stack *s = runtime_find_frames(runtime_of(L), L);
+  const frame_stack *s = coroutine_find_frames(runtime_of(L), L);
   uint32_t index = check_deferring_frame(s, L, "results");
   int count = (int)s->frames[index].results;
   luaL_checkstack(L, count, "too many results");
@@ -74,7 +74,7 @@ static int panic_results(lua_State *L) {
 }
 
 static int panic_set_results(lua_State *L) {
-  frame_stack *s = runtime_find_frames(runtime_of(L), L);
+  frame_stack *s = coroutine_find_frames(runtime_of(L), L);
   uint32_t index = check_deferring_frame(s, L, "set_results");
   if (s->frames[index].type == &frame_block) {
     return luaL_error(L,

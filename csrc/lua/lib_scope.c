@@ -14,7 +14,7 @@
 static runtime *check_task(lua_State *L, const char *function) {
   runtime *rt = runtime_of(L);
   const task *t = task_check_suspend(rt, L, function);
-  if (t->live.thread != L) {
+  if (t->coroutine.thread != L) {
     luaL_error(L, "'%s' inside a coroutine: call it in the task's own code, outside coroutines",
                function);
   }
@@ -27,7 +27,7 @@ static runtime *check_task(lua_State *L, const char *function) {
 */
 static ctx *push_child_context(runtime *rt, lua_State *L) {
   context_push(rt, L, scope_current_context(rt));
-  bool linked = !cancel_is_shielded(rt, L, rt->current, 0);
+  bool linked = !cancel_is_shielded(rt->current, 0);
   ctx *c = context_new(rt, L, lua_gettop(L), linked);
   c->can_end = true;
   lua_remove(L, -2);

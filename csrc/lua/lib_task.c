@@ -79,7 +79,7 @@ static int push_time_out(lua_State *L) {
 static const task *check_wake(lua_State *L) {
   runtime *rt = runtime_of(L);
   const task *self = rt->current;
-  if (self->wake == WAKE_READY) unhandled_arrived(rt, L, 1, !cancel_will_raise(rt, L, self));
+  if (self->wake == WAKE_READY) unhandled_arrived(rt, L, 1, !cancel_will_raise(rt, self));
   return task_check_wake(rt, L);
 }
 
@@ -189,7 +189,7 @@ static void push_span(lua_State *L, uint64_t span_id) {
 }
 
 static void field_span_id(runtime *rt, lua_State *L, task *t) {
-  push_span(L, trace_span_id(rt, trace_ids_of(&t->context)));
+  push_span(L, trace_span_id(rt, trace_ids_of(&t->coroutine.context)));
 }
 
 static void field_spawned_at(runtime *rt, lua_State *L, task *t) {
@@ -293,13 +293,13 @@ enum { CALLBACK_UV_RESULTS = 1, CALLBACK_UV_TASK, CALLBACK_UV_COUNT = CALLBACK_U
 ** will not if another event has woken it, or if a cancellation will end the function of co.await,
 ** in which it is suspended.
 */
-static bool is_awaited(runtime *rt, lua_State *L, const callback *c, task *waiting) {
+static bool is_awaited(runtime *rt, const callback *c, task *waiting) {
   if (c->given || c->left || waiting == NULL || task_ended(waiting)) return false;
   if (c->wait_serial != 0) {
     return waiting->status == TASK_WAITING && waiting->wait_serial == c->wait_serial &&
            !task_is_closed(rt, waiting);
   }
-  return waiting == rt->current || !cancel_will_raise(rt, L, waiting);
+  return waiting == rt->current || !cancel_will_raise(rt, waiting);
 }
 
 /* The function given to co.await's function: (results...) → whether the task takes them. */
@@ -315,7 +315,7 @@ static int resume_callback(lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_getiuservalue(L, lua_upvalueindex(2), CALLBACK_UV_TASK);
   task *waiting = task_test(L, -1);
-  bool taken = is_awaited(rt, L, c, waiting);
+  bool taken = is_awaited(rt, c, waiting);
   if (taken) {
     c->given = true;
     c->results = results;

@@ -25,7 +25,7 @@ static void save_exit(lua_State *L, const frame_stack *s, int index) {
 void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type, int context) {
   task *t = rt->current;
   int index = lua_gettop(L);
-  frame_stack *s = task_frames_of(rt, L);
+  frame_stack *s = coroutine_frames_of(rt, L);
   if (!frames_reserve_frames(s, &rt->memory, s->depth + 2)) luaL_error(L, "not enough memory");
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
   lua_pushboolean(L, 0); /* makes room: nothing below the pin fails */
@@ -80,7 +80,7 @@ void body_leave(runtime *rt, lua_State *L, body *b, frame_stack *s, frame_state 
   restore_exit(L, s);
   b->outcome = (uint8_t)outcome_of(s, state);
   /* A cancellation that came with what the body last waited for has not been raised in it. */
-  if (b->outcome == BODY_EXITED || cancel_is_due(rt, L, rt->current)) {
+  if (b->outcome == BODY_EXITED || cancel_is_due(rt, rt->current)) {
     cancel_rest(rt, L, b, CANCEL_PARENT);
   } else if (b->outcome == BODY_PANICKED) {
     cancel_rest(rt, L, b, CANCEL_SCOPE);

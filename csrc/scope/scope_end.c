@@ -106,7 +106,7 @@ static int after_member(lua_State *L, int status, lua_KContext runtime_address) 
   runtime *rt = (runtime *)runtime_address;
   scope *s = lua_touserdata(L, BODY_INDEX);
   const task *t = rt->current;
-  if (cancel_is_due(rt, L, t)) cancel(rt, L, s, CANCEL_PARENT);
+  if (cancel_is_due(rt, t)) cancel(rt, L, s, CANCEL_PARENT);
   return wait_for_members(rt, L, s);
 }
 

@@ -49,7 +49,7 @@ static void join_scope(lua_State *L, task *t, bool shielded) {
 
 static void join(runtime *rt, lua_State *L, task *t) {
   const member *m = member_of(t);
-  bool shielded = rt->current != NULL && cancel_is_shielded(rt, L, rt->current, 0);
+  bool shielded = rt->current != NULL && cancel_is_shielded(rt->current, 0);
   if (m->under.context != NULL) join_context(rt, L, t, shielded);
   if (m->scope != NULL) join_scope(L, t, shielded);
 }

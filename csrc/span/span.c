@@ -225,7 +225,7 @@ static int begin_task(lua_State *L) {
   runtime *rt = lua_touserdata(L, 1);
   task *t = task_test(L, 2);
   task_span *own = lua_touserdata(L, 3);
-  trace_ids *ids = &t->context.own;
+  trace_ids *ids = &t->coroutine.context.own;
   if (ids->parent_span_id == trace_here(rt)->span_id) ids->parent_span_id = parent_here(rt);
   trace_span_id(rt, ids);
   lua_pushstring(L, task_name(t, buffer));
@@ -240,7 +240,7 @@ static int begin_task(lua_State *L) {
   lua_pop(L, 1);
   /* Nothing below raises. */
   own->span->recorded = true;
-  span_enclose(&t->context, own->span);
+  span_enclose(&t->coroutine.context, own->span);
   task_on_end(t, &own->exit);
   tell(rt, L, PROBE_SPAN_BEGIN, 4, 0);
   return 0;
@@ -248,7 +248,8 @@ static int begin_task(lua_State *L) {
 
 /* runtime.begin_span. Without memory the task has no span. */
 static void span_begin_task(runtime *rt, lua_State *L, task *t) {
-  if (t->silent || t->muted || (t->context.own.trace->flags & TRACE_FLAG_SAMPLED) == 0) return;
+  if (t->silent || t->muted || (t->coroutine.context.own.trace->flags & TRACE_FLAG_SAMPLED) == 0)
+    return;
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
   task_span *own = mem_new(&rt->memory, sizeof(task_span));
   if (own == NULL) return;

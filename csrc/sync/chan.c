@@ -105,20 +105,23 @@ static task *task_of(waiter *w) {
 }
 
 /* A task whose coroutine a script has closed has no stack for a value: it is woken, to end. */
-waiter *chan_first(runtime *rt, list *queue) {
+static inline waiter *first(runtime *rt, list *queue) {
   while (!list_empty(queue)) {
     waiter *w = container_of(queue->next, waiter, link);
     task *t = task_of(w);
-    if (lua_status(t->live.top) == LUA_YIELD) return w;
+    if (lua_status(t->live.top->thread) == LUA_YIELD) return w;
     task_wake(rt, t, WAKE_READY);
   }
   return NULL;
 }
 
+waiter *chan_first(runtime *rt, list *queue) { return first(rt, queue); }
+
 /* Returns the waiting task's stack, ready for a push: its C function has room for one value. */
 static lua_State *stack_for_value(task *t) {
-  lua_settop(t->live.top, t->live.height++);
-  return t->live.top;
+  lua_State *stack = t->live.top->thread;
+  lua_settop(stack, t->live.height++);
+  return stack;
 }
 
 /* Gives the value on top of the stack to the waiting receiver `w`.   [-1, +0, -] */
@@ -132,8 +135,9 @@ static void hand_over(runtime *rt, lua_State *L, waiter *w) {
 static void take_from_sender(runtime *rt, lua_State *L, waiter *w) {
   task *sender = task_of(w);
   int value = w->which == 0 ? 2 : container_of(w, select_case, waiter)->value;
-  lua_pushvalue(sender->live.top, value);
-  lua_xmove(sender->live.top, L, 1);
+  lua_State *stack = sender->live.top->thread;
+  lua_pushvalue(stack, value);
+  lua_xmove(stack, L, 1);
   task_wake(rt, sender, WAKE_READY);
 }
 
@@ -145,7 +149,7 @@ int chan_raise_closed(runtime *rt, lua_State *L) {
 bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index, int value) {
   for (;;) {
     if (c->closed) chan_raise_closed(rt, L);
-    waiter *receiver = chan_first(rt, &c->receivers);
+    waiter *receiver = first(rt, &c->receivers);
     if (receiver != NULL) {
       lua_pushvalue(L, value);
       hand_over(rt, L, receiver);
@@ -161,7 +165,7 @@ bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index, int value) {
 }
 
 bool chan_receive_now(runtime *rt, lua_State *L, chan *c, int index) {
-  waiter *sender = chan_first(rt, &c->senders);
+  waiter *sender = first(rt, &c->senders);
   bool received = true;
   if (c->count > 0) {
     take(L, index, c);

@@ -23,7 +23,7 @@ int waitlist_collect(lua_State *L) {
 
 void waitlist_left_unserved(runtime *rt, void *waits_on) { waitlist_serve(rt, waits_on); }
 
-static bool is_closed(const task *t) { return lua_status(t->live.top) != LUA_YIELD; }
+static bool is_closed(const task *t) { return lua_status(t->live.top->thread) != LUA_YIELD; }
 
 task *waitlist_first(runtime *rt, waitlist *w) {
   while (!list_empty(&w->tasks)) {
@@ -51,7 +51,7 @@ int waitlist_park(runtime *rt, lua_State *L, waitlist *w, const wait_type *wait,
 
 bool waitlist_woken(runtime *rt, lua_State *L, waitlist *w) {
   const task *self = rt->current;
-  if (self->wake == WAKE_READY && cancel_will_raise(rt, L, self) && w->type->take_back != NULL) {
+  if (self->wake == WAKE_READY && cancel_will_raise(rt, self) && w->type->take_back != NULL) {
     w->type->take_back(rt, w, self);
   }
   return task_check_wake(rt, L)->wake == WAKE_READY;

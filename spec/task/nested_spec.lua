@@ -733,5 +733,47 @@ describe("coroutines between a task and the one that it waits in", function()
         end
       end)
     end)
+
+    it("are closed so: nobody may resume or close the one that the task has waited in", function()
+      run(function()
+        local refusal = "this coroutine belongs to a task of coropanic: "
+          .. "only its scheduler may resume or close it"
+        local inner = coroutine.create(function() co.sleep(5) end)
+        local middle = coroutine.create(function() coroutine.resume(inner) end)
+        local task = co.spawn(coroutine.resume, middle)
+        co.yield()
+        helpers.unguarded.close(middle)
+        task:join()
+        for _ = 1, 2 do
+          assert.same({ false, refusal }, { coroutine.resume(inner) })
+          assert.same({ false, refusal }, { coroutine.close(inner) })
+          assert.same({ true, nil, refusal }, { helpers.unguarded.resume(inner) })
+          collectgarbage()
+          co.yield()
+        end
+      end)
+    end)
+
+    it("are left when the task's own is closed: its deferred calls may suspend, in the task's trace", function()
+      run(function()
+        local headers = { traceparent = "00-" .. ("a"):rep(32) .. "-" .. ("b"):rep(16) .. "-01" }
+        local inner = co.trace.continue(headers, function() return coroutine.wrap(co.sleep) end)
+        local thread, seen
+        local task = co.spawn(function()
+          thread = coroutine.running()
+          co.defer(function()
+            co.sleep(1)
+            seen = co.trace.current().trace_id
+          end)
+          inner(5)
+        end)
+        local trace_id = task.trace_id
+        co.yield()
+        helpers.unguarded.close(thread)
+        local _, record = task:join()
+        helpers.assert_contains("closed or resumed by somebody else", record.message)
+        assert.same({ trace_id, trace_id }, { record.trace_id, seen })
+      end)
+    end)
   end
 end)

@@ -1,0 +1,214 @@
+#include "kernel/coroutine.h"
+
+#include <string.h>
+
+#include "kernel/runtime.h"
+#include "kernel/task.h"
+#include "kernel/unwind.h"
+
+#define COROUTINE_TYPE "coropanic.coroutine"
+
+/* --- those of others: one userdata for a thread --- */
+
+/*
+** __gc. What is collected with the coroutine may still close or resume it, in a finalizer that runs after this one:
+** frames that are open stay until the next cycle. While it is active it is collected only as the universe is closed,
+** and its code may be what does it.
+*/
+static int collect(lua_State *L) {
+  runtime *rt = runtime_of_any(L);
+  coroutine *c = lua_touserdata(L, 1);
+  if (rt->closed || c->state == COROUTINE_ACTIVE || c->state == COROUTINE_CLOSING) return 0;
+  if (c->frames != NULL && c->frames->depth > 0 && !c->collected) {
+    c->collected = true;
+    lua_getmetatable(L, 1);
+    lua_setmetatable(L, 1);
+    return 0;
+  }
+  trace_context_clear(rt, &c->context);
+  if (c->frames != NULL) {
+    frames_clear(c->frames, &rt->memory);
+    frames_free(c->frames, &rt->memory);
+  }
+  return 0;
+}
+
+void coroutine_open(runtime *rt, lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  rt->coroutines_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  luaL_newmetatable(L, COROUTINE_TYPE);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, collect, 1);
+  lua_setfield(L, -2, "__gc");
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, unwind_close_foreign, 1);
+  lua_setfield(L, -2, "__close");
+  rt->coroutine_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+coroutine *coroutine_push_known(const runtime *rt, lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->coroutines_ref);
+  lua_pushthread(L);
+  lua_rawget(L, -2);
+  lua_replace(L, -2);
+  return lua_touserdata(L, -1);
+}
+
+/* The same for the thread at `index`.   [-0, +1, -] */
+static coroutine *push_known(const runtime *rt, lua_State *L, int index) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->coroutines_ref);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  lua_replace(L, -2);
+  return lua_touserdata(L, -1);
+}
+
+coroutine *coroutine_find_other(const runtime *rt, lua_State *thread) {
+  if (!rt->has_others || !lua_checkstack(thread, 2)) return NULL;
+  coroutine *c = coroutine_push_known(rt, thread);
+  lua_pop(thread, 1);
+  return c;
+}
+
+coroutine *coroutine_find(runtime *rt, lua_State *thread) {
+  if (rt->running->thread == thread) return rt->running;
+  task *t = rt->current;
+  if (t != NULL && t->coroutine.thread == thread) return &t->coroutine;
+  if (thread == rt->main.thread) return &rt->main;
+  return coroutine_find_other(rt, thread);
+}
+
+/* Pushes a new coroutine, which is in no table yet.   [-0, +1, m] */
+static coroutine *make(runtime *rt, lua_State *L, lua_State *thread) {
+  coroutine *c = lua_newuserdatauv(L, sizeof(coroutine), COROUTINE_UV_COUNT);
+  *c = (coroutine){.thread = thread, .kind = COROUTINE_OTHER};
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->coroutine_type_ref);
+  lua_setmetatable(L, -2);
+  rt->has_others = true;
+  return c;
+}
+
+coroutine *coroutine_push(runtime *rt, lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  coroutine *c = push_known(rt, L, index);
+  if (c != NULL) return c;
+  coroutine *made = make(rt, L, lua_tothread(L, index));
+  /* A finalizer may have needed and made it meanwhile. */
+  c = push_known(rt, L, index);
+  if (c == NULL) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->coroutines_ref);
+    lua_pushvalue(L, index);
+    lua_pushvalue(L, -4);
+    lua_rawset(L, -3);
+    lua_pop(L, 2);
+    c = made;
+    lua_replace(L, -2);
+  } else {
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  }
+  return c;
+}
+
+coroutine *coroutine_of(runtime *rt, lua_State *L) {
+  coroutine *c = coroutine_find(rt, L);
+  if (c != NULL) return c;
+  lua_pushthread(L);
+  c = coroutine_push(rt, L, -1);
+  lua_pop(L, 2);
+  return c;
+}
+
+/* --- frame stacks --- */
+
+/* Pushes a new frame stack.   [-0, +1, m] */
+static frame_stack *new_frames(runtime *rt, lua_State *L) {
+  frame_stack *s = lua_newuserdatauv(L, sizeof(frame_stack), 1);
+  *s = (frame_stack){.runtime = rt};
+  s->values = lua_newthread(L);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushnil(s->values);
+  return s;
+}
+
+/* A frame stack from the pool, or a new one.   [-0, +0, m] */
+static frame_stack *acquire_frames(runtime *rt, lua_State *L) {
+  frame_stack *s = rt->free_frames;
+  if (s != NULL) {
+    rt->free_frames = s->next_free;
+    rt->free_frames_count--;
+    return s;
+  }
+  s = new_frames(rt, L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_ref);
+  lua_insert(L, -2);
+  s->anchor = luaL_ref(L, -2);
+  lua_pop(L, 1);
+  return s;
+}
+
+static void give_back(runtime *rt, lua_State *L, frame_stack *s) {
+  frames_clear(s, &rt->memory);
+  if (rt->free_frames_count == FRAMES_POOL_MAX) {
+    frames_free(s, &rt->memory);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_ref);
+    luaL_unref(L, -1, s->anchor);
+    lua_pop(L, 1);
+    return;
+  }
+  s->next_free = rt->free_frames;
+  rt->free_frames = s;
+  rt->free_frames_count++;
+}
+
+void coroutine_release_frames(runtime *rt, lua_State *L, coroutine *c) {
+  give_back(rt, L, c->frames);
+  c->frames = NULL;
+}
+
+/* Those of a task begin with its entry. A finalizer that runs meanwhile may need and make them.   [-0, +0, m] */
+static void take_frames(runtime *rt, lua_State *L, coroutine *c) {
+  frame_stack *s = acquire_frames(rt, L);
+  bool has_entry = c->kind == COROUTINE_OF_TASK;
+  if (c->frames == NULL && (!has_entry || frames_push_frame(s, &rt->memory, &frame_entry, 0))) {
+    c->frames = s;
+    return;
+  }
+  give_back(rt, L, s);
+  if (c->frames == NULL) luaL_error(L, "not enough memory");
+}
+
+/* The same for one of the others, which is on top of the stack: it lives as long as the coroutine.   [-0, +0, m] */
+static void make_own_frames(runtime *rt, lua_State *L, coroutine *c) {
+  frame_stack *made = new_frames(rt, L);
+  if (c->frames == NULL) {
+    made->foreign = true;
+    c->frames = made;
+    lua_setiuservalue(L, -2, COROUTINE_UV_FRAMES);
+  } else {
+    lua_pop(L, 1);
+  }
+}
+
+frame_stack *coroutine_find_frames(runtime *rt, lua_State *L) {
+  const coroutine *c = coroutine_find(rt, L);
+  return c == NULL ? NULL : c->frames;
+}
+
+frame_stack *coroutine_make_frames(runtime *rt, lua_State *L) {
+  coroutine *c = coroutine_find(rt, L);
+  if (c != NULL && c->frames != NULL) return c->frames;
+  if (c != NULL && c->kind != COROUTINE_OTHER) {
+    take_frames(rt, L, c);
+  } else {
+    lua_pushthread(L);
+    c = coroutine_push(rt, L, -1);
+    if (c->frames == NULL) make_own_frames(rt, L, c);
+    lua_pop(L, 2);
+  }
+  return c->frames;
+}

@@ -12,7 +12,6 @@
 #define CP_KERNEL_TRACE_H
 
 #include <stdbool.h>
-#include <string.h>
 
 #include "core/base.h"
 #include "core/traceparent.h"
@@ -105,11 +104,6 @@ const char *trace_why_none(const struct runtime *rt);
 ** traceparent.h and baggage.h. NULL: there is no memory, or the universe is being closed.
 */
 trace *trace_continue(struct runtime *rt, const traceparent *parent, const trace_headers *headers);
-
-/* Whether both have the same trace id, whatever their headers. Neither may be NULL. */
-static inline bool trace_is_same(const trace *a, const trace *b) {
-  return a == b || memcmp(a->trace_id, b->trace_id, sizeof(a->trace_id)) == 0;
-}
 
 /*
 ** Makes a copy of the trace with other headers, for code that goes on in it alone; one reference,

@@ -383,7 +383,9 @@ local function begin(call, resume, arguments)
       discard(call, ...)
     elseif not call.done then
       settle(call)
-      if not resume(...) then
+      if resume(...) then
+        call.results = table.pack(...) -- until the task has taken them: it may be cancelled before
+      else
         discard(call, ...)
       end
     end
@@ -462,10 +464,9 @@ uv.await = co.func(function(fn, ...)
   end
   local function finish(...)
     if kind.unmade then
-      call.results = table.pack(...)
       co.select(0) -- raises a cancellation that has come since the callback
-      call.results = nil
     end
+    call.results = nil
     return call.convert(...)
   end
   return finish(co.await(function(resume) begin(call, resume, arguments) end))

@@ -62,17 +62,19 @@ describe("a connection with TLS", function()
       for _ = 1, 200 do
         pair.settle()
       end
+      -- The system may still make room, as it moves what was sent on to the other side.
+      while sender:status() == "ready" do
+        co.yield()
+      end
       assert.equal("waiting", sender:status())
       sender:cancel()
       sender:join()
       assert.equal("cancelled", sender:status())
-      local reader = co.spawn(server.receive, server, "*a")
-      assert.equal(5, client:send "after")
-      client:settimeout(0)
-      client:receive(1) -- the server's tickets: a connection with unread bytes is reset as it closes
-      client:close()
+      local reader = co.spawn(server.receive, server)
+      assert.equal(6, client:send "after\n")
       local text = reader:await()
       assert.equal("yafter", text:sub(-6) .. (text:match "^y+()" == #text - 4 and "" or " and more"))
+      client:close()
       server:close()
     end)
   end)

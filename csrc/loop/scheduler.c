@@ -241,7 +241,8 @@ static bool run_until_done(runtime *rt, lua_State *L, const task *main) {
 static void end_others(runtime *rt, lua_State *L) {
   uint64_t cancelled = 0; /* the id of the newest task cancelled: deferred calls may spawn more */
   for (;;) {
-    if (cancelled != rt->next_task_id) {
+    /* With nobody left, a look would still pass the slots of all tasks that ever lived at once. */
+    if (rt->live_count > rt->service_count && cancelled != rt->next_task_id) {
       cancelled = rt->next_task_id;
       shutdown_cancel_others(rt, L);
     }

@@ -177,4 +177,30 @@ function helpers.run_script(source, options)
   return result
 end
 
+local function name_of_module(value)
+  for name, module in pairs(package.loaded) do
+    if module == value then return name end
+  end
+end
+
+--- Runs a function in a process of its own, which fails if it raises. For what collects garbage again and
+--- again: there the heap is small.
+---@param fn fun()  # its upvalues are modules
+function helpers.run_apart(fn)
+  local lines = { ("local fn = load(%q, '', 'b')"):format(string.dump(fn)) }
+  for index = 1, math.huge do
+    local name, value = debug.getupvalue(fn, index)
+    if name == nil then break end
+    if name == "_ENV" then
+      lines[#lines + 1] = ("debug.setupvalue(fn, %d, _ENV)"):format(index)
+    else
+      local module = assert(name_of_module(value), "the function needs what is no module: " .. name)
+      lines[#lines + 1] = ("debug.setupvalue(fn, %d, (require %q))"):format(index, module)
+    end
+  end
+  lines[#lines + 1] = "fn()"
+  local result = helpers.run_script(table.concat(lines, "\n"))
+  assert(result.status == 0, result.stderr)
+end
+
 return helpers

@@ -107,7 +107,7 @@ describe("deferred calls held in <close> variables", function()
 end)
 
 describe("a refused suspension", function()
-  co_it("names a message handler, also on a stack of which nobody waits for the end", seeded, function()
+  co_it("names a message handler, also on a stack of which nobody waits for the end", function()
     local refused
     local function over() return 1 + over() end
     xpcall(over, function() refused = select(2, pcall(co.sleep, 0)) end)

@@ -3,101 +3,91 @@
 
 local co = require "coropanic"
 local helpers = require "spec.helpers"
-
---- Runs `call` from a finalizer at nearly every allocation that `fn` makes.
-local function with_storm(call, fn)
-  local function storm()
-    setmetatable({}, { __gc = function()
-      if call then
-        storm()
-        call()
-      end
-    end })
-  end
-  collectgarbage("incremental", 1, 1000, 20)
-  collectgarbage("setpause", 0)
-  collectgarbage()
-  storm()
-  local ok, err = pcall(fn)
-  call = nil
-  collectgarbage("incremental", 200, 100, 13)
-  assert(ok, err)
-end
+local with_storm = require "spec.reentry.finalizer_storm"
 
 describe("a finalizer that runs while a task is spawned", function()
   it("may spawn tasks itself", function()
-    local from_finalizers, ran, plain = 0, 0, 0
-    local function spawn()
-      if from_finalizers < 300 then
-        from_finalizers = from_finalizers + 1
-        co.spawn(function() ran = ran + 1 end)
+    helpers.run_apart(function()
+      local from_finalizers, ran, plain = 0, 0, 0
+      local function spawn()
+        if from_finalizers < 300 then
+          from_finalizers = from_finalizers + 1
+          co.spawn(function() ran = ran + 1 end)
+        end
       end
-    end
-    co.run(function()
-      with_storm(spawn, function()
-        for _ = 1, 300 do co.spawn(function() plain = plain + 1 end) end
+      co.run(function()
+        with_storm(spawn, function()
+          for _ = 1, 300 do co.spawn(function() plain = plain + 1 end) end
+        end)
       end)
+      assert(plain == 300)
+      assert(from_finalizers > 0)
+      assert(ran == from_finalizers)
     end)
-    assert.equal(300, plain)
-    assert.is_true(from_finalizers > 0)
-    assert.equal(from_finalizers, ran)
   end)
 
   it("may step the loop, while somebody listens to spans", function()
-    local spans, ran = 0, 0
-    local listener = co.trace.on_span(function() spans = spans + 1 end)
-    with_storm(co.step, function()
-      for _ = 1, 100 do co.spawn(function() ran = ran + 1 end) end
+    helpers.run_apart(function()
+      local spans, ran = 0, 0
+      co.trace.on_span(function() spans = spans + 1 end)
+      with_storm(co.step, function()
+        for _ = 1, 100 do co.spawn(function() ran = ran + 1 end) end
+      end)
+      co.run(function() end)
+      assert(ran == 100)
+      assert(spans == 101)
     end)
-    co.run(function() end)
-    co.trace.on_span(listener)
-    assert.equal(100, ran)
-    assert.equal(101, spans)
   end)
 
   it("may run a whole run, which ends", function()
-    local ran, runs = 0, 0
-    local function run()
-      co.run(function() runs = runs + 1 end)
-    end
-    with_storm(run, function()
-      for _ = 1, 30 do co.spawn_with({ name = "x", attributes = {} }, function() ran = ran + 1 end) end
+    helpers.run_apart(function()
+      local ran, runs = 0, 0
+      local function run()
+        co.run(function() runs = runs + 1 end)
+      end
+      with_storm(run, function()
+        for _ = 1, 30 do co.spawn_with({ name = "x", attributes = {} }, function() ran = ran + 1 end) end
+      end)
+      co.run(function() end)
+      assert(ran == 30)
+      assert(runs > 0)
     end)
-    co.run(function() end)
-    assert.equal(30, ran)
-    assert.is_true(runs > 0)
   end)
 
   it("may end the scope that it is spawned in", function()
-    local ran = 0
-    for _ = 1, 50 do
-      local scope
-      local owner = co.spawn(co.scope, function(s)
-        scope = s
-        co.sleep(1e6)
-      end)
-      co.step()
-      with_storm(function() scope:cancel() co.step() end, function()
-        pcall(scope.spawn, scope, function() ran = ran + 1 co.yield() end)
-      end)
-      scope:cancel()
-      co.run(function() end)
-      assert.equal("done", owner:status())
-    end
-    assert.equal(0, co.stats().live)
+    helpers.run_apart(function()
+      local ran = 0
+      for _ = 1, 50 do
+        local scope
+        local owner = co.spawn(co.scope, function(s)
+          scope = s
+          co.sleep(1e6)
+        end)
+        co.step()
+        with_storm(function() scope:cancel() co.step() end, function()
+          pcall(scope.spawn, scope, function() ran = ran + 1 co.yield() end)
+        end)
+        scope:cancel()
+        co.run(function() end)
+        assert(owner:status() == "done")
+      end
+      assert(co.stats().live == 0)
+    end)
   end)
 
   it("may end the context that it is spawned under", function()
-    for _ = 1, 50 do
-      local context, cancel = co.context.with_cancel(co.context.background())
-      local task
-      with_storm(cancel, function()
-        task = co.spawn_with({ context = context }, co.sleep, 1e6)
-      end)
-      cancel()
-      co.run(function() assert.is_false((task:join())) end)
-      assert.equal("cancelled", task:status())
-    end
+    helpers.run_apart(function()
+      for _ = 1, 50 do
+        local context, cancel = co.context.with_cancel(co.context.background())
+        local task
+        with_storm(cancel, function()
+          task = co.spawn_with({ context = context }, co.sleep, 1e6)
+        end)
+        cancel()
+        co.run(function() assert(not task:join()) end)
+        assert(task:status() == "cancelled")
+      end
+    end)
   end)
 end)
 

@@ -399,7 +399,7 @@ describe("a task that swallows its cancellation for ever", function()
     assert.is_true(record.forced)
   end)
 
-  co_it("may have a debug hook that sets results while it is unwound", seeded, function()
+  co_it("may have a debug hook that sets results while it is unwound", function()
     local count = 0
     local function set_more_results()
       count = count + 1

@@ -83,12 +83,15 @@ local function fails(message, fn, ...)
   helpers.assert_contains(message, why.message)
 end
 
---- Waits until `check()`, whose value it returns.
+--- Waits until `check()`, whose value it returns. Looks often at first, and each time a little later: what it
+--- asks is mostly a server.
 local function eventually(check)
-  for _ = 1, 100000 do
+  local pause = 0.01
+  for _ = 1, 200 do
     local value = check()
     if value then return value end
-    co.sleep(0.05)
+    co.sleep(pause)
+    pause = pause * 1.1
   end
   error("it has not come about", 2)
 end

@@ -26,6 +26,11 @@ int64_t clock_boot_ns(void) {
 #endif
 }
 
+int64_t clock_lease_ns(const task_clock *clock) {
+  bool is_virtual = clock != NULL && clock->is_virtual;
+  return is_virtual ? clock->virtual_now_ns : clock_boot_ns();
+}
+
 int64_t clock_wall_ns(void) { return read_clock(CLOCK_REALTIME); }
 
 /*

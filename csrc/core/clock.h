@@ -26,6 +26,12 @@ int64_t clock_now_ns(const task_clock *clock);
 */
 int64_t clock_boot_ns(void);
 
+/*
+** The clock by which such promises end: clock_boot_ns, or the virtual clock, under which a lease then lasts as long as
+** the sleeps of who renews it say. NULL: clock_boot_ns.
+*/
+int64_t clock_lease_ns(const task_clock *clock);
+
 /* Nanoseconds since 1970-01-01T00:00:00Z by the system's wall clock; it may jump. */
 int64_t clock_wall_ns(void);
 

@@ -79,7 +79,7 @@ static id_status check_machine(const id_generator *g, const id_source *source) {
   if (g->mark == 0) return ID_NOT_LEASED;
   if (!has_machine(g, source)) return ID_FORKED;
   if (g->leased_until_ns == TIME_FOREVER) return ID_OK;
-  return clock_boot_ns() < g->leased_until_ns ? ID_OK : ID_NOT_LEASED;
+  return clock_lease_ns(g->lease_clock) < g->leased_until_ns ? ID_OK : ID_NOT_LEASED;
 }
 
 static id_status next_snowflake(id_generator *g, const id_source *source, const wall_clock *clock,

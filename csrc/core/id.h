@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "core/base.h"
+#include "core/clock.h"
 #include "core/random.h"
 
 #pragma GCC visibility push(hidden)
@@ -164,8 +165,9 @@ typedef struct id_generator {
   ** No id has a later time, even if the wall clock is set forward, so that the next holder can
   ** begin behind it.
   */
-  int64_t leased_until_ns; /* clock_boot_ns; TIME_FOREVER: not leased */
-  int64_t leased_to_ms;    /* unix; TIME_FOREVER: to any */
+  const task_clock *lease_clock; /* of the loop; NULL: the system's */
+  int64_t leased_until_ns;       /* clock_lease_ns; TIME_FOREVER: not leased */
+  int64_t leased_to_ms;          /* unix; TIME_FOREVER: to any */
 
   uint64_t mark; /* of the process that has taken `snowflake.machine` for it; 0: none has */
   uint8_t kind;  /* id_kind */

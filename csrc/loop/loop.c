@@ -65,6 +65,7 @@ void loop_open(runtime *rt, lua_State *L) {
   wakeup_init(&loop->wakeup);
   poller_init(&loop->poller, &rt->memory, wake_waiter, rt);
   rt->loop = loop;
+  rt->generator.lease_clock = &loop->clock;
   rt->backend = &own_backend;
   runtime_add_part(rt, &loop->part);
 }

@@ -71,12 +71,13 @@ static int hold(lua_State *L) {
     return 2;
   }
   if (lua_isnoneornil(L, 1)) {
-    l->asked_ns = clock_boot_ns();
+    l->asked_ns = clock_lease_ns(rt->generator.lease_clock);
   } else {
     double seconds = arg_check_seconds(L, 1, 1, "hold");
     l->to_ms = lua_isnoneornil(L, 2) ? TIME_FOREVER
                                      : arg_check_integer(L, 2, 2, "hold", "to", 0, LATEST_MS);
-    int64_t since_ns = l->asked_ns == NOT_ASKED ? clock_boot_ns() : l->asked_ns;
+    int64_t since_ns =
+        l->asked_ns == NOT_ASKED ? clock_lease_ns(rt->generator.lease_clock) : l->asked_ns;
     l->until_ns = seconds > 0 ? clock_deadline_ns(since_ns, seconds) : 0;
     l->asked_ns = NOT_ASKED;
   }

@@ -405,6 +405,22 @@ static void a_lease_runs_out_while_the_machine_is_suspended(void) {
   give_back_and_tear_down(&g);
 }
 
+static void a_lease_runs_out_by_the_virtual_clock_under_that(void) {
+  task_clock clock = {.is_virtual = true, .virtual_now_ns = 5};
+  id_generator g = {.lease_clock = &clock};
+  id128 id;
+  set_up(NOW);
+  check_int(id_use_snowflake(&g, source, 8, 0, SNOWFLAKE_WAIT, 100), MACHINE_OK);
+  g.leased_until_ns = 6;
+  check_int(id_next(&g, source, &fake_clock, &id), ID_OK);
+  clock.virtual_now_ns = 6;
+  check_int(id_next(&g, source, &fake_clock, &id), ID_NOT_LEASED);
+  clock.is_virtual = false;
+  g.leased_until_ns = clock_boot_ns() + 1000 * NS_PER_SECOND;
+  check_int(id_next(&g, source, &fake_clock, &id), ID_OK);
+  give_back_and_tear_down(&g);
+}
+
 static id_generator *ends_in_pause;
 
 static void pause_beyond_the_lease(void *ud, int64_t ms) {
@@ -802,6 +818,7 @@ static const test tests[] = {
     TEST(a_pause_lasts_through_signals),
     TEST(a_lease_that_has_run_out_makes_no_ids),
     TEST(a_lease_runs_out_while_the_machine_is_suspended),
+    TEST(a_lease_runs_out_by_the_virtual_clock_under_that),
     TEST(a_lease_that_ends_while_the_clock_is_waited_for_makes_no_id),
     TEST(no_id_is_later_than_its_lease_reaches),
     TEST(a_machine_id_has_one_user),

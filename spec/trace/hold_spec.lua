@@ -3,6 +3,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 local socket = require "socket"
+local co_it = helpers.co_it(it)
 
 local function new_id()
   return co.run(function() return co.trace.current().trace_id end)
@@ -53,19 +54,37 @@ describe("a lease for co.trace.use", function()
     fails("the machine id is not leased any more", new_id)
   end)
 
-  it("lasts from the moment of asking", function()
+  co_it("lasts from the moment of asking, by the run's clock", function()
+    local function make() co.spawn_with({ detached_trace = true }, co.yield):await() end
     local hold = lease(602)
+    hold()
+    co.sleep(20)
+    hold(20)
+    fails("the machine id is not leased any more", make)
+    hold()
+    hold(1000)
+    co.sleep(999)
+    make()
+    hold(0.95) -- from now on
+    make()
+    co.sleep(0.9)
+    make()
+    co.sleep(0.1)
+    fails("the machine id is not leased any more", make)
+    hold()
+    hold()
+    hold(1000)
+    make()
+  end)
+
+  it("lasts by the system's clock where nothing else is said", function()
+    local hold = lease(618)
     hold()
     socket.sleep(0.02)
     hold(0.02)
     fails("the machine id is not leased any more", new_id)
     hold()
-    hold(1000)
-    socket.sleep(1)
-    hold(0.95) -- from now on
-    new_id()
-    hold()
-    hold()
+    socket.sleep(0.01)
     hold(1000)
     new_id()
   end)
@@ -153,7 +172,7 @@ describe("a lease for co.trace.use", function()
 
   describe("whose last id is ahead of the clock", function()
     it("waits for the clock, and no longer than the tolerance", function()
-      local last = now() + 200
+      local last = now() + 50
       lease(610, last, { on_clock_back = "wait", tolerance = 100 })
       local made = fields(new_id())
       assert.is_true(made > last)

@@ -345,7 +345,6 @@ describe("co.recover", function()
       end)())
       collectgarbage "stop"
     end
-    io.stderr:write("CALLS ",calls_by_driver,"\n")
 assert.is_true(calls_by_driver > 0)
   end)
 

@@ -186,6 +186,7 @@ end
 --- Runs a function in a process of its own, which fails if it raises. For what collects garbage again and
 --- again: there the heap is small.
 ---@param fn fun()  # its upvalues are modules
+---@return { stdout: string, stderr: string, status: integer }
 function helpers.run_apart(fn)
   local lines = { ("local fn = load(%q, '', 'b')"):format(string.dump(fn)) }
   for index = 1, math.huge do
@@ -201,6 +202,7 @@ function helpers.run_apart(fn)
   lines[#lines + 1] = "fn()"
   local result = helpers.run_script(table.concat(lines, "\n"))
   assert(result.status == 0, result.stderr)
+  return result
 end
 
 return helpers

@@ -64,23 +64,27 @@ describe("what the panic handler spawns at the end of a run", function()
   end)
 
   it("is told of when it panics itself, but not for ever", function()
-    local told = 0
-    co.run_with({
-      clock = "virtual",
-      unhandled = function()
-        told = told + 1
-        if told > 100 then return end
-        co.spawn(function()
-          co.sleep(0.01)
-          co.spawn(error, "again", 0):join()
-          co.panic "again"
-        end)
-      end,
-    }, function()
-      co.spawn(error, "first", 0)
+    local result = helpers.run_apart(function()
+      local told = 0
+      co.run_with({
+        clock = "virtual",
+        unhandled = function()
+          told = told + 1
+          if told > 100 then return end
+          co.spawn(function()
+            co.sleep(0.01)
+            co.spawn(error, "again", 0):join()
+            co.panic "again"
+          end)
+        end,
+      }, function()
+        co.spawn(error, "first", 0)
+      end)
+      assert(told == 8)
+      assert(co.stats().live == 0)
     end)
-    assert.equal(8, told)
-    assert.equal(0, live())
+    assert.matches("^panic: again\n", result.stderr)
+    assert.equal(1, select(2, result.stderr:gsub("panic: ", "")))
   end)
 
   it("is unwound when it waits for ever", function()

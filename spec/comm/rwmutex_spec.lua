@@ -1,5 +1,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 --- Spawns a task that locks `rw` for writing (`"w"`) or reading (`"r"`), logs `name`, and unlocks a second
 --- later.
@@ -115,87 +117,77 @@ describe("an rwmutex", function()
     end)
   end
 
-  it("returns false when the time runs out", function()
-    helpers.run(function()
-      local rw = co.rwmutex()
-      rw:rlock()
-      assert.is_false(rw:lock(1))
-      assert.is_false(rw:lock(0))
-      assert.is_false(rw:try_lock())
-      assert.is_true(rw:try_rlock())
-      rw:runlock()
-      rw:runlock()
-      assert.is_true(rw:try_lock())
-      assert.is_false(rw:try_rlock())
-      assert.is_false(co.spawn(function() return rw:rlock(1) end):await())
-      rw:unlock()
-    end)
+  co_it("returns false when the time runs out", seeded, function()
+    local rw = co.rwmutex()
+    rw:rlock()
+    assert.is_false(rw:lock(1))
+    assert.is_false(rw:lock(0))
+    assert.is_false(rw:try_lock())
+    assert.is_true(rw:try_rlock())
+    rw:runlock()
+    rw:runlock()
+    assert.is_true(rw:try_lock())
+    assert.is_false(rw:try_rlock())
+    assert.is_false(co.spawn(function() return rw:rlock(1) end):await())
+    rw:unlock()
   end)
 
-  it("locked again by its writer, either way, is a deadlock at once", function()
-    helpers.run(function()
-      local rw = co.rwmutex()
-      local at = helpers.here(1)
+  co_it("locked again by its writer, either way, is a deadlock at once", function()
+    local rw = co.rwmutex()
+    local at = helpers.here(1)
+    rw:lock()
+    for _, method in ipairs { "lock", "rlock" } do
+      local record = helpers.record_of(rw[method], rw)
+      assert.equal("deadlock", record.kind)
+      assert.equal(("rwmutex is already held by this task (taken at %s)"):format(at), record.message)
+    end
+  end)
+
+  co_it("whose writer has ended panics in whoever wants it", function()
+    local rw = co.rwmutex()
+    local writer = co.spawn_with({ name = "a" }, function()
       rw:lock()
-      for _, method in ipairs { "lock", "rlock" } do
-        local record = helpers.record_of(rw[method], rw)
-        assert.equal("deadlock", record.kind)
-        assert.equal(("rwmutex is already held by this task (taken at %s)"):format(at), record.message)
-      end
-    end)
-  end)
-
-  it("whose writer has ended panics in whoever wants it", function()
-    helpers.run(function()
-      local rw = co.rwmutex()
-      local writer = co.spawn_with({ name = "a" }, function()
-        rw:lock()
-        co.yield()
-      end)
       co.yield()
-      local waiter = co.spawn(rw.rlock, rw)
-      local part = ('rwmutex is held by task %d "a", which has ended (taken at '):format(writer.id)
-      helpers.assert_contains(part, select(2, waiter:join()).message)
-      for _, method in ipairs { "lock", "rlock", "try_lock", "try_rlock", "guard", "rguard" } do
-        helpers.assert_contains(part, helpers.record_of(rw[method], rw).message)
-      end
     end)
+    co.yield()
+    local waiter = co.spawn(rw.rlock, rw)
+    local part = ('rwmutex is held by task %d "a", which has ended (taken at '):format(writer.id)
+    helpers.assert_contains(part, select(2, waiter:join()).message)
+    for _, method in ipairs { "lock", "rlock", "try_lock", "try_rlock", "guard", "rguard" } do
+      helpers.assert_contains(part, helpers.record_of(rw[method], rw).message)
+    end
   end)
 
-  it("tells its state as text", function()
-    helpers.run(function()
-      local rw = co.rwmutex()
-      assert.equal("rwmutex (unlocked)", tostring(rw))
-      rw:rlock()
+  co_it("tells its state as text", function()
+    local rw = co.rwmutex()
+    assert.equal("rwmutex (unlocked)", tostring(rw))
+    rw:rlock()
+    assert.equal("rwmutex (1 reader)", tostring(rw))
+    rw:rlock()
+    assert.equal("rwmutex (2 readers)", tostring(rw))
+    local waiter = co.spawn(rw.lock, rw)
+    co.yield()
+    helpers.assert_contains("waiting on write lock of rwmutex (2 readers)", co.dump())
+    waiter:cancel()
+    rw:runlock()
+    rw:runlock()
+    rw:lock()
+    assert.matches('^rwmutex %(held by task %d+ "main", taken at .-:%d+%)$', tostring(rw))
+  end)
+
+  co_it("has guards for writers and readers", function()
+    local rw = co.rwmutex()
+    do
+      local _ <close> = rw:rguard()
       assert.equal("rwmutex (1 reader)", tostring(rw))
-      rw:rlock()
-      assert.equal("rwmutex (2 readers)", tostring(rw))
-      local waiter = co.spawn(rw.lock, rw)
-      co.yield()
-      helpers.assert_contains("waiting on write lock of rwmutex (2 readers)", co.dump())
-      waiter:cancel()
-      rw:runlock()
-      rw:runlock()
-      rw:lock()
-      assert.matches('^rwmutex %(held by task %d+ "main", taken at .-:%d+%)$', tostring(rw))
-    end)
-  end)
-
-  it("has guards for writers and readers", function()
-    helpers.run(function()
-      local rw = co.rwmutex()
-      do
-        local _ <close> = rw:rguard()
-        assert.equal("rwmutex (1 reader)", tostring(rw))
-        local late <close> = rw:guard(1)
-        assert.is_nil(late)
-      end
-      do
-        local _ <close> = rw:guard()
-        assert.is_false(rw:try_rlock())
-      end
-      assert.equal("rwmutex (unlocked)", tostring(rw))
-    end)
+      local late <close> = rw:guard(1)
+      assert.is_nil(late)
+    end
+    do
+      local _ <close> = rw:guard()
+      assert.is_false(rw:try_rlock())
+    end
+    assert.equal("rwmutex (unlocked)", tostring(rw))
   end)
 end)
 

@@ -454,27 +454,25 @@ describe("ctx:after", function()
     assert.same({ "first", "third" }, lines)
   end)
 
-  it("keeps the order of those that are left, however many are stopped and added", function()
-    helpers.run(function()
-      local ctx, cancel = context.with_cancel(context.background())
-      local order, stops, expected = {}, {}, {}
-      local before = co.stats().afters
-      for i = 1, 100 do
-        stops[i] = ctx:after(function() order[#order + 1] = i end)
-        if i % 2 == 0 then assert.is_true(stops[i // 2]()) end
-      end
-      for i = 99, 51, -3 do assert.is_true(stops[i]()) end
-      for i = 51, 100 do
-        if i % 3 ~= 0 then expected[#expected + 1] = i end
-      end
-      assert.equal(before + #expected, co.stats().afters)
-      assert.is_false(stops[1]())
-      cancel()
-      co.yield() co.yield()
-      assert.same(expected, order)
-      assert.is_false(stops[100]())
-      assert.equal(before, co.stats().afters)
-    end)
+  co_it("keeps the order of those that are left, however many are stopped and added", function()
+    local ctx, cancel = context.with_cancel(context.background())
+    local order, stops, expected = {}, {}, {}
+    local before = co.stats().afters
+    for i = 1, 100 do
+      stops[i] = ctx:after(function() order[#order + 1] = i end)
+      if i % 2 == 0 then assert.is_true(stops[i // 2]()) end
+    end
+    for i = 99, 51, -3 do assert.is_true(stops[i]()) end
+    for i = 51, 100 do
+      if i % 3 ~= 0 then expected[#expected + 1] = i end
+    end
+    assert.equal(before + #expected, co.stats().afters)
+    assert.is_false(stops[1]())
+    cancel()
+    co.yield() co.yield()
+    assert.same(expected, order)
+    assert.is_false(stops[100]())
+    assert.equal(before, co.stats().afters)
   end)
 
   it("never calls for a context that does not end", function()

@@ -222,30 +222,28 @@ describe("a task that swallows its cancellation for ever", function()
   for loop_name, loop in pairs(LOOPS) do
     for wait_name, make in pairs(WAITS) do
       for request_name, request in pairs(REQUESTS) do
-        it(("by %s around %s, after %s, is unwound"):format(loop_name, wait_name, request_name), function()
-          helpers.run(function()
-            local log, ticks = {}, 0
-            local context, cancel = co.context.with_cancel(co.context.background())
-            local task = co.spawn_with({ context = context }, function()
-              co.defer(function()
-                co.sleep(1)
-                log[#log + 1] = "deferred"
-              end)
-              local _ <close> = log_close(log, "closed")
-              loop(make(), function() ticks = ticks + 1 end)
+        co_it(("by %s around %s, after %s, is unwound"):format(loop_name, wait_name, request_name), function()
+          local log, ticks = {}, 0
+          local context, cancel = co.context.with_cancel(co.context.background())
+          local task = co.spawn_with({ context = context }, function()
+            co.defer(function()
+              co.sleep(1)
+              log[#log + 1] = "deferred"
             end)
-            co.sleep(1)
-            request.ask(task, cancel)
-            local ended, record = task:join(100)
-            assert.is_false(ended)
-            assert.is_true(record.forced)
-            assert.equal(task:status() == "exited" and "goexit" or request.kind, record.kind)
-            assert.same({ "closed", "deferred" }, log)
-            assert.equal(2, co.now())
-            local at_end = ticks
-            co.sleep(10)
-            assert.equal(at_end, ticks)
+            local _ <close> = log_close(log, "closed")
+            loop(make(), function() ticks = ticks + 1 end)
           end)
+          co.sleep(1)
+          request.ask(task, cancel)
+          local ended, record = task:join(100)
+          assert.is_false(ended)
+          assert.is_true(record.forced)
+          assert.equal(task:status() == "exited" and "goexit" or request.kind, record.kind)
+          assert.same({ "closed", "deferred" }, log)
+          assert.equal(2, co.now())
+          local at_end = ticks
+          co.sleep(10)
+          assert.equal(at_end, ticks)
         end)
       end
     end

@@ -155,25 +155,23 @@ describe("a cancellation in the tick in which", function()
     for structure_name, open in pairs(STRUCTURES) do
       for request_name, request in pairs(REQUESTS) do
         local title = ("%s ends, in %s, by %s, is not lost"):format(wait_name, structure_name, request_name)
-        it(title, function()
-          helpers.run(function()
-            local wait, go_on = make()
-            local context, cancel = co.context.with_cancel(co.context.background())
-            local deferred = false
-            local task = co.spawn_with({ context = context }, function()
-              co.defer(function() deferred = true end)
-              open(wait)
-            end)
-            co.yield()
-            go_on()
-            request(task, cancel)
-            local ended = task:join(100)
-            assert.is_false(ended)
-            assert.equal("cancelled", task:status())
-            assert.is_true(deferred)
-            assert.is_true(co.now() < 100)
-            for _, left in ipairs(co.tasks()) do assert.equal("main", left.name) end
+        co_it(title, function()
+          local wait, go_on = make()
+          local context, cancel = co.context.with_cancel(co.context.background())
+          local deferred = false
+          local task = co.spawn_with({ context = context }, function()
+            co.defer(function() deferred = true end)
+            open(wait)
           end)
+          co.yield()
+          go_on()
+          request(task, cancel)
+          local ended = task:join(100)
+          assert.is_false(ended)
+          assert.equal("cancelled", task:status())
+          assert.is_true(deferred)
+          assert.is_true(co.now() < 100)
+          for _, left in ipairs(co.tasks()) do assert.equal("main", left.name) end
         end)
       end
     end

@@ -1,6 +1,7 @@
 --- co.coroutine against Lua's own coroutine library: the same programs, the same results.
 
 local co = require "coropanic"
+local co_it = require("spec.helpers").co_it(it)
 
 --- Each returns what it has seen; `c` is the library.
 local programs = {
@@ -123,12 +124,10 @@ describe("co.coroutine does as Lua's:", function()
 end)
 
 describe("co.coroutine.yield", function()
-  it("in a task's own code says what to use", function()
-    co.run(function()
-      local ok, message = pcall(co.coroutine.yield)
-      assert.is_false(ok)
-      assert.matches("use co%.yield to let other tasks run", message)
-      assert.is_false(co.coroutine.isyieldable())
-    end)
+  co_it("in a task's own code says what to use", function()
+    local ok, message = pcall(co.coroutine.yield)
+    assert.is_false(ok)
+    assert.matches("use co%.yield to let other tasks run", message)
+    assert.is_false(co.coroutine.isyieldable())
   end)
 end)

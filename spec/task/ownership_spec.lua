@@ -206,32 +206,30 @@ local attacks = {
 for name, make in pairs(waits) do
   describe(("a task that waits in %s"):format(name), function()
     for attacker, attack in pairs(attacks) do
-      it(("is not harmed by %s"):format(attacker), function()
-        helpers.run(function()
-          local made = table.pack(make())
-          local wait, finish = made[1], made[2]
-          local expected = table.pack(true, "waited", table.unpack(made, 3, made.n))
-          local thread
-          local task = co.spawn(function()
-            thread = coroutine.running()
-            return wait()
-          end)
+      co_it(("is not harmed by %s"):format(attacker), function()
+        local made = table.pack(make())
+        local wait, finish = made[1], made[2]
+        local expected = table.pack(true, "waited", table.unpack(made, 3, made.n))
+        local thread
+        local task = co.spawn(function()
+          thread = coroutine.running()
+          return wait()
+        end)
+        co.yield()
+        attack(thread)
+        if name ~= "yield" then
           co.yield()
           attack(thread)
-          if name ~= "yield" then
-            co.yield()
-            attack(thread)
-            assert.equal("waiting", task:status())
-            co.sleep(1)
-            attack(thread)
-          end
-          if finish then finish() end
-          local results = table.pack(task:join())
-          -- A time-out has its record besides.
-          assert.same(expected, table.pack(table.unpack(results, 1, expected.n)))
-          assert.equal("done", task:status())
-          assert.equal("dead", coroutine.status(thread))
-        end)
+          assert.equal("waiting", task:status())
+          co.sleep(1)
+          attack(thread)
+        end
+        if finish then finish() end
+        local results = table.pack(task:join())
+        -- A time-out has its record besides.
+        assert.same(expected, table.pack(table.unpack(results, 1, expected.n)))
+        assert.equal("done", task:status())
+        assert.equal("dead", coroutine.status(thread))
       end)
     end
   end)

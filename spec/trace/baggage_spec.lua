@@ -1,6 +1,7 @@
 -- W3C Baggage: what travels with a request. The grammar is tested in C (spec/core/baggage_spec.c).
 
 local co = require "coropanic"
+local co_it = require("spec.helpers").co_it(it)
 
 local PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -106,12 +107,10 @@ describe("baggage", function()
     end)
   end)
 
-  it("is back as it was after continue", function()
-    co.run(function()
-      co.trace.set_baggage("mine", "1")
-      co.trace.continue({ baggage = "a=1" }, function() co.trace.set_baggage("b", "2") end)
-      assert.same({ mine = "1" }, co.trace.baggage())
-    end)
+  co_it("is back as it was after continue", function()
+    co.trace.set_baggage("mine", "1")
+    co.trace.continue({ baggage = "a=1" }, function() co.trace.set_baggage("b", "2") end)
+    assert.same({ mine = "1" }, co.trace.baggage())
   end)
 
   it("may change inside a span, which still ends", function()

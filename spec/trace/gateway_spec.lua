@@ -6,6 +6,7 @@ local co = require "coropanic"
 local cjson = require "cjson"
 local redis_server = require "spec.io.redis_server"
 local socket = require "coropanic.socket"
+local co_it = require("spec.helpers").co_it(it)
 
 local TRACE = "12345678901234567890123456789012"
 local PARENT = "1234567890123456"
@@ -166,113 +167,95 @@ describe("the gateway, as a participant of Trace Context,", function()
     stop_redis()
   end)
 
-  it("continues the traces of valid headers", function()
-    co.run(function()
-      for _, headers in ipairs(CONTINUED) do
-        local trace, parent = sent(ask(gateway, headers)[1])
-        assert.equal(TRACE, trace, table.concat(headers, "\n"))
-        assert.not_equal(PARENT, parent)
-      end
-    end)
+  co_it("continues the traces of valid headers", function()
+    for _, headers in ipairs(CONTINUED) do
+      local trace, parent = sent(ask(gateway, headers)[1])
+      assert.equal(TRACE, trace, table.concat(headers, "\n"))
+      assert.not_equal(PARENT, parent)
+    end
   end)
 
-  it("begins a trace without them, and drops the tracestate", function()
-    co.run(function()
-      for _, headers in ipairs(RESTARTED) do
-        local trace, _, flags, state = sent(ask(gateway, headers)[1])
-        local why = table.concat(headers, "\n")
-        assert.not_equal(TRACE, trace, why)
-        assert.equal("", state, why)
-        assert.equal(3, flags, why) -- sampled, and random
-      end
-    end)
+  co_it("begins a trace without them, and drops the tracestate", function()
+    for _, headers in ipairs(RESTARTED) do
+      local trace, _, flags, state = sent(ask(gateway, headers)[1])
+      local why = table.concat(headers, "\n")
+      assert.not_equal(TRACE, trace, why)
+      assert.equal("", state, why)
+      assert.equal(3, flags, why) -- sampled, and random
+    end
   end)
 
-  it("copies the flags that it knows, and no others", function()
-    co.run(function()
-      for flags = 0, 7 do
-        local header = ("traceparent: 00-T-P-%02x"):format(flags)
-        local _, _, passed_on = sent(ask(gateway, { header })[1])
-        assert.equal(flags & 3, passed_on)
-      end
-    end)
+  co_it("copies the flags that it knows, and no others", function()
+    for flags = 0, 7 do
+      local header = ("traceparent: 00-T-P-%02x"):format(flags)
+      local _, _, passed_on = sent(ask(gateway, { header })[1])
+      assert.equal(flags & 3, passed_on)
+    end
   end)
 
-  it("carries tracestate by its grammar", function()
-    co.run(function()
-      for _, row in ipairs(STATES) do
-        local headers = { "traceparent: 00-T-P-01" }
-        for i = 2, #row do headers[i] = "tracestate: " .. row[i] end
-        local trace, _, _, state = sent(ask(gateway, headers)[1])
-        assert.equal(TRACE, trace)
-        assert.equal(row[1], state)
-      end
-    end)
+  co_it("carries tracestate by its grammar", function()
+    for _, row in ipairs(STATES) do
+      local headers = { "traceparent: 00-T-P-01" }
+      for i = 2, #row do headers[i] = "tracestate: " .. row[i] end
+      local trace, _, _, state = sent(ask(gateway, headers)[1])
+      assert.equal(TRACE, trace)
+      assert.equal(row[1], state)
+    end
   end)
 
-  it("has a span of its own for each call", function()
-    co.run(function()
-      local seen = { [PARENT] = true }
-      for _, message in ipairs(ask(gateway, { "traceparent: 00-T-P-01" }, 3)) do
-        local trace, parent = sent(message)
-        assert.equal(TRACE, trace)
-        assert.is_nil(seen[parent])
-        seen[parent] = true
-      end
-    end)
+  co_it("has a span of its own for each call", function()
+    local seen = { [PARENT] = true }
+    for _, message in ipairs(ask(gateway, { "traceparent: 00-T-P-01" }, 3)) do
+      local trace, parent = sent(message)
+      assert.equal(TRACE, trace)
+      assert.is_nil(seen[parent])
+      seen[parent] = true
+    end
   end)
 
-  it("passes the arguments on as they are, for servers that call others", function()
-    co.run(function()
-      local received = {}
-      local port = start_receiver(received)
-      local inner = ('[{"url":"http://127.0.0.1:%d/","arguments":[]}]'):format(port)
-      local body = ('[{"url":"http://127.0.0.1:%d/trace-context","arguments":%s}]'):format(gateway, inner)
-      assert.equal(200, (post(gateway, "/trace-context", { "traceparent: 00-T-P-01" }, body)))
-      assert.equal(TRACE, (sent(received[1])))
-      assert.equal("[]", received[1].body)
-    end)
+  co_it("passes the arguments on as they are, for servers that call others", function()
+    local received = {}
+    local port = start_receiver(received)
+    local inner = ('[{"url":"http://127.0.0.1:%d/","arguments":[]}]'):format(port)
+    local body = ('[{"url":"http://127.0.0.1:%d/trace-context","arguments":%s}]'):format(gateway, inner)
+    assert.equal(200, (post(gateway, "/trace-context", { "traceparent: 00-T-P-01" }, body)))
+    assert.equal(TRACE, (sent(received[1])))
+    assert.equal("[]", received[1].body)
   end)
 
-  it("posts an empty list, what there is none of, and an object as what they are", function()
-    co.run(function()
-      local received = {}
-      local url = ("http://127.0.0.1:%d/"):format(start_receiver(received))
-      for _, row in ipairs {
-        { "", "[]" },
-        { ',"arguments":[]', "[]" },
-        { ',"arguments":{}', "{}" },
-        { ',"arguments":[{},[]]', "[{},[]]" },
-        { ',"arguments":{"a":[1]}', '{"a":[1]}' },
-        { ',"arguments":{"n":30000000,"a":{"n":2}}', '{"a":{"n":2},"n":30000000}' },
-        { ',"arguments":[0.1,3.141592653589793]', "[0.10000000000000001,3.1415926535897931]" },
-        { ',"arguments":[null,9007199254740993]', "[null,9007199254740993]" },
-      } do
-        local body = ('[{"url":"%s"%s}]'):format(url, row[1])
-        assert.equal(200, (post(gateway, "/trace-context", {}, body)))
-        assert.equal(row[2], received[#received].body)
-      end
-    end)
+  co_it("posts an empty list, what there is none of, and an object as what they are", function()
+    local received = {}
+    local url = ("http://127.0.0.1:%d/"):format(start_receiver(received))
+    for _, row in ipairs {
+      { "", "[]" },
+      { ',"arguments":[]', "[]" },
+      { ',"arguments":{}', "{}" },
+      { ',"arguments":[{},[]]', "[{},[]]" },
+      { ',"arguments":{"a":[1]}', '{"a":[1]}' },
+      { ',"arguments":{"n":30000000,"a":{"n":2}}', '{"a":{"n":2},"n":30000000}' },
+      { ',"arguments":[0.1,3.141592653589793]', "[0.10000000000000001,3.1415926535897931]" },
+      { ',"arguments":[null,9007199254740993]', "[null,9007199254740993]" },
+    } do
+      local body = ('[{"url":"%s"%s}]'):format(url, row[1])
+      assert.equal(200, (post(gateway, "/trace-context", {}, body)))
+      assert.equal(row[2], received[#received].body)
+    end
   end)
 
-  it("makes no call for an empty list", function()
-    co.run(function()
-      local status, answer = post(gateway, "/trace-context", {}, " [] ")
-      assert.equal(200, status)
-      assert.matches('"calls":[]', answer, 1, true)
-    end)
+  co_it("makes no call for an empty list", function()
+    local status, answer = post(gateway, "/trace-context", {}, " [] ")
+    assert.equal(200, status)
+    assert.matches('"calls":[]', answer, 1, true)
   end)
 
-  it("takes the scheme in any case, and keeps a fragment to itself", function()
-    co.run(function()
-      local received = {}
-      local port = start_receiver(received)
-      local url = ("HTTP://127.0.0.1:%d/path?q=1#here"):format(port)
-      local status, answer = post(gateway, "/trace-context", {}, ('[{"url":"%s"}]'):format(url))
-      assert.equal(200, status)
-      assert.same({ { url = url, status = 200 } }, cjson.decode(answer).calls)
-      assert.equal("POST /path?q=1 HTTP/1.1", received[1].first)
-    end)
+  co_it("takes the scheme in any case, and keeps a fragment to itself", function()
+    local received = {}
+    local port = start_receiver(received)
+    local url = ("HTTP://127.0.0.1:%d/path?q=1#here"):format(port)
+    local status, answer = post(gateway, "/trace-context", {}, ('[{"url":"%s"}]'):format(url))
+    assert.equal(200, status)
+    assert.same({ { url = url, status = 200 } }, cjson.decode(answer).calls)
+    assert.equal("POST /path?q=1 HTTP/1.1", received[1].first)
   end)
 
   it("passes baggage on, as much as has to be carried", function()
@@ -303,47 +286,43 @@ describe("the gateway, as a participant of Trace Context,", function()
     end)
   end)
 
-  it("answers under the caller's trace what it turns away before it is served", function()
-    co.run(function()
-      local host, length = "Host: x", "Content-Length: 0"
-      for _, row in ipairs {
-        { 501, host, "Transfer-Encoding: chunked" },
-        { 413, host, "Content-Length: 999999" },
-        { 400, host, "Content-Length: 1, 2" },
-        { 400, host, host },
-        { 400, host, length, "no header" },
-        { 417, host, length, "Expect: miracles" },
-        { 431, host, ("X: y\r\n"):rep(200) .. length },
-      } do
-        local lines = table.concat(row, "\r\n", 2)
-        local head = "POST / HTTP/1.1\r\ntraceparent: 00-T-P-01\r\n" .. lines
-        local status, answer = exchange(gateway, head .. "\r\n\r\n")
-        assert.equal(row[1], status, lines)
-        answer = cjson.decode(answer)
-        assert.equal("HTTP_" .. row[1], answer.error_code)
-        assert.equal(TRACE, answer.trace_id, lines)
-      end
-      local status, answer = exchange(gateway, "POST / HTTP/1.1\r\n\r\n")
-      assert.equal(400, status)
-      assert.matches("^%x+$", cjson.decode(answer).trace_id)
-    end)
+  co_it("answers under the caller's trace what it turns away before it is served", function()
+    local host, length = "Host: x", "Content-Length: 0"
+    for _, row in ipairs {
+      { 501, host, "Transfer-Encoding: chunked" },
+      { 413, host, "Content-Length: 999999" },
+      { 400, host, "Content-Length: 1, 2" },
+      { 400, host, host },
+      { 400, host, length, "no header" },
+      { 417, host, length, "Expect: miracles" },
+      { 431, host, ("X: y\r\n"):rep(200) .. length },
+    } do
+      local lines = table.concat(row, "\r\n", 2)
+      local head = "POST / HTTP/1.1\r\ntraceparent: 00-T-P-01\r\n" .. lines
+      local status, answer = exchange(gateway, head .. "\r\n\r\n")
+      assert.equal(row[1], status, lines)
+      answer = cjson.decode(answer)
+      assert.equal("HTTP_" .. row[1], answer.error_code)
+      assert.equal(TRACE, answer.trace_id, lines)
+    end
+    local status, answer = exchange(gateway, "POST / HTTP/1.1\r\n\r\n")
+    assert.equal(400, status)
+    assert.matches("^%x+$", cjson.decode(answer).trace_id)
   end)
 
-  it("refuses what is no list of calls", function()
-    co.run(function()
-      local forging = [=[[{"url":"http://x/ HTTP/1.1\r\nx: y","arguments":[]}]]=]
-      local ftp = '[{"url":"ftp://x","arguments":[]}]'
-      local many = "[" .. ('{"url":"http://127.0.0.1:9/"},'):rep(16) .. '{"url":"http://127.0.0.1:9/"}]'
-      for _, body in ipairs {
-        "", "[", "[]]", "[nan]", ("["):rep(60000),
-        "5", "null", "true", '"[]"', "{}", '{"url":"http://x/"}',
-        "[5]", "[null]", "[[]]", "[{}]", '[{"arguments":[]}]', many,
-        '[{"url":5}]', '[{"url":"http://#x"}]', '[{"url":"http://x y/"}]', ftp, forging,
-      } do
-        local status, answer = post(gateway, "/trace-context", {}, body)
-        assert.equal(400, status, body)
-        assert.equal("BODY_INVALID", cjson.decode(answer).error_code)
-      end
-    end)
+  co_it("refuses what is no list of calls", function()
+    local forging = [=[[{"url":"http://x/ HTTP/1.1\r\nx: y","arguments":[]}]]=]
+    local ftp = '[{"url":"ftp://x","arguments":[]}]'
+    local many = "[" .. ('{"url":"http://127.0.0.1:9/"},'):rep(16) .. '{"url":"http://127.0.0.1:9/"}]'
+    for _, body in ipairs {
+      "", "[", "[]]", "[nan]", ("["):rep(60000),
+      "5", "null", "true", '"[]"', "{}", '{"url":"http://x/"}',
+      "[5]", "[null]", "[[]]", "[{}]", '[{"arguments":[]}]', many,
+      '[{"url":5}]', '[{"url":"http://#x"}]', '[{"url":"http://x y/"}]', ftp, forging,
+    } do
+      local status, answer = post(gateway, "/trace-context", {}, body)
+      assert.equal(400, status, body)
+      assert.equal("BODY_INVALID", cjson.decode(answer).error_code)
+    end
   end)
 end)

@@ -4,6 +4,8 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 local uv = require "luv"
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 local function new_id()
   return co.run(function() return co.trace.current() end)
@@ -108,13 +110,11 @@ describe("co.trace.use", function()
     assert_in_order(ids)
   end)
 
-  it("does not touch traces that there are", function()
-    co.run(function()
-      local before = co.trace.current().trace_id
-      co.trace.use "uuid7"
-      assert.equal(before, co.trace.current().trace_id)
-      assert.equal(before, co.spawn(function() return co.trace.current().trace_id end):await())
-    end)
+  co_it("does not touch traces that there are", seeded, function()
+    local before = co.trace.current().trace_id
+    co.trace.use "uuid7"
+    assert.equal(before, co.trace.current().trace_id)
+    assert.equal(before, co.spawn(function() return co.trace.current().trace_id end):await())
   end)
 
   it("also makes the ids that extract and detached_trace begin with", function()
@@ -215,18 +215,16 @@ describe("co.trace.use", function()
       assert.is_false((pcall(co.run, function() end)))
     end)
 
-    it("may wait for the lease", function()
-      co.run(function()
-        co.trace.use("snowflake", {
-          lease = function(hold)
-            co.sleep(0.001)
-            hold(math.huge)
-            return 503
-          end,
-        })
-        local t = co.spawn_with({ detached_trace = true }, function() return co.trace.current().trace_id end)
-        assert.equal(503, number(t:await():sub(1, 16)) >> 12 & 0x3ff)
-      end)
+    co_it("may wait for the lease", seeded, function()
+      co.trace.use("snowflake", {
+        lease = function(hold)
+          co.sleep(0.001)
+          hold(math.huge)
+          return 503
+        end,
+      })
+      local t = co.spawn_with({ detached_trace = true }, function() return co.trace.current().trace_id end)
+      assert.equal(503, number(t:await():sub(1, 16)) >> 12 & 0x3ff)
     end)
 
     it("keeps the generator when the lease fails", function()
@@ -367,14 +365,12 @@ describe("co.trace.use", function()
       assert.is_true(milliseconds(new_id().trace_id) < now() + 60000)
     end)
 
-    it("leaves headers alone when another generator is used", function()
-      co.run(function()
-        local came_in = headers_with(now() << 16)
-        co.trace.continue(came_in, function()
-          assert.equal(came_in.tracestate, co.trace.inject({}).tracestate)
-        end)
-        assert.is_nil(co.trace.inject({}).tracestate)
+    co_it("leaves headers alone when another generator is used", function()
+      local came_in = headers_with(now() << 16)
+      co.trace.continue(came_in, function()
+        assert.equal(came_in.tracestate, co.trace.inject({}).tracestate)
       end)
+      assert.is_nil(co.trace.inject({}).tracestate)
     end)
   end)
 

@@ -1,5 +1,6 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("spec.helpers").co_it(it)
 
 describe("co.defer", function()
   local lines, say
@@ -185,65 +186,57 @@ describe("co.defer", function()
   end)
 
   describe("lets a deferred call suspend", function()
-    it("when the function returns", function()
-      helpers.run(function()
-        co.call(function()
-          co.defer(say, "second")
-          co.defer(function()
-            co.sleep(1)
-            say "first"
-          end)
+    co_it("when the function returns", function()
+      co.call(function()
+        co.defer(say, "second")
+        co.defer(function()
+          co.sleep(1)
+          say "first"
         end)
-        say "after"
       end)
+      say "after"
       assert.same({ "first", "second", "after" }, lines)
     end)
 
-    it("while a panic unwinds", function()
+    co_it("while a panic unwinds", function()
       local record
-      helpers.run(function()
-        record = helpers.record_of(co.func(function()
-          co.defer(say, "second")
-          co.defer(function()
-            co.sleep(1)
-            say "first"
-          end)
-          co.panic "x"
-        end))
-      end)
+      record = helpers.record_of(co.func(function()
+        co.defer(say, "second")
+        co.defer(function()
+          co.sleep(1)
+          say "first"
+        end)
+        co.panic "x"
+      end))
       assert.same({ "first", "second" }, lines)
       assert.equal("x", record.value)
     end)
 
-    it("and recover after that", function()
-      helpers.run(function()
-        co.call(function()
-          co.defer(function()
-            co.sleep(1)
-            say(co.recover() == "x" and "recovered")
-          end)
-          co.panic "x"
+    co_it("and recover after that", function()
+      co.call(function()
+        co.defer(function()
+          co.sleep(1)
+          say(co.recover() == "x" and "recovered")
         end)
-        say "after"
+        co.panic "x"
       end)
+      say "after"
       assert.same({ "recovered", "after" }, lines)
     end)
 
-    it("while the task is cancelled: it is shielded", function()
-      helpers.run(function()
-        local task = co.spawn(function()
-          co.defer(function()
-            co.sleep(5)
-            say("cleaned up at", co.now())
-          end)
-          co.sleep(100)
+    co_it("while the task is cancelled: it is shielded", function()
+      local task = co.spawn(function()
+        co.defer(function()
+          co.sleep(5)
+          say("cleaned up at", co.now())
         end)
-        co.sleep(1)
-        local start = co.now()
-        task:cancel()
-        task:join()
-        assert.equal(5, co.now() - start)
+        co.sleep(100)
       end)
+      co.sleep(1)
+      local start = co.now()
+      task:cancel()
+      task:join()
+      assert.equal(5, co.now() - start)
       assert.equal(1, #lines)
     end)
   end)
@@ -303,17 +296,15 @@ describe("co.defer", function()
       assert.same({ "block", "after the block", "function" }, lines)
     end)
 
-    it("may suspend", function()
-      helpers.run(function()
-        do
-          local _ <close> = co.defer(function()
-            co.sleep(1)
-            say "deferred"
-          end)
-          say "in the block"
-        end
-        say "after the block"
-      end)
+    co_it("may suspend", function()
+      do
+        local _ <close> = co.defer(function()
+          co.sleep(1)
+          say "deferred"
+        end)
+        say "in the block"
+      end
+      say "after the block"
       assert.same({ "in the block", "deferred", "after the block" }, lines)
     end)
   end)

@@ -1,5 +1,6 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("spec.helpers").co_it(it)
 
 --- `n` values, every other one nil.
 local function gappy(n)
@@ -111,17 +112,15 @@ describe("co.func", function()
     assert.equal(51, left)
   end)
 
-  it("may suspend, in a task, with its frame kept", function()
+  co_it("may suspend, in a task, with its frame kept", function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local f = co.func(function(...)
-        co.defer(say, "deferred")
-        co.sleep(1)
-        say "slept"
-        return ...
-      end)
-      assert.same({ n = 2, "a", nil }, table.pack(f("a", nil)))
+    local f = co.func(function(...)
+      co.defer(say, "deferred")
+      co.sleep(1)
+      say "slept"
+      return ...
     end)
+    assert.same({ n = 2, "a", nil }, table.pack(f("a", nil)))
     assert.same({ "slept", "deferred" }, lines)
   end)
 

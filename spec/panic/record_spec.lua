@@ -1,6 +1,8 @@
 local cjson = require "cjson"
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = require("spec.helpers").co_it(it)
+local seeded = { seeds = 5 }
 
 local record_of = helpers.record_of
 
@@ -154,12 +156,10 @@ describe("a panic record", function()
   end)
 
   describe("tells who:", function()
-    it("task has the id and name of the task that panicked, and how it ended", function()
+    co_it("task has the id and name of the task that panicked, and how it ended", seeded, function()
       local task, record
-      helpers.run(function()
-        task = co.spawn_with({ name = "worker" }, co.panic, "x")
-        record = select(2, task:join())
-      end)
+      task = co.spawn_with({ name = "worker" }, co.panic, "x")
+      record = select(2, task:join())
       assert.equal(task.id, record.task.id)
       assert.equal("worker", record.task.name)
       assert.equal("panicked", record.task.status)
@@ -167,12 +167,10 @@ describe("a panic record", function()
 
     it("task is nil outside tasks", function() assert.is_nil(record_of(co.panic, "x").task) end)
 
-    it("task is the one that panicked, not the one that catches", function()
+    co_it("task is the one that panicked, not the one that catches", seeded, function()
       local record
-      helpers.run(function()
-        local child = co.spawn_with({ name = "child" }, co.panic, "x")
-        record = record_of(function() child:await() end).cause
-      end)
+      local child = co.spawn_with({ name = "child" }, co.panic, "x")
+      record = record_of(function() child:await() end).cause
       assert.equal("child", record.task.name)
     end)
 
@@ -197,18 +195,16 @@ describe("a panic record", function()
       assert.equal(1, #record.ancestors)
     end)
 
-    it("ancestors stays within bounds", function()
+    co_it("ancestors stays within bounds", seeded, function()
       local record
-      helpers.run(function()
-        local function descend(n)
-          if n == 0 then
-            co.panic "x"
-          end
-          local _, cause = co.spawn(descend, n - 1):join()
-          record = record or cause
+      local function descend(n)
+        if n == 0 then
+          co.panic "x"
         end
-        descend(200)
-      end)
+        local _, cause = co.spawn(descend, n - 1):join()
+        record = record or cause
+      end
+      descend(200)
       assert.is_true(#record.ancestors > 0)
       assert.equal(200, #record.ancestors + record.ancestors.omitted)
       helpers.assert_contains(record.ancestors.omitted .. " ancestors left out", tostring(record))
@@ -216,18 +212,16 @@ describe("a panic record", function()
   end)
 
   describe("tells for which request:", function()
-    it("is what the variables to be closed are given, in a task without frames as in a frame", function()
+    co_it("is what the variables to be closed are given, in a task without frames as in a frame", function()
       local given = {}
       local function fail(key)
         local _ <close> = setmetatable({}, { __close = function(_, why) given[key] = why end })
         error "boom"
       end
-      co.run(function()
-        local _, of_frame = co.pcall(fail, "frame")
-        local _, of_task = co.spawn(fail, "task"):join()
-        assert.equal(of_frame, given.frame)
-        assert.equal(of_task, given.task)
-      end)
+      local _, of_frame = co.pcall(fail, "frame")
+      local _, of_task = co.spawn(fail, "task"):join()
+      assert.equal(of_frame, given.frame)
+      assert.equal(of_task, given.task)
     end)
 
     it("trace_flags are those of its trace", function()
@@ -239,13 +233,11 @@ describe("a panic record", function()
       end
     end)
 
-    it("trace_id, span_id and parent_span_id are those of the task that panicked", function()
+    co_it("trace_id, span_id and parent_span_id are those of the task that panicked", seeded, function()
       local task, record
-      helpers.run(function()
-        task = co.spawn(co.panic, "x")
-        record = select(2, task:join())
-        assert.equal(co.current().span_id, record.parent_span_id)
-      end)
+      task = co.spawn(co.panic, "x")
+      record = select(2, task:join())
+      assert.equal(co.current().span_id, record.parent_span_id)
       assert.equal(task.trace_id, record.trace_id)
       assert.equal(task.span_id, record.span_id)
     end)
@@ -446,12 +438,10 @@ describe("record:to_table()", function()
     assert.is_false(chain[1].recovered)
   end)
 
-  it("has the cause", function()
+  co_it("has the cause", seeded, function()
     local record
-    helpers.run(function()
-      local child = co.spawn(co.panic, "x")
-      record = record_of(function() child:await() end)
-    end)
+    local child = co.spawn(co.panic, "x")
+    record = record_of(function() child:await() end)
     assert.equal(record.cause.seq, record:to_table().cause.seq)
   end)
 

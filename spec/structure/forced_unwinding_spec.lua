@@ -456,7 +456,7 @@ describe("a task that swallows its cancellation for ever", function()
     assert.equal("panicked", task:status())
   end)
 
-  it("by goexit in generators, which it makes or stays in, is unwound", function()
+  co_it("by goexit in generators, which it makes or stays in, is unwound", seeded, function()
     local function in_one()
       co.coroutine.wrap(function()
         while true do pcall(co.goexit) end
@@ -465,14 +465,12 @@ describe("a task that swallows its cancellation for ever", function()
     local function in_many()
       while true do pcall(co.coroutine.wrap(function() co.goexit() end)) end
     end
-    helpers.run(function()
-      for _, body in ipairs { in_one, in_many } do
-        local task = co.spawn(body)
-        local _, record = task:join()
-        assert.equal("exited", task:status())
-        assert.is_true(record.forced)
-      end
-    end)
+    for _, body in ipairs { in_one, in_many } do
+      local task = co.spawn(body)
+      local _, record = task:join()
+      assert.equal("exited", task:status())
+      assert.is_true(record.forced)
+    end
   end)
 
   co_it("has its variables closed, and a panic of that is how it ends", function()

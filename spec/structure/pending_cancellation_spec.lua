@@ -76,37 +76,33 @@ local operations = {
 
 describe("a cancellation that is pending", function()
   for name, make in pairs(operations) do
-    it("is raised by " .. name, function()
+    co_it("is raised by " .. name, seeded, function()
       local lines, say = helpers.log()
-      helpers.run(function()
-        local operation = make()
-        local task = co.spawn(function()
-          co.current():cancel()
-          say "before"
-          operation()
-          say "never"
-        end)
-        task:join()
-        assert.equal("cancelled", task:status())
+      local operation = make()
+      local task = co.spawn(function()
+        co.current():cancel()
+        say "before"
+        operation()
+        say "never"
       end)
+      task:join()
+      assert.equal("cancelled", task:status())
       assert.same({ "before" }, lines)
     end)
   end
 
-  it("is not raised where nothing suspends", function()
+  co_it("is not raised where nothing suspends", function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local ch = co.chan(1)
-      local task = co.spawn(function()
-        co.current():cancel()
-        ch:try_send "sent"
-        say((ch:try_recv()))
-        co.spawn(say, "spawned")
-        ch:close()
-        say(co.now())
-      end)
-      task:join()
+    local ch = co.chan(1)
+    local task = co.spawn(function()
+      co.current():cancel()
+      ch:try_send "sent"
+      say((ch:try_recv()))
+      co.spawn(say, "spawned")
+      ch:close()
+      say(co.now())
     end)
+    task:join()
     assert.same({ "sent", "0.0", "spawned" }, lines)
   end)
 

@@ -90,17 +90,15 @@ describe("the panic of a task in a scope", function()
     helpers.assert_contains('"culprit"', select(2, sibling:join()).cancellation.reason)
   end)
 
-  it("cuts the body where it waits", function()
+  co_it("cuts the body where it waits", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      record_of_scope(function(s)
-        co.defer(say, "deferred")
-        s:spawn(panic_after, 1, "x")
-        co.sleep(100)
-        say "never"
-      end)
-      assert.equal(1, co.now())
+    record_of_scope(function(s)
+      co.defer(say, "deferred")
+      s:spawn(panic_after, 1, "x")
+      co.sleep(100)
+      say "never"
     end)
+    assert.equal(1, co.now())
     assert.same({ "deferred" }, lines)
   end)
 
@@ -250,24 +248,22 @@ describe("several panics in a scope", function()
 end)
 
 describe("a panic of the body", function()
-  it("is raised when the tasks have been cancelled and have ended", function()
+  co_it("is raised when the tasks have been cancelled and have ended", function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local child
-      local record = record_of_scope(function(s)
-        child = s:spawn(function()
-          co.defer(function()
-            co.sleep(5)
-            say "child's deferred"
-          end)
-          co.sleep(100)
+    local child
+    local record = record_of_scope(function(s)
+      child = s:spawn(function()
+        co.defer(function()
+          co.sleep(5)
+          say "child's deferred"
         end)
-        co.yield()
-        co.panic "x"
+        co.sleep(100)
       end)
-      say(record.value)
-      assert.equal("scope", select(2, child:join()).cancellation.source)
+      co.yield()
+      co.panic "x"
     end)
+    say(record.value)
+    assert.equal("scope", select(2, child:join()).cancellation.source)
     assert.same({ "child's deferred", "x" }, lines)
   end)
 

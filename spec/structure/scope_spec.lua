@@ -20,16 +20,14 @@ describe("co.scope", function()
     co.scope(function() assert.equal(task, co.current()) end)
   end)
 
-  it("returns when all its tasks have ended", function()
+  co_it("returns when all its tasks have ended", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function(s)
-        s:spawn(sleeper, say, 2, "two")
-        s:spawn(sleeper, say, 1, "one")
-        say "body"
-      end)
-      say "after"
+    co.scope(function(s)
+      s:spawn(sleeper, say, 2, "two")
+      s:spawn(sleeper, say, 1, "one")
+      say "body"
     end)
+    say "after"
     assert.same({ "body", "one", "two", "after" }, lines)
   end)
 
@@ -39,25 +37,21 @@ describe("co.scope", function()
     assert.equal(before, co.stats().switches)
   end)
 
-  it("waits for the deferred calls of its tasks", function()
+  co_it("waits for the deferred calls of its tasks", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function(s)
-        s:spawn(function() co.defer(sleeper, say, 1, "deferred") end)
-      end)
-      say "after"
+    co.scope(function(s)
+      s:spawn(function() co.defer(sleeper, say, 1, "deferred") end)
     end)
+    say "after"
     assert.same({ "deferred", "after" }, lines)
   end)
 
-  it("runs the body's deferred calls when the body ends, before it waits", function()
+  co_it("runs the body's deferred calls when the body ends, before it waits", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function(s)
-        co.defer(say, "deferred")
-        s:spawn(sleeper, say, 1, "child")
-        say "body"
-      end)
+    co.scope(function(s)
+      co.defer(say, "deferred")
+      s:spawn(sleeper, say, 1, "child")
+      say "body"
     end)
     assert.same({ "body", "deferred", "child" }, lines)
   end)
@@ -69,42 +63,36 @@ describe("co.scope", function()
     end))
   end)
 
-  it("can be nested: the inner one waits for its own", function()
+  co_it("can be nested: the inner one waits for its own", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function(outer)
-        outer:spawn(sleeper, say, 5, "outer child")
-        co.scope(function(inner) inner:spawn(sleeper, say, 1, "inner child") end)
-        say "between"
-      end)
+    co.scope(function(outer)
+      outer:spawn(sleeper, say, 5, "outer child")
+      co.scope(function(inner) inner:spawn(sleeper, say, 1, "inner child") end)
+      say "between"
     end)
     assert.same({ "inner child", "between", "outer child" }, lines)
   end)
 
-  it("works in tasks of a scope, and in theirs", function()
+  co_it("works in tasks of a scope, and in theirs", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local function nest(depth)
-        co.scope(function(s)
-          if depth > 0 then
-            s:spawn(nest, depth - 1)
-          end
-        end)
-        say(depth)
-      end
-      nest(3)
-    end)
+    local function nest(depth)
+      co.scope(function(s)
+        if depth > 0 then
+          s:spawn(nest, depth - 1)
+        end
+      end)
+      say(depth)
+    end
+    nest(3)
     assert.same({ "0", "1", "2", "3" }, lines)
   end)
 
-  it("works in a deferred call", function()
+  co_it("works in a deferred call", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.call(function()
-        co.defer(co.scope, function(s) s:spawn(sleeper, say, 1, "child") end)
-      end)
-      say "after"
+    co.call(function()
+      co.defer(co.scope, function(s) s:spawn(sleeper, say, 1, "child") end)
     end)
+    say "after"
     assert.same({ "child", "after" }, lines)
   end)
 
@@ -117,19 +105,17 @@ describe("co.scope", function()
     helpers.assert_contains("bad argument #1 to 'scope'", helpers.record_of(co.scope, 1).message)
   end)
 
-  it("has room for ten thousand tasks", function()
+  co_it("has room for ten thousand tasks", function()
     local count = 0
-    helpers.run(function()
-      co.scope(function(s)
-        for _ = 1, 10000 do
-          s:spawn(function()
-            co.yield()
-            count = count + 1
-          end)
-        end
-      end)
-      assert.equal(10000, count)
+    co.scope(function(s)
+      for _ = 1, 10000 do
+        s:spawn(function()
+          co.yield()
+          count = count + 1
+        end)
+      end
     end)
+    assert.equal(10000, count)
   end)
 end)
 
@@ -155,30 +141,26 @@ describe("scope:spawn", function()
     end)
   end)
 
-  it("can be called by anybody while the scope is open, also from outside it", function()
+  co_it("can be called by anybody while the scope is open, also from outside it", function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local scope
-      co.spawn(function()
-        scope:spawn(sleeper, say, 5, "guest")
-      end)
-      co.scope(function(s)
-        scope = s
-        co.yield()
-      end)
-      say "after"
+    local scope
+    co.spawn(function()
+      scope:spawn(sleeper, say, 5, "guest")
     end)
+    co.scope(function(s)
+      scope = s
+      co.yield()
+    end)
+    say "after"
     assert.same({ "guest", "after" }, lines)
   end)
 
-  it("by a task of the scope keeps it open while that waits", function()
+  co_it("by a task of the scope keeps it open while that waits", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function(s)
-        s:spawn(function() s:spawn(sleeper, say, 1, "grandchild") end)
-      end)
-      say "after"
+    co.scope(function(s)
+      s:spawn(function() s:spawn(sleeper, say, 1, "grandchild") end)
     end)
+    say "after"
     assert.same({ "grandchild", "after" }, lines)
   end)
 
@@ -221,75 +203,63 @@ describe("scope:spawn_with", function()
     end)
   end)
 
-  it("makes daemons, which are cancelled when all others have ended", function()
+  co_it("makes daemons, which are cancelled when all others have ended", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local daemon
-      co.scope(function(s)
-        daemon = s:spawn_with({ daemon = true }, function()
-          co.defer(say, "daemon's deferred")
-          co.sleep(100)
-        end)
-        s:spawn(sleeper, say, 2, "child")
+    local daemon
+    co.scope(function(s)
+      daemon = s:spawn_with({ daemon = true }, function()
+        co.defer(say, "daemon's deferred")
+        co.sleep(100)
       end)
-      assert.equal(2, co.now())
-      assert.equal("scope", select(2, daemon:join()).cancellation.source)
+      s:spawn(sleeper, say, 2, "child")
     end)
+    assert.equal(2, co.now())
+    assert.equal("scope", select(2, daemon:join()).cancellation.source)
     assert.same({ "child", "daemon's deferred" }, lines)
   end)
 
-  it("makes daemons, which may end before the others", function()
+  co_it("makes daemons, which may end before the others", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function(s)
-        s:spawn_with({ daemon = true }, say, "daemon")
-        s:spawn(sleeper, say, 2, "child")
-      end)
+    co.scope(function(s)
+      s:spawn_with({ daemon = true }, say, "daemon")
+      s:spawn(sleeper, say, 2, "child")
     end)
     assert.same({ "daemon", "child" }, lines)
   end)
 
-  it("keeps a task of another context in the scope: it is waited for", function()
+  co_it("keeps a task of another context in the scope: it is waited for", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function(s)
-        s:spawn_with({ context = co.context.background() }, sleeper, say, 1, "child")
-      end)
-      say "after"
+    co.scope(function(s)
+      s:spawn_with({ context = co.context.background() }, sleeper, say, 1, "child")
     end)
+    say "after"
     assert.same({ "child", "after" }, lines)
   end)
 end)
 
 describe("co.spawn", function()
-  it("in the body joins the scope", function()
+  co_it("in the body joins the scope", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function() co.spawn(sleeper, say, 1, "child") end)
-      say "after"
-    end)
+    co.scope(function() co.spawn(sleeper, say, 1, "child") end)
+    say "after"
     assert.same({ "child", "after" }, lines)
   end)
 
-  it("in a task of the scope, and in what that spawns, joins it too", function()
+  co_it("in a task of the scope, and in what that spawns, joins it too", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function(s)
-        s:spawn(co.spawn, co.spawn, sleeper, say, 1, "great-grandchild")
-      end)
-      say "after"
+    co.scope(function(s)
+      s:spawn(co.spawn, co.spawn, sleeper, say, 1, "great-grandchild")
     end)
+    say "after"
     assert.same({ "great-grandchild", "after" }, lines)
   end)
 
-  it("joins the innermost scope", function()
+  co_it("joins the innermost scope", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function()
-        co.scope(function() co.spawn(sleeper, say, 1, "inner") end)
-        say "between"
-        co.spawn(sleeper, say, 1, "outer")
-      end)
+    co.scope(function()
+      co.scope(function() co.spawn(sleeper, say, 1, "inner") end)
+      say "between"
+      co.spawn(sleeper, say, 1, "outer")
     end)
     assert.same({ "inner", "between", "outer" }, lines)
   end)
@@ -315,15 +285,13 @@ describe("co.spawn", function()
     assert.same({ "after", "free" }, lines)
   end)
 
-  it("under a context that descends from the scope's stays in it", function()
+  co_it("under a context that descends from the scope's stays in it", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function()
-        local ctx = co.context.with_value(co.ctx(), "a", 1)
-        co.spawn_with({ context = ctx }, sleeper, say, 1, "child")
-      end)
-      say "after"
+    co.scope(function()
+      local ctx = co.context.with_value(co.ctx(), "a", 1)
+      co.spawn_with({ context = ctx }, sleeper, say, 1, "child")
     end)
+    say "after"
     assert.same({ "child", "after" }, lines)
   end)
 end)
@@ -346,21 +314,19 @@ describe("scope:cancel", function()
     end
   end)
 
-  it("cuts the body at its next suspension point; the scope then returns nothing", function()
+  co_it("cuts the body at its next suspension point; the scope then returns nothing", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local results = table.pack(co.scope(function(s)
-        co.defer(say, "deferred")
-        s:cancel()
-        say "before"
-        co.yield()
-        say "never"
-        return "result"
-      end))
-      assert.equal(0, results.n)
-      say "after"
+    local results = table.pack(co.scope(function(s)
+      co.defer(say, "deferred")
+      s:cancel()
+      say "before"
       co.yield()
-    end)
+      say "never"
+      return "result"
+    end))
+    assert.equal(0, results.n)
+    say "after"
+    co.yield()
     assert.same({ "before", "deferred", "after" }, lines)
   end)
 
@@ -372,19 +338,17 @@ describe("scope:cancel", function()
     assert.equal(0, co.now())
   end)
 
-  it("waits for the deferred calls of what it cancels", function()
+  co_it("waits for the deferred calls of what it cancels", function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.scope(function(s)
-        s:spawn(function()
-          co.defer(sleeper, say, 5, "deferred")
-          co.sleep(100)
-        end)
-        co.yield()
-        s:cancel()
+    co.scope(function(s)
+      s:spawn(function()
+        co.defer(sleeper, say, 5, "deferred")
+        co.sleep(100)
       end)
-      say "after"
+      co.yield()
+      s:cancel()
     end)
+    say "after"
     assert.same({ "deferred", "after" }, lines)
   end)
 
@@ -478,27 +442,25 @@ describe("a task that is cancelled in a scope", function()
     assert.equal("result", result)
   end)
 
-  it("and runs the scope takes its tasks with it, then unwinds", function()
+  co_it("and runs the scope takes its tasks with it, then unwinds", function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local child
-      local owner = co.spawn(function()
-        co.defer(say, "owner's deferred")
-        co.scope(function(s)
-          child = s:spawn(function()
-            co.defer(sleeper, say, 1, "child's deferred")
-            co.sleep(100)
-          end)
+    local child
+    local owner = co.spawn(function()
+      co.defer(say, "owner's deferred")
+      co.scope(function(s)
+        child = s:spawn(function()
+          co.defer(sleeper, say, 1, "child's deferred")
+          co.sleep(100)
         end)
-        say "never"
       end)
-      co.yield()
-      co.yield()
-      owner:cancel "stop"
-      owner:join()
-      local _, record = child:join()
-      assert.same({ "cancelled", "parent" }, { record.kind, record.cancellation.source })
+      say "never"
     end)
+    co.yield()
+    co.yield()
+    owner:cancel "stop"
+    owner:join()
+    local _, record = child:join()
+    assert.same({ "cancelled", "parent" }, { record.kind, record.cancellation.source })
     assert.same({ "child's deferred", "owner's deferred" }, lines)
   end)
 
@@ -529,23 +491,21 @@ describe("a goexit", function()
     assert.equal("done", sibling:status())
   end)
 
-  it("of the body cancels the tasks, waits for them, and ends the task", function()
+  co_it("of the body cancels the tasks, waits for them, and ends the task", function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local child
-      local owner = co.spawn(function()
-        co.scope(function(s)
-          child = s:spawn(function()
-            co.defer(sleeper, say, 1, "child's deferred")
-            co.sleep(100)
-          end)
-          co.yield()
-          co.goexit()
+    local child
+    local owner = co.spawn(function()
+      co.scope(function(s)
+        child = s:spawn(function()
+          co.defer(sleeper, say, 1, "child's deferred")
+          co.sleep(100)
         end)
+        co.yield()
+        co.goexit()
       end)
-      owner:join()
-      assert.same({ "exited", "cancelled" }, { owner:status(), child:status() })
     end)
+    owner:join()
+    assert.same({ "exited", "cancelled" }, { owner:status(), child:status() })
     assert.same({ "child's deferred" }, lines)
   end)
 end)

@@ -4,19 +4,17 @@ local co_it = require("spec.helpers").co_it(it)
 local seeded = { seeds = 5 }
 
 describe("co.supervise", function()
-  it("returns the function's results when all its tasks have ended", function()
+  co_it("returns the function's results when all its tasks have ended", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local results = table.pack(co.supervise(function(s)
-        s:spawn(function()
-          co.sleep(1)
-          say "child"
-        end)
-        return "a", nil
-      end))
-      assert.same({ n = 2, "a", nil }, results)
-      say "after"
-    end)
+    local results = table.pack(co.supervise(function(s)
+      s:spawn(function()
+        co.sleep(1)
+        say "child"
+      end)
+      return "a", nil
+    end))
+    assert.same({ n = 2, "a", nil }, results)
+    say "after"
     assert.same({ "child", "after" }, lines)
   end)
 
@@ -95,22 +93,20 @@ describe("co.supervise", function()
     assert.same({}, reports)
   end)
 
-  it("cancels the tasks when the function itself panics, waits, and panics", function()
+  co_it("cancels the tasks when the function itself panics, waits, and panics", function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local record = helpers.record_of(co.supervise, function(s)
-        s:spawn(function()
-          co.defer(function()
-            co.sleep(5)
-            say "child's deferred"
-          end)
-          co.sleep(100)
+    local record = helpers.record_of(co.supervise, function(s)
+      s:spawn(function()
+        co.defer(function()
+          co.sleep(5)
+          say "child's deferred"
         end)
-        co.yield()
-        co.panic "x"
+        co.sleep(100)
       end)
-      say(record.value)
+      co.yield()
+      co.panic "x"
     end)
+    say(record.value)
     assert.same({ "child's deferred", "x" }, lines)
   end)
 

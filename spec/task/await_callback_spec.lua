@@ -110,19 +110,17 @@ describe("co.await", function()
     assert.equal("cancelled", task:status())
   end)
 
-  it("does not keep a callback that will never come from being collected", function()
+  co_it("does not keep a callback that will never come from being collected", seeded, function()
     local collected = false
-    helpers.run(function()
-      co.await(function(resume)
-        local held = setmetatable({}, { __gc = function() collected = true end })
-        co.spawn(function()
-          resume(held)
-          held = nil
-        end)
+    co.await(function(resume)
+      local held = setmetatable({}, { __gc = function() collected = true end })
+      co.spawn(function()
+        resume(held)
+        held = nil
       end)
-      collectgarbage()
-      collectgarbage()
     end)
+    collectgarbage()
+    collectgarbage()
     assert.is_true(collected)
   end)
 

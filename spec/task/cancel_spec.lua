@@ -193,18 +193,16 @@ describe("cancel", function()
     assert.same({}, lines)
   end)
 
-  it("of the running task takes effect at its next suspension", function()
+  co_it("of the running task takes effect at its next suspension", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      local task = co.spawn(function()
-        co.current():cancel()
-        say "before"
-        co.yield()
-        say "never"
-      end)
-      task:join()
-      assert.equal("cancelled", task:status())
+    local task = co.spawn(function()
+      co.current():cancel()
+      say "before"
+      co.yield()
+      say "never"
     end)
+    task:join()
+    assert.equal("cancelled", task:status())
     assert.same({ "before" }, lines)
   end)
 

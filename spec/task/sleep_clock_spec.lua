@@ -88,13 +88,11 @@ describe("co.sleep", function()
     end
   end)
 
-  it("of 0 is a turn of the others", function()
+  co_it("of 0 is a turn of the others", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.spawn(say, "another")
-      co.sleep(0)
-      say "awake"
-    end)
+    co.spawn(say, "another")
+    co.sleep(0)
+    say "awake"
     assert.same({ "another", "awake" }, lines)
   end)
 

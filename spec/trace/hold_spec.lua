@@ -4,6 +4,7 @@ local co = require "coropanic"
 local helpers = require "spec.helpers"
 local socket = require "socket"
 local co_it = helpers.co_it(it)
+local seeded = { seeds = 5 }
 
 local function new_id()
   return co.run(function() return co.trace.current().trace_id end)
@@ -241,19 +242,17 @@ describe("a lease for co.trace.use", function()
       assert.equal("random", co.trace.use "random")
     end)
 
-    it("is given up when its function is cancelled", function()
+    co_it("is given up when its function is cancelled", seeded, function()
       local hold
-      co.run(function()
-        local in_time, record = co.with_timeout(0.01, co.trace.use, "snowflake", {
-          lease = function(h)
-            hold = h
-            co.sleep(1000)
-          end,
-        })
-        assert.is_false(in_time)
-        assert.equal("timeout", record.kind)
-        assert.is_false(hold(1))
-      end)
+      local in_time, record = co.with_timeout(0.01, co.trace.use, "snowflake", {
+        lease = function(h)
+          hold = h
+          co.sleep(1000)
+        end,
+      })
+      assert.is_false(in_time)
+      assert.equal("timeout", record.kind)
+      assert.is_false(hold(1))
     end)
 
     it("is not asked for when another option is wrong", function()

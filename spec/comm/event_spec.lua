@@ -4,9 +4,9 @@ local co_it = require("spec.helpers").co_it(it)
 local seeded = { seeds = 5 }
 
 describe("an event", function()
-  it("wakes all who wait when it is set", function()
+  co_it("wakes all who wait when it is set", function()
     local lines, say = helpers.log()
-    helpers.run(function()
+    co.scope(function()
       local e = co.event()
       for i = 1, 3 do
         co.spawn(function() say(i, e:wait()) end)

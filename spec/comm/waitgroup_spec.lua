@@ -18,9 +18,9 @@ describe("a waitgroup", function()
     assert.same({ 5, 5 }, { done, co.now() })
   end)
 
-  it("wakes all who wait", function()
+  co_it("wakes all who wait", function()
     local lines, say = helpers.log()
-    helpers.run(function()
+    co.scope(function()
       local wg = co.waitgroup()
       wg:add(2)
       for i = 1, 3 do
@@ -179,9 +179,9 @@ describe("waitgroup:spawn", function()
     assert.equal("sync: negative WaitGroup counter", reports[1].record.value)
   end)
 
-  it("leaves its tasks in peace when the waitgroup is garbage", function()
+  co_it("leaves its tasks in peace when the waitgroup is garbage", seeded, function()
     local ended = 0
-    helpers.run(function()
+    co.scope(function()
       for _ = 1, 3 do
         local wg = co.waitgroup()
         for _ = 1, 3 do

@@ -74,9 +74,9 @@ describe("co.pcall", function()
     assert.equal("x", record.value)
   end)
 
-  it("does not swallow a cancellation", function()
+  co_it("does not swallow a cancellation", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
+    co.scope(function()
       local task = co.spawn(function()
         co.pcall(co.sleep, 100)
         say "never"

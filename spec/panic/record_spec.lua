@@ -174,9 +174,9 @@ describe("a panic record", function()
       assert.equal("child", record.task.name)
     end)
 
-    it("ancestors goes from the parent to the root, with where each was spawned", function()
+    co_it("ancestors goes from the parent to the root, with where each was spawned", seeded, function()
       local record, at
-      helpers.run(function()
+      co.scope(function()
         co.spawn_with({ name = "parent" }, function()
           local child = co.spawn_with({ name = "child" }, co.panic, "x")
           record = select(2, child:join())

@@ -271,9 +271,9 @@ describe("co.recover", function()
 
     it("outside any frame", function() assert.is_nil((co.recover())) end)
 
-    it("when goexit unwinds", function()
+    co_it("when goexit unwinds", seeded, function()
       local got = "not called"
-      helpers.run(function()
+      co.scope(function()
         co.spawn(function()
           co.defer(function() got = co.recover() end)
           co.goexit()
@@ -282,9 +282,9 @@ describe("co.recover", function()
       assert.is_nil(got)
     end)
 
-    it("when a cancellation unwinds", function()
+    co_it("when a cancellation unwinds", function()
       local got = "not called"
-      helpers.run(function()
+      co.scope(function()
         local task = co.spawn(function()
           co.defer(function() got = co.recover() end)
           co.sleep(100)

@@ -164,9 +164,9 @@ describe("record.suspension_points", function()
     helpers.assert_contains("scope (1 task:", point.waiting_on)
   end)
 
-  it("is bounded", function()
+  co_it("is bounded", seeded, function()
     local record
-    helpers.run(function()
+    co.scope(function()
       local child = co.spawn(function()
         co.sleep(1)
         record = helpers.record_of(co.panic, "x")

@@ -70,9 +70,9 @@ describe("co.await", function()
     co.sleep(1)
   end)
 
-  it("returns the values in the order of the callbacks, whatever the order of the calls", function()
+  co_it("returns the values in the order of the callbacks, whatever the order of the calls", function()
     local lines, say = helpers.log()
-    helpers.run(function()
+    co.scope(function()
       local callbacks = {}
       for i = 1, 3 do
         co.spawn(function() say(i, co.await(function(resume) callbacks[i] = resume end)) end)
@@ -85,9 +85,9 @@ describe("co.await", function()
     assert.same({ "2 value 2", "3 value 3", "1 value 1" }, lines)
   end)
 
-  it("works in a deferred call", function()
+  co_it("works in a deferred call", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
+    co.scope(function()
       co.defer(function() say(co.await(function(resume) co.spawn(resume, "resumed") end)) end)
     end)
     assert.same({ "resumed" }, lines)

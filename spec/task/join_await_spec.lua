@@ -51,9 +51,9 @@ describe("join", function()
     assert.equal(before, co.stats().switches)
   end)
 
-  it("gives every joiner the same", function()
+  co_it("gives every joiner the same", seeded, function()
     local record_a, record_b
-    helpers.run(function()
+    co.scope(function()
       local task = co.spawn(function()
         co.sleep(1)
         co.panic "x"
@@ -65,9 +65,9 @@ describe("join", function()
     assert.equal(record_a, record_b)
   end)
 
-  it("wakes joiners in the order in which they came", function()
+  co_it("wakes joiners in the order in which they came", function()
     local lines, say = helpers.log()
-    helpers.run(function()
+    co.scope(function()
       local task = co.spawn(co.sleep, 1)
       for i = 1, 3 do
         co.spawn(function()

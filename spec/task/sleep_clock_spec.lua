@@ -20,9 +20,9 @@ describe("co.sleep", function()
     assert.same({ "another", "awake" }, lines)
   end)
 
-  it("wakes tasks in the order of their deadlines", function()
+  co_it("wakes tasks in the order of their deadlines", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
+    co.scope(function()
       for _, seconds in ipairs { 3, 1, 2 } do
         co.spawn(function()
           co.sleep(seconds)
@@ -127,9 +127,9 @@ describe("the virtual clock", function()
     end)
   end)
 
-  it("jumps to the next timer when all tasks are parked", function()
+  co_it("jumps to the next timer when all tasks are parked", seeded, function()
     local times = {}
-    helpers.run(function()
+    co.scope(function()
       local start = co.now()
       for _, seconds in ipairs { 10, 20, 40 } do
         co.spawn(function()

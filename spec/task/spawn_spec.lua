@@ -100,9 +100,9 @@ describe("co.run_with", function()
 end)
 
 describe("co.spawn", function()
-  it("passes its arguments to the task, nils included", function()
+  co_it("passes its arguments to the task, nils included", seeded, function()
     local got
-    helpers.run(function()
+    co.scope(function()
       co.spawn(function(...) got = table.pack(...) end, nil, "b", nil)
     end)
     assert.same({ n = 3, nil, "b", nil }, got)
@@ -117,9 +117,9 @@ describe("co.spawn", function()
     assert.same({ "parent", "child", "parent again" }, lines)
   end)
 
-  it("starts tasks in the order in which they were spawned", function()
+  co_it("starts tasks in the order in which they were spawned", function()
     local lines, say = helpers.log()
-    helpers.run(function()
+    co.scope(function()
       for i = 1, 5 do
         co.spawn(say, i)
       end
@@ -132,9 +132,9 @@ describe("co.spawn", function()
     helpers.run(function() assert.equal("called with x", co.spawn(object, "x"):await()) end)
   end)
 
-  it("is cheap enough for ten thousand tasks at once", function()
+  co_it("is cheap enough for ten thousand tasks at once", function()
     local count = 0
-    helpers.run(function()
+    co.scope(function()
       for _ = 1, 10000 do
         co.spawn(function()
           co.yield()
@@ -145,9 +145,9 @@ describe("co.spawn", function()
     assert.equal(10000, count)
   end)
 
-  it("works in a deferred call", function()
+  co_it("works in a deferred call", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
+    co.scope(function()
       co.defer(co.spawn, say, "spawned")
     end)
     assert.same({ "spawned" }, lines)

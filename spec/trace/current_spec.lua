@@ -78,9 +78,9 @@ describe("co.trace.current", function()
     assert.equal(trace_id, co.trace.current().trace_id)
   end)
 
-  it("repeats no span among tens of thousands of tasks", function()
+  co_it("repeats no span among tens of thousands of tasks", function()
     local seen, repeated = {}, 0
-    helpers.run(function()
+    co.scope(function()
       for _ = 1, 20000 do
         local span_id = co.spawn(function() end).span_id
         repeated = repeated + (seen[span_id] and 1 or 0)
@@ -90,9 +90,9 @@ describe("co.trace.current", function()
     assert.equal(0, repeated)
   end)
 
-  it("repeats no trace among thousands of detached tasks", function()
+  co_it("repeats no trace among thousands of detached tasks", function()
     local seen, repeated = {}, 0
-    helpers.run(function()
+    co.scope(function()
       for _ = 1, 5000 do
         local trace_id = co.spawn_with({ detached_trace = true }, function() end).trace_id
         repeated = repeated + (seen[trace_id] and 1 or 0)

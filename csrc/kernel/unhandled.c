@@ -4,39 +4,41 @@
 #include "kernel/record.h"
 
 /*
-** A guard hangs on the record of a task whose panic is held. The record refers to the task, and the task to its record,
-** so that the guard's finalizer runs when nobody can reach the task any more. The task itself is given no finalizer:
-** lua_setmetatable looks for an object that gets its first one among all that are younger, so that 100,000 panics would
-** take minutes. Its user value is the task.
+** A guard is a detail of the record of a task whose panic is held; its user value is the task. Record and task refer to
+** each other, so the guard's finalizer runs when nobody can reach the task any more.
+**
+** The finalizer is not the task's own, because a task gets it late: lua_setmetatable then walks the list of all younger
+** objects. 40,000 held panics took 2.6 s with that, and twice as many take four times as long.
 */
 #define GUARD_TYPE "coropanic.guard"
 
 /*
-** What the loop has of a panic that is held. It is a userdata, in runtime.pinned_ref under the task's id, because the
-** task may be garbage, and Lua may have dropped the guard's finalizer. Its user value is the task, once the guard has
-** brought it. Until then it is what was raised, for the case that the guard is never heard of; if the task can be
-** reached from there, it is not found to be abandoned.
+** A panic that is nobody's yet. It is an object of its own, anchored in runtime.pinned_ref under the task's id, because
+** the task may be garbage, and Lua may have dropped the guard's finalizer. Its user value is the task once the guard's
+** finalizer has run. Before that it is the raised value, to be reported if that finalizer never runs. (A task that can
+** be reached from this value is not garbage, so it waits for the end of its grace.)
 */
 typedef struct held_panic {
   list link; /* in runtime.unhandled_panics */
   int64_t until_ns;
   lua_Integer task_id;
-  panic_heir *heir; /* that is given it if nobody comes for it; NULL: none */
-  bool abandoned;   /* the guard has brought the task */
-  bool searched;    /* the collector has run for it */
+  panic_heir
+      *heir;      /* gets the panic if none of the tasks on their way to it comes; NULL: none are */
+  bool abandoned; /* the guard's finalizer has run: the user value is the task */
+  bool searched;  /* the idle loop has run the collector for it */
 } held_panic;
 
 /*
-** Above so many KiB of Lua's memory the collector is not run for a panic that waits on: it would stop the loop for
-** more than about a tenth of a second, and runs by itself as soon as the program works on.
+** The idle loop runs no full collection for a held panic while Lua uses more memory than this, in KiB: it would stop
+** all tasks for more than about a tenth of a second.
 */
 #define SEARCH_MAX_KB 65536
 
 static held_panic *held_of_link(list *link) { return container_of(link, held_panic, link); }
 
-/* --- what is held --- */
+/* --- held panics --- */
 
-/* Pushes what is held of the task with this id, nil if nothing is. Returns it, or NULL.   [-0, +1, -] */
+/* Pushes the held panic of the task with this id, or nil, and returns it, or NULL.   [-0, +1, -] */
 static held_panic *push_held(const runtime *rt, lua_State *L, lua_Integer task_id) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
   lua_rawgeti(L, -1, task_id);
@@ -45,8 +47,8 @@ static held_panic *push_held(const runtime *rt, lua_State *L, lua_Integer task_i
 }
 
 /*
-** The same without pushing it. A task that the collector has taken can come back, in its guard's finalizer or in
-** another's: its panic may have been reported as lost by then.   [-0, +0, -]
+** Returns the task's held panic, or NULL. Finalizers can bring a collected task back after its panic was reported as
+** lost, so that a pointer in the task would not do.   [-0, +0, -]
 */
 static held_panic *find_held(const runtime *rt, lua_State *L, const task *t) {
   held_panic *held = push_held(rt, L, (lua_Integer)t->id);
@@ -54,7 +56,7 @@ static held_panic *find_held(const runtime *rt, lua_State *L, const task *t) {
   return held;
 }
 
-/* Anchors what is on top of the stack, nil for nothing, as what is held of the task with this id.   [-1, +0, m] */
+/* Pops a held panic, or nil, and anchors it under the task's id.   [-1, +0, m] */
 static void set_held(const runtime *rt, lua_State *L, lua_Integer task_id) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
   lua_insert(L, -2);
@@ -62,7 +64,7 @@ static void set_held(const runtime *rt, lua_State *L, lua_Integer task_id) {
   lua_pop(L, 1);
 }
 
-/* Pushes the held task: nil if the collector has taken it, and its guard has not said so.   [-0, +1, -] */
+/* Pushes the task that panicked; nil if it is garbage and its guard's finalizer has not run.   [-0, +1, -] */
 static void push_task(const runtime *rt, lua_State *L, const held_panic *held) {
   if (!held->abandoned) {
     runtime_push_alive(rt, L, held);
@@ -73,7 +75,7 @@ static void push_task(const runtime *rt, lua_State *L, const held_panic *held) {
   lua_replace(L, -2);
 }
 
-/* The heir is not given it any more, and need not wait for that.   [-0, +0, -] */
+/* The heir will not get the panic, and no longer waits for it.   [-0, +0, -] */
 static void disinherit(runtime *rt, held_panic *held) {
   panic_heir *heir = held->heir;
   if (heir == NULL) return;
@@ -82,7 +84,7 @@ static void disinherit(runtime *rt, held_panic *held) {
   if (heir->awaited == 0) heir->type->told(rt, heir);
 }
 
-/* It is not held any more, and is gone.   [-0, +0, -] */
+/* Ends the wait; `held` is garbage afterwards.   [-0, +0, -] */
 static void let_go(runtime *rt, lua_State *L, held_panic *held) {
   disinherit(rt, held);
   list_remove(&held->link);
@@ -91,7 +93,7 @@ static void let_go(runtime *rt, lua_State *L, held_panic *held) {
 }
 
 /*
-** __gc: nobody refers to the task now. The loop reports its panic at its next turn, since a finalizer may run in the
+** __gc: the guard's task is garbage. The loop reports the panic at its next turn, because a finalizer may run in the
 ** middle of anything, the handler included. Needs no memory.
 */
 static int collect_guard(lua_State *L) {
@@ -120,7 +122,7 @@ void unhandled_open(runtime *rt, lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* (task, record, runtime) Makes what is held, in no list yet, and the guard; protected. */
+/* (task, record, runtime) Makes a held panic, in no list yet, and its guard; protected. */
 static int make_held(lua_State *L) {
   const task *t = lua_touserdata(L, 1);
   runtime *rt = lua_touserdata(L, 3);
@@ -141,7 +143,11 @@ static int make_held(lua_State *L) {
   return 0;
 }
 
-/* Holds the panic. False: there is no memory, or it is somebody's by now.   [-0, +0, -] */
+/*
+** Holds the panic of the task at `index`; its record is on top of the stack. False: there is no memory, or a finalizer
+** has come for the panic.   [-0, +0, -]
+*/
+
 static bool hold(runtime *rt, lua_State *L, const task *t, int index, panic_heir *heir) {
   int rec = lua_gettop(L);
   lua_pushcfunction(L, make_held);
@@ -173,7 +179,7 @@ bool unhandled_give(runtime *rt, lua_State *L, task *t, panic_owner owner) {
   return true;
 }
 
-/* Gives it to the handler, unless it is somebody's; the record is on top of the stack.   [-1, +0, -] */
+/* Pops the record, and gives the panic to the handler unless it has an owner.   [-1, +0, -] */
 static void give_to_handler(runtime *rt, lua_State *L, task *t, int index) {
   if (unhandled_give(rt, L, t, PANIC_HANDLERS)) {
     handler_report(rt, L, index);
@@ -199,7 +205,7 @@ void unhandled_pass_on(runtime *rt, lua_State *L, task *t, int index, panic_heir
   }
 }
 
-/* Gives the held panic of the task at `index` to its heir, if that takes it.   [-0, +0, -] */
+/* Offers the held panic of the task at `index` to its heir, for the last time.   [-0, +0, -] */
 static void give_to_heir(runtime *rt, lua_State *L, const held_panic *held, int index) {
   panic_heir *heir = held->heir;
   if (heir == NULL) return;
@@ -219,7 +225,7 @@ void unhandled_arrived(runtime *rt, lua_State *L, int index, bool comes) {
   if (held != NULL) give_to_heir(rt, L, held, index);
 }
 
-/* The first panic that is held for the heir, for which one is. */
+/* Returns the first panic that is held for the heir; there is one. */
 static held_panic *find_for(const runtime *rt, const panic_heir *heir) {
   list *link = rt->unhandled_panics.next;
   while (held_of_link(link)->heir != heir) link = link->next;
@@ -231,7 +237,7 @@ void unhandled_give_all(runtime *rt, lua_State *L, panic_heir *heir) {
     held_panic *held = find_for(rt, heir);
     push_task(rt, L, held);
     if (lua_isnil(L, -1)) {
-      disinherit(rt, held); /* its guard will bring it */
+      disinherit(rt, held); /* the handler gets it once the guard's finalizer has run */
     } else {
       give_to_heir(rt, L, held, lua_gettop(L));
     }
@@ -246,8 +252,8 @@ void unhandled_forget(const runtime *rt, panic_heir *heir) {
 /* --- the end of the wait --- */
 
 /*
-** The task is gone, and its guard was never heard of: Lua has dropped the finalizer, which it does where
-** the C stack is at its limit. What the panic was is known, but not where.   [-0, +0, -]
+** The task is gone although its guard's finalizer never ran: Lua drops finalizers where the C stack is at its limit.
+** Reports the raised value; the record is lost.   [-0, +0, -]
 */
 static void report_lost(runtime *rt, lua_State *L, held_panic *held) {
   push_held(rt, L, held->task_id);
@@ -259,8 +265,8 @@ static void report_lost(runtime *rt, lua_State *L, held_panic *held) {
 }
 
 /*
-** Gives the first held panic to its heir, or to the handler. Of one whose task the collector has taken it
-** waits for the guard to say so, which that does in the cycle that is under way, if ever.   [-0, +0, -]
+** Gives the first held panic to its heir, or to the handler. If its task is garbage, it first lets the collector run
+** the guard's finalizer.   [-0, +0, -]
 */
 static void report_first(runtime *rt, lua_State *L) {
   held_panic *held = held_of_link(rt->unhandled_panics.next);
@@ -268,7 +274,7 @@ static void report_first(runtime *rt, lua_State *L) {
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     lua_gc(L, LUA_GCCOLLECT);
-    /* Others may have come first, or it has gone. */
+    /* Finalizers may have come for it, or put another one first. */
     if (held_of_link(rt->unhandled_panics.next) != held) return;
     push_task(rt, L, held);
   }
@@ -283,7 +289,7 @@ static void report_first(runtime *rt, lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Whether whoever spawned the held task may be on its way to it: it is joining somebody else.   [-0, +0, -] */
+/* Whether the task's spawner joins another task, and may join this one next.   [-0, +0, -] */
 static bool spawner_is_joining(const runtime *rt, lua_State *L, const held_panic *held) {
   int top = lua_gettop(L);
   runtime_push_alive(rt, L, held);
@@ -294,8 +300,8 @@ static bool spawner_is_joining(const runtime *rt, lua_State *L, const held_panic
 }
 
 /*
-** Runs the collector, so that the guards of what is garbage say so. It is not run a second time for panics that wait
-** for the same reason by now.   [-0, +0, -]
+** Runs a full collection, so that the guards of all garbage tasks are finalized. The panics that wait for a joining
+** spawner now have had theirs: it is not run for them again.   [-0, +0, -]
 */
 static void search(runtime *rt, lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT);
@@ -306,8 +312,8 @@ static void search(runtime *rt, lua_State *L) {
 }
 
 /*
-** Gives the first held task another while. False: there is no reason to. Where the loop is idle the collector may not
-** run for long, so that nobody would find out that the task is garbage.   [-0, +0, -]
+** Gives the first held panic another grace while its spawner joins another task. False: it does not. In an idle loop
+** the collector may not run for hours, so that the loop itself finds out whether the task is garbage.   [-0, +0, -]
 */
 static bool extend_first(runtime *rt, lua_State *L, int64_t now_ns) {
   held_panic *held = held_of_link(rt->unhandled_panics.next);

@@ -1,14 +1,14 @@
 /*
-** Who is told of a task's unrecovered panic. Its record stays with the task; what changes hands, once, is who answers
-** for it:
+** The owner of a task's unrecovered panic. The record stays with the task; the owner, who tells of the panic, is set
+** once:
 **
 **   nobody ──▶ a joiner: join or await has returned the record or raised it, or co.run does
 **          ──▶ the heir: the scope that waits for the task
 **          ──▶ the handler
 **
-** While it is nobody's it is held, since whoever spawned the task may be busy joining its siblings. It goes to the
-** handler as soon as nobody can come for it any more: when the task's handle has been collected, when the run ends, and
-** at the latest UNHANDLED_GRACE_NS after the end, so that a handle which somebody only stores never silences a panic.
+** While the panic is nobody's it is held, because the spawner may be busy joining the task's siblings. The handler gets
+** it as soon as nobody can come for it any more: when the task's handle has been collected, when the run ends, and at
+** the latest UNHANDLED_GRACE_NS after the task's end, so that a program cannot silence a panic by storing the handle.
 */
 #ifndef CP_KERNEL_UNHANDLED_H
 #define CP_KERNEL_UNHANDLED_H
@@ -28,45 +28,49 @@ typedef enum panic_owner {
   PANIC_HANDLERS,
 } panic_owner;
 
-/* Metatable of the guards.   [-0, +0, m] */
+/* Makes the metatable of guards.   [-0, +0, m] */
 void unhandled_open(runtime *rt, lua_State *L);
 
 /*
-** The task at the absolute index has ended by a panic, whose record is on top of the stack and is its result already:
-** gives it to whom it concerns, or holds it.   [-1, +0, -] A finalizer that runs meanwhile may come for it first.
+** Pops the record of the task at the absolute index, which has ended by that panic and has the record as its result,
+** and gives the panic to the heir, holds it, or gives it to the handler.   [-1, +0, -]
+** A finalizer may join the task meanwhile: then the panic is the joiner's.
 **   heir    of the task; NULL: none
-**   comers  tasks that were woken to come for the panic: it is held although they wait for it, because they may be
-**           cancelled before they run
+**   comers  how many tasks were woken to come for the panic. It is held for them, because they may be cancelled before
+**           they run
 */
 void unhandled_pass_on(runtime *rt, lua_State *L, task *t, int index, panic_heir *heir,
                        uint32_t comers);
 
 /*
-** The ended task's panic is the owner's from now on: every change of hands is a call of this.   [-0, +0, -]
-** False: the task has not panicked, or the panic was somebody's before.
+** Sets the owner of the ended task's panic; nothing else does.   [-0, +0, -]
+** False: the task has not panicked, or its panic has an owner already.
 */
 bool unhandled_give(runtime *rt, lua_State *L, task *t, panic_owner owner);
 
-/* Gives what is overdue to the handler.   [-0, +0, -] */
+/* Gives the panics that are overdue to the handler.   [-0, +0, -] */
 void unhandled_expire(runtime *rt, lua_State *L, int64_t now_ns);
 
-/* Gives everything to the handler: nobody will come any more.   [-0, +0, -] */
+/* Gives all held panics to the handler.   [-0, +0, -] */
 void unhandled_flush(runtime *rt, lua_State *L);
 
 /*
-** A task that joins or awaits the one at `index`, and was woken by its end, goes on: it comes for the panic, or it
-** does not, because it is unwound. When nobody is left who may come, the panic is the heir's.   [-0, +0, -]
+** Counts a comer that goes on: a task that was woken because the one at `index`, which it joins or awaits, has ended.
+** After the last comer a panic without an owner goes to the heir.   [-0, +0, -]
+**   comes  false: the comer is unwound instead of taking the panic
 */
 void unhandled_arrived(runtime *rt, lua_State *L, int index, bool comes);
 
-/* The heir is about to end, and those on the way to panics of its members are not waited for: it is given these.
-**   [-0, +0, -] */
+/*
+** Gives the heir all panics that are held for it. The caller is about to end the heir without waiting for the comers.
+**   [-0, +0, -]
+*/
 void unhandled_give_all(runtime *rt, lua_State *L, panic_heir *heir);
 
-/* The heir is gone: nothing is held for it any more. */
+/* Makes the handler the one that gets the panics held for the heir, which is going away. */
 void unhandled_forget(const runtime *rt, panic_heir *heir);
 
-/* When the next one is overdue, or TIME_FOREVER. */
+/* Returns the time at which the first held panic is overdue, or TIME_FOREVER. */
 int64_t unhandled_next_deadline(const runtime *rt);
 
 #pragma GCC visibility pop

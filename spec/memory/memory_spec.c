@@ -379,6 +379,42 @@ static const program programs[] = {
      "  local u = co.spawn(function() deferred(co) return t:join() end)\n"
      "  co.spawn(function() deferred(co) co.sleep(1) u:cancel() end)\n"
      "  u:join() co.sleep(1) return t:status() end) end"},
+    {"tells each panic once, whoever joins",
+     "return function(co) local tasks, joined = {}, false\n"
+     "  local before = co.stats().unhandled\n"
+     "  local function spawn(f) local n = #tasks + 1 tasks[n] = false tasks[n] = co.spawn(f) end\n"
+     "  pcall(co.run_with, { clock = 'virtual', unhandled = function() end }, function()\n"
+     "    for i = 1, 2 do spawn(function() deferred(co) co.sleep(i) error 'x' end) end\n"
+     "    local t = tasks[2]\n"
+     "    for _ = 1, 2 do spawn(function() deferred(co)\n"
+     "      if not t:join() and t:status() == 'panicked' then joined = true end end) end\n"
+     "    local joiner = tasks[3]\n"
+     "    spawn(function() deferred(co) co.sleep(2) joiner:cancel() end)\n"
+     "    co.sleep(5) end)\n"
+     "  local panicked, claimed = 0, joined and 1 or 0\n"
+     "  for _, t in ipairs(tasks) do\n"
+     "    if t and t:status() == 'panicked' then panicked = panicked + 1 end end\n"
+     "  local told = co.stats().unhandled - before\n"
+     /* Without memory to hold the panic for its joiners the handler has it too. */
+     "  promise(told >= panicked - claimed, 'a panic was lost')\n"
+     "  promise(told <= panicked, 'a panic was told twice') end"},
+    {"tells each panic in a scope once",
+     "return function(co) local tasks, joined, given = {}, false, nil\n"
+     "  local before = co.stats().unhandled\n"
+     "  pcall(co.run_with, { clock = 'virtual', unhandled = function() end }, function()\n"
+     "    local ok, r = co.pcall(co.scope, function(s) for i = 1, 3 do\n"
+     "      local n = #tasks + 1 tasks[n] = false\n"
+     "      tasks[n] = s:spawn(function() deferred(co) co.defer(error, 'y') co.sleep(1) end) end\n"
+     "      local t = tasks[1] tasks[4] = false\n"
+     "      tasks[4] = s:spawn(function() deferred(co)\n"
+     "        if not t:join() and t:status() == 'panicked' then joined = true end end) end)\n"
+     "    if not ok and r.cause then given = 1 + #r.suppressed end end)\n"
+     "  local panicked = 0\n"
+     "  for _, t in ipairs(tasks) do\n"
+     "    if t and t:status() == 'panicked' then panicked = panicked + 1 end end\n"
+     "  if not given then return end\n"
+     "  local told = co.stats().unhandled - before + given + (joined and 1 or 0)\n"
+     "  promise(told == panicked, 'a panic was lost, or told twice') end"},
     {"has services, and a hook for what starts",
      "return function(co) local started\n"
      "  co.on_start(function(t) started = tostring(t) end)\n"

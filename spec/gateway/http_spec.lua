@@ -224,7 +224,7 @@ describe("the gateway's parser of HTTP", function()
     local result = helpers.run_script [[
       package.path = "./examples/gateway/?.lua;" .. package.path
       local http = require "http"
-      local BLANKS = (" "):rep(4000000)
+      local BLANKS = (" "):rep(1000000) -- gone over again from each, they would take minutes
       for _, line in ipairs {
         "X: a@b", "X:@b", "X: a@", "X:@", "X@: a", "X: a@b@c", "Connection: a@,@b",
         "Content-Length: 1@1", "Expect: a@b", "Host: a@b", "@", "@a", "X: a\t@\t@b",

@@ -11,7 +11,7 @@ local function run_in_shell(body)
     local co = require "coropanic"
     local function kill(name) io.popen(("kill -%s $PPID"):format(name)):close() end
     local function kill_soon(name)
-      io.popen(("(sleep 0.2; kill -%s $PPID) >/dev/null &"):format(name)):close()
+      io.popen(("(sleep 0.05; kill -%s $PPID) >/dev/null &"):format(name)):close()
     end
   ]], body)
   file:close()

@@ -439,9 +439,9 @@ describe("a mutex that is garbage", function()
     first:unlock()
   end)
 
-  it("can be used by another finalizer, after its own, and kept", function()
+  co_it("can be used by another finalizer, after its own, and kept", function()
     local kept
-    helpers.run(function()
+    co.scope(function()
       -- Finalizers run in the reverse order of creation: the mutex's own comes first.
       local box = setmetatable({}, { __gc = function(self)
         assert(self.m:try_lock())

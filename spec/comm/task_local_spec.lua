@@ -40,10 +40,10 @@ describe("a task local", function()
     assert.equal("task's", coroutine.wrap(function() return l:get() end)())
   end)
 
-  it("goes with its task", function()
+  co_it("goes with its task", seeded, function()
     local held = setmetatable({}, { __mode = "k" })
     local l = co.task_local()
-    helpers.run(function()
+    co.scope(function()
       co.spawn(function()
         local value = { co.current() }
         held[value] = true

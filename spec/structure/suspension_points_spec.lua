@@ -68,9 +68,9 @@ describe("record.suspension_points", function()
     end
   end)
 
-  it("lists the ancestors, the nearest first", function()
+  co_it("lists the ancestors, the nearest first", seeded, function()
     local record
-    helpers.run(function()
+    co.scope(function()
       co.spawn_with({ name = "grandparent" }, function()
         co.spawn_with({ name = "parent" }, function()
           co.spawn_with({ name = "child" }, function()
@@ -88,9 +88,9 @@ describe("record.suspension_points", function()
     assert.same({ "parent", "parent", "parent" }, relations)
   end)
 
-  it("leaves out ancestors that are not parked", function()
+  co_it("leaves out ancestors that are not parked", seeded, function()
     local record
-    helpers.run(function()
+    co.scope(function()
       co.spawn_with({ name = "ended" }, co.spawn, function()
         co.sleep(1)
         record = helpers.record_of(co.panic, "x")
@@ -102,9 +102,9 @@ describe("record.suspension_points", function()
     assert.same({ "main", "sleep" }, { points[1].task, points[1].operation })
   end)
 
-  it("lists those that wait for the task after its ancestors, in the order in which they came", function()
+  co_it("lists those that wait for the task after its ancestors, in the order in which they came", function()
     local record
-    helpers.run(function()
+    co.scope(function()
       local child = co.spawn(function()
         co.sleep(1)
         record = helpers.record_of(co.panic, "x")

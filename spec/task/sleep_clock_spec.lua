@@ -33,9 +33,9 @@ describe("co.sleep", function()
     assert.same({ "1", "2", "3" }, lines)
   end)
 
-  it("wakes thousands of tasks in the order of their deadlines", function()
+  co_it("wakes thousands of tasks in the order of their deadlines", seeded, function()
     local woken = {}
-    helpers.run(function()
+    co.scope(function()
       for i = 1, 3000 do
         local seconds = (i * 7919) % 3000 + 1
         co.spawn(function()
@@ -51,9 +51,9 @@ describe("co.sleep", function()
     assert.same(expected, woken)
   end)
 
-  it("wakes tasks of the same deadline in the order in which they went to sleep", function()
+  co_it("wakes tasks of the same deadline in the order in which they went to sleep", function()
     local lines, say = helpers.log()
-    helpers.run(function()
+    co.scope(function()
       for i = 1, 20 do
         co.spawn(function()
           co.sleep(1)

@@ -162,9 +162,9 @@ describe("co.spawn", function()
 end)
 
 describe("a task that spawns its successor for ever", function()
-  it("does not keep all that were before it", function()
+  co_it("does not keep all that were before it", seeded, function()
     local generations = setmetatable({}, { __mode = "v" })
-    helpers.run(function()
+    co.scope(function()
       local function succeed(n)
         generations[n] = co.current()
         if n < 500 then

@@ -88,9 +88,9 @@ describe("co.trace.continue", function()
     assert.not_equal(TRACE, co.trace.current().trace_id)
   end)
 
-  it("keeps requests apart that take turns", function()
+  co_it("keeps requests apart that take turns", seeded, function()
     local seen = {}
-    helpers.run(function()
+    co.scope(function()
       for i = 1, 9 do
         local trace_id = tostring(i):rep(32)
         local headers = { traceparent = ("00-%s-%s-01"):format(trace_id, SPAN) }

@@ -70,13 +70,11 @@ describe("co.trace.inject", function()
     assert.equal(headers.tracestate, forwarded(headers).tracestate)
   end)
 
-  it("passes the tracestate on from child tasks too", function()
+  co_it("passes the tracestate on from child tasks too", seeded, function()
     local headers = with_flags "01"
     headers.tracestate = "rojo=1"
-    helpers.run(function()
-      local task = co.trace.continue(headers, function() return co.spawn(co.trace.inject, {}) end)
-      assert.equal("rojo=1", task:await().tracestate)
-    end)
+    local task = co.trace.continue(headers, function() return co.spawn(co.trace.inject, {}) end)
+    assert.equal("rojo=1", task:await().tracestate)
   end)
 
   it("writes no tracestate when there is none", function()

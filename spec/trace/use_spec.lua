@@ -256,23 +256,19 @@ describe("co.trace.use", function()
       }
     end
 
-    it("travels in our member of tracestate, in front", function()
+    co_it("travels in our member of tracestate, in front", function()
       co.trace.use "hlc"
-      co.run(function()
-        co.trace.continue(headers_with(now() << 16, "a=1,"), function()
-          local headers = co.trace.inject {}
-          assert.matches("^coropanic=hlc:%x+,a=1$", headers.tracestate)
-        end)
+      co.trace.continue(headers_with(now() << 16, "a=1,"), function()
+        local headers = co.trace.inject {}
+        assert.matches("^coropanic=hlc:%x+,a=1$", headers.tracestate)
       end)
     end)
 
-    it("advances with each message that goes out", function()
+    co_it("advances with each message that goes out", function()
       co.trace.use "hlc"
-      co.run(function()
-        local stamps = {}
-        for i = 1, 1000 do stamps[i] = member(co.trace.inject {}) end
-        assert_in_order(stamps)
-      end)
+      local stamps = {}
+      for i = 1, 1000 do stamps[i] = member(co.trace.inject {}) end
+      assert_in_order(stamps)
     end)
 
     it("is behind no message that came in: an effect has a later id than its cause", function()

@@ -178,7 +178,7 @@ return {
   },
   {
     name = "idle-loop-does-not-search",
-    says = "a panic whose spawner joins another task is not reported while the loop is idle, although its task is garbage",
+    says = "a panic that is garbage is not reported while the loop is idle, as its spawner joins another task",
     file = "csrc/kernel/unhandled.c",
     from = "  lua_gc(L, LUA_GCCOLLECT);\n  for",
     to = "  for",
@@ -560,7 +560,7 @@ return {
   },
   {
     name = "a-lost-task-stays-in-its-coroutines",
-    says = "the deferred calls of a task whose thread was closed can not suspend, and are in a coroutine's trace",
+    says = "deferred calls of a task whose thread was closed can not suspend, and are in a coroutine's trace",
     file = "csrc/kernel/task_run.c",
     from = "resume_lose_all(rt, L, t);",
     to = "",
@@ -709,7 +709,7 @@ return {
     file = "csrc/lua/lib_baggage.c",
     from = "  compose(&c, &headers, name, member, length);\n",
     to = "  size_t text_length;\n  const char *text = push_text(rt, L, &text_length);\n"
-      .. "  context = trace_current(rt);\n  headers = trace_headers_of(context->trace);\n"
+      .. "  here = trace_here(rt);\n  headers = trace_headers_of(here->trace);\n"
       .. "  headers.baggage = text;\n  headers.baggage_length = text_length;\n"
       .. "  compose(&c, &headers, name, member, length);\n",
     specs = "spec/trace/baggage_spec.lua",

@@ -369,7 +369,7 @@ describe("a task in a scope that somebody joins or awaits", function()
     end
   end)
 
-  it("lets the scope end when somebody has come for the panic, in whatever order joiners and scope go on", function()
+  it("lets the scope end when somebody has come for the panic, in whatever order they go on", function()
     for seed = 1, 20 do
       local ended
       co.run_with({ clock = "virtual", seed = seed }, function()

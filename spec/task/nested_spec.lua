@@ -754,7 +754,7 @@ describe("coroutines between a task and the one that it waits in", function()
       end)
     end)
 
-    it("are left when the task's own is closed: its deferred calls may suspend, in the task's trace", function()
+    it("are left when the task's own is closed: deferred calls may suspend, in the task's trace", function()
       run(function()
         local headers = { traceparent = "00-" .. ("a"):rep(32) .. "-" .. ("b"):rep(16) .. "-01" }
         local inner = co.trace.continue(headers, function() return coroutine.wrap(co.sleep) end)

@@ -109,7 +109,7 @@ describe("a panic that nobody joins", function()
     assert.same({}, reports)
   end)
 
-  it("is reported after a second although its spawner joins another task, if nobody can join it any more", function()
+  it("is reported after a second although its spawner joins another task, if nobody can join it", function()
     local times = {}
     local function unhandled() times[#times + 1] = co.now() end
     co.run_with({ clock = "virtual", unhandled = unhandled }, function()

@@ -2,7 +2,6 @@
 
 #include "kernel/panic.h"
 #include "kernel/task.h"
-#include "kernel/waiting.h"
 
 const char *cancel_source_name(cancel_source source) {
   static const char *const names[] = {
@@ -62,7 +61,7 @@ static int describe(lua_State *L) {
   lua_rawget(L, -2);
   record_set_detail(L, 2, DETAIL_CANCELLED_BY);
   lua_settop(L, 2);
-  waiting_note(rt, L, rt->current);
+  wait_note_suspensions(rt, L, rt->current);
   return 0;
 }
 

@@ -4,7 +4,6 @@
 
 #include "kernel/runtime.h"
 #include "kernel/task.h"
-#include "kernel/unwind.h"
 
 #define COROUTINE_TYPE "coropanic.coroutine"
 
@@ -33,7 +32,7 @@ static int collect(lua_State *L) {
   return 0;
 }
 
-void coroutine_open(runtime *rt, lua_State *L) {
+void coroutine_open(runtime *rt, lua_State *L, lua_CFunction close) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "k");
@@ -45,7 +44,7 @@ void coroutine_open(runtime *rt, lua_State *L) {
   lua_pushcclosure(L, collect, 1);
   lua_setfield(L, -2, "__gc");
   lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, unwind_close_foreign, 1);
+  lua_pushcclosure(L, close, 1);
   lua_setfield(L, -2, "__close");
   rt->coroutine_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
@@ -174,7 +173,7 @@ void coroutine_release_frames(runtime *rt, lua_State *L, coroutine *c) {
 static void take_frames(runtime *rt, lua_State *L, coroutine *c) {
   frame_stack *s = acquire_frames(rt, L);
   bool has_entry = c->kind == COROUTINE_OF_TASK;
-  if (c->frames == NULL && (!has_entry || frames_push_frame(s, &rt->memory, &frame_entry, 0))) {
+  if (c->frames == NULL && (!has_entry || frames_push_frame(s, &rt->memory, rt->entry_type, 0))) {
     c->frames = s;
     return;
   }

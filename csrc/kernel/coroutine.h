@@ -53,8 +53,10 @@ enum {
   COROUTINE_UV_COUNT = COROUTINE_UV_FRAMES
 };
 
-/* Makes the metatable and the table of the others.   [-0, +0, m] */
-void coroutine_open(struct runtime *rt, lua_State *L);
+/*
+** Makes the metatable and the table of the others. `close` is their __close: unwind_close_foreign.   [-0, +0, m]
+*/
+void coroutine_open(struct runtime *rt, lua_State *L, lua_CFunction close);
 
 /*
 ** The coroutine of a thread; NULL: nothing is known of it. Of tasks only the current one's is found.   [-0, +0, -]

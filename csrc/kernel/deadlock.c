@@ -1,6 +1,6 @@
 #include "kernel/deadlock.h"
 
-#include "kernel/waiting.h"
+#include "kernel/wait.h"
 
 /* Longer cycles, or ones behind more members of scopes, wait for the deadlock of the whole run. */
 #define MAX_CYCLE 100
@@ -62,7 +62,7 @@ static void add_cycle(luaL_Buffer *b, const search *s) {
 static void push_record(runtime *rt, lua_State *L, const search *s) {
   lua_createtable(L, s->length, 0);
   for (int i = 0; i < s->length; i++) {
-    waiting_push_task(L, s->path[i]);
+    wait_push_task(L, s->path[i]);
     lua_rawseti(L, -2, i + 1);
   }
   luaL_Buffer b;

@@ -12,6 +12,9 @@
 /* Slots of `values` kept free once a call is deferred: a record, a nil and a copy fit without memory. */
 #define RESERVED_SLOTS 4
 
+const frame_type frame_func = {0};
+const frame_type frame_deferred = {.shields = true};
+
 bool frames_reserve_frames(frame_stack *s, const allocator *memory, uint32_t wanted) {
   if (wanted <= s->capacity) return true;
   uint32_t capacity = s->capacity == 0 ? FIRST_FRAMES : s->capacity * 2;

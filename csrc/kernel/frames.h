@@ -72,6 +72,9 @@ typedef struct frame_type {
                lua_KFunction continuation);
 } frame_type;
 
+extern const frame_type frame_func;     /* one call of a co.func or of co.call */
+extern const frame_type frame_deferred; /* a deferred call */
+
 typedef struct frame {
   const frame_type *type;
   uint32_t deferred; /* pending deferred calls, and those that are gone */

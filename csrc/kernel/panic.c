@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "kernel/task.h"
-#include "kernel/unwind.h"
 
 int panic_raise_kind(runtime *rt, lua_State *L, record_kind kind) {
   record_wrap_safe(rt, L, L, 1, kind);
@@ -113,11 +112,7 @@ static bool is_driver(const runtime *rt, lua_State *L, int level) {
   lua_getinfo(L, "f", &activation);
   lua_CFunction f = lua_tocfunction(L, -1);
   lua_pop(L, 1);
-  if (f == NULL || unwind_runs_frames(f)) return f != NULL;
-  for (size_t i = 0; i < sizeof(rt->openers) / sizeof(rt->openers[0]); i++) {
-    if (f == rt->openers[i]) return true;
-  }
-  return false;
+  return runtime_is_driver(rt, f);
 }
 
 /* Whether the activation at `level` was tail called: who did that stands nowhere any more. */

@@ -6,8 +6,6 @@
 #include "kernel/fingerprint.h"
 #include "kernel/runtime.h"
 #include "kernel/task.h"
-#include "kernel/unwind.h"
-#include "kernel/waiting.h"
 
 #define FRAMES_MAX (RECORD_FRAMES_INNER + RECORD_FRAMES_OUTER)
 
@@ -106,7 +104,8 @@ static void anchor_function(lua_State *L, lua_State *thread, int uv) {
 
 /* Whether the C function is the runtime's own machinery, or only the means of raising. */
 static bool is_machinery(const runtime *rt, lua_CFunction f, bool innermost) {
-  return unwind_is_machinery(f) || (innermost && (f == rt->base_error || f == rt->base_assert));
+  return runtime_is_machinery(rt, f) ||
+         (innermost && (f == rt->base_error || f == rt->base_assert));
 }
 
 static bool is_loader(const runtime *rt, lua_CFunction f) {
@@ -117,7 +116,7 @@ static bool is_loader(const runtime *rt, lua_CFunction f) {
 static record_catcher catcher_of(const runtime *rt, lua_CFunction f, bool innermost) {
   if (innermost && is_loader(rt, f)) return CAUGHT_IN_LOADER;
   if (f == rt->base_load) return CAUGHT_BY_LOAD;
-  bool catches = f == rt->base_pcall || f == rt->base_xpcall || unwind_is_machinery(f);
+  bool catches = f == rt->base_pcall || f == rt->base_xpcall || runtime_is_machinery(rt, f);
   return catches ? CAUGHT_BY_OTHER : CAUGHT_UNKNOWN;
 }
 
@@ -407,7 +406,7 @@ static void wrap(runtime *rt, lua_State *L, lua_State *thread, int level, record
   link_chain(rt, L, thread, r);
   take_value(L);
   /* Who is cancelled with its surroundings does not say what they wait on: that is said once. */
-  if (rt->current != NULL && kind != RECORD_CANCELLED) waiting_note(rt, L, rt->current);
+  if (rt->current != NULL && kind != RECORD_CANCELLED) wait_note_suspensions(rt, L, rt->current);
   lua_remove(L, -2);
 }
 

@@ -7,8 +7,23 @@
 
 /* --- whose it is --- */
 
+/* The live task whose own thread it is; NULL: none.   [-0, +0, -] */
+static task *owner_of(const runtime *rt, lua_State *L, const lua_State *thread) {
+  if (rt->live_count == 0) return NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->slots_ref);
+  lua_rawgetp(L, -1, thread);
+  lua_Integer slot = lua_tointeger(L, -1);
+  lua_pop(L, 2);
+  if (slot == 0) return NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_rawgeti(L, -1, slot);
+  task *t = lua_touserdata(L, -1);
+  lua_pop(L, 2);
+  return t != NULL && !task_ended(t) && t->coroutine.thread == thread ? t : NULL;
+}
+
 task *resume_waiting_in(runtime *rt, lua_State *L) {
-  task *t = threads_owner(rt, L, L);
+  task *t = owner_of(rt, L, L);
   if (t == NULL) {
     const coroutine *c = coroutine_find_other(rt, L);
     while (c != NULL && c->kind == COROUTINE_OTHER) c = c->outer;
@@ -20,7 +35,7 @@ task *resume_waiting_in(runtime *rt, lua_State *L) {
 
 bool resume_is_refused(runtime *rt, lua_State *L, lua_State *thread) {
   lua_Debug ar;
-  if (threads_owner(rt, L, thread) != NULL) {
+  if (owner_of(rt, L, thread) != NULL) {
     return lua_status(thread) != LUA_OK || !lua_getstack(thread, 0, &ar);
   }
   if (lua_status(thread) != LUA_YIELD) return false;

@@ -83,6 +83,15 @@ typedef struct watched_hook {
   int mask;
 } watched_hook;
 
+/* A C function of the module that runs frames, or is not worth a line in a report. */
+typedef struct machinery {
+  lua_CFunction function;
+  bool drives; /* it opens frames, or runs their deferred calls */
+  bool hidden; /* reports do not show it */
+} machinery;
+
+#define RUNTIME_MACHINERY_MAX 16
+
 /* What another folder adds to a runtime: embedded in memory that lives as long as that. */
 typedef struct runtime_part {
   struct runtime_part *next;
@@ -140,6 +149,7 @@ typedef struct runtime {
   void (*report)(lua_State *L, int index);
 
   /* Frames. */
+  const frame_type *entry_type; /* of tasks' outermost frames: frame_entry */
   frame_stack *free_frames;
   size_t free_frames_count;
   uint64_t next_serial; /* of deferred calls */
@@ -192,9 +202,10 @@ typedef struct runtime {
   lua_CFunction base_loadfile;
   lua_CFunction base_dofile;
 
-  lua_CFunction resume;     /* co.coroutine.resume */
-  lua_CFunction wrapped;    /* what co.coroutine.wrap returns */
-  lua_CFunction openers[4]; /* what opens scopes, and drives their frames */
+  lua_CFunction resume;  /* co.coroutine.resume */
+  lua_CFunction wrapped; /* what co.coroutine.wrap returns */
+  machinery machinery[RUNTIME_MACHINERY_MAX];
+  size_t machinery_count;
 
   probes probes;
   struct observers *observers;
@@ -207,14 +218,11 @@ typedef struct runtime {
   uint64_t leaked_count;    /* tasks found asleep with nothing left to wake them */
 } runtime;
 
-/*
-** Makes the universe's runtime, or finds it, and pushes its userdata.   [-0, +1, m]
-**   report  see the field
-*/
-runtime *runtime_open(lua_State *L, void (*report)(lua_State *L, int index));
-
-/* The universe's runtime, or NULL before runtime_open.   [-0, +0, -] */
+/* The universe's runtime, or NULL before open_runtime has made it.   [-0, +0, -] */
 runtime *runtime_find(lua_State *L);
+
+/* Makes the runtime on top of the stack the universe's.   [-1, +0, m] */
+void runtime_register(lua_State *L);
 
 /*
 ** The runtime of the module's running C function. It is a light upvalue, which is quicker to read;
@@ -250,6 +258,15 @@ static inline void runtime_stop_timer(runtime *rt, timer *t) {
 
 /* Closes the part with the runtime, before what was there is closed. */
 void runtime_add_part(runtime *rt, runtime_part *part);
+
+/* Notes it, while the runtime is being opened. */
+void runtime_add_machinery(runtime *rt, machinery m);
+
+/* Whether `f` opens frames, or runs their deferred calls. NULL: no C function, and false. */
+bool runtime_is_driver(const runtime *rt, lua_CFunction f);
+
+/* Whether reports do not show `f`. NULL: no C function, and false. */
+bool runtime_is_machinery(const runtime *rt, lua_CFunction f);
 
 /* Pushes user value `uv` of the runtime.   [-0, +1, -] */
 void runtime_push_value(runtime *rt, lua_State *L, int uv);

@@ -1,7 +1,5 @@
 #include "kernel/threads.h"
 
-#include "kernel/task.h"
-
 void threads_open(runtime *rt, lua_State *L) {
   lua_newtable(L);
   rt->threads_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -34,7 +32,7 @@ void threads_drop(runtime *rt, lua_State *L, pooled_thread thread) {
 /*
 ** (runtime, pooled_thread) makes a thread, and room in `tasks` for whom it will be; protected. The table
 ** of slots has the thread first, under no slot, so that nothing is left to undo if the rest fails but the
-** slot: an entry that stays harms nobody, as threads_owner compares the threads.
+** slot: an entry that stays harms nobody, as the threads are compared (resume.c).
 */
 static int make_thread(lua_State *L) {
   const runtime *rt = lua_touserdata(L, 1);
@@ -95,18 +93,4 @@ void threads_return(runtime *rt, lua_State *L, pooled_thread thread) {
 void threads_limit(runtime *rt, lua_State *L, size_t max) {
   rt->pool_max = max;
   while (rt->pool_count > max) threads_drop(rt, L, rt->pool[--rt->pool_count]);
-}
-
-task *threads_owner(const runtime *rt, lua_State *L, const lua_State *thread) {
-  if (rt->live_count == 0) return NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->slots_ref);
-  lua_rawgetp(L, -1, thread);
-  lua_Integer slot = lua_tointeger(L, -1);
-  lua_pop(L, 2);
-  if (slot == 0) return NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_rawgeti(L, -1, slot);
-  task *t = lua_touserdata(L, -1);
-  lua_pop(L, 2);
-  return t != NULL && !task_ended(t) && t->coroutine.thread == thread ? t : NULL;
 }

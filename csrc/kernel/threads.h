@@ -35,9 +35,6 @@ void threads_drop(runtime *rt, lua_State *L, pooled_thread thread);
 /* Sets the most threads at rest in the pool, and drops those beyond it.   [-0, +0, -] */
 void threads_limit(runtime *rt, lua_State *L, size_t max);
 
-/* Returns the live task whose own thread is `thread`; NULL: none.   [-0, +0, -] */
-struct task *threads_owner(const runtime *rt, lua_State *L, const lua_State *thread);
-
 #pragma GCC visibility pop
 
 #endif

@@ -18,15 +18,6 @@ static int handler_index(const frame_stack *s, const frame_type *type) {
 static int after_call(lua_State *L, int status, lua_KContext frames_address);
 static int after_lost(lua_State *L, int status, lua_KContext frames_address);
 
-bool unwind_runs_frames(lua_CFunction f) {
-  return f == unwind_func || f == unwind_call || f == unwind_finish || f == unwind_close_deferred ||
-         f == unwind_close_foreign;
-}
-
-bool unwind_is_machinery(lua_CFunction f) {
-  return unwind_runs_frames(f) || f == unwind_pcall || f == panic_handler;
-}
-
 /* The innermost frame's body has ended with an error, on top of the stack.   [-1, +0, -] */
 static void end_with_error(runtime *rt, frame_stack *s, lua_State *L, int status) {
   panic_settle(rt, L, status);
@@ -207,8 +198,6 @@ static int leave_block(runtime *rt, lua_State *L, frame_stack *s, frame_state st
   return state == STATE_RETURNING ? 0 : lua_error(L);
 }
 
-const frame_type frame_func = {0};
-const frame_type frame_deferred = {.shields = true};
 const frame_type frame_entry = {.shields = true, .leave = leave_entry};
 const frame_type frame_block = {.shields = true, .leave = leave_block};
 
@@ -391,4 +380,23 @@ int unwind_pcall(lua_State *L) {
   lua_pushcfunction(L, panic_handler);
   lua_rotate(L, 1, 2);
   return after_pcall(L, lua_pcallk(L, arguments, LUA_MULTRET, 2, 0, after_pcall), 0);
+}
+
+void unwind_open(runtime *rt, lua_State *L) {
+  static const machinery all[] = {
+      {unwind_func, true, true},          {unwind_call, true, true},
+      {unwind_finish, true, true},        {unwind_close_deferred, true, true},
+      {unwind_close_foreign, true, true}, {unwind_pcall, false, true},
+      {panic_handler, false, true},
+  };
+  for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) runtime_add_machinery(rt, all[i]);
+  rt->entry_type = &frame_entry;
+  luaL_newmetatable(L, DEFER_TYPE);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, unwind_close_deferred, 1);
+  lua_setfield(L, -2, "__close");
+  rt->defer_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, unwind_finish, 1);
+  runtime_set_value(rt, L, RUNTIME_UV_FINISH);
 }

@@ -13,17 +13,12 @@
 #pragma GCC visibility push(hidden)
 
 /* The frames of the driver itself. */
-extern const frame_type frame_func;     /* one call of a co.func or of co.call */
-extern const frame_type frame_deferred; /* a deferred call */
-extern const frame_type frame_entry;    /* a task's first activation */
+extern const frame_type frame_entry; /* a task's first activation */
 extern const frame_type
     frame_block; /* the end of a block that holds a deferred call in a `<close>` variable */
 
-/* Whether `f` opens frames, or runs their deferred calls. */
-bool unwind_runs_frames(lua_CFunction f);
-
-/* Whether `f` is a C function of the machinery below: not worth a line in a report. */
-bool unwind_is_machinery(lua_CFunction f);
+/* Gives the runtime what it needs of the functions below.   [-0, +0, m] */
+void unwind_open(runtime *rt, lua_State *L);
 
 /*
 ** co.func's result: calls the function in upvalue 2 in a frame of its own; as everywhere, the

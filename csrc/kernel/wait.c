@@ -41,3 +41,114 @@ void wait_push_text(lua_State *L, const task *t) {
   if (push == NULL) push = push_text_of_object;
   if (!push(L, t)) lua_pushstring(L, wait->name);
 }
+
+void wait_push_where(lua_State *L, const task *t) {
+  lua_Debug ar;
+  lua_State *thread = task_ended(t) ? NULL : t->live.top->thread;
+  for (int level = 0; thread != NULL && lua_getstack(thread, level, &ar); level++) {
+    lua_getinfo(thread, "Sl", &ar);
+    if (ar.currentline > 0) {
+      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+      return;
+    }
+  }
+  lua_pushliteral(L, "?");
+}
+
+void wait_push_task(lua_State *L, const task *t) {
+  char buffer[TASK_NAME_SIZE];
+  lua_createtable(L, 0, 8);
+  lua_pushinteger(L, (lua_Integer)t->id);
+  lua_setfield(L, -2, "id");
+  lua_pushstring(L, task_name(t, buffer));
+  lua_setfield(L, -2, "name");
+  lua_pushstring(L, t->wait->name);
+  lua_setfield(L, -2, "operation");
+  wait_push_text(L, t);
+  lua_setfield(L, -2, "waiting_on");
+  wait_push_where(L, t);
+  lua_setfield(L, -2, "where");
+  lua_pushstring(L, t->location->text);
+  lua_setfield(L, -2, "spawned_at");
+}
+
+/* Appends the parked task to the array on top of the stack.   [-0, +0, m] */
+static void append_point(lua_State *L, const task *t, const char *relation) {
+  wait_push_task(L, t);
+  lua_getfield(L, -1, "name");
+  lua_setfield(L, -2, "task");
+  lua_pushstring(L, relation);
+  lua_setfield(L, -2, "relation");
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/*
+** Replaces the task on top of the stack by its nearest ancestor that is parked; NULL: there is none
+** in as many generations as `steps` has left.   [-1, +1, -]
+*/
+static const task *next_parked_ancestor(lua_State *L, int *steps) {
+  const task *t = NULL;
+  while ((*steps)-- > 0) {
+    lua_getiuservalue(L, -1, TASK_UV_PARENT);
+    lua_remove(L, -2);
+    t = task_test(L, -1);
+    if (t == NULL || t->status == TASK_WAITING) return t;
+  }
+  return NULL;
+}
+
+static void append_ancestors(runtime *rt, lua_State *L, const task *t) {
+  int steps = RECORD_MAX_ANCESTORS;
+  task_push(rt, L, t);
+  for (int i = 0; i < SUSPENSION_MAX_POINTS; i++) {
+    const task *ancestor = next_parked_ancestor(L, &steps);
+    if (ancestor == NULL) break;
+    lua_insert(L, -2);
+    append_point(L, ancestor, "parent");
+    lua_insert(L, -2);
+  }
+  lua_pop(L, 1);
+}
+
+static bool is_ancestor(runtime *rt, lua_State *L, const task *t, const task *candidate) {
+  int steps = RECORD_MAX_ANCESTORS;
+  task_push(rt, L, t);
+  const task *ancestor;
+  do {
+    ancestor = next_parked_ancestor(L, &steps);
+  } while (ancestor != NULL && ancestor != candidate);
+  lua_pop(L, 1);
+  return ancestor != NULL;
+}
+
+/* They are found before they are told of: a finalizer that runs meanwhile may wake them. */
+static void append_awaiters(runtime *rt, lua_State *L, const task *t) {
+  const task *awaiters[SUSPENSION_MAX_POINTS];
+  int count = 0;
+  for (list *link = t->live.waiters.next; link != &t->live.waiters; link = link->next) {
+    const task *awaiter = container_of(link, task, waiter.link);
+    if (is_ancestor(rt, L, t, awaiter)) continue;
+    if (count == SUSPENSION_MAX_POINTS) break;
+    awaiters[count++] = awaiter;
+  }
+  for (int i = 0; i < count; i++) append_point(L, awaiters[i], "awaiter");
+}
+
+/* Whether anybody who depends on the task is parked; cheap, since most panics find nobody. */
+static bool has_points(runtime *rt, lua_State *L, const task *t) {
+  if (!list_empty(&t->live.waiters)) return true;
+  int steps = RECORD_MAX_ANCESTORS;
+  task_push(rt, L, t);
+  bool found = next_parked_ancestor(L, &steps) != NULL;
+  lua_pop(L, 1);
+  return found;
+}
+
+void wait_note_suspensions(runtime *rt, lua_State *L, const task *t) {
+  if (!has_points(rt, L, t)) return;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_newtable(L);
+  append_ancestors(rt, L, t);
+  append_awaiters(rt, L, t);
+  record_set_detail(L, -2, DETAIL_SUSPENSION_POINTS);
+}

@@ -79,6 +79,27 @@ void wait_push_object(lua_State *L, const struct task *t);
 /* Pushes the same as a text: "sleep", `join of task 3 "reader"`.   [-0, +1, m] */
 void wait_push_text(lua_State *L, const struct task *t);
 
+/*
+** Pushes the place where a live task stands: "file:line" of its innermost Lua function, "?" if
+** there is none.   [-0, +1, m]
+*/
+void wait_push_where(lua_State *L, const struct task *t);
+
+/*
+** Pushes a table {id, name, operation, waiting_on, where, spawned_at} of a waiting task.
+** [-0, +1, m]
+*/
+void wait_push_task(lua_State *L, const struct task *t);
+
+/* The most ancestors listed, and the most awaiters. */
+#define SUSPENSION_MAX_POINTS 16
+
+/*
+** Adds the waits of the task's ancestors and awaiters to the record on top of the stack, if any of
+** them waits.   [-0, +0, m]
+*/
+void wait_note_suspensions(struct runtime *rt, lua_State *L, const struct task *t);
+
 #pragma GCC visibility pop
 
 #endif

@@ -3,7 +3,7 @@
 #include "kernel/deadlock.h"
 #include "kernel/panic.h"
 #include "kernel/task_run.h"
-#include "kernel/waiting.h"
+#include "kernel/wait.h"
 #include "report/inspect.h"
 
 /*
@@ -36,7 +36,7 @@ static int list_parked(lua_State *L) {
   lua_createtable(L, (int)listed, 1);
   for (lua_Integer i = 1; i <= listed; i++) {
     lua_rawgeti(L, 2, i);
-    waiting_push_task(L, lua_touserdata(L, -1));
+    wait_push_task(L, lua_touserdata(L, -1));
     lua_rawseti(L, 3, i);
     lua_pop(L, 1);
   }

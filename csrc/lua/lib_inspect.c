@@ -1,7 +1,6 @@
 /* co.current, co.tasks, co.dump, co.stats */
 #include "core/hex.h"
 #include "kernel/task.h"
-#include "kernel/waiting.h"
 #include "lua/lib.h"
 #include "report/inspect.h"
 

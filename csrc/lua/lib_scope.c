@@ -139,7 +139,9 @@ void lib_scope_open(lua_State *L, runtime *rt) {
   static const luaL_Reg metamethods[] = {{"__tostring", scope_tostring}, {NULL, NULL}};
   static const luaL_Reg with_methods[] = {{"cancel", with_cancel}, {NULL, NULL}};
   static const luaL_Reg with_metamethods[] = {{"__tostring", with_tostring}, {NULL, NULL}};
-  for (int i = 0; functions[i].name != NULL; i++) rt->openers[i] = functions[i].func;
+  for (int i = 0; functions[i].name != NULL; i++) {
+    runtime_add_machinery(rt, (machinery){.function = functions[i].func, .drives = true});
+  }
   lib_register(L, rt, functions);
   lib_new_type(L, rt, SCOPE_TYPE, methods, metamethods);
   lib_new_type(L, rt, WITH_TYPE, with_methods, with_metamethods);

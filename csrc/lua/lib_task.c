@@ -5,7 +5,7 @@
 #include "kernel/args.h"
 #include "kernel/deadlock.h"
 #include "kernel/unhandled.h"
-#include "kernel/waiting.h"
+#include "kernel/wait.h"
 #include "lua/lib.h"
 
 static task *check_task(lua_State *L, const char *method) {
@@ -212,7 +212,7 @@ static void field_where(runtime *rt, lua_State *L, task *t) {
   if (task_ended(t)) {
     lua_pushnil(L);
   } else {
-    waiting_push_where(L, t);
+    wait_push_where(L, t);
   }
 }
 

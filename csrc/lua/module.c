@@ -1,5 +1,6 @@
 /* luaopen_coropanic_core: the module's table. */
 #include "coropanic.h"
+#include "kernel/open.h"
 #include "loop/loop.h"
 #include "lua/lib.h"
 #include "lua/lib_trace.h"
@@ -8,7 +9,8 @@
 
 int luaopen_coropanic_core(lua_State *L) {
   version_check(L);
-  runtime *rt = runtime_open(L, report_to_stderr);
+  runtime *rt = runtime_find(L);
+  if (rt == NULL) rt = open_runtime(L, report_to_stderr);
   if (rt->closed) return runtime_refuse_closed(L);
   if (rt->loop == NULL) loop_open(rt, L);
   lua_newtable(L);
@@ -17,7 +19,7 @@ int luaopen_coropanic_core(lua_State *L) {
 #define OPEN(name) lib_##name##_open(L, rt);
   LIB_FILES(OPEN)
 #undef OPEN
-  lua_pushvalue(L, -2);
+  lua_pushlightuserdata(L, rt);
   lua_pushcclosure(L, lib_trace_open, 1);
   lua_call(L, 0, 1);
   lua_setfield(L, -2, "trace");

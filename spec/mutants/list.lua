@@ -132,8 +132,8 @@ return {
     name = "siblings-list-waiters",
     says = "the record of a task that is cancelled with its scope lists all who wait, as the panic's does",
     file = "csrc/kernel/record.c",
-    from = "if (rt->current != NULL && kind != RECORD_CANCELLED) waiting_note",
-    to = "if (rt->current != NULL) waiting_note",
+    from = "if (rt->current != NULL && kind != RECORD_CANCELLED) wait_note_suspensions",
+    to = "if (rt->current != NULL) wait_note_suspensions",
     specs = "spec/contract/contract_spec.lua",
   },
   {
@@ -203,7 +203,7 @@ return {
   {
     name = "awaiter-is-listed-twice",
     says = "an ancestor that awaits the task is listed twice among those who wait for it",
-    file = "csrc/kernel/waiting.c",
+    file = "csrc/kernel/wait.c",
     from = "if (is_ancestor(rt, L, t, awaiter)) continue;",
     to = "",
     specs = "spec/structure/suspension_points_spec.lua",

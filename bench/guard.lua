@@ -17,7 +17,7 @@ local FEW, MANY = 1000, 3000 -- operations
 -- that nothing is recorded.
 local TRACE, SPAN = "kernel/trace%.[ch]$", "span/span%.[ch]$"
 local LIMITS = {
-  { name = "trace id at spawn", path = "spawn", file = TRACE, at_most = 14 },
+  { name = "trace id at spawn", path = "spawn", file = TRACE, at_most = 16 },
   { name = "decision: span", path = "span that is not sampled", file = SPAN, at_most = 12 },
   { name = "decision: event", path = "event that is not sampled", file = SPAN, at_most = 12 },
   { name = "decision: set", path = "set that is not sampled", file = SPAN, at_most = 12 },

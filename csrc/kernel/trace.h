@@ -151,7 +151,7 @@ static inline void trace_go_on(struct runtime *rt, trace_ids *child, trace_ids *
 */
 static inline trace_ids *trace_ids_of(trace_context *context) {
   span *s = context->current;
-  return s == NULL || s->context != context ? &context->own : &s->ids;
+  return s != NULL && s->context == context ? &s->ids : &context->own;
 }
 
 /*

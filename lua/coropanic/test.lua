@@ -1,5 +1,5 @@
 --- Tests whose bodies are tasks: under a virtual clock, in many orders, with nothing left over when they
---- return. For busted, luaunit, and whatever else takes a function that raises when a test fails.
+--- return. For busted, luaunit, and any framework whose tests are functions that raise when they fail.
 
 local co = require "coropanic"
 local failure = require "coropanic.test.failure"
@@ -12,11 +12,11 @@ local test = {}
 ---@field clock? "virtual" | "monotonic"  # default: virtual
 ---@field seeds? integer  # run under the seeds from 1 to this; each is a run of its own
 ---@field seed? integer  # run under this seed alone
----@field leftovers? "fail" | "ignore"  # tasks that live when the body has returned; default: fail
----@field daemons? "allow" | "fail"  # whether daemons may; default: allow
+---@field leftovers? "fail" | "ignore"  # tasks that are live when the body has returned; default: fail
+---@field daemons? "allow" | "fail"  # daemons that are live then; default: allow
 ---@field timeout? number  # seconds, by the run's clock, that the body may take
 
---- `file.lua:12`: where a function was written.
+--- Returns the place where a function was written: `file.lua:12`.
 local function place_of(fn)
   if type(fn) ~= "function" then
     fn = debug.getmetatable(fn).__call
@@ -38,8 +38,8 @@ local function attempt(checked, place, body, ...)
   end
 end
 
---- Runs `body(...)` as the main task; returns when it has passed, and raises when it has failed. Its results
---- are ignored.
+--- Runs `body(...)` as the main task. Returns if it has passed, and raises if it has failed. Its results are
+--- ignored.
 ---@param opts coropanic.test.options?
 ---@param body async fun(...): ...
 ---@param ... any  # arguments of the body
@@ -63,7 +63,7 @@ local function wrap(checked, body)
   return run
 end
 
---- A function that runs `body` with its arguments as `run` does: a test of any framework.
+--- Returns a function that runs `body` with its arguments as `run` does: a test for any framework.
 ---@overload fun(body: (async fun(...): ...)): fun(...)
 ---@param opts coropanic.test.options?
 ---@param body async fun(...): ...
@@ -78,8 +78,8 @@ function test.wrap(opts, body)
   return wrap(checked, body)
 end
 
---- Wraps each test of a luaunit class: the methods that it has by now whose names begin with `test`, except
---- those that `wrap` has made. `setUp` and `tearDown` stay as they are, outside the run.
+--- Wraps each test of a luaunit class: the methods that it has now whose names begin with `test`, except
+--- those that `wrap` has made. `setUp` and `tearDown` are not changed, and run outside the run.
 ---@generic T: table
 ---@param class T
 ---@param opts coropanic.test.options?
@@ -96,7 +96,8 @@ function test.luaunit(class, opts)
   return class
 end
 
---- The environment of the function at a level of the stack; busted gives its specs one of their own.
+--- Returns the environment of the function at a level of the stack. busted gives its specs environments of
+--- their own.
 local function environment_at(level)
   local info = debug.getinfo(level + 1, "f")
   local index = 0
@@ -110,15 +111,15 @@ local function environment_at(level)
   return _G
 end
 
---- busted's `it`, as it is now: inside a test it is another one, which refuses.
+--- Returns busted's present `it`: inside a test that is another function, which refuses.
 local function find_it(environment)
   local busted = package.loaded.busted
   local it = environment.it or busted and busted.it
   return it or error("'it' is not defined here: call busted() in a spec, or give it: busted(it)", 3)
 end
 
---- The function that busted's `it` is given. By its environment busted knows that `it`, `describe`, ... are
---- to be refused inside it.
+--- Makes the function that busted's `it` gets. By its environment busted knows that it must refuse `it`,
+--- `describe`, ... inside it.
 local function element(_ENV, run)
   return function()
     local _ = _ENV -- makes it an upvalue of this function
@@ -130,8 +131,8 @@ end
 ---| fun(name: string, opts: coropanic.test.options?, body: (async fun(): ...)): any
 ---| fun(name: string, body: (async fun(): ...)): any
 
---- A function to use as busted's `it`, whose bodies run as `run` runs them. It takes a name, options if
---- there are any, and the body. Called in a spec it finds `it` by itself.
+--- Returns a function to use as busted's `it`, which runs the bodies as `run` does. It takes a name, options
+--- if there are any, and the body. If `busted` is called in a spec, it finds `it` by itself.
 ---@param it? function
 ---@return coropanic.test.it
 function test.busted(it)
@@ -152,12 +153,11 @@ end
 
 -- Cancellation --------------------------------------------------------------------------------------------
 
---- Suspension points that a body may have before we think that it has no end. All runs together pass half
---- the square of this.
+--- A body with more suspension points is taken for endless. All runs together pass half the square of this.
 local MOST_POINTS = 1000
 
---- Runs `body` in a task that is cancelled at its suspension point number `k`. Returns the task, and where it
---- was cancelled; nil if it has ended without coming so far.
+--- Runs `body` in a task that is cancelled at its suspension point number `k`. Returns the task and the place
+--- of that point; nil if the task has ended before it.
 local function cancel_at(k, body)
   local target, where
   local points = 0
@@ -176,14 +176,14 @@ local function cancel_at(k, body)
   return target, where
 end
 
---- Runs `body` again and again, each time cancelling it one suspension point later, the first time at its
---- first, until it ends without being cancelled. After each run, still in it, `check(k, task)` is called: `k`
---- counts the runs, and `task` is the body's, which has ended. Raises when the body or `check` fails, or a
---- task is left over.
+--- Runs `body` again and again. Each run cancels it one suspension point later, beginning with the first,
+--- until a run ends without being cancelled. At the end of each run `check(k, task)` is called in it: `k`
+--- counts the runs, and `task` is the body's, which has ended. Raises if the body or `check` fails, or a task
+--- is left over.
 ---@param opts coropanic.test.options?
 ---@param body fun()
 ---@param check? fun(k: integer, task: any)
----@return integer points  # suspension points that it was cancelled at
+---@return integer points  # the number of suspension points at which it was cancelled
 function test.cancel_everywhere(opts, body, check)
   local checked = options.check("cancel_everywhere", 1, opts)
   options.check_function("cancel_everywhere", 2, body)

@@ -1,8 +1,8 @@
---- Text for those who take nothing but UTF-8: JSON, protobuf, drawings.
+--- Makes texts valid for formats that take only UTF-8: JSON, protobuf, drawings.
 
 local text = {}
 
---- A string as it is, or with U+FFFD in the place of each byte that is not UTF-8.
+--- Returns the string with U+FFFD in place of each byte that is not UTF-8.
 ---@param bytes string
 ---@return string
 function text.valid(bytes)
@@ -18,7 +18,7 @@ function text.valid(bytes)
   return table.concat(pieces)
 end
 
---- Valid text as a terminal may be given it: what is a control character, U+0080 to U+009F too, as \xNN.
+--- Returns valid text that is safe for a terminal: control characters, U+0080 to U+009F too, become \xNN.
 ---@param valid string
 ---@return string
 function text.printable(valid)
@@ -28,12 +28,12 @@ function text.printable(valid)
   return (valid:gsub("%c", escape):gsub("\xc2[\x80-\x9f]", escape))
 end
 
---- At most so many characters of valid text.
+--- Returns at most `limit` characters of valid text.
 ---@param valid string
 ---@param limit integer
 ---@return string
 function text.cut(valid, limit)
-  -- A character has at least one byte: most text is not counted.
+  -- A character has at least one byte, so most texts need not be counted.
   if #valid <= limit or utf8.len(valid) <= limit then return valid end
   return valid:sub(1, utf8.offset(valid, limit - 2) - 1) .. "..."
 end

@@ -1,10 +1,10 @@
---- luv, libuv's binding, for tasks: a call that would take a callback waits for it instead. Everything else
---- is luv's own. libuv's loop is driven by ours, and only while a task awaits something of it.
+--- luv, libuv's binding, for tasks: a call that would take a callback waits for the result instead.
+--- Everything else is luv's own. Our loop drives libuv's, only while a task awaits a result of it.
 
 local co = require "coropanic"
 
 if not package.loaded.luv and select(2, coroutine.running()) == false then
-  -- luv runs callbacks on the coroutine that has loaded it: none that is parked, or that ends, will do.
+  -- luv runs callbacks on the coroutine that has loaded it. That coroutine must not wait or end.
   error "coropanic.uv loads luv, which belongs to the main program: require it before co.run"
 end
 local luv = require "luv"
@@ -13,26 +13,27 @@ local uv = {}
 
 -- Driving libuv's loop ------------------------------------------------------------------------------------
 
---- Calls that are awaited and have not called back.
+--- The number of awaited calls that have not called back.
 local awaited = 0
 
---- Requests that nobody awaits any more, but that have to be seen through: what they make is closed.
+--- The number of requests that no task awaits any more, but that must be finished, to close the objects that
+--- they make.
 local orphans = 0
 
---- How long libuv's loop is turned for orphans alone. Most are there at once; one that waits for ever, as
---- the opening of a pipe does, must not hide a deadlock or hold up the end of a run.
+--- How long libuv's loop is turned for orphans alone. Most finish at once. One that waits for ever, such as
+--- the opening of a pipe, must not hide a deadlock or hold up the end of a run.
 local ORPHANS_SECONDS = 1
 
---- When that ends.
+--- The end of that time.
 local orphans_until = 0
 
 --- The task that drives libuv's loop.
 local driver
 
---- Makes libuv's descriptor readable. It does not keep libuv's loop alive.
+--- A handle that makes libuv's descriptor readable. It does not keep libuv's loop alive.
 local bell
 
---- Our turn of libuv's loop runs, and calls back.
+--- True while we turn libuv's loop, which calls back.
 local turning = false
 
 local function ring()
@@ -49,7 +50,7 @@ local function turn_once()
   turning = false
 end
 
---- How long there is something to expect of libuv's loop: for ever, until the given time, or not at all.
+--- Returns how long libuv's loop may still call back: for ever, for some seconds, or not at all (0).
 ---@return number? seconds  # nil: for ever
 local function patience()
   if awaited > 0 then
@@ -58,9 +59,9 @@ local function patience()
   return orphans > 0 and math.max(orphans_until - co.now(), 0) or 0
 end
 
---- Turns libuv's loop while there is something to expect of it: when it has no work left, who awaits is
---- asleep for ever, and that must show. A host that has begun to run the loop goes on by itself.
----@param is_over? fun(): boolean  # whether no more is wanted
+--- Turns libuv's loop while it may call back. When it has no work left, a task that awaits a result is asleep
+--- for ever, and must be seen as such. If a host has begun to run libuv's loop, the host goes on alone.
+---@param is_over? fun(): boolean  # true: stop turning
 local function turn(is_over)
   while patience() ~= 0 and not luv.loop_mode() do
     turn_once()
@@ -79,7 +80,8 @@ local function turn(is_over)
   end
 end
 
---- The end of a run cancels it, but others' deferred calls may still await something: it has one for them.
+--- The driver's function. The end of a run cancels the driver, but deferred calls of other tasks may still
+--- await results; for them it has a deferred call.
 local function drive()
   co.defer(turn)
   turn()
@@ -90,8 +92,8 @@ local function is_driven()
   return status == "ready" or status == "running" or status == "waiting"
 end
 
---- Has the loop turned soon: what was just begun is in nobody's poll and no time-out. Where a host runs
---- libuv's loop, it does that itself.
+--- Makes our loop turn libuv's soon: neither poll nor a time-out tells of the work that was just begun. If a
+--- host runs libuv's loop, the host does it.
 local function expect_more()
   if luv.loop_mode() then
     return
@@ -99,7 +101,7 @@ local function expect_more()
   if is_driven() then
     ring()
   else
-    -- It serves all tasks, and so belongs to none, nor to a scope.
+    -- It serves all tasks, so it belongs to no trace and no scope.
     driver = co.spawn_with({
       name = "libuv",
       daemon = true,
@@ -109,9 +111,9 @@ local function expect_more()
   end
 end
 
---- Waits until the driver has begun. Turns libuv's loop where it can't: what deferred calls spawn when the
---- run ends is cancelled before it begins.
----@param is_over fun(): boolean  # whether the loop need not be turned any more
+--- Waits until the driver has begun. Turns libuv's loop if the driver can't begin: a task that a deferred
+--- call spawns at the end of the run is cancelled before it begins.
+---@param is_over fun(): boolean  # true: the loop need not be turned any more
 local function see_driven(is_over)
   expect_more()
   while driver and driver:status() == "ready" and not is_over() do
@@ -124,7 +126,7 @@ end
 
 -- Calls of a handle ---------------------------------------------------------------------------------------
 
---- What luv returns of an error.
+--- Makes a function that returns an error as luv does.
 local function failure(name, text)
   return function()
     return nil, name .. ": " .. text, name
@@ -136,7 +138,7 @@ local already = failure("EALREADY", "connection already in progress")
 local bad_file = failure("EBADF", "bad file descriptor")
 local invalid = failure("EINVAL", "invalid argument")
 
---- The calls that are awaited, by handle, in a list.
+--- The awaited calls, as a list for each handle.
 ---@type table<userdata, table[]>
 local calls_of = setmetatable({}, { __mode = "k" })
 
@@ -162,7 +164,7 @@ local function unregister(call)
   end
 end
 
---- A call's callback has come, or is not awaited any more.
+--- Call it when the callback of a call has come or is no longer awaited.
 local function settle(call)
   call.done = true
   awaited = awaited - 1
@@ -170,13 +172,13 @@ local function settle(call)
     return
   end
   unregister(call)
-  if call.kind.stop and not call.handle:is_closing() then -- libuv would abort the process
+  if call.kind.stop and not call.handle:is_closing() then -- libuv aborts the process if the handle is closing
     call.kind.stop(call.handle)
   end
 end
 
---- Ends the calls of a handle that nothing will call back any more: those that `stop` stops, or, when the
---- handle is closed, all but those that libuv itself calls back.
+--- Ends the calls of a handle that will get no callback any more: those that `stop` stops, or, when the
+--- handle is closed, all except those that libuv calls back itself.
 local function end_calls(handle, stop)
   local calls = calls_of[handle] or {}
   for _, call in ipairs(table.move(calls, 1, #calls, 1, {})) do
@@ -193,8 +195,8 @@ local function end_calls(handle, stop)
   end
 end
 
---- luv 1.44 crashes when a Lua state ends before libuv has closed a handle: the handle's finalizer frees it.
---- This one's finalizer comes first, because it is newer, and lets libuv close what is to be closed.
+--- luv 1.44 crashes if a Lua state ends before libuv has closed a handle, because the handle's finalizer
+--- frees it. The finalizer of this object runs first, because it is newer, and lets libuv finish closing.
 local last_turn
 
 local function close_before_the_end()
@@ -210,11 +212,11 @@ local function close_before_the_end()
   })
 end
 
---- What stands in the place of luv's functions that close or stop a handle, by these.
+--- luv's functions that close or stop a handle -> their replacements.
 ---@type table<function, function>
 local enders = {}
 
---- Does what `fn` does, then wakes the tasks that await something of the handle.
+--- Makes a function that calls `fn`, then wakes the tasks that await a result of the handle.
 local function ending(fn, stops)
   local function after(handle, ...)
     if stops then
@@ -224,7 +226,7 @@ local function ending(fn, stops)
       end_calls(handle)
     end
     if awaited > 0 then
-      expect_more() -- libuv calls its requests back in its own time
+      expect_more() -- libuv calls its own requests back later
     end
     return ...
   end
@@ -233,7 +235,7 @@ local function ending(fn, stops)
   end
 end
 
---- Has the methods of a kind of handles tell of it too.
+--- Replaces the methods of a kind of handles likewise.
 local function replace_methods(metatable)
   local methods = metatable.__index
   if enders[methods.close] then
@@ -245,12 +247,12 @@ end
 
 -- Awaiting ------------------------------------------------------------------------------------------------
 
---- The name of an error of libuv: "ENOENT" of "ENOENT: no such file or directory: x".
+--- Returns the name of an error of libuv: "ENOENT" of "ENOENT: no such file or directory: x".
 local function name_of(err)
   return type(err) == "string" and err:match "^(%u[%u%d_]+)" or nil
 end
 
---- What a function of luv returns when it is called without a callback, of what its callback is given.
+--- Converts the arguments of a callback to the results that luv's function has without a callback.
 local function returned(err, ...)
   if err ~= nil then
     return nil, err, name_of(err)
@@ -260,7 +262,7 @@ local function returned(err, ...)
   return ...
 end
 
---- The same where nothing is a result too: at the end of a stream.
+--- The same if no data is a result too: at the end of a stream.
 local function read(err, data)
   if err ~= nil then
     return nil, err, name_of(err)
@@ -272,19 +274,19 @@ local function given(...)
   return ...
 end
 
---- How a function is awaited.
+--- The way in which a function is awaited.
 ---@class coropanic.uv.kind
----@field convert function  # of what the callback is given, to what is returned
----@field is_luv boolean?  # a function of luv, and so of the handle that is its first argument
----@field place integer?  # of the callback among the arguments; the last
----@field stop function?  # what would call back again and again is stopped when it has once
+---@field convert function  # converts the callback's arguments to results
+---@field is_luv boolean?  # a function of luv; its first argument is the handle
+---@field place integer?  # the callback's position among the arguments; nil: the last
+---@field stop function?  # stops a function that would call back again and again
 ---@field alone boolean?  # a second call for the same handle would take the first one's callback
----@field outlives boolean?  # libuv calls back also when the handle is closed
----@field unmade function?  # closes what is made, where nobody takes it
----@field kept boolean?  # what arrives for nobody is for the next
----@field aborts boolean?  # must not be given a handle that is closing
----@field certain boolean?  # is not cancelled: who has it closed means it
----@field in_turn boolean?  # one at a time for its first argument
+---@field outlives boolean?  # libuv calls back even if the handle is closed
+---@field unmade function?  # closes the object that was made, if no task takes it
+---@field kept boolean?  # data that no task takes is kept for the next call
+---@field aborts boolean?  # must not get a handle that is closing
+---@field certain boolean?  # is never cancelled: a task that closes something means it
+---@field in_turn boolean?  # runs one at a time for its first argument
 
 ---@type table<function, coropanic.uv.kind>
 local kinds = {}
@@ -292,10 +294,10 @@ local kinds = {}
 ---@type coropanic.uv.kind
 local OTHER = { convert = given }
 
---- What `read_start` has read for a task that was cancelled before it came to take it, by stream.
+--- By stream, the data that `read_start` has read for a task that was cancelled before it took them.
 local unread = setmetatable({}, { __mode = "k" })
 
---- The directories that a thread of libuv's is in, each with an event of its leaving.
+--- The directories that a thread of libuv is using -> an event that is set when it leaves.
 local busy = setmetatable({}, { __mode = "k" })
 
 local await_leaving = co.func(function(directory)
@@ -304,10 +306,10 @@ local await_leaving = co.func(function(directory)
   busy[directory]:wait()
 end)
 
---- The directories that have been closed, or are about to be: libuv has freed what there was of them.
+--- The directories that were closed, or are about to be: libuv has freed their memory.
 local closed = setmetatable({}, { __mode = "k" })
 
---- False: it is closed.
+--- Waits until no thread uses the directory, and takes it. Returns false if it is closed.
 local function enter(call, directory)
   while busy[directory] do
     await_leaving(directory)
@@ -321,7 +323,7 @@ local function enter(call, directory)
   return true
 end
 
---- libuv is through with the call.
+--- Call it when libuv has finished the call.
 local function conclude(call)
   local directory = call.directory
   if directory then
@@ -331,7 +333,7 @@ local function conclude(call)
   end
 end
 
---- Closes what a call has made of which nobody knows.
+--- Closes the object that a call has made, if no task takes it.
 local function discard(call, err, ...)
   if err == nil and call.kind.unmade then
     call.kind.unmade(...)
@@ -341,7 +343,7 @@ local function discard(call, err, ...)
   end
 end
 
---- Who does not wait any more, because it is being cancelled, gives up the request; or what it has made.
+--- Gives up the request of a task that is being cancelled, or the object that the request has made.
 local function leave(call)
   if call.results then
     discard(call, table.unpack(call.results, 1, call.results.n))
@@ -360,7 +362,7 @@ local function leave(call)
     orphans_until = co.now() + ORPHANS_SECONDS
   end
   if not kind.certain then
-    pcall(luv.cancel, call.request) -- not everything can be cancelled
+    pcall(luv.cancel, call.request) -- not every request can be cancelled
   end
   if call.orphan then
     see_driven(function() return not call.orphan end)
@@ -369,7 +371,7 @@ local function leave(call)
   end
 end
 
---- Calls the function with the callback in its place.
+--- Calls the function with the callback at its position.
 local function begin(call, resume, arguments)
   function call.finish(convert)
     call.convert = convert
@@ -410,7 +412,7 @@ local function begin(call, resume, arguments)
   end
 end
 
---- What keeps the call from being made, as something that returns the error; nil: nothing does.
+--- Returns a function that returns the error because of which the call can't be made; nil if it can.
 local function find_obstacle(call)
   if call.kind.aborts and luv.is_closing(call.handle) then
     return invalid
@@ -423,13 +425,13 @@ local function find_obstacle(call)
   end
 end
 
---- What was read before is there at once.
+--- Returns data that were read for an earlier call.
 local function take_unread(call)
   local pieces = call.kind.kept and unread[call.handle]
   if not pieces then
     return nil
   end
-  co.select(0) -- a suspension point, as waiting is
+  co.select(0) -- a suspension point, like a wait
   local piece = table.remove(pieces, 1)
   if #pieces == 0 then
     unread[call.handle] = nil
@@ -437,9 +439,8 @@ local function take_unread(call)
   return piece
 end
 
---- Calls `fn(..., callback)` and waits for the callback. A function of luv returns what it would without a
---- callback, if it could wait: its results, or `nil, err, name`. Another one returns what the callback is
---- given.
+--- Calls `fn(..., callback)` and waits for the callback. A function of luv returns what it would return
+--- without a callback: its results, or `nil, err, name`. Any other function returns the callback's arguments.
 ---@param fn fun(...)
 ---@return any ...
 uv.await = co.func(function(fn, ...)
@@ -464,7 +465,7 @@ uv.await = co.func(function(fn, ...)
   end
   local function finish(...)
     if kind.unmade then
-      co.select(0) -- raises a cancellation that has come since the callback
+      co.select(0) -- raises a cancellation that came after the callback
     end
     call.results = nil
     return call.convert(...)
@@ -474,7 +475,7 @@ end)
 
 -- luv's functions -----------------------------------------------------------------------------------------
 
---- Functions of luv whose callback is given an error, or nil and the results.
+--- Functions of luv whose callback gets an error, or nil and the results.
 local WITH_ERROR = [[
   fs_access fs_chmod fs_chown fs_close fs_closedir fs_copyfile fs_fchmod fs_fchown fs_fdatasync
   fs_fstat fs_fsync fs_ftruncate fs_futime fs_lchown fs_link fs_lstat fs_lutime fs_mkdir fs_mkdtemp
@@ -486,10 +487,10 @@ local WITH_ERROR = [[
 --- Functions of luv whose callback can't fail.
 local WITHOUT_ERROR = "close signal_start signal_start_oneshot tcp_close_reset timer_start"
 
---- Those that refuse a handle that is closing. Others abort the process, or work on what is gone.
+--- The functions that refuse a handle that is closing. Others abort the process, or use freed objects.
 local REFUSE_CLOSING = "close read_start shutdown tcp_close_reset timer_start write write2"
 
---- What is more to be known of some.
+--- Further properties of some functions.
 ---@type table<string, coropanic.uv.kind>
 local DETAILS = {
   close = { outlives = true, certain = true },
@@ -523,7 +524,7 @@ local DETAILS = {
   write2 = { outlives = true },
 }
 
---- Makes the kinds of all functions of luv: whatever starts something has a function that stops it.
+--- Makes the kinds of all functions of luv. A function that starts something has one that stops it.
 local function learn()
   for name, fn in pairs(luv) do
     if type(fn) == "function" then
@@ -541,7 +542,7 @@ local function learn()
   end
 end
 
---- Puts what tells of a handle's end in the place of luv's functions, which the methods are too.
+--- Replaces luv's functions that end a handle, and the methods that are the same functions.
 local function replace_enders()
   for name, fn in pairs(luv) do
     local closes = name == "close" or name == "tcp_close_reset"
@@ -562,9 +563,9 @@ local function is_callable(value)
   return type(value) == "function" or type(meta) == "table" and meta.__call ~= nil
 end
 
---- `uv.fs_stat(path)` is `uv.await(luv.fs_stat, path)` in a task, and luv's own function outside of tasks,
---- in libuv's callbacks, or when it is given a callback. A handle can also be closed where waiting for that
---- is impossible.
+--- Makes the function `uv.fs_stat`, and the like. `uv.fs_stat(path)` is `uv.await(luv.fs_stat, path)` in a
+--- task. It is luv's own function outside tasks, in libuv's callbacks, or with a callback as argument. A
+--- handle can be closed even if waiting for that is impossible.
 local function awaiting(fn)
   return function(...)
     local count = select("#", ...)

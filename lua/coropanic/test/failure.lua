@@ -1,9 +1,10 @@
---- What a test framework is given when a run has failed. A framework knows its own failures by their type or
---- by their text, so those leave as they came; every other panic becomes its report, which names the task.
+--- Converts the panic of a failed run to a failure of the test framework. A framework recognizes its own
+--- failures by their type or text, so these stay as they are. Any other panic becomes its report, which names
+--- the task.
 
 local failure = {}
 
---- busted marks its tables so.
+--- The types with which busted marks its tables.
 local BUSTED_TYPES = { failure = true, pending = true }
 
 local function busted_type(value)
@@ -11,25 +12,27 @@ local function busted_type(value)
   return meta and BUSTED_TYPES[meta.__type] and meta.__type
 end
 
---- luaunit's failures are strings with a mark behind the position; these two are not failures.
+--- luaunit's failures are strings with a mark behind the position; strings with these two marks are not
+--- failures.
 local function has_luaunit_mark(value, mark)
   return type(value) == "string" and value:find("LuaUnit test " .. mark .. ":", 1, true) ~= nil
 end
 
---- Whether it says that the test has passed, by luaunit's `success`.
+--- Whether the value comes from luaunit's `success`, so that the test has passed.
 function failure.is_pass(value)
   return has_luaunit_mark(value, "SUCCESS")
 end
 
---- Whether it says that the test was not made, by busted's `pending` or luaunit's `skip`.
+--- Whether the value comes from busted's `pending` or luaunit's `skip`.
 function failure.is_skip(value)
   return busted_type(value) == "pending" or has_luaunit_mark(value, "SKIP")
 end
 
---- luaunit looks for its mark and takes the first one out: in reports of the causes it would be left.
+--- Removes luaunit's marks from a report: luaunit removes only the first one, and those of the causes would
+--- be left.
 local function without_marks(report) return (report:gsub("LuaUnit test FAILURE: ", "")) end
 
---- The report of a record behind its value, whose text frameworks look at, in full.
+--- Returns the report of a record behind the full text of its value, which frameworks read.
 local function report_of(record)
   local report = tostring(record)
   local head = "panic: " .. record.message:gsub("\n([^\n])", "\n\t%1") -- as reports indent it
@@ -40,12 +43,12 @@ local function report_of(record)
   return text .. "\n" .. without_marks(report)
 end
 
---- A text that begins with a position, as frameworks expect it: `place` unless it has one.
+--- Returns a text that begins with a position, as frameworks expect it: `place`, unless it has one already.
 function failure.at(place, text)
   return text:find "^[^\n]-:%d+: " and text or ("%s: %s"):format(place, text)
 end
 
---- A copy of one of busted's tables with another message.
+--- Returns a copy of one of busted's tables with another message.
 local function with_message(value, message)
   local copy = {}
   for key, field in pairs(value) do
@@ -55,7 +58,7 @@ local function with_message(value, message)
   return setmetatable(copy, debug.getmetatable(value))
 end
 
---- What to raise for the record of a panic.
+--- Returns the value to raise for the record of a panic.
 ---@param place string  # "file.lua:12", of the test
 function failure.of(record, place)
   local value = record.value
@@ -68,12 +71,12 @@ function failure.of(record, place)
   return failure.at(place, report_of(record))
 end
 
---- What a failure says.
+--- Returns the text of a failure.
 function failure.text(value)
   return type(value) == "string" and value or tostring(value.message)
 end
 
---- The same failure with lines added to its text; its type stays.
+--- Returns the same failure with lines added to its text; its type stays.
 ---@param notes string[]
 function failure.annotated(value, notes)
   if #notes == 0 or failure.is_skip(value) then

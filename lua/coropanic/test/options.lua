@@ -1,8 +1,8 @@
---- The options of coropanic.test. Bad ones are answered as coropanic answers its own, at the caller's line.
+--- Checks the options of coropanic.test, with errors like coropanic's own, at the caller's line.
 
 local options = {}
 
---- Levels from `complain` to whoever called the public function that checks its arguments.
+--- Levels of the stack from `complain` to the caller of the public function that checks its arguments.
 local CALLER = 4
 
 local function complain(name, position, message)
@@ -48,14 +48,14 @@ function options.check_function(name, position, value)
   end
 end
 
---- Raises unless `value` is of the type.
+--- Raises unless `value` has the type `expected`.
 function options.check_type(name, position, value, expected)
   if type(value) ~= expected then
     complain(name, position, ("%s expected, got %s"):format(expected, type(value)))
   end
 end
 
---- A copy of the options with the defaults filled in; nil stands for none.
+--- Returns a copy of the options with the defaults filled in; nil counts as no options.
 function options.check(name, position, given)
   if given ~= nil and type(given) ~= "table" then
     complain(name, position, "table expected, got " .. type(given))
@@ -73,7 +73,7 @@ function options.check(name, position, given)
   return checked
 end
 
---- The seed that the environment variable COROPANIC_SEED asks for.
+--- Returns the seed in the environment variable COROPANIC_SEED.
 local function seed_of_environment()
   local text = os.getenv "COROPANIC_SEED"
   if text == nil or text == "" then
@@ -83,7 +83,7 @@ local function seed_of_environment()
   return seed or error(("COROPANIC_SEED: integer expected, got %q"):format(text), 0)
 end
 
---- The seeds to run a test under: one `false` when it has none.
+--- Returns the seeds to run a test under: one `false` if it has none.
 ---@return (integer | false)[]
 function options.seeds_of(checked)
   if not checked.seeds and not checked.seed then

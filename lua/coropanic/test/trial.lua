@@ -5,8 +5,8 @@ local failure = require "coropanic.test.failure"
 
 local trial = {}
 
---- Rounds of ready tasks in which a body's tasks have to end once it has returned. Time stands still
---- meanwhile; a task that never stops yielding is cut off here.
+--- The rounds in which a body's tasks must end once it has returned. Time stands still meanwhile; a task that
+--- yields for ever is cut off after them.
 local SETTLE_ROUNDS = 100
 
 --- `task 3 "reader" waiting on sleep at file.lua:12, spawned at file.lua:8`
@@ -30,7 +30,8 @@ local function list_of(tasks)
   return table.concat(lines)
 end
 
---- The text of a deadlock of the whole run; the stack in its report is that of whoever called `co.run`.
+--- Returns the text of a deadlock of the whole run. Its report is of no use: its stack is that of the caller
+--- of `co.run`.
 local function text_of_deadlock(record)
   local lines = { record.message }
   for _, parked in ipairs(record.parked) do
@@ -42,7 +43,7 @@ local function text_of_deadlock(record)
   return table.concat(lines, "\n")
 end
 
---- The live tasks that `chosen` accepts.
+--- Returns the live tasks that `chosen` accepts.
 local function tasks_that(chosen)
   local tasks = {}
   for _, task in ipairs(co.tasks()) do
@@ -53,7 +54,7 @@ local function tasks_that(chosen)
   return tasks
 end
 
---- Lets everything run that can without time passing: a sleep of no seconds ends after what is ready has run.
+--- Lets all tasks run that need no time to pass: a sleep of 0 seconds ends after the ready tasks have run.
 local function settle()
   for _ = 1, SETTLE_ROUNDS do
     co.sleep(0)
@@ -63,7 +64,8 @@ local function settle()
   end
 end
 
---- What a body has left: tasks, and functions that wait for a context's end; nil if it is nothing.
+--- Returns a text about the tasks that a body has left, and the functions that wait for a context's end; nil
+--- if there are none.
 local function text_of_left_over(tasks, afters)
   local parts = {}
   if #tasks > 0 then
@@ -98,7 +100,7 @@ local function main(state, options, body, ...)
   local self = co.current()
   local watchdog = options.timeout
     and co.spawn_with({ name = "test timeout", daemon = true }, watch, state, options.timeout, self)
-  co.call(body, ...) -- a frame: what the body defers is part of it
+  co.call(body, ...) -- a frame, so that the body's deferred calls are part of it
   if watchdog then
     watchdog:cancel()
   end
@@ -117,7 +119,7 @@ local function main(state, options, body, ...)
   end_run(self)
 end
 
---- The failures of a run that has ended, the likeliest cause of the others first.
+--- Returns the failures of a run that has ended; the likeliest cause of the others comes first.
 local function failures_of(state, record, place)
   local failures = {}
   local function add(value)
@@ -129,7 +131,7 @@ local function failures_of(state, record, place)
   if panicked and not state.late then
     add(panicked)
   end
-  -- Who waits for ever may do so because of a task that has panicked.
+  -- A task that waits for ever may do so because another one has panicked.
   for _, panic in ipairs(state.panics) do
     add(failure.of(panic, place))
   end
@@ -143,12 +145,12 @@ local function failures_of(state, record, place)
   return failures
 end
 
---- Runs the body. Raises only what `co.run_with` has against being called here.
+--- Runs the body. Raises only if `co.run_with` can not be called here.
 ---@param options table  # checked
 ---@param seed integer?
 ---@param place string  # "file.lua:12", of the body
----@return any failure  # nil: it has passed
----@return string[] notes  # what else went wrong
+---@return any failure  # nil: the body has passed
+---@return string[] notes  # about other failures
 function trial.run(options, seed, place, body, ...)
   local state = { panics = {}, afters = co.stats().afters }
   local ok, record = pcall(co.run_with, {

@@ -1,7 +1,7 @@
 ---@meta coropanic
 
 --- The API in LuaCATS: editors and checkers that read it give `require "coropanic"` these types. No program
---- loads this file. Times are seconds, as numbers, if nothing else is said.
+--- loads this file. Times are seconds, as numbers, unless the comment says otherwise.
 
 error('coropanic.meta describes the API to editors and can not be run: require "coropanic"', 0)
 
@@ -10,7 +10,7 @@ error('coropanic.meta describes the API to editors and can not be run: require "
 ---@field _VERSION string  # "major.minor.patch", the same as `CP_VERSION` in C
 ---@field context coropanic.contextlib  # makes contexts
 ---@field trace coropanic.trace  # trace ids, spans, baggage
----@field coroutine coroutinelib  # Lua's library, but that a task may suspend inside its coroutines
+---@field coroutine coroutinelib  # Lua's library, but tasks may suspend inside its coroutines
 local co = {}
 
 -- Running a program ---------------------------------------------------------------------------------------
@@ -20,14 +20,14 @@ local co = {}
 ---@class coropanic.run.options
 ---@field clock? "monotonic" | "virtual"  # "virtual": time jumps to the next timer while all tasks wait
 ---@field seed? integer  # ready tasks run in a random order, the same for the same seed
----@field unhandled? "report" | "crash" | coropanic.panic_handler  # of panics that nobody claims
----@field budget? number  # seconds, above 0, after which a round of ready tasks is broken off
+---@field unhandled? "report" | "crash" | coropanic.panic_handler  # what to do with unhandled panics
+---@field budget? number  # seconds, above 0, after which a round of ready tasks is cut off
 ---@field name? string  # of the main task; default: "main"
 
---- Runs `fn(...)` as the main task, and the loop until every task that is no daemon has ended.
+--- Runs `fn(...)` as the main task, and the loop until every task that is not a daemon has ended.
 ---
---- Raises the record of main's panic or cancellation, and one of kind "deadlock" when every task waits for
---- ever. All other tasks have been cancelled then. Inside a task it is an error.
+--- If main panics or is cancelled, raises its record. If every task waits for ever, raises a record of kind
+--- "deadlock". In both cases all other tasks have been cancelled. Raises inside a task.
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`
 ---@return any ...  # the results of `fn`
@@ -43,9 +43,9 @@ function co.run_with(options, fn, ...) end
 ---@class coropanic.spawn.options
 ---@field name? string  # for reports; default: "task" and its id
 ---@field daemon? boolean  # `co.run` does not wait for it
----@field service? boolean  # a daemon that ends after all other tasks; what it does makes no spans
----@field context? coropanic.context  # the task is cancelled when it ends; default: that of the running code
----@field detached_trace? boolean  # it starts a trace of its own
+---@field service? boolean  # a daemon that ends after all other tasks, and makes no spans
+---@field context? coropanic.context  # its end cancels the task; default: the context of the running code
+---@field detached_trace? boolean  # the task starts a trace of its own
 ---@field attributes? table<string, any>  # kept, not copied: `task.attributes`, and attributes of its span
 
 --- Makes a task that will run `fn(...)`, a child of the running one: same trace, same context, same scope.
@@ -56,7 +56,7 @@ function co.run_with(options, fn, ...) end
 ---@return coropanic.task
 function co.spawn(fn, ...) end
 
---- Like `co.spawn`, with options. Raises for an option that it does not know.
+--- Like `co.spawn`, with options. Raises for an unknown option.
 ---@param options coropanic.spawn.options
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`
@@ -69,37 +69,37 @@ function co.spawn_with(options, fn, ...) end
 ---@async
 function co.yield() end
 
---- Suspends the task for at least so long. Raises a pending cancellation, and outside a task an error.
+--- Suspends the task for at least `seconds`. Raises a pending cancellation, and outside a task an error.
 ---@async
----@param seconds number  # from 0; `math.huge` is for ever
+---@param seconds number  # from 0; `math.huge`: for ever
 function co.sleep(seconds) end
 
---- The time by the clock of the loop: from an arbitrary start, and never going back.
+--- Returns the time by the loop's clock, which starts at an arbitrary time and never goes back.
 ---@return number seconds
 ---@nodiscard
 function co.now() end
 
---- Calls `fn(resume)` and suspends until `resume(...)` is called, from wherever that is; for libraries with
---- callbacks.
+--- Calls `fn(resume)` and suspends until any code calls `resume(...)`. For libraries with callbacks.
 ---
---- `resume` returns whether the task takes the values; if not, they are still the caller's to close.
+--- `resume` returns whether the task takes the values. If not, the caller still owns them, and must close
+--- them.
 ---@async
 ---@param fn fun(resume: fun(...): boolean)
----@return any ...  # what `resume` was given
+---@return any ...  # the arguments of `resume`
 function co.await(fn) end
 
 --- Suspends until a descriptor is ready for reading, writing, or either.
 ---
---- Raises for what is no descriptor, and outside a task if it had to wait.
+--- Raises if `fd` is no descriptor, and outside a task if it would have to wait.
 ---@async
 ---@param fd integer | coropanic.pollable
 ---@param mode "r" | "w" | "rw"
 ---@param seconds? number  # at most; 0 only looks; default: for ever
 ---@return ("r" | "w" | "rw")? ready  # nil: the time ran out, or there is an `err`
----@return "closed"? err  # somebody has closed it meanwhile
+---@return "closed"? err  # other code has closed the descriptor meanwhile
 function co.wait_fd(fd, mode, seconds) end
 
---- An object whose descriptor one of these methods returns; the first that it has is called.
+--- An object with at least one of these methods. The first one that it has returns the descriptor.
 ---@class coropanic.pollable
 ---@field getfd? fun(self: any): integer
 ---@field pollfd? fun(self: any): integer
@@ -107,21 +107,21 @@ function co.wait_fd(fd, mode, seconds) end
 
 -- Defer, panic, recover -----------------------------------------------------------------------------------
 
---- Gives a function a frame: its deferred calls run when it ends, and a panic that one of them recovers ends
---- there.
+--- Returns a function that runs `fn` in a frame of its own. The frame's deferred calls run when it ends. If
+--- one of them recovers a panic, the function returns to its caller.
 ---@generic F: function
 ---@param fn F
 ---@return F
 ---@nodiscard
 function co.func(fn) end
 
---- Calls `fn(...)` in a frame, as what `co.func(fn)` returns would.
+--- Calls `fn(...)` in a frame, as the function that `co.func(fn)` returns would.
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`
 ---@return any ...  # the results of `fn`
 function co.call(fn, ...) end
 
---- A deferred call. In a to-be-closed variable it makes the call run at the end of that block.
+--- A deferred call. In a to-be-closed variable it runs at the end of that block.
 ---@class coropanic.deferred
 
 --- Calls `fn(...)` when the innermost frame ends, however it ends: the call deferred last runs first.
@@ -134,29 +134,30 @@ function co.defer(fn, ...) end
 
 --- Raises `value` as a panic, which unwinds up to the `co.recover` or `co.pcall` that stops it, or ends the
 --- task. It never returns.
----@param value any  # nil too; never copied nor written to
+---@param value any  # may be nil; never copied nor changed
 function co.panic(value) end
 
---- Stops the panic that unwinds the frame, if a deferred function of that frame itself calls this.
+--- Stops the panic that unwinds the frame, if a deferred function of that frame calls this directly.
 ---
 --- Everywhere else, and during a cancellation or goexit, it returns one nil.
----@return any value  # what was raised
+---@return any value  # the raised value
 ---@return coropanic.record? record  # nil: there was nothing to recover
 function co.recover() end
 
---- In a deferred call: what the frame that is ending returned with, or `co.set_results` has set since.
+--- Call it in a deferred call: returns the results of the ending frame, or those that `co.set_results` has
+--- set since.
 ---
 --- Raises elsewhere.
 ---@return any ...
 ---@nodiscard
 function co.results() end
 
---- In a deferred call: sets what the frame that is ending will return, if it returns. Raises elsewhere.
+--- Call it in a deferred call: sets the results of the ending frame, if it returns. Raises elsewhere.
 ---@param ... any
 function co.set_results(...) end
 
---- Ends the task, status "exited", having run all its deferred calls; `co.recover` does not stop it. It never
---- returns.
+--- Runs all deferred calls of the task and ends it, with status "exited". `co.recover` does not stop it. It
+--- never returns.
 function co.goexit() end
 
 --- Calls `fn(...)` and catches its panic or error, but neither cancellation nor goexit.
@@ -168,23 +169,23 @@ function co.pcall(fn, ...) end
 
 -- Structured concurrency ----------------------------------------------------------------------------------
 
---- Calls `fn(scope)`, waits until all tasks spawned in the scope have ended, and returns what `fn` did.
+--- Calls `fn(scope)`, waits until all tasks spawned in the scope have ended, and returns the results of `fn`.
 ---
---- The panic of a task, unless somebody joins it, cancels the others and is raised here: `cause` is its
---- record, and `suppressed` are the panics that came after. Works in a task's own code only.
+--- If a task panics and no task joins it, the scope cancels the others and raises the panic here: `cause` is
+--- the task's record, and `suppressed` has the panics that came after. Works in a task's own code only.
 ---@async
 ---@param fn async fun(scope: coropanic.scope): ...
 ---@return any ...  # the results of `fn`
 function co.scope(fn) end
 
---- Like `co.scope`, but the panic of a task leaves the others alone and goes to whoever joins it, or to the
---- panic handler.
+--- Like `co.scope`, but the panic of a task does not cancel the others. It goes to the task that joins it, or
+--- to the panic handler.
 ---@async
 ---@param fn async fun(scope: coropanic.scope): ...
 ---@return any ...  # the results of `fn`
 function co.supervise(fn) end
 
---- Calls `fn(...)` in a scope that is cancelled when the time is over. Panics go on through it.
+--- Calls `fn(...)` in a scope that is cancelled when the time is over. Panics pass through it.
 ---
 --- Works in a task's own code only.
 ---@async
@@ -195,15 +196,15 @@ function co.supervise(fn) end
 ---@return any ...  # the results of `fn`, or a `coropanic.record` of kind "timeout"
 function co.with_timeout(seconds, fn, ...) end
 
---- The context of the running task.
+--- Returns the context of the running task.
 ---@return coropanic.context
 ---@nodiscard
 function co.ctx() end
 
 --- Calls `fn(...)` under another context.
 ---
---- If that ends meanwhile, `fn` is unwound from its next suspension point, and the cause is raised, in a
---- record of kind "cancelled" or "timeout". Works in a task's own code only.
+--- If the context ends meanwhile, `fn` is unwound from its next suspension point, and `co.with` raises the
+--- cause, in a record of kind "cancelled" or "timeout". Works in a task's own code only.
 ---@param context coropanic.context
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`
@@ -212,8 +213,8 @@ function co.with(context, fn, ...) end
 
 -- Communication -------------------------------------------------------------------------------------------
 
---- A channel, as Go's: tasks send values through it, in order, nil too.
----@param capacity? integer  # values that are buffered; 0, the default: a sender waits for its receiver
+--- Makes a channel, as in Go: tasks send values through it, in order, nil too.
+---@param capacity? integer  # values in the buffer; 0, the default: a sender waits for its receiver
 ---@return coropanic.channel
 ---@nodiscard
 function co.chan(capacity) end
@@ -221,60 +222,61 @@ function co.chan(capacity) end
 --- A case of `co.select`: a channel to receive from, `{ channel, value }` to send, or nil: never ready.
 ---@alias coropanic.select.case coropanic.channel | { [1]: coropanic.channel, [2]: any } | nil
 
---- Waits until one of the cases can go on, and does that; among several each is as likely.
+--- Waits until one of the cases is ready, and does it. If several are ready, each has the same probability.
 ---
---- Raises what a send on a closed channel does.
+--- Panics if it sends on a closed channel.
 ---@async
 ---@param seconds number?  # at most; nil: for ever; 0: does not wait
 ---@param case coropanic.select.case
 ---@param ... coropanic.select.case
 ---@return integer index  # of the case; 0: the time ran out
----@return any value  # what was received
+---@return any value  # the received value
 ---@return boolean? ok  # of a receive: false, the channel is closed and empty; nil of a send
 function co.select(seconds, case, ...) end
 
---- A lock for one task at a time. It is not reentrant.
+--- Makes a lock for one task at a time. It is not reentrant.
 ---@return coropanic.mutex
 ---@nodiscard
 function co.mutex() end
 
---- A lock for many readers or one writer. A writer that waits keeps later readers waiting.
+--- Makes a lock for many readers or one writer. A waiting writer keeps later readers waiting.
 ---@return coropanic.rwmutex
 ---@nodiscard
 function co.rwmutex() end
 
---- Something that tasks which hold a mutex wait for: that what it guards has changed.
+--- Makes a condition: a task that holds the mutex can wait for a change of the data that the mutex guards.
 ---@param mutex coropanic.mutex
 ---@return coropanic.condition
 ---@nodiscard
 function co.condition(mutex) end
 
---- So many permits, for so many tasks at a time.
+--- Makes a semaphore with so many permits.
 ---@param permits integer  # 0 to 2147483647
 ---@return coropanic.semaphore
 ---@nodiscard
 function co.semaphore(permits) end
 
---- A counter that tasks wait to become 0.
+--- Makes a counter; tasks can wait until it is 0.
 ---@return coropanic.waitgroup
 ---@nodiscard
 function co.waitgroup() end
 
---- Makes a function run once, whoever calls it first: all calls return its results, or raise its panic.
+--- Returns a function that runs `fn` once, in the first call. All calls return its results, or raise its
+--- panic.
 ---@generic F: function
 ---@param fn F
 ---@return F | coropanic.once
 ---@nodiscard
 function co.once(fn) end
 
---- Something that has happened, or not yet; tasks wait for it.
+--- Makes an event, which is set or not. Tasks can wait until it is set.
 ---@return coropanic.event
 ---@nodiscard
 function co.event() end
 
---- A variable of which every task has a value of its own, and the main program one.
+--- Makes a variable with a value of its own for every task, and one for the main program.
 ---@generic T
----@param default T  # its value in a task until that sets one
+---@param default T  # its value in a task that has not set one
 ---@return coropanic.task_local<T>
 ---@nodiscard
 ---@overload fun(): coropanic.task_local<any>
@@ -282,38 +284,38 @@ function co.task_local(default) end
 
 -- Looking in ----------------------------------------------------------------------------------------------
 
---- The running task.
+--- Returns the running task.
 ---@return coropanic.task?  # nil: the main program runs
 ---@nodiscard
 function co.current() end
 
---- The tasks that have not ended, in the order in which they were spawned.
+--- Returns the tasks that have not ended, in the order in which they were spawned.
 ---@return coropanic.task[]
 ---@nodiscard
 function co.tasks() end
 
---- One block of text for each task: what it waits on, its trace id, who spawned it, its stack.
+--- Returns one block of text for each task: its wait, its trace id, its spawner and its stack.
 ---@return string
 ---@nodiscard
 function co.dump() end
 
---- Counts since the Lua state's start, except `live`, `ready` and `afters`: these are as of now.
+--- The counts since the Lua state's start. `live`, `ready` and `afters` are present counts.
 ---@class coropanic.stats
 ---@field spawned integer  # tasks, the main task of each run too
 ---@field live integer  # tasks that have not ended
 ---@field ready integer  # tasks on the run queue
 ---@field switches integer  # resumptions of tasks
----@field panics integer  # panics and errors of which a record was made
+---@field panics integer  # panics and errors for which a record was made
 ---@field recovered integer  # panics that `co.recover` has stopped
 ---@field unhandled integer  # panics given to the panic handler, or reported in its absence
 ---@field cancelled integer  # tasks that have ended as cancelled
 ---@field afters integer  # functions of `context:after` that wait for the end of their context
----@field leaked integer  # tasks found asleep with nothing left that could wake them
+---@field leaked integer  # tasks found asleep with nothing left to wake them
 ---@field timers integer  # timers started
----@field steals integer  # times that a task ran for longer than the whole budget of its run
+---@field steals integer  # overruns: a task ran for longer than the whole budget of its run
 ---@field rejected_clocks integer  # clocks of other machines that were not believed
 
---- Counts what has happened in this Lua state.
+--- Returns the counts of events in this Lua state.
 ---@return coropanic.stats
 ---@nodiscard
 function co.stats() end
@@ -342,14 +344,14 @@ function co.stats() end
 ---| "awake"
 ---| "overrun"
 
---- Calls `fn(kind, object, extra)` from now on with each event of these kinds. What it does is told to no
---- observer. It must not suspend.
+--- Calls `fn(kind, object, extra)` from now on with each event of these kinds. Events that `fn` causes reach
+--- no observer. It must not suspend.
 ---@param kinds coropanic.event.kind[]  # at least one
 ---@param fn fun(kind: coropanic.event.kind, object: any, extra: any)
 ---@return fun() stop  # may be called again
 function co.observe(kinds, fn) end
 
---- Calls `fn(record, task)` from now on for each panic that nobody claims. It must not suspend.
+--- Calls `fn(record, task)` from now on for each unhandled panic. It must not suspend.
 ---@param fn coropanic.panic_handler?  # nil: the report goes to stderr
 ---@return coropanic.panic_handler? previous
 function co.on_panic(fn) end
@@ -359,13 +361,13 @@ function co.on_panic(fn) end
 ---@return fun(task: coropanic.task)? previous
 function co.on_spawn(fn) end
 
---- Calls `fn()` from now on in each task, and each coroutine of `co.coroutine`, before its function: what
---- `debug.sethook` sets there holds in it.
+--- Calls `fn()` from now on in each task, and each coroutine of `co.coroutine`, before its function. A hook
+--- that it sets with `debug.sethook` is that coroutine's.
 ---@param fn fun()?  # nil: nobody is called
 ---@return fun()? previous
 function co.on_start(fn) end
 
---- Calls `fn(task)` from now on each time that a task has suspended. It may cancel the task, and must not
+--- Calls `fn(task)` from now on each time that a task has suspended. It may cancel the task, but must not
 --- suspend.
 ---@param fn fun(task: coropanic.task)?  # nil: nobody is called
 ---@return fun(task: coropanic.task)? previous
@@ -378,35 +380,35 @@ function co.on_exit(fn) end
 
 -- Hosts and coroutines ------------------------------------------------------------------------------------
 
---- Wakes what is due and runs ready tasks, for a host with a loop of its own; never waits.
+--- For a host with a loop of its own: wakes the tasks that are due, and runs ready tasks. Never waits.
 ---
 --- Raises inside a task, a hook or a handler.
 ---@param budget? number  # seconds; 0, the default: each ready task runs once
 ---@return boolean more  # a task is still ready
 function co.step(budget) end
 
---- When `co.step` has something to do.
----@return number? seconds  # 0: now; nil: nothing is pending, only an event can wake a task
+--- Returns when a host must call `co.step` again.
+---@return number? seconds  # 0: now; nil: no timer is set, and only an event can wake a task
 ---@nodiscard
 function co.timeout() end
 
---- A descriptor that turns readable when `co.step` has something to do before the next timer.
+--- Returns a descriptor that turns readable when `co.step` has work before the next timer.
 ---@return integer fd
 ---@nodiscard
 function co.pollfd() end
 
---- What to poll `co.pollfd()` for.
+--- Returns the direction to poll `co.pollfd()` for.
 ---@return "r"
 ---@nodiscard
 function co.events() end
 
---- Puts `co.coroutine` in the place of Lua's library, as a global and for `require`.
+--- Replaces Lua's library by `co.coroutine`, as a global and for `require`.
 ---@return coroutinelib previous
 function co.instrument() end
 
---- Sets how many coroutines of ended tasks are kept for others.
+--- Sets how many coroutines of ended tasks are kept for reuse.
 ---@param max? integer  # 0: none; default: changes nothing
----@return integer before  # at first 1024
+---@return integer before  # initially 1024
 function co.thread_pool(max) end
 
 return co

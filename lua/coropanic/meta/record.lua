@@ -23,28 +23,28 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 ---@class coropanic.record.frame
 ---@field source string  # the path of the file, "[C]", or `[string "..."]`
 ---@field line integer?
----@field name string?  # what it was called as, if Lua can tell
+---@field name string?  # the name by which it was called, if Lua can tell
 ---@field what "Lua" | "main" | "C"
----@field fingerprint string?  # of a function of Lua: 16 hex digits that tell it, whatever it is called
+---@field fingerprint string?  # of a Lua function: 16 hex digits that identify it, whatever its name
 
---- The innermost first.
+--- The frames, the innermost first.
 ---@class coropanic.record.frames
 ---@field [integer] coropanic.record.frame
----@field omitted integer?  # how many frames are left out
----@field omitted_after integer?  # how many stand before the gap
+---@field omitted integer?  # the number of frames left out
+---@field omitted_after integer?  # the number of frames before the gap
 
 ---@class coropanic.record.ancestor
 ---@field id integer
 ---@field name string
 ---@field spawned_at string  # "file.lua:12"
 
---- Who spawned the task, who spawned that one, and so on to the root.
+--- The task's spawner, that one's spawner, and so on to the root.
 ---@class coropanic.record.ancestors
 ---@field [integer] coropanic.record.ancestor
 ---@field omitted integer?
 
 ---@class coropanic.record.task: coropanic.record.ancestor
----@field status coropanic.task.status  # at the moment of the panic, or as which the panic ended it
+---@field status coropanic.task.status  # when it panicked, or when the panic ended it
 ---@field ancestors coropanic.record.ancestors
 ---@field attributes table<string, any>?
 
@@ -52,11 +52,11 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 ---@field id integer
 ---@field name string
 ---@field operation string  # "join", "receive", "sleep", ...
----@field waiting_on string  # the same for people
+---@field waiting_on string  # the same as a text for people
 ---@field where string  # "file.lua:12"
 ---@field spawned_at string  # "file.lua:12"
 
---- In the order in which they were spawned.
+--- Waiting tasks, in the order in which they were spawned.
 ---@class coropanic.record.parked.list
 ---@field [integer] coropanic.record.parked
 ---@field omitted integer?
@@ -67,17 +67,17 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 
 ---@class coropanic.record.cancellation
 ---@field source coropanic.record.source
----@field reason any  # what was given to `cancel`
----@field by coropanic.record.ancestor?  # the task that asked
+---@field reason any  # the argument of `cancel`
+---@field by coropanic.record.ancestor?  # the task that called `cancel`
 
 ---@class coropanic.record.list
 ---@field [integer] coropanic.record
 ---@field omitted integer?
 
---- The account of one panic, or of how a task that was joined has ended. `tostring(record)` is the report for
---- people. Fields can not be set; tables in it are the same each time.
+--- The account of one panic, or of the end of a task that was joined. `tostring(record)` is the report for
+--- people. Fields can not be set. A field that is a table is the same table each time.
 ---@class coropanic.record
----@field value any  # what was raised: the identical value
+---@field value any  # the raised value itself
 ---@field type string  # the value's `__name`, or else its Lua type
 ---@field message string  # the value's text
 ---@field kind coropanic.record.kind
@@ -91,29 +91,29 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 ---@field frames coropanic.record.frames  # the stack at the point of the panic
 ---@field chain coropanic.record.list  # the panics that this one replaced, the oldest first
 ---@field recovered boolean
----@field forced true?  # it, or what it unwound, was swallowed so often that the task was unwound by force
----@field cause coropanic.record?  # of the awaited task, of a task of the scope, or what was raised again
----@field suppressed coropanic.record.list  # the panics of other tasks of the scope, which came second
----@field suspension_points coropanic.record.suspension_point[]  # what ancestors and awaiters were parked on
----@field cancellation coropanic.record.cancellation?  # nil: it is none
+---@field forced true?  # an exit was swallowed so often that the task was unwound by force
+---@field cause coropanic.record?  # of the awaited task or a task of the scope, or the record raised again
+---@field suppressed coropanic.record.list  # the later panics of other tasks of the scope
+---@field suspension_points coropanic.record.suspension_point[]  # the waits of ancestors and awaiters
+---@field cancellation coropanic.record.cancellation?  # nil: the record is of no cancellation
 ---@field reason any  # of the cancellation
 ---@field source coropanic.record.source?  # of the cancellation
----@field parked coropanic.record.parked.list?  # of the deadlock of a run: every task
----@field cycle coropanic.record.parked[]?  # of tasks that wait for each other, beginning with who closed it
+---@field parked coropanic.record.parked.list?  # every task, if the record is of a run's deadlock
+---@field cycle coropanic.record.parked[]?  # tasks that wait for each other; the first one closed the cycle
 ---@field time integer  # nanoseconds since 1970
 ---@field seq integer  # order within the Lua state, from 1
----@field stack_hash string  # 16 hex digits of the Lua frames: the same for the same code path anywhere
----@field stack_hash_full string  # of those of C too
+---@field stack_hash string  # 16 hex digits, of the Lua frames: the same for the same code path anywhere
+---@field stack_hash_full string  # of all frames, those of C too
 ---@field hash_version integer
 ---@operator concat(any): string
 local record = {}
 
---- The record as plain data of a versioned form, for JSON: a new table each time.
+--- Returns the record as plain data in a versioned form, for JSON: a new table each time.
 ---@return coropanic.record.table
 ---@nodiscard
 function record:to_table() end
 
---- The two stack hashes as an older version made them, for stores that go over.
+--- Returns the two stack hashes as an older version made them, for stores that change to a new version.
 ---@param version? 1 | 2  # default: 2
 ---@return string stack_hash  # 16 hex digits
 ---@return string stack_hash_full
@@ -125,7 +125,8 @@ function record:stack_hashes(version) end
 --- A string, finite number or boolean, or a table of these.
 ---@alias coropanic.plain string | number | boolean | table
 
---- What `record:to_table()` returns, and docs/coropanic-1.schema.json describes. Empty lists are left out.
+--- The table that `record:to_table()` returns; docs/coropanic-1.schema.json describes it. Empty lists are
+--- left out.
 ---@class coropanic.record.table
 ---@field contract "coropanic/1"
 ---@field kind coropanic.record.kind
@@ -167,7 +168,7 @@ function record:stack_hashes(version) end
 ---@field ancestors coropanic.record.ancestor[]?
 ---@field ancestors_omitted integer?
 
---- A panic that was replaced, or came second.
+--- A panic that was replaced or suppressed.
 ---@class coropanic.record.table.link
 ---@field kind coropanic.record.kind
 ---@field type string
@@ -180,4 +181,4 @@ function record:stack_hashes(version) end
 ---@field task coropanic.record.table.link.task?
 
 ---@class coropanic.record.table.link.task: coropanic.record.ancestor
----@field parent integer?  # the id of who spawned it
+---@field parent integer?  # the id of its spawner

@@ -2,17 +2,18 @@
 
 error('coropanic.meta.sync describes the API to editors and can not be run: require "coropanic"', 0)
 
--- For all of these: the task that waits longest is served first; each method that may wait raises a pending
--- cancellation, and outside tasks an error if it has to wait.
+-- For all of these: the task that has waited longest is served first. A method that may wait raises a pending
+-- cancellation; outside tasks it raises an error if it would have to wait.
 
---- Tasks send values through it. `co.chan` makes one, and `#channel` is the number of values in its buffer.
+--- A channel, through which tasks send values. `co.chan` makes one, and `#channel` is the number of values in
+--- its buffer.
 ---@class coropanic.channel
 ---@operator len: integer
 local channel = {}
 
 --- Waits until a receiver takes the value, or the buffer has room. On a closed channel it panics.
 ---@async
----@param value any  # nil too
+---@param value any  # may be nil
 function channel:send(value) end
 
 --- Waits for a value.
@@ -21,41 +22,42 @@ function channel:send(value) end
 ---@return boolean ok  # false: the channel is closed, and its buffer empty
 function channel:recv() end
 
---- Sends if that need not wait. On a closed channel it panics.
+--- Sends the value if it does not have to wait. On a closed channel it panics.
 ---@param value any
 ---@return boolean sent
 function channel:try_send(value) end
 
---- Receives if that need not wait.
+--- Receives a value if it does not have to wait.
 ---@return any value
 ---@return boolean ok
----@return ("empty" | "closed")? why  # it is not `ok`
+---@return ("empty" | "closed")? why  # nil: `ok` is true
 function channel:try_recv() end
 
---- Ends the sending: tasks that wait to receive get `nil, false`, those that wait to send panic.
+--- Closes the channel: tasks that wait to receive get `nil, false`, and those that wait to send panic.
 ---
 --- Closing a closed channel panics.
 function channel:close() end
 
---- How many values the buffer has room for.
+--- Returns the number of values that the buffer has room for.
 ---@return integer
 ---@nodiscard
 function channel:capacity() end
 
---- An iterator that receives until the channel is closed. It raises for a nil, which would end the loop.
+--- Returns an iterator that receives until the channel is closed. It raises for a nil, which would end the
+--- loop.
 ---@return async fun(): any
 ---@nodiscard
 function channel:iter() end
 
---- A lock, or permits, until the end of the block that holds it in a variable: `local _ <close> = m:guard()`.
+--- Holds a lock or permits until the end of the block: `local _ <close> = m:guard()`.
 ---@class coropanic.lock_guard
 
---- A lock for one task at a time. Its owner panics if it locks again, and so does a task that wants it when
---- its owner has ended without unlocking.
+--- A lock for one task at a time. Its owner panics if it locks it again. If the owner has ended without
+--- unlocking it, every task that locks it panics.
 ---@class coropanic.mutex
 local mutex = {}
 
---- Waits until it has the lock.
+--- Waits for the lock, and takes it.
 ---@async
 ---@param seconds? number  # at most; 0 does not wait; default: for ever
 ---@return boolean locked  # false: the time ran out
@@ -66,7 +68,7 @@ function mutex:lock(seconds) end
 ---@nodiscard
 function mutex:try_lock() end
 
---- Gives the lock to the task that waits longest. Raises unless the running task owns it.
+--- Unlocks, and gives the lock to the task that has waited longest. Raises unless the running task owns it.
 function mutex:unlock() end
 
 --- Locks until the end of the block: `local _ <close> = mutex:guard()`.
@@ -76,12 +78,12 @@ function mutex:unlock() end
 ---@nodiscard
 function mutex:guard(seconds) end
 
---- Whether somebody has it.
+--- Returns whether the mutex is locked.
 ---@return boolean
 ---@nodiscard
 function mutex:locked() end
 
---- The task that has it.
+--- Returns the task that has the lock.
 ---@return coropanic.task?  # nil: nobody, or the main program
 ---@nodiscard
 function mutex:owner() end
@@ -132,7 +134,8 @@ function rwmutex:rguard(seconds) end
 ---@nodiscard
 function rwmutex:guard(seconds) end
 
---- Tasks that hold a mutex wait for what it guards to change: `while not ready do condition:wait() end`.
+--- A task that holds a mutex waits for a change of the guarded data: `while not ready do condition:wait()
+--- end`.
 ---@class coropanic.condition
 local condition = {}
 
@@ -146,14 +149,14 @@ function condition:wait(seconds) end
 --- Wakes the task that has waited longest, if one waits.
 function condition:signal() end
 
---- Wakes all who wait.
+--- Wakes all waiting tasks.
 function condition:broadcast() end
 
---- So many permits. To want more than it has at all is an error.
+--- A number of permits. Asking for more than all of them is an error.
 ---@class coropanic.semaphore
 local semaphore = {}
 
---- Waits for permits, and takes them all at once.
+--- Waits for so many permits, and takes them all at once.
 ---@async
 ---@param permits? integer  # default: 1
 ---@param seconds? number  # at most; 0 does not wait; default: for ever
@@ -168,36 +171,36 @@ function semaphore:acquire(permits, seconds) end
 ---@nodiscard
 function semaphore:guard(permits, seconds) end
 
---- Takes permits if there are enough, and nobody waits.
+--- Takes permits if enough are free and no task waits for some.
 ---@param permits? integer  # default: 1
 ---@return boolean acquired
 ---@nodiscard
 function semaphore:try_acquire(permits) end
 
---- Gives back permits, whoever has taken them. Raises for more than are taken.
+--- Gives back permits; any task may do so. Raises if fewer are taken.
 ---@param permits? integer  # default: 1
 function semaphore:release(permits) end
 
---- How many permits are free.
+--- Returns the number of free permits.
 ---@return integer
 ---@nodiscard
 function semaphore:available() end
 
---- A counter that tasks wait to become 0.
+--- A counter. Tasks can wait until it is 0.
 ---@class coropanic.waitgroup
 local waitgroup = {}
 
---- Spawns `fn(...)`, which counts until it has ended, in whatever way.
+--- Spawns `fn(...)`, which is counted until it ends, however it ends.
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`
 ---@return coropanic.task
 function waitgroup:spawn(fn, ...) end
 
---- Adds to the counter. Panics if that gets below 0.
+--- Adds to the counter. Panics if it would become negative.
 ---@param n? integer  # may be negative; default: 1
 function waitgroup:add(n) end
 
---- Takes 1 from the counter. Panics if that gets below 0.
+--- Takes 1 from the counter. Panics if it would become negative.
 function waitgroup:done() end
 
 --- Waits until the counter is 0.
@@ -206,50 +209,50 @@ function waitgroup:done() end
 ---@return boolean done  # false: the time ran out
 function waitgroup:wait(seconds) end
 
---- A function that runs once, for the first call; other calls wait for that, and return its results.
+--- A function that runs once, in the first call. Other calls wait for that one, and return its results.
 ---@class coropanic.once: function
 ---@operator call: any
 local once = {}
 
---- The same as a call of the object itself: raises the function's panic, each time, and a panic of kind
---- "deadlock" inside the function.
+--- The same as a call of the object itself. If the function has panicked, each call raises the panic. A call
+--- inside the function raises a panic of kind "deadlock".
 ---@async
 ---@param ... any  # arguments of the function, if it has not run
----@return any ...  # its results
+---@return any ...  # the function's results
 function once:call(...) end
 
---- Whether the function has run, to its end or to a panic.
+--- Returns whether the function has run, to its end or to a panic.
 ---@return boolean
 ---@nodiscard
 function once:done() end
 
---- Something that has happened, or not yet.
+--- An event, which is set or not.
 ---@class coropanic.event
 local event = {}
 
---- It has happened: wakes all tasks that wait.
+--- Sets the event, and wakes all tasks that wait for it.
 function event:set() end
 
---- It has not happened yet.
+--- Clears the event.
 function event:clear() end
 
---- Whether it has happened.
+--- Returns whether the event is set.
 ---@return boolean
 ---@nodiscard
 function event:is_set() end
 
---- Waits until it has happened.
+--- Waits until the event is set.
 ---@async
 ---@param seconds? number  # at most; 0 does not wait; default: for ever
 ---@return boolean set  # false: the time ran out
 function event:wait(seconds) end
 
---- A variable of which every task has a value of its own; it is not inherited.
+--- A variable with a value of its own for every task. Tasks do not inherit values.
 ---@class coropanic.task_local<T>
 local task_local = {}
 
---- The running task's value.
----@return T?  # the default, until it is set
+--- Returns the running task's value.
+---@return T?  # the default if it was not set
 ---@nodiscard
 function task_local:get() end
 

@@ -2,8 +2,8 @@
 
 error('coropanic.meta.trace describes the API to editors and can not be run: require "coropanic"', 0)
 
---- The trace of the running code, which follows a request through all that it spawns, and the pieces of work
---- in it. Functions that need a new trace id raise "no trace id: ..." when the generator can make none.
+--- The trace of the running code. It follows a request through all tasks that the code spawns, and the spans
+--- in it. Functions that need a new trace id raise "no trace id: ..." if the generator can make none.
 ---@class coropanic.trace
 local trace = {}
 
@@ -15,7 +15,7 @@ local trace = {}
 ---@field random boolean  # the last 7 bytes of the trace id are random
 ---@field state string?  # the tracestate; nil: there is none
 
---- The ids of the running code.
+--- Returns the ids of the running code.
 ---@return coropanic.trace.position
 ---@nodiscard
 function trace.current() end
@@ -24,10 +24,10 @@ function trace.current() end
 --- `{ name =, value = }`, or an object that behaves like one. Names are taken in any case.
 ---@alias coropanic.trace.headers table | userdata
 
---- What headers say. Both span ids are the header's parent-id.
+--- The contents of headers. Both span ids are the header's parent-id.
 ---@class coropanic.trace.extracted
 ---@field trace_id string  # 32 hex digits
----@field span_id string?  # 16 hex digits; nil: it is not `valid`
+---@field span_id string?  # 16 hex digits; nil: not `valid`
 ---@field parent_span_id string?
 ---@field sampled boolean
 ---@field random boolean
@@ -35,24 +35,22 @@ function trace.current() end
 ---@field baggage string?  # the header
 ---@field valid boolean  # false: there was no usable traceparent, and the ids are those of a new trace
 
---- Reads the trace that came in with a message.
+--- Reads the trace of an incoming message.
 ---@param headers coropanic.trace.headers
 ---@return coropanic.trace.extracted
 ---@nodiscard
 function trace.extract(headers) end
 
---- Sets traceparent, tracestate and baggage to those of the running code, for a message that goes out.
+--- Sets traceparent, tracestate and baggage of an outgoing message to those of the running code.
 ---
---- Raises for an object that does not take them.
----@generic T
----@param headers T
+--- Raises if an object does not accept the headers.
 ---@return T headers
 ---@overload fun(): table<string, string>
 function trace.inject(headers) end
 
---- Calls `fn(...)` in a span under the trace that came in with a message, or under a new one if that is not
---- valid.
----@param headers coropanic.trace.headers  # or what `trace.extract` has returned
+--- Calls `fn(...)` in a span of the incoming message's trace, or of a new one if the message has no valid
+--- trace.
+---@param headers coropanic.trace.headers  # or the result of `trace.extract`
 ---@param fn async fun(...): ...
 ---@param ... any  # arguments of `fn`
 ---@return any ...  # the results of `fn`
@@ -85,21 +83,21 @@ function trace.continue(headers, fn, ...) end
 ---@field kind coropanic.span.kind
 ---@field start_time integer  # nanoseconds since 1970
 ---@field end_time integer  # nanoseconds since 1970
----@field task integer?  # the id of the task in whose code it was; nil: outside tasks
+---@field task integer?  # the id of the task that ran it; nil: outside tasks
 ---@field attributes coropanic.span.attributes
 ---@field events coropanic.span.event[]
 ---@field status "error"?  # a panic or error has passed through
 ---@field status_message string?
----@field dropped_attributes integer?  # how many were left out
+---@field dropped_attributes integer?  # the number left out
 ---@field dropped_events integer?
 
 --- Calls `fn(span, record)` from now on with each span that has ended, and the record of the panic that ended
---- it, if one did. It must not suspend; what it does makes no spans.
+--- it, if one did. It must not suspend. It makes no spans itself.
 ---@param fn fun(span: coropanic.span, record: coropanic.record?)?  # nil: spans are not made any more
 ---@return fun(span: coropanic.span, record: coropanic.record?)? previous
 function trace.on_span(fn) end
 
---- Calls `fn(...)` in a span of that name, if the trace is sampled and somebody listens; else just calls it.
+--- Calls `fn(...)`, in a span of that name if the trace is sampled and a listener is set.
 ---@param name string
 ---@param options coropanic.span.options
 ---@param fn async fun(...): ...
@@ -108,7 +106,7 @@ function trace.on_span(fn) end
 ---@overload fun(name: string, fn: (async fun(...): ...), ...): any
 function trace.span(name, options, fn, ...) end
 
---- Notes in the innermost span that something happens now.
+--- Adds an event to the innermost span, with the present time.
 ---@param name string
 ---@param attributes? coropanic.span.attributes
 function trace.event(name, attributes) end
@@ -121,16 +119,16 @@ function trace.set(attributes) end
 
 ---@class coropanic.trace.sampler.options
 ---@field root? "always" | "never" | "ratio"  # of "parent": for traces that begin here; default: "always"
----@field ratio? number  # of "ratio": which part of the traces, 0 to 1
+---@field ratio? number  # of "ratio": the part of traces that is sampled, 0 to 1
 
---- Sets which traces are sampled from now on: as their parent says, all, none, or a part by their id.
+--- Sets which traces are sampled from now on: as their parent says, all, none, or a part, chosen by their id.
 ---@param kind coropanic.trace.sampler.kind
 ---@param options? coropanic.trace.sampler.options
 ---@return coropanic.trace.sampler.kind previous
 ---@return coropanic.trace.sampler.options options
 function trace.sampler(kind, options) end
 
---- What a logger adds to its lines.
+--- The fields that a logger adds to its lines.
 ---@class coropanic.trace.fields
 ---@field trace_id string  # 32 hex digits
 ---@field span_id string  # 16 hex digits
@@ -139,14 +137,14 @@ function trace.sampler(kind, options) end
 ---@field task_id integer?  # nil: outside tasks
 ---@field task string?  # its name
 
---- The ids of the running code, for a logger.
+--- Returns the ids of the running code, for a logger.
 ---@return coropanic.trace.fields
 ---@nodiscard
 function trace.fields() end
 
 -- Baggage -------------------------------------------------------------------------------------------------
 
---- The value of a member of the baggage, which travels with the trace.
+--- Returns the value of a member of the baggage, which travels with the trace.
 ---@param name string
 ---@return string? value  # nil: there is no such member
 ---@return string? properties  # as they are in the header
@@ -154,9 +152,9 @@ function trace.fields() end
 ---@overload fun(): table<string, string>
 function trace.baggage(name) end
 
---- Sets a member of the baggage, for the running code and what it spawns from now on.
+--- Sets a member of the baggage, for the running code and the tasks that it spawns from now on.
 ---
---- Raises for text that is no UTF-8, and for more than 8192 bytes.
+--- Raises for text that is not UTF-8, and for more than 8192 bytes.
 ---@param name string  # letters, digits and !#$%&'*+-.^_`|~
 ---@param value string?  # nil removes it
 ---@param properties? string  # "key;key=value", values percent-encoded
@@ -175,16 +173,17 @@ function trace.set_baggage(name, value, properties) end
 ---@field lease? async fun(hold: coropanic.trace.hold): integer, integer?  # leases a machine id
 ---@field epoch? integer  # milliseconds since 1970; default: 2024
 ---@field on_clock_back? "wait" | "borrow" | "error"  # default: "wait"
----@field tolerance? number  # seconds that are waited or borrowed at most; default: 0.1, to borrow 10
+---@field tolerance? number  # the most seconds to wait or borrow; default: 0.1, to borrow 10
 
 ---@class coropanic.trace.hlc.options
----@field max_drift? number  # seconds that a clock which comes in may be ahead of ours; default: 0.5
+---@field max_drift? number  # seconds that an incoming clock may be ahead of ours; default: 0.5
 
---- Says how long the machine id is leased: for `seconds` since the last `hold()`, and for no id beyond the
---- unix millisecond `to`. Returns whether the lease is still wanted, and the unix millisecond of the last id.
+--- Sets the lease of the machine id: it lasts for `seconds` from the last `hold()`, and no id gets a later
+--- unix millisecond than `to`. Returns whether the lease is still wanted, and the unix millisecond of the
+--- last id.
 ---@alias coropanic.trace.hold fun(seconds?: number, to?: integer): boolean?, (integer | string)?
 
---- Sets what makes the ids of new traces from now on. With a lease it may suspend.
+--- Sets the generator of trace ids from now on. With a lease it may suspend.
 ---
 --- Raises if the machine id is used by another Lua state of the process, or can not be leased.
 ---@param generator coropanic.trace.generator

@@ -11,13 +11,16 @@ int arg_error(lua_State *L, int arg, const char *function, const char *message) 
   return luaL_error(L, "bad argument #%d to '%s' (%s)", arg, function, message);
 }
 
-/* Pushes what the value at `index` is: the name of its type, its Lua type, or "no value". [-0, +1, m] */
+/* Pushes a name for the value at `index`: its __name, its Lua type, or "no value".   [-0, +1, m] */
 static const char *push_type(lua_State *L, int index) {
   if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) return lua_tostring(L, -1);
   return lua_pushstring(L, lua_isnone(L, index) ? "no value" : luaL_typename(L, index));
 }
 
-/* The argument `arg` is at stack index `index`; for methods they differ.   [-0, +0, e] */
+/*
+** Raises that the argument `arg` has the wrong type. It is at stack index `index`; for methods the
+** two differ.   [-0, +0, e]
+*/
 static int type_error_at(lua_State *L, int index, int arg, const char *function,
                          const char *expected) {
   const char *got = push_type(L, index);
@@ -47,7 +50,7 @@ lua_Integer arg_check_integer(lua_State *L, int index, int arg, const char *func
   int is_integer = 0;
   lua_Integer value = is_number ? lua_tointegerx(L, index, &is_integer) : 0;
   if (is_integer && value >= low && value <= high) return value;
-  /* Not on the stack, where it would be taken for an argument that is missing. */
+  /* Not on the stack, where the text would be taken for a missing argument. */
   char expected[64];
   snprintf(expected, sizeof(expected), "%s: integer from %lld to %lld", what, (long long)low,
            (long long)high);
@@ -85,7 +88,7 @@ double arg_check_timeout(lua_State *L, int index, int arg, const char *function)
 }
 
 void *arg_check_self(lua_State *L, const char *type, const char *method) {
-  (void)runtime_of(L); /* raises after its end */
+  (void)runtime_of(L); /* raises after the runtime's end */
   void *self = luaL_testudata(L, 1, type);
   if (self != NULL) return self;
   const char *dot = strchr(type, '.');

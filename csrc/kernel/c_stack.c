@@ -1,9 +1,12 @@
 #include "kernel/c_stack.h"
 
-/* C calls never are more than activations: a main thread with fewer has so many C calls left, at least, of 200. */
+/*
+** There are never more C calls than activations. A main thread with fewer activations than this has
+** as many C calls left, at least, of its 200.
+*/
 #define SHORT_STACK 100
 
-/* (levels) calls itself so often. */
+/* (levels): nests so many calls. */
 static int nest(lua_State *L) {
   lua_Integer levels = lua_tointeger(L, 1);
   if (levels <= 1) return 0;

@@ -2,20 +2,24 @@
 
 #include "kernel/wait.h"
 
-/* Longer cycles, or ones behind more members of scopes, wait for the deadlock of the whole run. */
+/*
+** Longer cycles, and cycles behind more members of scopes, are not found here but as the deadlock
+** of the whole run.
+*/
 #define MAX_CYCLE 100
 #define MAX_STEPS 10000
 
 typedef struct search {
   const task *self;
-  const task *path[MAX_CYCLE]; /* from `self` on; each waits for the next, the last for `self` */
+  /* from `self` on: each task waits for the next one, and the last for `self` */
+  const task *path[MAX_CYCLE];
   int length;
   int steps;
 } search;
 
 static bool reaches(search *s, const task *t);
 
-/* Whether one of those who can end such a wait for `target` waits for `self`. */
+/* Whether any task that can end such a wait for `target` waits for `self`. */
 static bool target_reaches(search *s, const wait_type *wait, const void *target) {
   if (wait->next_blocker == NULL) return false;
   const task *t = NULL;
@@ -36,7 +40,7 @@ bool deadlock_waits_for_ever(const task *t) {
   return t->status == TASK_WAITING && t->timer.number == TIMER_IDLE && !has_time_out(t);
 }
 
-/* Whether `t` is, or waits for ever for, the task that the search began with. */
+/* Whether `t` is the task that the search began with, or waits for it for ever. */
 static bool reaches(search *s, const task *t) {
   if (t == s->self) return true;
   if (!deadlock_waits_for_ever(t) || s->length == MAX_CYCLE || s->steps++ == MAX_STEPS)
@@ -47,7 +51,7 @@ static bool reaches(search *s, const task *t) {
   return false;
 }
 
-/* Adds "task 2 "a" waits for task 3 "b", ..." for the cycle to the buffer.   [-?, +?, m] */
+/* Adds "task 2 "a" waits for task 3 "b", ..." to the buffer.   [-?, +?, m] */
 static void add_cycle(luaL_Buffer *b, const search *s) {
   char buffer[TASK_NAME_SIZE];
   for (int i = 0; i <= s->length; i++) {

@@ -1,6 +1,6 @@
 /*
-** A function's fingerprint: see fingerprint.h. The bytecode is what lua_dump writes; its form is that of
-** Lua 5.4's ldump.c.
+** A function's fingerprint: see fingerprint.h. lua_dump writes the bytecode, in the form of Lua
+** 5.4's ldump.c.
 */
 #include "kernel/fingerprint.h"
 
@@ -10,11 +10,11 @@
 
 #define FORM_OF_5_4 0x54
 
-/* The bytecode in front of the first function: see dumpHeader and luaU_dump. */
+/* The size of the bytecode in front of the first function: see dumpHeader and luaU_dump. */
 #define HEADER_SIZE \
   (sizeof(LUA_SIGNATURE) - 1 + 2 + 6 + 3 + sizeof(lua_Integer) + sizeof(lua_Number) + 1)
 
-/* Where the header says what the form is. */
+/* The offset of the header's version, which tells the form. */
 #define VERSION_AT (sizeof(LUA_SIGNATURE) - 1)
 
 /* Tags of constants, as lobject.h has them. */
@@ -22,13 +22,16 @@ enum { TAG_INTEGER = 0x03, TAG_FLOAT = 0x13, TAG_SHORT_STRING = 0x04, TAG_LONG_S
 
 typedef struct reader {
   const uint8_t *at;
-  const uint8_t *end; /* of what there is: a large function's bytecode was cut */
+  const uint8_t *end; /* of the available bytes; a large function's bytecode was cut */
   uint64_t hash;
 } reader;
 
 /* --- reading and hashing --- */
 
-/* Goes over so many bytes, or to the end. Returns where they begin, and how many there are. */
+/*
+** Moves over `*size` bytes, or to the end. Returns the start of these bytes; sets `*size` to their
+** number.
+*/
 static const uint8_t *take(reader *r, size_t *size) {
   const uint8_t *from = r->at;
   size_t left = (size_t)(r->end - r->at);
@@ -50,7 +53,10 @@ static void feed_u64(reader *r, uint64_t value, int bytes) {
 
 static uint8_t read_byte(reader *r) { return r->at < r->end ? *r->at++ : 0; }
 
-/* See loadUnsigned of lundump.c: seven bits a byte, the highest first, the last one marked. */
+/*
+** Reads a size as loadUnsigned of lundump.c does: seven bits a byte, the highest first, the last
+** byte marked.
+*/
 static size_t read_size(reader *r) {
   size_t value = 0;
   while (r->at < r->end) {
@@ -123,9 +129,9 @@ static void feed_constants(reader *r) {
   }
 }
 
-/* Lines and the names of local variables are left out; the names of variables from outside are not. */
+/* Skips lines and the names of local variables, and hashes the names of variables from outside. */
 static void feed_names(reader *r) {
-  skip(r, read_size(r)); /* a byte an instruction */
+  skip(r, read_size(r)); /* line numbers: one byte for each instruction */
   for (size_t i = read_size(r); i > 0 && r->at < r->end; i--) {
     read_size(r);
     read_size(r);
@@ -142,19 +148,20 @@ static void feed_names(reader *r) {
 
 static void feed_inner_function(reader *r);
 
-/* What follows the function's source. */
+/* Hashes the part of a function behind its source. */
 static void feed_function(reader *r) {
-  read_size(r); /* the line where it begins, and the one where it ends */
+  read_size(r); /* the first and the last line */
   read_size(r);
   uint8_t parameters = read_byte(r);
   uint8_t is_vararg = read_byte(r);
   feed(r, &parameters, 1);
   feed(r, &is_vararg, 1);
-  skip(r, 1); /* the size of its stack follows from the code */
+  skip(r, 1); /* the stack's size, which follows from the code */
   feed_code(r);
   feed_constants(r);
   skip(r, 3 * read_size(
-                  r)); /* where variables from outside are: that depends on what is there besides */
+                  /* the places of variables from outside, which depend on the surrounding code */
+                  r));
   size_t inner = read_size(r);
   feed_u64(r, inner, 4);
   for (size_t i = 0; i < inner && r->at < r->end; i++) feed_inner_function(r);
@@ -169,16 +176,16 @@ static void feed_inner_function(reader *r) {
 /* --- getting the bytecode --- */
 
 typedef struct dump {
-  luaL_Buffer buffer; /* what follows the source, which may be as long as it likes */
-  size_t size;        /* of that */
-  size_t position;    /* in the whole */
-  size_t source;      /* its size plus 1, as read_size has it, then what is left of it */
+  luaL_Buffer buffer; /* the bytes behind the source, which may be long */
+  size_t size;        /* bytes in the buffer */
+  size_t position;    /* in the whole dump */
+  size_t source; /* its size plus 1, as read_size reads it; then the bytes of it that are left */
   bool source_begun;
   bool begun;
-  bool known; /* the header says that the form is */
+  bool known; /* the header tells a known form */
 } dump;
 
-/* Goes over the header and the source. Returns how many bytes of the piece that takes. */
+/* Skips the header and the source. Returns how many bytes of the piece belong to them. */
 static size_t pass_head(dump *d, const uint8_t *piece, size_t size) {
   size_t used = 0;
   while (used < size && !d->source_begun) {
@@ -198,13 +205,13 @@ static size_t pass_head(dump *d, const uint8_t *piece, size_t size) {
   return used;
 }
 
-/* The lua_Writer: ends the dump when there is enough of it.   [-0, +?, m] */
+/* The lua_Writer: ends the dump when there are enough bytes.   [-0, +?, m] */
 static int add_piece(lua_State *L, const void *piece, size_t size, void *ud) {
   dump *d = ud;
   size_t head = pass_head(d, piece, size);
   if (d->position > VERSION_AT && !d->known) return 1;
   size -= head;
-  if (!d->begun) { /* not before: lua_dump wants the function on top */
+  if (!d->begun) { /* not earlier, because lua_dump needs the function on top */
     d->begun = true;
     luaL_buffinit(L, &d->buffer);
   }

@@ -49,7 +49,7 @@ static void grow(location_table *table) {
   table->bucket_count = count;
 }
 
-/* The chunk may be gone and its name's address reused: the text decides, not the address alone. */
+/* The chunk may be gone, and the address of its name reused: so the text is compared too. */
 static bool is_same(const location *s, const lua_Debug *ar) {
   if (s->source != ar->source || s->line != ar->currentline) return false;
   size_t length = strlen(ar->short_src);

@@ -4,10 +4,10 @@
 #include "kernel/handler.h"
 #include "kernel/task.h"
 
-/* C calls that an observer of a panic has room for; where there is less, its event waits. */
+/* The C calls that an observer of a panic needs. If fewer are left, its event waits. */
 #define C_LEVELS 16
 
-/* --- calling them --- */
+/* --- calling observers --- */
 
 void observe_push(runtime *rt, lua_State *L, const observer *o) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->observers->anchors_ref);
@@ -15,7 +15,7 @@ void observe_push(runtime *rt, lua_State *L, const observer *o) {
   lua_remove(L, -2);
 }
 
-/* The observers' mask, and the stream's, after one of them has come or gone. */
+/* Updates the observers' mask and the stream's. Call it after an observer has begun or stopped. */
 static void update_wants(runtime *rt) {
   observers *all = rt->observers;
   all->sink.wants = all->pending_count > 0 ? PROBE_PENDING : 0;
@@ -25,7 +25,7 @@ static void update_wants(runtime *rt) {
   probe_update(&rt->probes);
 }
 
-/* Forgets those that have been stopped. Nobody walks the list meanwhile.   [-0, +0, -] */
+/* Removes stopped observers. No code may be walking the list.   [-0, +0, -] */
 static void sweep(runtime *rt, lua_State *L) {
   observers *all = rt->observers;
   list *next;
@@ -42,13 +42,16 @@ static void sweep(runtime *rt, lua_State *L) {
   update_wants(rt);
 }
 
-/* (text) → it as a string; protected. */
+/* (text) → the same as a string; called protected. */
 static int push_word(lua_State *L) {
   lua_pushstring(L, lua_touserdata(L, 1));
   return 1;
 }
 
-/* Calls the observer, with the object and what else there is to say at `object` and behind it.   [-0, +0, -] */
+/*
+** Calls the observer with the event's object, at `object`, and its extra value, at the next index.
+** [-0, +0, -]
+*/
 static void call(runtime *rt, lua_State *L, const observer *o, probe_kind kind, int object) {
   int arguments = 1;
   observe_push(rt, L, o);
@@ -69,8 +72,8 @@ static void call(runtime *rt, lua_State *L, const observer *o, probe_kind kind, 
 }
 
 /*
-** Calls each observer up to `last` that wants the kind with the object and what else there is to say, on top of the
-** stack.   [-2, +0, -]
+** Pops the event's object and extra value, and calls each observer up to `last` that wants the
+** kind.   [-2, +0, -]
 */
 static void deliver(runtime *rt, lua_State *L, probe_kind kind, const list *last) {
   int object = lua_gettop(L) - 1;
@@ -93,9 +96,12 @@ static void deliver(runtime *rt, lua_State *L, probe_kind kind, const list *last
   lua_settop(L, object - 1);
 }
 
-/* --- events that wait --- */
+/* --- waiting events --- */
 
-/* Pushes on `to` what an event says by `index`.   [-0, +1, -] Calls nothing of scripts. */
+/*
+** Pushes on `to` the value of the event for which `index` stands. Calls nothing of scripts.
+** [-0, +1, -]
+*/
 static void push_value(runtime *rt, lua_State *to, const probe_event *event, int index) {
   if (index == PROBE_TASK && event->task != NULL) {
     task_push(rt, to, event->task);
@@ -111,7 +117,7 @@ static bool has_seconds(probe_kind kind) {
   return kind == PROBE_TIMER || kind == PROBE_SLEEP || kind == PROBE_OVERRUN;
 }
 
-/* Pushes the event's object and what else it says.   [-0, +2, -] Calls nothing of scripts. */
+/* Pushes the event's object and its extra value. Calls nothing of scripts.   [-0, +2, -] */
 static void push_event(runtime *rt, lua_State *to, const probe_event *event) {
   push_value(rt, to, event, event->object);
   if (event->word != NULL) {
@@ -123,7 +129,7 @@ static void push_event(runtime *rt, lua_State *to, const probe_event *event) {
   }
 }
 
-/* Lets the event wait; without memory it is lost.   [-0, +0, -] Calls nothing of scripts. */
+/* Stores the event, to wait; without memory it is lost. Calls nothing of scripts.   [-0, +0, -] */
 static void put(runtime *rt, const probe_event *event) {
   observers *all = rt->observers;
   lua_State *pending = all->pending;
@@ -139,7 +145,7 @@ void observe_flush(runtime *rt, lua_State *L) {
   observers *all = rt->observers;
   if (all->pending_count == 0 || rt->probes.muted > 0 || !lua_checkstack(L, LUA_MINSTACK)) return;
   const list *last = all->all.prev;
-  /* The observers may add to it: a span of the program that ends since they close its coroutine. */
+  /* The observers may add events: a span of the program ends if they close its coroutine. */
   for (size_t i = 0; i < all->pending_count; i++) {
     for (int value = 1; value <= 3; value++) lua_pushvalue(all->pending, (int)(3 * i) + value);
     probe_kind kind = (probe_kind)lua_tointeger(all->pending, -3);
@@ -154,13 +160,16 @@ void observe_flush(runtime *rt, lua_State *L) {
 
 /* --- the sink --- */
 
-/* (levels) raises where C calls nest too deep for so many more; protected. */
+/* Raises if C calls nest too deep for C_LEVELS more; called protected. */
 static int check_c_stack(lua_State *L) {
   c_stack_check(L, C_LEVELS);
   return 0;
 }
 
-/* Whether an observer can be called here and now. A panic may tell that there is no room for another call.   [-0, +0, -] */
+/*
+** Whether an observer can be called here and now. A panic may be the sign that no further call has
+** room.   [-0, +0, -]
+*/
 static bool can_call(runtime *rt, const probe_event *event) {
   if (!event->calls || rt->probes.muted > 0 || !lua_checkstack(event->L, LUA_MINSTACK))
     return false;
@@ -207,7 +216,10 @@ void observe_open(runtime *rt, lua_State *L) {
   probe_add_sink(&rt->probes, &all->sink);
 }
 
-/* Makes the thread of the events that wait, if there is none; a finalizer may need one meanwhile.   [-0, +0, m] */
+/*
+** Makes the thread of waiting events if it is missing. A finalizer may make one meanwhile.
+** [-0, +0, m]
+*/
 static void ensure_pending(runtime *rt, lua_State *L) {
   observers *all = rt->observers;
   if (all->pending != NULL) return;

@@ -12,7 +12,7 @@ void probe_update(probes *p) {
   for (list *link = p->sinks.next; link != &p->sinks; link = link->next) {
     const probe_sink *sink = container_of(link, probe_sink, link);
     p->mask |= sink->wants;
-    /* The clock is read where a slice begins. */
+    /* The clock is read at the start of a slice. */
     if (sink->timed) p->mask |= PROBE_BIT(PROBE_START);
   }
 }
@@ -28,7 +28,7 @@ void probe_remove_sink(probes *p, probe_sink *sink) {
   probe_update(p);
 }
 
-/* Whether a sink needs the clock. */
+/* Whether any sink needs the clock. */
 static bool is_timed(const probes *p) {
   for (list *link = p->sinks.next; link != &p->sinks; link = link->next) {
     if (container_of(link, probe_sink, link)->timed) return true;
@@ -45,14 +45,17 @@ void probe_tell(runtime *rt, const probe_event *event) {
   if (event->kind == PROBE_START && is_timed(p)) p->slice_ns = runtime_now(rt);
   probe_event told = *event;
   told.slice_ns = p->slice_ns;
-  /* Observers make no spans: one that ends is the program's, even if an observer has closed its coroutine. */
+  /*
+  ** Observers make no spans. A span that ends is the program's, even if an observer has closed its
+  ** coroutine.
+  */
   if (probe_is_muted(rt, event->task) || probe_is_muted(rt, rt->current)) {
     told.muted = event->kind != PROBE_SPAN_END;
   }
   list *next;
   for (list *link = p->sinks.next; link != &p->sinks; link = next) {
     probe_sink *sink = container_of(link, probe_sink, link);
-    next = link->next; /* it may remove itself */
+    next = link->next; /* the sink may remove itself */
     if ((sink->wants & (PROBE_BIT(told.kind) | PROBE_PENDING)) != 0) sink->write(sink, rt, &told);
   }
 }

@@ -17,7 +17,7 @@ static void begin_line(text_writer *w) {
   for (int i = 0; i < w->indent; i++) put_raw(w, "\t", 1);
 }
 
-/* A piece of a line. */
+/* Writes a piece of a line. */
 static void put_piece(text_writer *w, const char *text, size_t length) {
   if (length == 0) return;
   begin_line(w);
@@ -68,7 +68,7 @@ size_t text_utf8_length(const char *text, size_t length) {
 }
 
 /*
-** The bytes at the start of `text` that a terminal may be given as they are; 0: the first is to be
+** Returns how many bytes at the start of `text` are safe for a terminal; 0 if the first must be
 ** escaped. U+0080 to U+009F are control characters too: U+009B is another way to write ESC [.
 */
 static size_t printable_length(const char *text, size_t length) {
@@ -118,13 +118,16 @@ size_t text_cut(const char *text, size_t length, size_t limit) {
   if (length <= limit) return length;
   size_t cut = limit;
   while (cut > 0 && limit - cut < 3 && ((unsigned char)text[cut] & 0xc0) == 0x80) cut--;
-  /* Without a sequence to spare it is no UTF-8, and any place is as good. */
+  /* If no sequence starts there, the text is not UTF-8, and may be cut anywhere. */
   return text_utf8_length(text + cut, length - cut) > 0 ? cut : limit;
 }
 
 /* --- chunk names --- */
 
-/* As luaO_chunkid (lobject.c) does it; the API offers it only for functions that still exist. */
+/*
+** Does the same as luaO_chunkid (lobject.c), which the API offers only for functions that still
+** exist.
+*/
 void text_chunk_name(char out[LUA_IDSIZE], const char *source) {
   static const char dots[] = "...", before[] = "[string \"", after[] = "\"]";
   size_t length = strlen(source);

@@ -195,13 +195,13 @@ void unhandled_pass_on(runtime *rt, lua_State *L, task *t, int index, panic_heir
     return;
   }
   t->ended.comers = comers;
-  if (t == rt->main_task) unhandled_give(rt, L, t, PANIC_JOINERS); /* co.run's caller */
+  if (t == rt->main_task) unhandled_give(rt, L, t, PANIC_JOINERS); /* the caller of co.run */
   if (heir != NULL && comers == 0 && t->owner == PANIC_NOBODYS)
     heir->type->take(rt, L, heir, index);
   if (t->owner == PANIC_NOBODYS && hold(rt, L, t, index, comers > 0 ? heir : NULL)) {
     lua_pop(L, 1);
   } else {
-    give_to_handler(rt, L, t, index); /* no memory to wait with: better too early than never */
+    give_to_handler(rt, L, t, index); /* no memory to hold it: better too early than never */
   }
 }
 
@@ -265,8 +265,9 @@ static void report_lost(runtime *rt, lua_State *L, held_panic *held) {
 }
 
 /*
-** Gives the first held panic to its heir, or to the handler. If its task is garbage, it first lets the collector run
-** the guard's finalizer.   [-0, +0, -]
+** Gives the first held panic to its heir, or to the handler. If the collector has taken its task,
+** first lets the collector finish its cycle, in which the guard's finalizer runs, if ever.
+** [-0, +0, -]
 */
 static void report_first(runtime *rt, lua_State *L) {
   held_panic *held = held_of_link(rt->unhandled_panics.next);

@@ -18,7 +18,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* By the loop's clock. While the spawner is parked in a join or await, a held panic waits on. */
+/* By the loop's clock. While the spawner waits in a join or await, a held panic is held longer. */
 #define UNHANDLED_GRACE_NS NS_PER_SECOND
 
 typedef enum panic_owner {

@@ -5,7 +5,7 @@
 
 #include "kernel/text.h"
 
-/* --- texts that need no memory --- */
+/* --- values that need no memory --- */
 
 static void set_text(value_text *out, const char *text, size_t length) {
   out->text = text;
@@ -20,7 +20,7 @@ static bool is_scalar(lua_State *L, int index) {
   return type == LUA_TNIL || type == LUA_TBOOLEAN || type == LUA_TNUMBER || type == LUA_TSTRING;
 }
 
-/* False: the value at `index` is an object. */
+/* Sets the text of a scalar; returns false if the value at `index` is an object. */
 static bool set_scalar(lua_State *L, int index, value_text *out) {
   size_t length;
   const char *text;
@@ -53,14 +53,14 @@ const char *value_text_type(lua_State *L, int index) {
 bool value_text_push_field(lua_State *L, int index, const char *name) {
   lua_pushstring(L, name);
   int type = lua_rawget(L, index);
-  /* Not NaN, which has a sign in some texts and not in others. */
+  /* Not NaN, which has a sign in some texts and none in others. */
   if (type == LUA_TNUMBER && lua_rawequal(L, -1, -1)) return true;
   if (type == LUA_TSTRING && lua_rawlen(L, -1) > 0) return true;
   lua_pop(L, 1);
   return false;
 }
 
-/* Pushes what the table at `index` says of itself: "code: message".   [-0, +1, m] */
+/* Pushes the table's own fields as a text, "code: message".   [-0, +1, m] */
 static void push_table(lua_State *L, int index) {
   bool has_code = value_text_push_field(L, index, "code");
   if (has_code) lua_pushliteral(L, ": ");
@@ -75,7 +75,7 @@ static void push_table(lua_State *L, int index) {
   }
 }
 
-/* (object) → its text. Raises what __tostring raises. */
+/* (object) → its text. Raises the errors of __tostring. */
 static int describe_object(lua_State *L) {
   if (record_test(L, 1) != NULL) {
     value_text_push_message(L, 1);
@@ -90,13 +90,13 @@ static int describe_object(lua_State *L) {
   } else {
     lua_pushstring(L, value_text_type(L, 1));
   }
-  lua_tostring(L, -1); /* a number's text */
+  lua_tostring(L, -1); /* converts a number */
   return 1;
 }
 
 /*
-** The error on top of the stack is why there is no text: calls nothing of it any more. What keeps
-** the reason alive takes its place.   [-1, +1, -]
+** Takes the error on top of the stack as the reason why there is no text, and calls nothing of it
+** any more. Replaces it by a value that keeps the reason alive.   [-1, +1, -]
 */
 static void set_reason(lua_State *L, value_text *out) {
   out->failed = true;
@@ -127,7 +127,9 @@ void value_text_find(lua_State *L, int index, value_text *out) {
   }
 }
 
-/* Pushes a found text, whose owner is on top of the stack, in the owner's place.   [-1, +1, m] */
+/*
+** Replaces the owner of a found text, on top of the stack, by the text as a string.   [-1, +1, m]
+*/
 static void push_found(lua_State *L, const value_text *found) {
   luaL_Buffer b;
   luaL_buffinit(L, &b);
@@ -153,7 +155,7 @@ void value_text_push_cache(lua_State *L, int index) {
   lua_setiuservalue(L, index, RECORD_UV_CACHE);
 }
 
-/* The message of a record whose value says nothing, or NULL. */
+/* Returns the message of a record whose value is nil, or NULL. */
 static const char *message_of_nil(const record *r) {
   switch (r->kind) {
     case RECORD_PANIC: return "panic called with nil argument (recover's second result tells)";
@@ -164,8 +166,7 @@ static const char *message_of_nil(const record *r) {
   }
 }
 
-/* The value of the record is on top of the stack; its text's owner takes its place.   [-1, +1, -]
- */
+/* Replaces the record's value, on top of the stack, by a value that owns its text.   [-1, +1, -] */
 static void find_value(lua_State *L, const record *r, value_text *out) {
   const char *message = lua_isnil(L, -1) ? message_of_nil(r) : NULL;
   out->failed = false;
@@ -179,8 +180,8 @@ static void find_value(lua_State *L, const record *r, value_text *out) {
 
 /*
 ** Fills the cache on top of the stack with the message of the record at `index`.   [-0, +0, m]
-** While a __tostring runs, its record has the message false: asked again by that very __tostring,
-** it would never come to an end.
+** While a __tostring runs, its record has the message false. If that __tostring asks for the
+** message again, it would never end.
 */
 static void fill_message(lua_State *L, int index) {
   value_text found = {0};
@@ -190,8 +191,10 @@ static void fill_message(lua_State *L, int index) {
   lua_rawset(L, -4);
   lua_getiuservalue(L, index, RECORD_UV_VALUE);
   find_value(L, record_test(L, index), &found);
-  /* Nothing has raised since the mark, and its key exists, so that this needs no memory. What
-     follows may fail and be tried again. */
+  /*
+  ** Nothing has raised since the mark, and its key exists, so this needs no memory. The rest may
+  ** fail and be tried again.
+  */
   lua_pushvalue(L, -2);
   lua_pushnil(L);
   lua_rawset(L, -5);
@@ -224,7 +227,7 @@ bool value_text_push_message(lua_State *L, int index) {
   return !failed;
 }
 
-/* (record, pointer to whether it succeeded) → message */
+/* (record, pointer to a bool for success) → message */
 static int message_protected(lua_State *L) {
   bool *succeeded = lua_touserdata(L, 2);
   *succeeded = value_text_push_message(L, 1);

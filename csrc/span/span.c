@@ -6,9 +6,9 @@
 
 enum { SPAN_UV_DATA = 1, SPAN_UV_COUNT = SPAN_UV_DATA };
 
-/* What a frame holds of its span. */
+/* The handle of a span, which a frame holds. */
 typedef struct span_handle {
-  span *span; /* counted; NULL: it has ended, or could not be made */
+  span *span; /* counted; NULL: the span has ended, or could not be made */
 } span_handle;
 
 /* Ends a task's span with the task. */
@@ -17,7 +17,10 @@ typedef struct task_span {
   span *span; /* counted */
 } task_span;
 
-/* Whether the running code makes spans if somebody listens. What an observer does is none: it would hear itself. */
+/*
+** Whether the running code makes spans if a listener is set. Observers make none: they would hear
+** themselves.
+*/
 static bool is_traced(const runtime *rt) {
   return !probe_is_muted(rt, rt->current) && (rt->current == NULL || !rt->current->silent);
 }
@@ -31,8 +34,8 @@ bool span_decide(runtime *rt) {
 }
 
 /*
-** The parent of spans of the running code: the innermost span if it is recorded and somebody knows its id, or else the
-** parent of that.
+** Returns the parent of new spans of the running code: the innermost span if it is recorded and its
+** id was used, or else the parent of that.
 */
 static uint64_t parent_here(runtime *rt) {
   const trace_ids *here = trace_here(rt);
@@ -42,7 +45,7 @@ static uint64_t parent_here(runtime *rt) {
 
 /* --- the table --- */
 
-/* Sets the table's id, which a span of co.trace.continue has only got on demand.   [-0, +0, m] */
+/* Sets the id in the table: a span of co.trace.continue got its id only on demand.   [-0, +0, m] */
 static void identify(runtime *rt, lua_State *L, span *s) {
   if (s->continues) span_data_set_id(L, trace_span_id(rt, &s->ids));
 }
@@ -54,7 +57,7 @@ static void forget_in(lua_State *L, int table_ref, const span *s) {
   lua_pop(L, 1);
 }
 
-/* The table of the span is not found any more.   [-0, +0, -] */
+/* Makes the span's table impossible to find.   [-0, +0, -] */
 static void forget_data(const runtime *rt, lua_State *L, const span *s) {
   forget_in(L, rt->alive_ref, s);
   forget_in(L, rt->pinned_ref, s);
@@ -62,7 +65,10 @@ static void forget_data(const runtime *rt, lua_State *L, const span *s) {
 
 bool span_push_current(runtime *rt, lua_State *L) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  /* The table of one that has ended is the listener's: a coroutine stays in the span in which it was made. */
+  /*
+  ** A span that has ended may still be `current`, because a coroutine stays in the span in which it
+  ** was made. Its table is the listener's.
+  */
   for (span *s = trace_current(rt)->current; s != NULL; s = s->outer) {
     runtime_push_alive(rt, L, s);
     if (lua_istable(L, -1)) {
@@ -70,20 +76,25 @@ bool span_push_current(runtime *rt, lua_State *L) {
       return true;
     }
     lua_pop(L, 1);
-    if (s->continues) break; /* what is around it is in another trace */
+    if (s->continues) break; /* the code around it is in another trace */
   }
   return false;
 }
 
-/* Drops a reference to a span that has ended, whether it was told of or not.   [-0, +0, -] */
+/*
+** Drops a reference to a span that has ended, whether a listener has heard of it or not.
+** [-0, +0, -]
+*/
 static void let_go(runtime *rt, lua_State *L, span *s) {
   forget_data(rt, L, s);
   span_release(rt, s);
 }
 
-/* --- telling of it --- */
+/* --- telling the listener --- */
 
-/* Tells of the span whose table is at `data`; `extra` is an index too, 0: none.   [-0, +0, -] */
+/*
+** Tells the sinks of the span whose table is at `data`. extra: an index too; 0: none.   [-0, +0, -]
+*/
 static void tell(runtime *rt, lua_State *L, probe_kind kind, int data, int extra) {
   if (!probe(&rt->probes, kind)) return;
   probe_tell(rt, &(probe_event){.kind = kind,
@@ -94,7 +105,9 @@ static void tell(runtime *rt, lua_State *L, probe_kind kind, int data, int extra
                                 .extra = extra});
 }
 
-/* (runtime, span, what was raised or nil): completes the table and tells of it; protected. */
+/*
+** (runtime, span, raised value or nil): completes the table and tells the sinks; called protected.
+*/
 static int finish(lua_State *L) {
   runtime *rt = lua_touserdata(L, 1);
   span *s = lua_touserdata(L, 2);
@@ -103,13 +116,16 @@ static int finish(lua_State *L) {
   if (!lua_istable(L, 4)) return 0;
   lua_settop(L, 4);
   identify(rt, L, s);
-  if (s->continues) tell(rt, L, PROBE_SPAN_BEGIN, 4, 0); /* before now nobody knew of it */
+  if (s->continues) tell(rt, L, PROBE_SPAN_BEGIN, 4, 0); /* the sinks have not heard of it before */
   int extra = span_data_end(L, 4, 3) ? 3 : 0;
   tell(rt, L, PROBE_SPAN_END, 4, extra);
   return 0;
 }
 
-/* Ends a span with the value on top of the stack, or nil. Without memory nobody hears of it. [-1, +0, -] */
+/*
+** Pops the raised value or nil, and ends the span. Without memory no listener hears of it.
+** [-1, +0, -]
+*/
 static void end_span(runtime *rt, lua_State *L, span *s) {
   lua_pushcfunction(L, finish);
   lua_insert(L, -2);
@@ -122,7 +138,10 @@ static void end_span(runtime *rt, lua_State *L, span *s) {
 
 /* --- pieces of code --- */
 
-/* The code leaves the handle's span. NULL: it has done so before; else a reference is the caller's now. */
+/*
+** Takes the code out of the handle's span, and gives the caller a reference to it. NULL: that was
+** done before.
+*/
 static span *leave(runtime *rt, span_handle *handle) {
   span *s = handle->span;
   if (rt->closed || s == NULL) return NULL;
@@ -131,7 +150,7 @@ static span *leave(runtime *rt, span_handle *handle) {
   return s;
 }
 
-/* __close of a handle, with what was raised or nil. */
+/* __close of a handle: (handle, raised value or nil). */
 static int close_handle(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   lua_settop(L, 2);
@@ -142,7 +161,9 @@ static int close_handle(lua_State *L) {
   return 0;
 }
 
-/* A coroutine was dropped while it was inside: nobody can say when its span ended. */
+/*
+** __gc of a handle: a coroutine was dropped inside the span, and it is unknown when the span ended.
+*/
 static int collect_handle(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   span *s = leave(rt, lua_touserdata(L, 1));
@@ -160,7 +181,10 @@ static span *push_handle(runtime *rt, lua_State *L) {
   return handle->span;
 }
 
-/* Gives the new span, whose handle is below it, the table on top of the stack.   [-0, +0, m] */
+/*
+** Makes the table on top of the stack the table of the new span, whose handle is below it.
+** [-0, +0, m]
+*/
 static void set_data(runtime *rt, lua_State *L, span *s) {
   runtime_note_alive(rt, L, s);
   lua_pushvalue(L, -1);
@@ -202,7 +226,10 @@ void span_begin_continued(runtime *rt, lua_State *L, const traceparent *parent,
 
 /* --- tasks --- */
 
-/* The task has ended; if not well, its record is on top of the stack.   [-0, +0, -] */
+/*
+** Ends the span of a task that has ended. If the task did not return, its record is on top of the
+** stack.   [-0, +0, -]
+*/
 static void end_task(runtime *rt, lua_State *L, task_exit *self) {
   task_span *own = container_of(self, task_span, exit);
   if (rt->closed || !lua_checkstack(L, LUA_MINSTACK)) return;
@@ -217,8 +244,8 @@ static void end_task(runtime *rt, lua_State *L, task_exit *self) {
 }
 
 /*
-** (runtime, task, task_span) begins the task's span; protected. If the spawner's span is not recorded, the task has
-** that one's parent.
+** (runtime, task, task_span): begins the task's span; called protected. If the spawner's span is
+** not recorded, the task gets that span's parent.
 */
 static int begin_task(lua_State *L) {
   char buffer[TASK_NAME_SIZE];
@@ -246,7 +273,7 @@ static int begin_task(lua_State *L) {
   return 0;
 }
 
-/* runtime.begin_span. Without memory the task has no span. */
+/* The function runtime.begin_span. Without memory the task has no span. */
 static void span_begin_task(runtime *rt, lua_State *L, task *t) {
   if (t->silent || t->muted || (t->coroutine.context.own.trace->flags & TRACE_FLAG_SAMPLED) == 0)
     return;

@@ -7,7 +7,7 @@
 #include "kernel/record.h"
 #include "kernel/value_text.h"
 
-/* Of an attribute that is an array. */
+/* The most items of an attribute that is an array. */
 #define SPAN_MAX_ITEMS 128
 
 static void set_time(lua_State *L, const char *field) {
@@ -33,7 +33,7 @@ static void set_id(lua_State *L, const char *field, uint64_t id) {
 void span_data_set_id(lua_State *L, uint64_t span_id) { set_id(L, "span_id", span_id); }
 
 void span_data_push(lua_State *L, const trace_ids *ids, const char *kind, const task *t) {
-  /* A finalizer that runs meanwhile may give the code another trace, and with that this one is freed. */
+  /* A finalizer that runs meanwhile may give the code another trace, which frees this one. */
   const trace now = *ids->trace;
   char state[TRACESTATE_MAX_LENGTH];
   memcpy(state, ids->trace->text, now.state_length);
@@ -82,8 +82,8 @@ static bool is_primitive(int type) {
 }
 
 /*
-** Puts a copy in the place of the table at the absolute index. False: it is no array of primitives of one
-** type, or too long.   [-0, +0, m]
+** Replaces the table at the absolute index by a copy. Returns false if it is no array of primitives
+** of one type, or too long.   [-0, +0, m]
 */
 static bool copy_array(lua_State *L, int index) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, index);
@@ -103,7 +103,10 @@ static bool copy_array(lua_State *L, int index) {
   return true;
 }
 
-/* Whether (key, value) on top of the stack is an attribute; an array is a copy from now on. [-0, +0, m] */
+/*
+** Whether (key, value) on top of the stack is an attribute. Replaces an array by a copy.
+** [-0, +0, m]
+*/
 static bool check_attribute(lua_State *L) {
   int value = lua_gettop(L);
   int type = lua_type(L, value);
@@ -136,7 +139,7 @@ void span_data_set(lua_State *L, int owner, int attributes) {
   lua_settop(L, target - 1);
 }
 
-/* Adds it, whether there is room or not.   [-0, +0, m] The name is on top of the stack. */
+/* Adds an event even if there is no room. Its name is on top of the stack.   [-0, +0, m] */
 static void append_event(lua_State *L, int data, int attributes) {
   int name = lua_gettop(L);
   lua_getfield(L, data, "events");
@@ -168,7 +171,7 @@ bool span_data_add_event(lua_State *L, int data, int name, int attributes) {
 
 /* --- the end --- */
 
-/* Sets the text of the value at `value`, whatever its __tostring does.   [-0, +0, m] */
+/* Sets a field to the text of the value at `value`, whatever its __tostring does.   [-0, +0, m] */
 static void set_text(lua_State *L, int table, const char *field, int value) {
   value_text text;
   value_text_find(L, value, &text);
@@ -177,7 +180,7 @@ static void set_text(lua_State *L, int table, const char *field, int value) {
   lua_pop(L, 1);
 }
 
-/* Adds what the record at `r`, or another value that was raised, says of an exception.   [-0, +0, m] */
+/* Adds an event for the exception at `r`, a record or any other raised value.   [-0, +0, m] */
 static void add_exception(lua_State *L, int data, int r) {
   lua_newtable(L);
   int attributes = lua_gettop(L);
@@ -197,7 +200,7 @@ static void add_exception(lua_State *L, int data, int r) {
   lua_setfield(L, data, "status");
   lua_getfield(L, attributes, "exception.message");
   lua_setfield(L, data, "status_message");
-  /* It is what somebody will look for: there is always room for it. */
+  /* There is always room for the exception, because people will look for it. */
   lua_pushliteral(L, "exception");
   append_event(L, data, attributes);
   lua_settop(L, attributes - 1);

@@ -44,6 +44,8 @@ function trace.extract(headers) end
 --- Sets traceparent, tracestate and baggage of an outgoing message to those of the running code.
 ---
 --- Raises if an object does not accept the headers.
+---@generic T
+---@param headers T
 ---@return T headers
 ---@overload fun(): table<string, string>
 function trace.inject(headers) end

@@ -29,7 +29,9 @@ static bool target_reaches(search *s, const wait_type *wait, const void *target)
   return false;
 }
 
-/* Whether a deadline ends the wait: of a cancel scope around it, the task's entry among these. */
+/*
+** Whether a deadline ends the wait: that of any cancel scope around it, the task's entry included.
+*/
 static bool has_time_out(const task *t) {
   const cancel_scope *c = t->innermost;
   while (c != NULL && !c->has_deadline) c = c->outer;

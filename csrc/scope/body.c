@@ -15,7 +15,10 @@ void body_tell(runtime *rt, lua_State *L, const body *b, const probe_event *even
 
 /* --- opening --- */
 
-/* Keeps the exit that the body is opened in, as its own may take its place.   [-0, +0, -] */
+/*
+** Keeps the exit in whose deferred call the body is opened: the body's own exit may replace it.
+** [-0, +0, -]
+*/
 static void save_exit(lua_State *L, const frame_stack *s, int index) {
   if (!frames_has_exit(s)) return;
   frames_push_exit(s, L);
@@ -28,7 +31,7 @@ void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type
   frame_stack *s = coroutine_frames_of(rt, L);
   if (!frames_reserve_frames(s, &rt->memory, s->depth + 2)) luaL_error(L, "not enough memory");
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
-  lua_pushboolean(L, 0); /* makes room: nothing below the pin fails */
+  lua_pushboolean(L, 0); /* makes room, so that nothing fails after the pin */
   lua_rawsetp(L, -2, b);
   context_pin(rt, L, context);
   lua_pushvalue(L, index);
@@ -53,7 +56,9 @@ void body_bind(runtime *rt, lua_State *L, body *b) {
 
 /* --- leaving --- */
 
-/* Goes on with the exit that the body was opened in, if its own has taken that one's place.   [-0, +0, -] */
+/*
+** Restores the exit that the body was opened in, if the body's own has replaced it.   [-0, +0, -]
+*/
 static void restore_exit(lua_State *L, frame_stack *s) {
   if (lua_getiuservalue(L, BODY_INDEX, BODY_UV_EXIT) == LUA_TNIL || !frames_has_exit(s)) {
     lua_pop(L, 1);
@@ -62,14 +67,14 @@ static void restore_exit(lua_State *L, frame_stack *s) {
   }
 }
 
-/* What it comes to. An exit is its own unless that goes on outside. */
+/* Returns the outcome. An exit belongs to the body unless it goes on further out. */
 static body_outcome outcome_of(const frame_stack *s, frame_state state) {
   if (state == STATE_RETURNING) return BODY_RETURNED;
   if (state == STATE_PANICKING) return BODY_PANICKED;
   return frames_is_exiting(s) ? BODY_EXITED : BODY_CANCELLED;
 }
 
-/* Asks what depends on the body to end, for no reason that anybody has given.   [-0, +0, -] */
+/* Cancels what depends on the body, without a reason.   [-0, +0, -] */
 static void cancel_rest(runtime *rt, lua_State *L, body *b, cancel_source source) {
   lua_pushnil(L);
   cancel_scope_cancel(rt, L, &b->cancel, source);
@@ -79,7 +84,10 @@ void body_leave(runtime *rt, lua_State *L, body *b, frame_stack *s, frame_state 
   cancel_scope_leave(&b->cancel);
   restore_exit(L, s);
   b->outcome = (uint8_t)outcome_of(s, state);
-  /* A cancellation that came with what the body last waited for has not been raised in it. */
+  /*
+  ** A cancellation may have come together with the last event that the body waited for, and not
+  ** been raised.
+  */
   if (b->outcome == BODY_EXITED || cancel_is_due(rt, rt->current)) {
     cancel_rest(rt, L, b, CANCEL_PARENT);
   } else if (b->outcome == BODY_PANICKED) {

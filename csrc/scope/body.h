@@ -1,6 +1,6 @@
 /*
-** The body of a scope, a time-out or a co.with: a cancel scope whose code runs under a context, in a frame of its own.
-** It is the first half of a scope (scope.h); a co.with has no second one.
+** The body of a scope, a time-out or a co.with: a cancel scope whose code runs under a context, in
+** a frame of its own. It is the first half of a scope (scope.h); a co.with has no second half.
 */
 #ifndef CP_SCOPE_BODY_H
 #define CP_SCOPE_BODY_H
@@ -16,61 +16,67 @@ typedef enum body_outcome {
   BODY_RETURNED,
   BODY_PANICKED,
   BODY_EXITED,    /* by an exit that goes on further out */
-  BODY_CANCELLED, /* by what this cancel scope alone was asked */
+  BODY_CANCELLED, /* by the cancellation of this cancel scope alone */
 } body_outcome;
 
-/* The user values of the object that it is the first half of. */
+/* The user values of the object of which the body is the first half. */
 enum {
   BODY_UV_REASON = CANCEL_SCOPE_UV_REASON,
-  BODY_UV_EXIT, /* the exit record of the deferred call that it is in */
+  BODY_UV_EXIT, /* the exit record of the deferred call in which the body was opened */
   BODY_UV_COUNT = BODY_UV_EXIT
 };
 
-/* The C stack while it ends, from the bottom: [its object] [handler] [outcome ...]. */
+/* The stack while the body ends, from the bottom: [its object] [handler] [outcome ...]. */
 enum { BODY_INDEX = 1, BODY_OUTCOME_INDEX = 3 };
 
 typedef struct body {
   cancel_scope cancel;
   context_binding under;
-  task_exit exit;  /* its task has ended while it was open */
+  task_exit exit;  /* runs if the task ends while the body is open */
   uint8_t outcome; /* body_outcome */
 } body;
 
 /*
-** Opens a body, all zero but for `exit.run`, in the current task, whose code runs on L. Its object, which it begins, is
-** on top of the stack. It is to be told to sinks, and its function to be called, at once.   [-0, +0, m]
-**   context  stack index of the context that it runs under
+** Opens a body in the current task, whose code runs on L. Before, set `exit.run` and leave all else
+** zero, and push the object that begins with the body. Afterwards tell the sinks and call the
+** function at once.   [-0, +0, m]
+**   context  stack index of the context under which the body runs
 */
 void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type, int context);
 
-/* Cancels it with its context, or now.   [-0, +0, -] */
+/*
+** Lets the end of the context cancel the body; cancels it now if the context has ended.
+** [-0, +0, -]
+*/
 void body_bind(runtime *rt, lua_State *L, body *b);
 
 /*
-** Its frame, which was the innermost one, is closed, and its outcome is on L's stack. What depends on it is cancelled
-** unless it has returned.   [-0, +0, -]
+** Call it when the body's frame, the innermost one, is closed, and its outcome is on L's stack.
+** Unless the body has returned, cancels what depends on it.   [-0, +0, -]
 */
 void body_leave(runtime *rt, lua_State *L, body *b, frame_stack *s, frame_state state);
 
 /*
-** The innermost body of the current task if it has lost its activation, and its frame is about to be closed; NULL: it
-** is closed already. Pushes its object, for which it empties the stack, and cancels what depends on it.   [-?, +(0|1), -]
+** Returns the innermost body of the current task if its activation is lost and its frame must be
+** closed; NULL if the frame is closed already. Empties the stack, pushes the body's object, and
+** cancels what depends on it.   [-?, +(0|1), -]
 */
 body *body_leave_lost(runtime *rt, lua_State *L, const frame_stack *s);
 
 /*
-** The body, which has been left, is over, and says so to sinks. Its object and context stay anchored until the second
-** call.   [-0, +0, -]
+** body_close ends a body that was left, and tells the sinks. Its object and context stay anchored
+** until body_release.   [-0, +0, -]
 */
 void body_close(runtime *rt, lua_State *L, body *b);
 void body_release(runtime *rt, lua_State *L, const body *b);
 
 /*
-** The results on the stack, as it has returned.   [-0, +0, e] Raises what is asked of the task meanwhile.
+** Returns the number of results on the stack, for a body that has returned. Raises a cancellation
+** of the task that has come meanwhile.   [-0, +0, e]
 */
 int body_return(runtime *rt, lua_State *L);
 
-/* Tells sinks of it, with its object.   [-0, +0, -] */
+/* Tells the sinks the event, with the body's object.   [-0, +0, -] */
 void body_tell(runtime *rt, lua_State *L, const body *b, const probe_event *event);
 
 #pragma GCC visibility pop

@@ -1,6 +1,6 @@
 /*
-** A task as a member: of the context that it runs under, and of the scope that waits for it. Most tasks have neither,
-** so that this is allocated apart (spawn.c).
+** A task as a member: of the context under which it runs, and of the scope that waits for it. Most
+** tasks have neither, so this is allocated apart (spawn.c).
 */
 #ifndef CP_SCOPE_MEMBER_H
 #define CP_SCOPE_MEMBER_H
@@ -16,15 +16,15 @@ struct scope;
 typedef struct member {
   task_member base;
   task *task;
-  context_binding under; /* its context is NULL: the background */
+  context_binding under; /* with a NULL context: the background */
   list sibling;          /* in scope->members */
-  struct scope *scope;   /* NULL: none, or its owner was lost */
+  struct scope *scope;   /* NULL: none, or the scope is gone */
 } member;
 
-/* What the live task is a member of; NULL: of nothing. */
+/* Returns the membership of a live task; NULL: none. */
 static inline member *member_of(const task *t) { return (member *)t->member; }
 
-/* The scope is gone: nobody waits for the member any more. */
+/* Call it when the scope is gone: no scope waits for the member any more. */
 static inline void member_lose_scope(member *m) {
   m->scope = NULL;
   m->base.heir = NULL;

@@ -6,14 +6,14 @@
 #include "kernel/record.h"
 #include "scope/member.h"
 
-/* Members that a scope's text names. */
+/* The most members that a scope's text names. */
 #define MAX_NAMED 8
 
 static scope *scope_of_heir(panic_heir *heir) { return container_of(heir, scope, heir); }
 
 /* --- cancelling --- */
 
-/* Asks all members to end; the reason is on top of the stack.   [-0, +0, -] */
+/* Cancels all members; the reason is on top of the stack.   [-0, +0, -] */
 static void cancel_members(runtime *rt, lua_State *L, scope *s, cancel_source source) {
   for (list *link = s->members.next; link != &s->members; link = link->next) {
     lua_pushvalue(L, -1);
@@ -59,7 +59,7 @@ static int reserve_panic(lua_State *L) {
   return 0;
 }
 
-/* Makes sure that keep_panic needs no memory. False: there is none.   [-0, +0, -] */
+/* Makes sure that keep_panic needs no memory; false if there is none.   [-0, +0, -] */
 static bool has_room(runtime *rt, lua_State *L, const scope *s) {
   if (s->panics == 0 || s->panics > SCOPE_MAX_SUPPRESSED) return true;
   lua_pushcfunction(L, reserve_panic);
@@ -69,7 +69,10 @@ static bool has_room(runtime *rt, lua_State *L, const scope *s) {
   return false;
 }
 
-/* Keeps the record on top of the stack as a panic of the scope, for which there is room.   [-0, +0, -] */
+/*
+** Keeps the record on top of the stack as a panic of the scope; has_room must have been true.
+** [-0, +0, -]
+*/
 static void keep_panic(runtime *rt, lua_State *L, scope *s) {
   uint32_t before = s->panics++;
   if (before > SCOPE_MAX_SUPPRESSED) return;
@@ -86,14 +89,14 @@ static void keep_panic(runtime *rt, lua_State *L, scope *s) {
   lua_pop(L, 1);
 }
 
-/* (name, id) → why its siblings are cancelled; protected. */
+/* (name, id) → the reason for which the task's siblings are cancelled; called protected. */
 static int push_sibling_reason(lua_State *L) {
   lua_pushfstring(L, "task %I \"%s\" panicked", (LUAI_UACINT)lua_tointeger(L, 2),
                   (const char *)lua_touserdata(L, 1));
   return 1;
 }
 
-/* Pushes it, nil where there is no memory for it.   [-0, +1, -] */
+/* Pushes that reason; nil without memory.   [-0, +1, -] */
 static void push_reason(lua_State *L, const task *t) {
   char buffer[TASK_NAME_SIZE];
   lua_pushcfunction(L, push_sibling_reason);
@@ -136,7 +139,7 @@ void scope_close(runtime *rt, lua_State *L, scope *s) {
   body_release(rt, L, &s->body);
 }
 
-/* Its task has ended with the scope open.   [-0, +0, -] */
+/* The task has ended with the scope open.   [-0, +0, -] */
 static void abandon(runtime *rt, lua_State *L, task_exit *exit) {
   scope *s = container_of(exit, scope, body.exit);
   lua_pushnil(L);
@@ -173,7 +176,7 @@ scope *scope_open(runtime *rt, lua_State *L, scope_kind kind, int context) {
 
 /* --- text --- */
 
-/* Pushes the first members, MAX_NAMED at most, and returns how many.   [-0, +n, -] */
+/* Pushes the first members, at most MAX_NAMED, and returns their number.   [-0, +n, -] */
 static int push_members(runtime *rt, lua_State *L, const scope *s) {
   int count = 0;
   for (list *link = s->members.next; link != &s->members && count < MAX_NAMED; link = link->next) {
@@ -183,7 +186,9 @@ static int push_members(runtime *rt, lua_State *L, const scope *s) {
   return count;
 }
 
-/* The members are on the stack before the text is made: a finalizer may let them end meanwhile. */
+/*
+** The members are pushed before the text is made, because a finalizer may let them end meanwhile.
+*/
 void scope_push_text(runtime *rt, lua_State *L, const scope *s) {
   static const char *const names[] = {
       [SCOPE_PLAIN] = "scope",

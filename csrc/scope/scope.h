@@ -1,8 +1,10 @@
 /*
-** A scope waits for the tasks that were spawned in it, its members, so that nothing outlives it. Its first half is its
-** body, which can be cancelled by itself; a time-out is a scope whose body has a deadline.
+** A scope waits for the tasks that were spawned in it, its members, so that no task outlives it.
+** Its first half is its body, which can be cancelled by itself. A time-out is a scope whose body
+** has a deadline.
 **
-**   the body runs ──▶ the members are waited for ──▶ closed, and what it comes to is returned or raised
+**   the body runs ──▶ the scope waits for its members ──▶ it is closed, and its outcome is
+**                                                         returned or raised
 **
 ** Rules: docs/structured-concurrency.md. Models: Trio's nurseries, Kotlin's coroutineScope and
 ** supervisorScope.
@@ -21,52 +23,62 @@
 
 #define SCOPE_TYPE "coropanic.scope"
 
-/* The wait of its owner for its members. */
+/* The wait of the scope's task for the members. */
 extern const wait_type wait_scope;
 
-/* Panics of members that are kept besides the first. */
+/* The most panics of members that are kept besides the first. */
 #define SCOPE_MAX_SUPPRESSED 32
 
 typedef enum scope_kind {
   SCOPE_PLAIN,
-  SCOPE_SUPERVISE, /* members' panics are not its business */
+  SCOPE_SUPERVISE, /* members' panics do not end it */
   SCOPE_TIMEOUT,
 } scope_kind;
 
 /* The user values. */
 enum {
-  SCOPE_UV_PANICS = BODY_UV_COUNT +
-                    1, /* the record of the member that panicked; an array, if there are several */
+  SCOPE_UV_PANICS =
+      BODY_UV_COUNT + 1, /* the record of the member's panic; an array if there are several */
   SCOPE_UV_COUNT = SCOPE_UV_PANICS
 };
 
 typedef struct scope {
-  body body; /* under a context of its own, which ends with it */
+  body body; /* under a context of its own, which ends with the scope */
   panic_heir heir;
-  list members;     /* live tasks, by member.sibling */
-  uint32_t live;    /* how many these are */
+  list members;     /* live tasks, linked by member.sibling */
+  uint32_t live;    /* the number of members */
   uint32_t daemons; /* of these, daemons */
-  uint32_t panics;  /* of members, that are the scope's; the first of them are in SCOPE_UV_PANICS */
-  uint8_t kind;     /* scope_kind */
+  /* panics of members that the scope owns; the first ones are in SCOPE_UV_PANICS */
+  uint32_t panics;
+  uint8_t kind; /* scope_kind */
 } scope;
 
-/* The frame of a scope's function, with the scope as its value: it is left when the members have ended too. */
+/*
+** The frame of a scope's function, with the scope as its value. The frame is left only when the
+** members have ended.
+*/
 extern const frame_type frame_scope;
 
 /*
-** Opens a scope in the current task, whose code runs on L, and pushes it.   [-0, +1, m]
-**   context  stack index of the context that it runs under, a new child of the current one
-** The caller goes on with unwind_body at once.
+** Opens a scope in the current task, whose code runs on L, and pushes it. Call unwind_body at once.
+** [-0, +1, m]
+**   context  stack index of the scope's context, a new child of the current one
 */
 scope *scope_open(runtime *rt, lua_State *L, scope_kind kind, int context);
 
-/* The open scope that the cancel scope is a half of; NULL: it is of a co.with, or a task's entry. */
+/*
+** Returns the open scope whose cancel scope this is; NULL if it is that of a co.with, or a task's
+** entry.
+*/
 scope *scope_of(cancel_scope *c);
 
-/* The scope is over, its body left and its members gone: nothing refers to it any more.   [-0, +0, -] */
+/*
+** Closes a scope whose body was left and whose members are gone. Nothing refers to it any more.
+** [-0, +0, -]
+*/
 void scope_close(runtime *rt, lua_State *L, scope *s);
 
-/* Pushes what the scope is doing: `scope (2 tasks: "a", "b")`.   [-0, +1, m] */
+/* Pushes a text about the scope: `scope (2 tasks: "a", "b")`.   [-0, +1, m] */
 void scope_push_text(runtime *rt, lua_State *L, const scope *s);
 
 #pragma GCC visibility pop

@@ -6,7 +6,7 @@
 
 /* --- the end --- */
 
-/* Pushes the record of the i-th panic of a member, from 1, of those that are kept.   [-0, +1, -] */
+/* Pushes the record of panic `i`, from 1, of those kept.   [-0, +1, -] */
 static void push_panic(lua_State *L, lua_Integer i) {
   if (lua_getiuservalue(L, BODY_INDEX, SCOPE_UV_PANICS) != LUA_TTABLE) return;
   lua_rawgeti(L, -1, i);
@@ -14,13 +14,13 @@ static void push_panic(lua_State *L, lua_Integer i) {
 }
 
 /*
-** Gives the record on top of the stack the panics that came second, if any.   [-0, +0, m]
-**   first  of them
+** Adds the later panics, if any, to the record on top of the stack.   [-0, +0, m]
+**   first  the number of the first one to add
 */
 static void set_suppressed(lua_State *L, const scope *s, uint32_t first) {
   if (s->panics < first) return;
   int index = lua_gettop(L);
-  record_push_detail(L, index, DETAIL_SUPPRESSED); /* of a scope further in */
+  record_push_detail(L, index, DETAIL_SUPPRESSED); /* that of a scope further in */
   if (!lua_istable(L, -1)) lua_newtable(L);
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
   for (uint32_t i = first; i <= s->panics && i <= SCOPE_MAX_SUPPRESSED + 1; i++) {
@@ -35,7 +35,7 @@ static void set_suppressed(lua_State *L, const scope *s, uint32_t first) {
   lua_settop(L, index);
 }
 
-/* Pushes the first member's panic as one of the running code.   [-0, +1, m] */
+/* Pushes the first member's panic as a panic of the running code.   [-0, +1, m] */
 static void wrap_member_panic(runtime *rt, lua_State *L, const scope *s) {
   push_panic(L, 1);
   const record *child = record_test(L, -1);
@@ -43,7 +43,7 @@ static void wrap_member_panic(runtime *rt, lua_State *L, const scope *s) {
   set_suppressed(L, s, 2);
 }
 
-/* The body was cancelled by what was asked of it alone; the record of that is on top of the stack. */
+/* The body alone was cancelled; the record of that is on top of the stack. */
 static int deliver_cancelled(runtime *rt, lua_State *L, const scope *s) {
   record_test(L, -1)->recovered = true;
   rt->current->raises = 0;
@@ -61,7 +61,10 @@ static int deliver_results(runtime *rt, lua_State *L, const scope *s) {
   return results + 1;
 }
 
-/* All members have ended: what the scope comes to. A panic comes before an exit. */
+/*
+** All members have ended: closes the scope, and returns or raises its outcome. A panic comes before
+** an exit.
+*/
 static int conclude(runtime *rt, lua_State *L, scope *s) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   unhandled_give_all(rt, L, &s->heir);
@@ -83,23 +86,23 @@ static int conclude(runtime *rt, lua_State *L, scope *s) {
 static int wait_for_members(runtime *rt, lua_State *L, scope *s);
 
 /*
-** Whether all members have ended, and nobody is on the way to the panic of one, which is theirs then. In a deadlock
-** they do not come: somebody has closed their coroutines.
+** Whether all members have ended, and no task is on the way to the panic of one, which would then
+** own it. In a deadlock such tasks do not come, because scripts have closed their coroutines.
 */
 static bool is_over(const runtime *rt, const scope *s) {
   if (s->live > 0) return false;
   return rt->current->wake == WAKE_DEADLOCK || s->kind == SCOPE_SUPERVISE || s->heir.awaited == 0;
 }
 
-/* Asks the members to end, for no reason that anybody has given.   [-0, +0, -] */
+/* Cancels the members, without a reason.   [-0, +0, -] */
 static void cancel(runtime *rt, lua_State *L, scope *s, cancel_source source) {
   lua_pushnil(L);
   cancel_scope_cancel(rt, L, &s->body.cancel, source);
 }
 
 /*
-** Woken: the members have ended, or else the task is to end, which they are told. It waits on: what
-** is asked of the task is raised when nothing of it outlives it.
+** Woken because the members have ended, or because this task is being cancelled. In the second case
+** cancels the members and waits again: the cancellation is raised after they have ended.
 */
 static int after_member(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
@@ -115,7 +118,7 @@ static int wait_for_members(runtime *rt, lua_State *L, scope *s) {
   if (s->live > 0 && s->live == s->daemons) cancel(rt, L, s, CANCEL_SCOPE);
   if (is_over(rt, s)) return conclude(rt, L, s);
   if (s->live > 0 && !cancel_scope_is_cancelled(c) && deadlock_find(rt, L, &wait_scope, s)) {
-    /* The body has a panic instead of its outcome, since its members are still to be waited for. */
+    /* The panic replaces the outcome of the body, because the members must still be waited for. */
     lua_insert(L, BODY_OUTCOME_INDEX);
     lua_settop(L, BODY_OUTCOME_INDEX);
     s->body.outcome = BODY_PANICKED;
@@ -125,7 +128,7 @@ static int wait_for_members(runtime *rt, lua_State *L, scope *s) {
   return task_park(rt, L, &wait_scope, TIME_FOREVER, (lua_KContext)rt, after_member);
 }
 
-/* The body has ended: waits for the members, then returns or raises what the scope comes to. */
+/* The body has ended: waits for the members, then returns or raises the scope's outcome. */
 static int leave(runtime *rt, lua_State *L, frame_stack *frames, frame_state state) {
   scope *s = lua_touserdata(L, BODY_INDEX);
   body_leave(rt, L, &s->body, frames, state);
@@ -133,8 +136,8 @@ static int leave(runtime *rt, lua_State *L, frame_stack *frames, frame_state sta
 }
 
 /*
-** The innermost scope has lost its body: ends its members and waits for them, then closes it. A member's panic takes
-** the place of the frame's outcome.
+** The innermost scope has lost its body: cancels the members, waits for them, and closes the scope.
+** A member's panic replaces the frame's outcome.
 */
 static void lost(runtime *rt, lua_State *L, frame_stack *frames, lua_KContext context,
                  lua_KFunction continuation) {
@@ -155,7 +158,7 @@ static void lost(runtime *rt, lua_State *L, frame_stack *frames, lua_KContext co
 
 const frame_type frame_scope = {.shields = true, .has_object = true, .leave = leave, .lost = lost};
 
-/* The members, in the order of the list that they stand in. */
+/* Iterates over the members in the order of their list. */
 static const task *next_member(const void *waits_on, const task *previous) {
   const scope *s = waits_on;
   const list *link = previous == NULL ? s->members.next : member_of(previous)->sibling.next;

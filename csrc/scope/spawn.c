@@ -10,7 +10,7 @@ ctx *scope_current_context(const runtime *rt) {
   return t->member == NULL ? NULL : member_of(t)->under.context;
 }
 
-/* The scope that a task spawned now joins; NULL: none. */
+/* Returns the scope that a task spawned now joins; NULL: none. */
 static scope *current_scope(const task *t) {
   cancel_scope *c = t->innermost;
   while (c != &t->entry && scope_of(c) == NULL) c = c->outer;
@@ -20,7 +20,10 @@ static scope *current_scope(const task *t) {
 
 /* --- joining --- */
 
-/* The task on top of the stack runs under its context, if that has not ended.   [-0, +0, -] */
+/*
+** Puts the task on top of the stack under its context; if the context has ended, cancels the task.
+** [-0, +0, -]
+*/
 static void join_context(runtime *rt, lua_State *L, task *t, bool shielded) {
   context_binding *under = &member_of(t)->under;
   t->entry.has_deadline = under->context->deadline_ns != TIME_FOREVER;
@@ -73,8 +76,9 @@ static void leave(runtime *rt, lua_State *L, task *t) {
 static const task_member_type type = {.join = join, .leave = leave};
 
 /*
-** Makes what the new task needs to be a member of the context at `index` (0: of `c`, which is pinned, NULL: the
-** background), and of the scope (NULL: none). Neither knows of it yet.   [-0, +0, m] Nothing has changed when it raises.
+** Makes the membership of the new task in the context at `index` (0: in `c`, which is pinned; NULL:
+** the background), and in the scope (NULL: none). Neither has the task in its list yet. If it
+** raises, nothing has changed.   [-0, +0, m]
 */
 static task_member *prepare(runtime *rt, lua_State *L, task *t, int index, ctx *c, scope *s) {
   if (index != 0) c = context_test(L, index);

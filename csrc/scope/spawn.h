@@ -1,6 +1,4 @@
-/*
-** Spawning in scopes and under contexts: what a new task is a member of.
-*/
+/* Spawns tasks in scopes and under contexts. */
 #ifndef CP_SCOPE_SPAWN_H
 #define CP_SCOPE_SPAWN_H
 
@@ -19,13 +17,16 @@ typedef struct scope_spawn_options {
 } scope_spawn_options;
 
 /*
-** As task_spawn. The task becomes a member of context and scope, unless a given context has nothing to do with the
-** innermost scope's: that takes it out of the scope. What has ended, perhaps since, cancels it, unless the code that
-** spawns is shielded.   [-(arguments + 1), +1, m]
+** Spawns a task as task_spawn does, and makes it a member of the context and the scope. If a given
+** context does not descend from that of the innermost scope, the task does not join that scope. If
+** the context or the scope has ended, the task is cancelled at once, unless the spawner is
+** shielded.   [-(arguments + 1), +1, m]
 */
 task *scope_spawn(runtime *rt, lua_State *L, int arguments, scope_spawn_options *options);
 
-/* The context that a task spawned now inherits, or that co.ctx() gives; NULL: the background. */
+/*
+** Returns the context of the running code, which a task spawned now inherits; NULL: the background.
+*/
 ctx *scope_current_context(const runtime *rt);
 
 #pragma GCC visibility pop

@@ -12,7 +12,7 @@ static void over(runtime *rt, lua_State *L, body *b) {
   body_release(rt, L, b);
 }
 
-/* Its task has ended.   [-0, +0, -] */
+/* The task has ended.   [-0, +0, -] */
 static void abandon(runtime *rt, lua_State *L, task_exit *exit) {
   body *b = container_of(exit, body, exit);
   cancel_scope_leave(&b->cancel);
@@ -33,7 +33,10 @@ body *with_open(runtime *rt, lua_State *L, int context) {
   return b;
 }
 
-/* It was cancelled with its context; the record of that is on top of the stack. It is a panic further out. */
+/*
+** The body was cancelled with its context; the record of that is on top of the stack. Further out
+** it is a panic.
+*/
 static int raise_end_of_context(runtime *rt, lua_State *L) {
   record *exit = record_test(L, -1);
   cancel_source source = exit->cancel_source;

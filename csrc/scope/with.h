@@ -1,6 +1,6 @@
 /*
-** co.with: a body that runs under a given context, and is cancelled when that ends. It waits for no task: those that
-** are spawned in it belong to the scope around it.
+** co.with: a body that runs under a given context, and is cancelled when that ends. It waits for no
+** task: tasks that are spawned in it belong to the scope around it.
 */
 #ifndef CP_SCOPE_WITH_H
 #define CP_SCOPE_WITH_H
@@ -14,7 +14,7 @@
 /* The frame of its function, with the body as its value. */
 extern const frame_type frame_with;
 
-/* Opens one under the context at `context`, and pushes it.   [-0, +1, m] */
+/* Opens a co.with under the context at `context`, and pushes it.   [-0, +1, m] */
 body *with_open(runtime *rt, lua_State *L, int context);
 
 #pragma GCC visibility pop

@@ -12,9 +12,9 @@
 #include <string.h>
 
 /*
-** Before 5.4.4, lua_resetthread loses the error or leaves the thread dead, and to-be-closed variables
-** can not suspend while a function returns. 5.4.5 was withdrawn: its lua_resetthread has another
-** signature under the same name.
+** Before 5.4.4, lua_resetthread loses the error or leaves the thread dead, and to-be-closed
+** variables can not suspend while a function returns. 5.4.5 was withdrawn: its lua_resetthread has
+** another signature under the same name.
 */
 #define compat_release_works(release) ((release) >= 50404 && (release) != 50405)
 

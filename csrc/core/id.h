@@ -5,10 +5,10 @@
 ** Trace Context level 2 requires for its random flag; they tell apart ids that two processes make
 ** at the same moment.
 **
-**   random     128 random
-**   uuid7      48 unix ms | 4 version | 12 counter, upper | 2 variant | 6 counter, lower | 56 random
-**   snowflake  1 zero | 41 ms since the epoch | 10 machine | 12 sequence | 64 random
-**   hlc        48 unix ms | 16 logical | 64 random
+**   random    128 random
+**   uuid7     48 unix ms | 4 version | 12 counter, upper | 2 variant | 6 counter, lower | 56 random
+**   snowflake 1 zero | 41 ms since the epoch | 10 machine | 12 sequence | 64 random
+**   hlc       48 unix ms | 16 logical | 64 random
 **
 ** A generator belongs to one thread. None allocates memory.
 */
@@ -72,10 +72,10 @@ id_status uuid7_next(uuid7 *u, id_source *source, const wall_clock *clock, id128
 #define NO_SNOWFLAKE INT64_MIN
 
 typedef enum snowflake_policy {
-  SNOWFLAKE_WAIT,   /* until the clock has caught up, if that takes no longer than the tolerance */
-  SNOWFLAKE_BORROW, /* goes on from the last millisecond, into later ones when it is full, as long as
-                       it is ahead of the clock by no more than the tolerance */
-  SNOWFLAKE_ERROR   /* fails until the clock has caught up */
+  SNOWFLAKE_WAIT, /* until the clock has caught up, if that takes no longer than the tolerance */
+  /* goes on after the last id, also into later milliseconds, within the tolerance */
+  SNOWFLAKE_BORROW,
+  SNOWFLAKE_ERROR /* fails until the clock has caught up */
 } snowflake_policy;
 
 /*

@@ -1,6 +1,6 @@
 /*
-** Headers that are an object, or have objects among them: what their metamethods say is asked in Lua, by the module
-** coropanic.headers.
+** Reads headers that are an object, or contain objects: the Lua module coropanic.headers asks their
+** metamethods.
 */
 #ifndef CP_LUA_CARRIER_OBJECT_H
 #define CP_LUA_CARRIER_OBJECT_H
@@ -14,12 +14,12 @@
 /* Whether the value's metatable has the field.   [-0, +0, m] */
 bool carrier_has_metafield(lua_State *L, int index, const char *field);
 
-/* Whether the value says by itself what it has: by __pairs or __index.   [-0, +0, m] */
+/* Whether the value answers by __pairs or __index.   [-0, +0, m] */
 bool carrier_is_object(lua_State *L, int index);
 
 /*
-** Pushes a plain table that has the header of this name as the value at `headers` has it, and the entries of its list,
-** in their forms.   [-0, +1, e]
+** Pushes a plain table with the header as the value at `headers` has it, and with the entries of
+** its list, in their forms.   [-0, +1, e]
 */
 void carrier_push_plain(lua_State *L, int headers, const char *name);
 

@@ -49,14 +49,15 @@ void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *m
                   const luaL_Reg *metamethods);
 
 /*
-** Implements co.on_panic and co.on_start: makes the function at 1, or nil, the user value `uv` of the runtime, and
-** returns the one before. `function` is the API function's name, for messages.
+** Implements co.on_panic and co.on_start: sets the runtime's user value `uv` to the function at 1,
+** or nil, and returns the former one.   [-0, +1, e]
+**   function  the API function's name, for messages
 */
 int lib_set_hook(lua_State *L, int uv, const char *function);
 
 /*
-** Implements co.on_spawn and its like: makes the function at 1, or nil, the one observer of this kind that is called
-** without the kind, and returns the function before.
+** Implements co.on_spawn and its like: makes the function at 1, or nil, the only observer of this
+** kind that is called without the kind, and returns the former function.   [-0, +1, e]
 */
 int lib_set_listener(lua_State *L, probe_kind kind, const char *function);
 

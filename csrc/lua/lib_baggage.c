@@ -8,8 +8,8 @@
 #include "kernel/task.h"
 
 /*
-** The baggage of the running code, as a string on the stack: reading it may run finalizers, which may
-** change it.   [-0, +1, m]
+** Pushes the baggage of the running code as a string. While the text is read, finalizers may run
+** and change the baggage, so a copy is needed.   [-0, +1, m]
 */
 static const char *push_text(runtime *rt, lua_State *L, size_t *length) {
   const trace *t = trace_here(rt)->trace;
@@ -33,7 +33,7 @@ static bool is_named(const baggage_member *m, const char *name, size_t length) {
   return m->name.length == length && memcmp(m->name.start, name, length) == 0;
 }
 
-/* (name) → value, properties; or nil. Of several members of one name the last. */
+/* (name) → value, properties; or nil. If several members have the name, the last one counts. */
 static int find_member(runtime *rt, lua_State *L) {
   size_t length, name_length;
   const char *name = lua_tolstring(L, 1, &name_length);
@@ -49,7 +49,7 @@ static int find_member(runtime *rt, lua_State *L) {
   return 2;
 }
 
-/* Of names that come several times the last. */
+/* Returns all members; if several have one name, the last one counts. */
 static int push_all(runtime *rt, lua_State *L) {
   size_t length;
   const char *text = push_text(rt, L, &length);
@@ -99,7 +99,7 @@ static void check_arguments(lua_State *L) {
   }
 }
 
-/* Pushes the member that the arguments say.   [-0, +1, e] */
+/* Pushes the member that the arguments describe.   [-0, +1, e] */
 static const char *push_member(lua_State *L, size_t *member_length) {
   size_t length, name_length, properties_length;
   const char *name = lua_tolstring(L, 1, &name_length);
@@ -125,14 +125,14 @@ static const char *push_member(lua_State *L, size_t *member_length) {
   return NULL;
 }
 
-/* A header's text in the making. */
+/* The text of a header while it is composed. */
 typedef struct composed {
   char text[BAGGAGE_MAX_LENGTH];
   size_t length;
   int members;
 } composed;
 
-/* False: there is no room for it. */
+/* Returns false if there is no room for the member. */
 static bool add_member(composed *c, const char *member, size_t length) {
   size_t comma = c->members > 0 ? 1 : 0;
   if (c->members == BAGGAGE_MAX_MEMBERS) return false;
@@ -145,8 +145,9 @@ static bool add_member(composed *c, const char *member, size_t length) {
 }
 
 /*
-** The baggage of the headers with our member, NULL: none, in the place of those of its name. Ours comes first
-** and the others go from the end when there is no room: so none of ours goes before those that came in.
+** Composes the baggage of the headers with our member (NULL: none) in place of those of its name.
+** Ours comes first, and if room is short the last members are dropped: so those that came in go
+** before any of ours.
 */
 static void compose(composed *c, const trace_headers *headers, slice name_text, const char *member,
                     size_t member_length) {
@@ -171,7 +172,7 @@ static int trace_set_baggage(lua_State *L) {
   name.start = lua_tolstring(L, 1, &name.length);
   size_t length = 0;
   const char *member = lua_isnil(L, 2) ? NULL : push_member(L, &length);
-  /* Nothing below makes anything in Lua: finalizers, which may change the context, have run. */
+  /* Nothing below allocates in Lua. Finalizers, which may change the context, have run. */
   trace_ids *here = trace_here(rt);
   if (!trace_ensure(rt, here)) return luaL_error(L, "%s", trace_why_none(rt));
   composed c;

@@ -1,8 +1,8 @@
 /*
-** coropanic.export.otlp.protobuf: OTLP's messages as bytes of protobuf. What is encoded has the form that
-** OTLP gives its messages in JSON (ids in hex, integers of 64 bits as digits), so that one table serves
-** both. libprotobuf-c knows the wire; here its messages are filled, and read, by the descriptors that
-** protoc-c makes of otlp.proto.
+** coropanic.export.otlp.protobuf: OTLP's messages as bytes of protobuf. Requests come as tables in
+** the form of OTLP's JSON (ids in hex, integers of 64 bits as digits), so that one table serves
+** both encodings. libprotobuf-c knows the wire format. The code here fills and reads its messages
+** by the descriptors that protoc-c makes from otlp.proto.
 */
 #include <math.h>
 #include <stdbool.h>
@@ -14,33 +14,34 @@
 #include "coropanic.h"
 #include "otlp.pb-c.h"
 
-/* Messages inside messages: attributes need 8. More are a table inside itself, or an attack. */
+/* The most nested messages: attributes need 8. More are a table inside itself, or an attack. */
 #define MAX_DEPTH 32
 
-/* Of the memory that messages are made in; a larger piece has a block of its own. */
+/* The size of a block of memory for messages; a larger piece gets a block of its own. */
 #define BLOCK_SIZE 16384
 
 /* --- memory --- */
 
 /*
-** Everything that libprotobuf-c is given or asks for is in userdata that a table keeps alive: it goes with
-** them, whatever is raised on the way, and is within the limits of the state's allocator.
+** All memory that libprotobuf-c gets or asks for is in userdata that a table keeps alive. It is
+** freed with the table, whatever is raised meanwhile, and counts against the limits of the state's
+** allocator.
 */
 typedef struct arena {
   lua_State *L;
   int blocks; /* index of the table */
   lua_Integer count;
-  char *next; /* what is left of the newest block */
+  char *next; /* the rest of the newest block */
   size_t left;
 } arena;
 
-/* [-0, +1, m] The table stays on the stack. */
+/* Opens an arena and pushes its table, which stays on the stack.   [-0, +1, m] */
 static void arena_open(arena *a, lua_State *L) {
   lua_newtable(L);
   *a = (arena){.L = L, .blocks = lua_gettop(L)};
 }
 
-/* Never NULL.   [-0, +0, m] */
+/* Takes `size` bytes from the arena; never NULL.   [-0, +0, m] */
 static void *arena_take(void *data, size_t size) {
   arena *a = data;
   const size_t unit = _Alignof(max_align_t);
@@ -71,7 +72,7 @@ static ProtobufCMessage *build(arena *a, const ProtobufCMessageDescriptor *type,
 
 static void *member(ProtobufCMessage *m, unsigned offset) { return (char *)m + offset; }
 
-/* Raises: the field of the request is not as expected.   [-0, +0, e] */
+/* Raises that the field of the request is not as expected.   [-0, +0, e] */
 static int refuse(lua_State *L, const ProtobufCFieldDescriptor *field, const char *expected,
                   int value) {
   const char *got = luaL_typename(L, value);
@@ -81,7 +82,10 @@ static int refuse(lua_State *L, const ProtobufCFieldDescriptor *field, const cha
                     expected, got);
 }
 
-/* The integer at `value`, which may be a string of digits, if it is in [min, max].   [-0, +0, e] */
+/*
+** Returns the integer at `value`, which may be a string of digits. Raises unless it is in [min,
+** max].   [-0, +0, e]
+*/
 static lua_Integer check_integer(lua_State *L, const ProtobufCFieldDescriptor *field, int value,
                                  lua_Integer min, lua_Integer max) {
   int is_integer = 0;
@@ -93,7 +97,7 @@ static lua_Integer check_integer(lua_State *L, const ProtobufCFieldDescriptor *f
   return integer;
 }
 
-/* The number at `value`; JSON has some of them as strings.   [-0, +0, e] */
+/* Returns the number at `value`. JSON has some numbers as strings.   [-0, +0, e] */
 static double check_double(lua_State *L, const ProtobufCFieldDescriptor *field, int value) {
   int is_number = 0;
   double number = lua_tonumberx(L, value, &is_number);
@@ -106,13 +110,16 @@ static double check_double(lua_State *L, const ProtobufCFieldDescriptor *field, 
   return 0;
 }
 
-/* OTLP writes ids in hex, and they are its only fields with such names. */
+/* Whether the field is an id, in hex: only ids have such names in OTLP. */
 static bool is_id(const char *name) {
   size_t length = strlen(name);
   return length > 2 && strcmp(name + length - 2, "Id") == 0;
 }
 
-/* The text, or id, at `value`. A copy: a finalizer may change the table that it is in.   [-0, +0, e] */
+/*
+** Returns a copy of the text or id at `value`, because a finalizer may change the table that it is
+** in.   [-0, +0, e]
+*/
 static ProtobufCBinaryData check_bytes(arena *a, const ProtobufCFieldDescriptor *field, int value) {
   size_t length = 0;
   if (lua_type(a->L, value) != LUA_TSTRING) refuse(a->L, field, "string", value);
@@ -129,7 +136,7 @@ static ProtobufCBinaryData check_bytes(arena *a, const ProtobufCFieldDescriptor 
   return (ProtobufCBinaryData){.len = length / 2, .data = id};
 }
 
-/* The message of the table at `value`.   [-0, +0, e] */
+/* Returns the message of the table at `value`.   [-0, +0, e] */
 static ProtobufCMessage *check_message(arena *a, const ProtobufCFieldDescriptor *field, int value,
                                        int depth) {
   if (!lua_istable(a->L, value)) refuse(a->L, field, "table", value);
@@ -137,7 +144,7 @@ static ProtobufCMessage *check_message(arena *a, const ProtobufCFieldDescriptor 
   return build(a, field->descriptor, value, depth + 1);
 }
 
-/* Takes the array of tables at `value`.   [-0, +0, e] */
+/* Sets a repeated field to the array of tables at `value`.   [-0, +0, e] */
 static void set_repeated(arena *a, ProtobufCMessage *m, const ProtobufCFieldDescriptor *field,
                          int value, int depth) {
   if (!lua_istable(a->L, value)) refuse(a->L, field, "array", value);
@@ -152,7 +159,7 @@ static void set_repeated(arena *a, ProtobufCMessage *m, const ProtobufCFieldDesc
   *(ProtobufCMessage ***)member(m, field->offset) = items;
 }
 
-/* Takes the value at the absolute index `value`.   [-0, +0, e] */
+/* Sets a field to the value at the absolute index `value`.   [-0, +0, e] */
 static void set_field(arena *a, ProtobufCMessage *m, const ProtobufCFieldDescriptor *field,
                       int value, int depth) {
   lua_State *L = a->L;
@@ -195,7 +202,7 @@ static void set_field(arena *a, ProtobufCMessage *m, const ProtobufCFieldDescrip
   }
 }
 
-/* The message of the table at the absolute index `table`.   [-0, +0, e] */
+/* Returns the message of the table at the absolute index `table`.   [-0, +0, e] */
 static ProtobufCMessage *build(arena *a, const ProtobufCMessageDescriptor *type, int table,
                                int depth) {
   lua_State *L = a->L;
@@ -221,7 +228,9 @@ static ProtobufCMessage *build(arena *a, const ProtobufCMessageDescriptor *type,
 
 /* --- from messages to Lua --- */
 
-/* Pushes the fields that a message of an answer has: messages, integers and text.   [-0, +1, m] */
+/*
+** Pushes a table of the fields of an answer's message: messages, integers and text.   [-0, +1, m]
+*/
 static void push_message(lua_State *L, ProtobufCMessage *m) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lua_newtable(L);
@@ -263,7 +272,7 @@ static void check_type(lua_State *L, int arg, const char *function, int type) {
              lua_typename(L, type), luaL_typename(L, arg));
 }
 
-/* Which of the signals argument 1 names.   [-0, +0, e] */
+/* Returns the number of the signal that argument 1 names.   [-0, +0, e] */
 static int check_signal(lua_State *L, const char *function) {
   check_type(L, 1, function, LUA_TSTRING);
   int signal = 0;
@@ -289,7 +298,7 @@ static int encode(lua_State *L) {
   return 1;
 }
 
-/* (signal, bytes) → the response, or nil if it is none */
+/* (signal, bytes) → the response; nil if the bytes are none */
 static int decode(lua_State *L) {
   arena a;
   size_t length = 0;

@@ -32,12 +32,15 @@ waitgroup *waitgroup_new(lua_State *L);
 */
 void waitgroup_add(runtime *rt, lua_State *L, waitgroup *wg, lua_Integer delta);
 
-/* Makes a waitgroup the spawn_options.group of a task that counts until it has ended. */
+/*
+** As spawn_options.group_type, with the waitgroup as the group: the new task is counted until it
+** ends.
+*/
 extern const spawn_group_type waitgroup_spawns;
 
 /*
-** Call this before a task is spawned with the waitgroup at index 1 as its group. Panics if the count of tasks would
-** become too large.   [-0, +0, e]
+** Call it before spawning a task with the waitgroup at index 1 as its group. Panics if the counter
+** would become too large.   [-0, +0, e]
 */
 void waitgroup_expect(runtime *rt, lua_State *L, const waitgroup *wg);
 

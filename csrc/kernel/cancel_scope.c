@@ -50,7 +50,7 @@ void cancel_scope_push(runtime *rt, lua_State *L, const cancel_scope *c) {
 
 /* --- asking --- */
 
-/* Tells that it was asked, with its object.   [-0, +0, -] */
+/* Tells the sinks that the cancel scope was asked to end.   [-0, +0, -] */
 static void tell(runtime *rt, lua_State *L, const cancel_scope *c) {
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
   cancel_scope_push(rt, L, c);
@@ -62,7 +62,7 @@ static void tell(runtime *rt, lua_State *L, const cancel_scope *c) {
   lua_pop(L, 1);
 }
 
-/* Makes what was asked wait to be raised. */
+/* Makes the request wait to be raised. */
 static void ask(cancel_scope *c) {
   c->state = CANCEL_SCOPE_ASKED;
   c->owner->asked++;
@@ -75,7 +75,7 @@ bool cancel_scope_cancel(runtime *rt, lua_State *L, cancel_scope *c, cancel_sour
     return false;
   }
   bool is_left = c->state == CANCEL_SCOPE_LEFT;
-  c->state = CANCEL_SCOPE_ANSWERED; /* until all that depends on it has been asked */
+  c->state = CANCEL_SCOPE_ANSWERED; /* until everything that depends on it was asked */
   c->source = (uint8_t)source;
   if (probe(&rt->probes, PROBE_CANCEL)) tell(rt, L, c);
   if (c->type != NULL && c->type->pass_on != NULL) c->type->pass_on(rt, L, c, source);

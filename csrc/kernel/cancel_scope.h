@@ -1,14 +1,15 @@
 /*
-** A cancel scope is a stretch of a task's code that can be asked to end by itself, from its own frame inwards. A task's
-** entry is its outermost one, so that to cancel a task is to cancel that. Those further in are the bodies of scopes,
-** time-outs and co.with: csrc/scope.
+** A cancel scope is a part of a task's code that can be cancelled by itself, from its own frame
+** inwards. The entry of a task is its outermost cancel scope; cancelling the task cancels that. The
+** inner ones are the bodies of scopes, time-outs and co.with: see csrc/scope.
 **
 **           asked             raised at a suspension point, or its code ends
 **   OPEN ────────▶ ASKED ───────────────────────────────────▶ ANSWERED ──▶ CLOSED
 **     └────────────▶ LEFT ────────────────────────────────────▶─┘ └─▶ CLOSED
 **       its code ends                   asked
 **
-** Model: Trio's CancelScope; what waits for tasks is the nursery, which is another thing (scope/scope.h).
+** "Asked" means: asked to end. Model: Trio's CancelScope. Waiting for tasks is another thing, as
+** Trio's nursery is (scope/scope.h).
 */
 #ifndef CP_KERNEL_CANCEL_SCOPE_H
 #define CP_KERNEL_CANCEL_SCOPE_H
@@ -26,68 +27,82 @@ struct cancel_scope;
 
 typedef enum cancel_scope_state {
   CANCEL_SCOPE_OPEN,
-  CANCEL_SCOPE_LEFT,     /* its code has ended, and it was not asked yet */
-  CANCEL_SCOPE_ASKED,    /* to end; that waits to be raised, and is counted in task.asked */
+  CANCEL_SCOPE_LEFT,     /* its code has ended, and it was not asked to end */
+  CANCEL_SCOPE_ASKED,    /* asked to end; that waits to be raised, and counts in task.asked */
   CANCEL_SCOPE_ANSWERED, /* it was asked, and there is nothing more to raise */
-  CANCEL_SCOPE_CLOSED,   /* it is over */
+  CANCEL_SCOPE_CLOSED,   /* over */
 } cancel_scope_state;
 
-/* What a cancel scope that is not a task's entry is part of: a constant of the file that opens it. */
+/* The type of a cancel scope that is not a task's entry: a constant of the file that opens it. */
 typedef struct cancel_scope_type {
   /*
-  ** It was asked to end, and its own code will be: asks what else depends on it. The reason is on top of the stack.
-  **   [-0, +0, -] NULL: nothing does.
+  ** Called when the cancel scope was asked to end, with the reason on top of the stack: cancels the
+  ** other things that depend on it. Its own code is cancelled without this. NULL: nothing else
+  ** depends on it.   [-0, +0, -]
   */
   void (*pass_on)(struct runtime *rt, lua_State *L, struct cancel_scope *c, cancel_source source);
 } cancel_scope_type;
 
-/* The first member of the object that is asked. Its first user value is the reason. */
+/*
+** The first member of the object that can be cancelled. The object's first user value is the
+** reason.
+*/
 typedef struct cancel_scope {
-  const cancel_scope_type *type; /* NULL: the entry of its task */
-  struct cancel_scope *outer;    /* the next open one of the same task; NULL: this is the entry */
-  struct task *owner;            /* whose code it is */
-  uint32_t floor;                /* index of its frame */
-  uint8_t state;                 /* cancel_scope_state */
-  uint8_t source;                /* cancel_source, once it was asked */
-  bool has_deadline; /* one that is to end it some day, of the context that it runs under */
+  const cancel_scope_type *type; /* NULL: it is its task's entry */
+  /* the next open one of the same task, further out; NULL: it is the entry */
+  struct cancel_scope *outer;
+  struct task *owner; /* the task whose code it is */
+  uint32_t floor;     /* the index of its frame */
+  uint8_t state;      /* cancel_scope_state */
+  uint8_t source;     /* cancel_source; set when it was asked */
+  bool has_deadline;  /* the context under which it runs has a deadline, which will end it */
 } cancel_scope;
 
-/* The user value of a task, or of any other object that begins with a cancel scope. */
+/* The user value for the reason, of a task or any other object that begins with a cancel scope. */
 #define CANCEL_SCOPE_UV_REASON 1
 
-/* Whether it was asked to end. */
+/* Whether the cancel scope was asked to end. */
 static inline bool cancel_scope_is_cancelled(const cancel_scope *c) {
   return c->state == CANCEL_SCOPE_ASKED || c->state == CANCEL_SCOPE_ANSWERED;
 }
 
-/* Opens it, all zero, in the task, as the innermost one, with its frame at index `floor`. */
+/*
+** Opens a cancel scope, which is all zero, as the innermost one of the task, with its frame at
+** index `floor`.
+*/
 void cancel_scope_open(cancel_scope *c, const cancel_scope_type *type, struct task *owner,
                        uint32_t floor);
 
-/* Its code has ended: nothing is raised there any more. */
+/* Call it when the code of the cancel scope has ended: nothing is raised there any more. */
 void cancel_scope_leave(cancel_scope *c);
 
-/* The innermost one of its task, which was left, is over. */
+/* Closes the innermost cancel scope of its task, which was left. */
 void cancel_scope_close(cancel_scope *c);
 
-/* Pushes the object that it is part of: the live task, or what is anchored for its address.   [-0, +1, -] */
+/*
+** Pushes the object that begins with the cancel scope: the live task, or the object pinned under
+** its address.   [-0, +1, -]
+*/
 void cancel_scope_push(struct runtime *rt, lua_State *L, const cancel_scope *c);
 
 /*
-** Asks its code, and what depends on it, to end. The reason is on top of the stack.   [-1, +0, -]
-** False: it was asked already, or is over, and nothing has changed.
+** Pops the reason, and asks the cancel scope's code, and what depends on it, to end. Returns false,
+** and changes nothing, if it was asked already or is closed.   [-1, +0, -]
 */
 bool cancel_scope_cancel(struct runtime *rt, lua_State *L, cancel_scope *c, cancel_source source);
 
-/* The same for the entry of a new task, which is below the reason and nobody has seen yet.   [-1, +0, -] */
+/*
+** The same for the entry of a new task, which is below the reason and not yet visible to other
+** code.   [-1, +0, -]
+*/
 void cancel_scope_cancel_new(lua_State *L, cancel_scope *c, cancel_source source);
 
-/* What was asked has been raised. */
+/* Call it when the request to end was raised. */
 void cancel_scope_answer(cancel_scope *c);
 
 /*
-** The outermost one of the task that waits to be raised, of those whose frame is not below `shield`. NULL: there is
-** none.
+** Returns the task's outermost cancel scope that waits to be raised and whose frame is not below
+** `shield`; NULL: none.
 */
 cancel_scope *cancel_scope_find_asked(const struct task *t, uint32_t shield);
 

@@ -1,9 +1,10 @@
 /*
-** Cancellation: asking a task, or a cancel scope of its code, to end, and raising that at its
-** suspension points. It is level-triggered: once raised it is raised again at every suspension
-** point, until what was asked to end has ended, so that a pcall can not swallow it for good. Deferred
-** calls that run because something is unwinding already are shielded (frames_shield).
-** Model: Trio's cancel scopes and Kotlin's jobs; the words of Go's context package.
+** Cancellation: asks a task, or a cancel scope of its code, to end, and raises that at its
+** suspension points. It is level-triggered: once raised, it is raised again at every suspension
+** point until the cancelled code has ended, so that a pcall can not swallow it for good. A deferred
+** call is shielded if it runs because its frame is unwinding already (frames_shield).
+** Source of the model: Trio's cancel scopes and Kotlin's jobs; the words are those of Go's context
+** package.
 */
 #ifndef CP_KERNEL_CANCEL_H
 #define CP_KERNEL_CANCEL_H
@@ -21,64 +22,64 @@ struct runtime;
 struct task;
 
 /*
-** So often an exit is raised without a suspension in between; then the task is unwound by force. Each time it was
-** swallowed by a pcall, and a loop around one would keep the processor for ever. A loop over what there is to
-** clean up has a chance to come to its end.
+** After so many raises of an exit without a suspension in between, the task is unwound by force.
+** Each time a pcall had swallowed the exit, and a loop around the pcall would keep the processor
+** for ever. A loop that cleans up several objects has time to end.
 */
 #define CANCEL_MAX_RAISES 100
 
-/* "explicit", "deadline", ... as record.source gives it; NULL for CANCEL_NONE. */
+/* Returns the name as in record.source, "explicit", "deadline", ...; NULL for CANCEL_NONE. */
 const char *cancel_source_name(cancel_source source);
 
 /*
-** Asks a live task to end. The reason is on top of the stack.   [-1, +0, -]
-** False: it had ended already. A second request changes nothing.
+** Pops the reason and asks a live task to end. Returns false if the task had ended already. A
+** second request changes nothing.   [-1, +0, -]
 */
 bool cancel_task(struct runtime *rt, lua_State *L, struct task *t, cancel_source source);
 
 /*
-** Remembers the running task as the one that asks the task at `victim` to end, for the record to
-** tell.   [-0, +0, m]
+** Remembers the running task as the one that asks the task at `victim` to end; the record will name
+** it.   [-0, +0, m]
 */
 void cancel_note_asker(struct runtime *rt, lua_State *L, int victim);
 
 /* Whether a request that unwinds from frame `floor` has to wait until other unwinding is over. */
 bool cancel_is_shielded(const struct task *t, uint32_t floor);
 
-/* Whether a request could be raised in the current task now: one that is not shielded. */
+/* Whether any request could be raised in the current task now, because it is not shielded. */
 bool cancel_is_due(const struct runtime *rt, const struct task *t);
 
-/* Whether cancel_raise would raise: because of such a request, or of the exit under way. */
+/* Whether cancel_raise would raise, because of such a request or of the exit under way. */
 bool cancel_will_raise(const struct runtime *rt, const struct task *t);
 
 /*
-** Raises what waits to be raised in the current task, whose code runs on L: the exit that unwinds
-** its innermost frame, or else the outermost request that is not shielded.   [-0, +0, e]
-** Returns when there is none.
+** Raises in the current task, whose code runs on L: the exit that unwinds its innermost frame, or
+** else the outermost request that is not shielded. Returns if there is neither.   [-0, +0, e]
 */
 void cancel_raise(struct runtime *rt, lua_State *L, struct task *t);
 
 /*
-** The exit whose record is on top of the stack is about to be raised in the current task.
-** At the CANCEL_MAX_RAISES-th time without a suspension does not return: parks the task for good, and
-** task_run.c unwinds it.   [-0, +0, e]
+** Call it before raising the exit whose record is on top of the stack, in the current task. At the
+** call number CANCEL_MAX_RAISES without a suspension it does not return: it parks the task for
+** good, and task_run.c unwinds it.   [-0, +0, e]
 */
 void cancel_count_raise(struct runtime *rt, lua_State *L, struct task *t);
 
 /*
-** The exit whose record is on top of the stack has ended a coroutine inside the task: raises it in the
-** code on L, which has resumed that. In the task's own thread it begins there.   [-1, +0, e]
+** Pops the record of an exit that has ended a coroutine inside the task, and raises it in the code
+** on L, which had resumed the coroutine. In the task's own thread the task's exit begins there.
+** [-1, +0, e]
 */
 int cancel_raise_outwards(struct runtime *rt, lua_State *L);
 
 /*
-** Replaces the reason on top of the stack, below which is the object that was asked to end, by
-** the record of a cancellation of the code on `thread`; see record_wrap_safe.   [-1, +1, -]
+** Replaces the reason on top of the stack by the record of a cancellation of the code on `thread`;
+** see record_wrap_safe. Below the reason must be the object that was asked to end.   [-1, +1, -]
 */
 void cancel_make_record(struct runtime *rt, lua_State *L, lua_State *thread, int level,
                         cancel_source source);
 
-/* Pushes the record of what the cancel scope was asked.   [-0, +1, -] */
+/* Pushes the record of the cancellation of a cancel scope.   [-0, +1, -] */
 void cancel_push_record(struct runtime *rt, lua_State *L, lua_State *thread, int level,
                         const cancel_scope *c);
 

@@ -1,6 +1,6 @@
 /*
 ** A task: a coroutine that the scheduler owns. It is one userdata, collected like any other object
-** once it has ended and nobody holds it; until then the runtime anchors it.
+** once it has ended and nothing refers to it; until then the runtime anchors it.
 **
 **            spawn            taken from the queue
 **   (none) ────────▶ READY ───────────────────────▶ RUNNING ──▶ DONE, PANICKED, CANCELLED, EXITED
@@ -33,19 +33,19 @@ typedef enum task_status {
   TASK_EXITED, /* by goexit */
 } task_status;
 
-/* Why a task was woken; what the suspended operation does next depends on this alone. */
+/* Why a task was woken. The suspended operation decides by this alone what to do next. */
 typedef enum wake_reason {
   WAKE_READY,
   WAKE_TIMEOUT,
   WAKE_CANCELLED,
   WAKE_DEADLOCK,
-  WAKE_CLOSED,   /* the channel that it sends on, or its descriptor, was closed */
-  WAKE_ABANDONED /* who held the lock that it waits for has ended without unlocking it */
+  WAKE_CLOSED,   /* the channel or descriptor that it waits for was closed */
+  WAKE_ABANDONED /* the owner of the lock that it waits for has ended without unlocking it */
 } wake_reason;
 
 /*
-** A place in the queue of something that tasks wait for. A task that waits for one thing stands in
-** its queue itself; a select stands in as many as it has cases.
+** A waiter stands in a queue of waiting tasks. A task that waits for one thing is one waiter; a
+** select has one for each of its cases.
 */
 typedef struct waiter {
   list link;
@@ -53,67 +53,81 @@ typedef struct waiter {
 } waiter;
 
 /*
-** Something that has to happen when a task ends, however it ends: embedded in what is to be told
-** (a lock that the task holds, a member of a waitgroup), which may go before the task does.
+** A call that must be made when a task ends, however it ends. It is embedded in the object to be
+** told (a lock that the task holds, a member of a waitgroup), which may be freed before the task
+** ends.
 */
 typedef struct task_exit {
   struct task_exit *next;
-  struct task_exit **place; /* what points to this one; NULL: in no task's list */
-  /* Runs once, after it has left the list; must not raise. [-0, +0, -] */
+  struct task_exit **place; /* the pointer to this one; NULL: in no task's list */
+  /* Runs once, after it has left the list; must not raise.   [-0, +0, -] */
   void (*run)(runtime *rt, lua_State *L, struct task_exit *self);
 } task_exit;
 
 /*
-** Who waits for tasks, its members, to end, and is given their panics when nobody comes for them: a scope.
+** The heir of the panics of tasks: the scope that waits for them, its members. It gets a panic if
+** no task comes for it.
 */
 typedef struct panic_heir {
   const struct panic_heir_type *type;
-  uint32_t
-      awaited; /* panics of members that tasks, woken by the end, are on the way to: unhandled.c */
+  uint32_t awaited; /* members' panics for which woken tasks are on the way: see unhandled.c */
 } panic_heir;
 
 typedef struct panic_heir_type {
   /*
-  ** Takes the panic of a member that has ended, by unhandled_give, unless it is not for the heir, or there is no
-  ** memory. The member is at `index`, its record on top of the stack.   [-0, +0, -]
+  ** Takes the panic of a member that has ended, by unhandled_give; does not if the panic is not for
+  ** the heir, or there is no memory. The member is at `index`, and its record on top of the stack.
+  ** [-0, +0, -]
   */
   void (*take)(runtime *rt, lua_State *L, panic_heir *heir, int index);
-  /* A member has ended, and its panic, if any, is with whom it concerns; or nothing is awaited any more. */
+  /*
+  ** Called when a member has ended and its panic, if any, has an owner; or when no panic is awaited
+  ** any more.
+  */
   void (*told)(runtime *rt, panic_heir *heir);
 } panic_heir_type;
 
 /*
-** What a task is a member of. It is made, and its memory freed, by whoever knows more of it (scope/member.h); to the
-** kernel it is what follows.
+** The membership of a task. scope/member.h knows more of it, and makes and frees it; the kernel
+** knows only this part.
 */
 typedef struct task_member {
   const struct task_member_type *type;
-  panic_heir *heir; /* NULL: nobody waits for the task */
+  panic_heir *heir; /* NULL: no scope waits for the task */
 } task_member;
 
 typedef struct task_member_type {
-  /* The new task, on top of the stack, begins.   [-0, +0, -] Calls nothing of scripts. */
+  /*
+  ** Called when the new task, on top of the stack, begins. Calls nothing of scripts.   [-0, +0, -]
+  */
   void (*join)(runtime *rt, lua_State *L, struct task *t);
-  /* It has ended, or is not to be after all: frees its `member`.   [-0, +0, -] Calls nothing of scripts. */
+  /*
+  ** Called when the task has ended, or could not be made: frees its `member`. Calls nothing of
+  ** scripts.   [-0, +0, -]
+  */
   void (*leave)(runtime *rt, lua_State *L, struct task *t);
 } task_member_type;
 
 /* The task's user values. */
 enum {
-  TASK_UV_RESULT =
-      CANCEL_SCOPE_UV_REASON, /* before the end: why its entry was cancelled; after it: nil, the result,
-                     a table of results with n, or the record */
-  TASK_UV_PARENT,             /* the spawner, or nil */
+  /*
+  ** Before the end: the reason for which its entry was cancelled. After it: nil, the result, a
+  ** table of results with n, or the record.
+  */
+  TASK_UV_RESULT = CANCEL_SCOPE_UV_REASON,
+  TASK_UV_PARENT, /* the spawner, or nil */
   TASK_UV_COUNT = TASK_UV_PARENT
 };
 
 typedef struct task {
-  waiter waiter; /* the one queue that it is in: ready, or of what it waits for */
+  /* in the one queue where the task stands: the ready one, or that of the object it waits for */
+  waiter waiter;
   union {
     struct {
-      coroutine *top; /* in which its code may suspend: its own, or one inside it; pinned */
-      list waiters;   /* tasks parked in join or await of this one, by waiter.link */
-      /* While it is parked: what its C function goes on with, and how many values that has. */
+      /* the coroutine in which its code may suspend: its own, or one inside it; pinned */
+      coroutine *top;
+      list waiters; /* tasks that wait in join or await of this one, linked by waiter.link */
+      /* While it waits: the continuation of its C function, and the number of values for it. */
       lua_KFunction continuation;
       lua_KContext context;
       int height;
@@ -123,52 +137,54 @@ typedef struct task {
       uint8_t trace_id[16];
     } ended;
   };
-  coroutine coroutine;      /* its trace context is without a trace once ended */
+  coroutine coroutine;      /* its trace context has no trace once the task has ended */
   uint64_t id;              /* from 1, never reused */
   const location *location; /* where it was spawned */
-  const wait_type *wait;    /* what it waits for, or waited for last */
-  void *waits_on;     /* while WAITING: the task, waitlist, ... of `wait`; NULL: there is none */
-  cancel_scope entry; /* the outermost of its cancel scopes */
-  cancel_scope *innermost; /* of those that are open */
-  task_member *member;     /* of what it is one; NULL: of nothing */
-  task_exit *exits;        /* what happens at its end, the newest first */
+  const wait_type *wait;    /* the type of its wait, or of its last one */
+  void *waits_on;     /* while WAITING: the task, waitlist, ... that it waits for; NULL: none */
+  cancel_scope entry; /* its outermost cancel scope */
+  cancel_scope *innermost; /* its innermost open cancel scope */
+  task_member *member;     /* its membership; NULL: none */
+  task_exit *exits;        /* the calls to make at its end, the newest first */
   timer timer;
   int slot; /* in runtime.tasks and runtime.threads */
   union {
-    int results; /* DONE: how many */
-    int permits; /* waits for a semaphore: how many it wants */
+    int results; /* DONE: the number of results */
+    int permits; /* while it waits for a semaphore: the number of permits wanted */
   };
   uint32_t generation;  /* ancestors, kept or not */
-  uint32_t wait_serial; /* counts parks, so that a late wake-up finds nobody */
+  uint32_t wait_serial; /* counts parks, so that a late wake-up wakes nothing */
   uint8_t status;       /* task_status */
   uint8_t wake;         /* wake_reason of the last wake-up */
-  uint16_t fired;       /* what woke it: the case of a select, or what a descriptor is ready for */
-  uint16_t asked;       /* how many of its cancel scopes are: something waits to be raised */
-  uint8_t raises;       /* of an exit, one after the other, while the task did not suspend */
-  bool forced; /* parked for good, to be unwound from outside; TASK_UV_RESULT has the record */
+  /* what woke it: the number of a select's case, or the ready directions of a descriptor */
+  uint16_t fired;
+  uint16_t asked; /* how many of its cancel scopes were asked to end and wait to be raised */
+  uint8_t raises; /* raises of an exit in a row, without a suspension */
+  /* parked for good, and must be unwound from outside; TASK_UV_RESULT has the record */
+  bool forced;
   uint8_t epilogues; /* attempts to run the entry frame's deferred calls */
-  uint8_t aftermath; /* handlers at the end of a run that led to it, one by one */
+  uint8_t aftermath; /* the number of handlers in the chain that led to it, at the end of a run */
   bool daemon;
   bool service; /* a daemon that ends last, when every other task of the run has */
   bool started;
   bool muted;  /* spawned by an observer, or by such a task: observers hear nothing of it */
   bool silent; /* a service, or spawned by such a task: it makes no spans */
-  bool lost; /* its thread was closed while it ran, or yielded by itself, and is not to be reused */
-  bool seen; /* code may know its thread, which is not to be reused either */
-  bool leaked;   /* it was found asleep with nothing left to wake it */
-  uint8_t owner; /* panic_owner: who answers for its panic (unhandled.h) */
+  bool lost; /* its thread was closed while it ran, or yielded by itself, and must not be reused */
+  bool seen; /* code may know its thread, so it must not be reused */
+  bool leaked;   /* it was found asleep, with nothing left to wake it */
+  uint8_t owner; /* panic_owner: the owner of its panic (unhandled.h) */
   char name[];   /* "": unnamed, shown as "task <id>" */
 } task;
 
 static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
 
-/* The live task's code runs now. */
+/* Call it when the code of a live task begins to run. */
 static inline void task_enter(runtime *rt, task *t) {
   rt->current = t;
   rt->running = t->live.top;
 }
 
-/* Now that which drives the loop goes on. */
+/* Call it when the code of the task stops, and the code that drives the loop goes on. */
 static inline void task_leave(runtime *rt) {
   rt->current = NULL;
   rt->running = rt->driver;
@@ -177,90 +193,98 @@ static inline void task_leave(runtime *rt) {
 /* Room for the name of an unnamed task. */
 #define TASK_NAME_SIZE 32
 
-/* The task's name; `buffer` is used when it has none of its own. */
+/* Returns the task's name; writes one to `buffer` if the task has none. */
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]);
 
-/* "ready", "running", ... as `t:status()` gives it. */
+/* Returns the name as in `t:status()`: "ready", "running", ... */
 const char *task_status_name(task_status status);
 
-/* "ready", "timeout", ... for observers. */
+/* Returns the name for observers: "ready", "timeout", ... */
 const char *wake_reason_name(wake_reason reason);
 
-/* The task at `index`, or NULL when there is something else.   [-0, +0, -] */
+/* Returns the task at `index`, or NULL if another value is there.   [-0, +0, -] */
 task *task_test(lua_State *L, int index);
 
 /* Pushes a live task.   [-0, +1, -] */
 void task_push(runtime *rt, lua_State *L, const task *t);
 
-/* Whether a task makes spans, while somebody listens, and whether observers hear of it. */
+/* Whether a new task makes spans while a listener is set, and whether observers hear of it. */
 typedef enum spawn_spans {
-  SPANS_AS_SPAWNER, /* unless that is a task that makes none */
+  SPANS_AS_SPAWNER, /* as the spawner, which may make none */
   SPANS_YES,
   SPANS_NO,
-  SPANS_MUTED /* nor do observers hear of anything that it does */
+  SPANS_MUTED /* and observers hear nothing of it */
 } spawn_spans;
 
-/* What keeps count of the tasks that are spawned in it, such as a waitgroup: how a new task joins it. */
+/* The type of an object that counts the tasks spawned in it, such as a waitgroup. */
 typedef struct spawn_group_type {
-  /* Gets the memory for one more task. NULL: there is none. The task that is being made may still come to nothing. */
+  /*
+  ** Reserves the memory for one more task; NULL: there is none. The task may still fail to be made.
+  */
   void *(*reserve)(runtime *rt, void *group);
-  /* The task, for which this was reserved, belongs to the group.   [-0, +0, -] Calls nothing of scripts. */
+  /*
+  ** Adds the task, for which `reserved` was reserved, to the group. Calls nothing of scripts.
+  ** [-0, +0, -]
+  */
   void (*join)(runtime *rt, lua_State *L, struct task *t, void *reserved);
 } spawn_group_type;
 
 typedef struct spawn_options {
   const char *name; /* NULL or "": unnamed */
   bool daemon;
-  bool service;   /* a daemon, which ends last */
+  bool service;   /* a daemon that ends last */
   int attributes; /* stack index of a table; 0: none */
   uint8_t spans;  /* spawn_spans */
   /*
-  ** Makes the new task a member: returns what its `member` is to be; NULL: nothing.   [-0, +0, m]
-  ** NULL: it is one of nothing.
+  ** Makes the membership of the new task and returns it; NULL: none. The field is NULL if the task
+  ** can have none.   [-0, +0, m]
   */
   task_member *(*become_member)(runtime *rt, lua_State *L, struct task *t,
                                 const struct spawn_options *options);
-  /* The ids under which it goes on. NULL: the spawner's; without a trace: it begins one. */
+  /* The ids under which it runs. NULL: the spawner's; without a trace: it begins one. */
   const trace_ids *trace;
   const spawn_group_type *group_type; /* NULL: it joins no group */
   void *group;
 } spawn_options;
 
 /*
-** Makes a task of the function and its `arguments` on top of the stack, ready to run, and pushes
-** it.
-**   [-(arguments + 1), +1, m]
-** Its parent is the current task, and its trace the current one's unless the options say otherwise.
+** Pops a function and its `arguments`, makes a task of them that is ready to run, and pushes it.
+** Its parent is the current task. Unless the options say otherwise, its trace is the current one.
+** [-(arguments + 1), +1, m]
 */
 task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options);
 
 /*
-** Ends the task: the one way out, however it came to its end.   [-values, +0, -]
-** Takes from L's stack what the status asks for: the `values` results (DONE), or the record (else).
-** Wakes whoever waits for it; passes on what nobody waits for. Never raises.
+** Ends the task; every way to end goes through this. Pops from L's stack what the status asks for:
+** the `values` results (DONE), or the record (else). Wakes the tasks that wait for it, and passes
+** its panic on. Never raises.   [-values, +0, -]
 */
 void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values);
 
-/* The id of the trace in which the task's code is, or its own trace once it has ended: 16 bytes. */
+/*
+** Returns the 16 bytes of the id of the trace in which the task's code is; of its own trace once it
+** has ended.
+*/
 const uint8_t *task_trace_id(task *t);
 
-/* Pushes the attributes that the task at `index` was spawned with, or nil.   [-0, +1, -] */
+/* Pushes the attributes with which the task at `index` was spawned, or nil.   [-0, +1, -] */
 void task_push_attributes(const runtime *rt, lua_State *L, int index);
 
-/* Lets `exit`, whose `run` is set and which is in no list, happen when the live task ends. */
+/* Makes `exit` run when the live task ends. Its `run` must be set, and it must be in no list. */
 void task_on_end(task *t, task_exit *exit);
 
-/* Takes `exit` out of the list that it is in; harmless when it is in none. */
+/* Takes `exit` out of its list; harmless if it is in none. */
 void task_exit_remove(task_exit *exit);
 
-/* Pushes the record of the task at `index`, which did not end well.   [-0, +1, -] */
+/* Pushes the record of the task at `index`, which has not returned.   [-0, +1, -] */
 void task_push_record(lua_State *L, int index);
 
-/* Pushes the results of the task at `index`, which is DONE, and returns their count.   [-0, +n, e]
- */
+/*
+** Pushes the results of the task at `index`, which is DONE, and returns their number.   [-0, +n, e]
+*/
 int task_push_results(lua_State *L, const task *t, int index);
 
-/* Puts a READY task at the end of the queue, and tells a host that polls between two steps. */
+/* Puts a READY task at the end of the queue, and notifies a host that polls between two steps. */
 static inline void task_enqueue(runtime *rt, task *t) {
   list_append(&rt->ready, &t->waiter.link);
   rt->ready_count++;
@@ -272,13 +296,16 @@ static inline bool task_needs_unwinding(const task *t) {
   return t->asked > 0 || (t->coroutine.frames != NULL && frames_is_exiting(t->coroutine.frames));
 }
 
-/* Raises why the code that runs on L can't suspend. */
+/*
+** Raises an error that says why the code on L can't suspend.
+**   name  the API function
+*/
 int task_refuse_suspension(runtime *rt, lua_State *L, const char *name);
 
 /*
-** Raises unless the code that runs on L may suspend: it must be a task's own and no C function may
-** be in the way. Returns the task. Raises the pending cancellation, if any, as every suspension
-** point does.
+** Returns the current task. Raises unless the code that runs on L may suspend: it must be a task's
+** own, with no C function in the way. Raises the pending cancellation, if any, as every suspension
+** point does.   [-0, +0, e]
 **   name  the API function, for the message
 */
 static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *name) {
@@ -292,8 +319,8 @@ static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *na
 }
 
 /*
-** Raises the pending cancellation, if any, in code that may or may not have to suspend: the code of
-** a task, that is.   [-0, +0, e]
+** Raises the pending cancellation, if any, if the running code is a task's; for operations that may
+** not have to suspend.   [-0, +0, e]
 */
 static inline void task_raise_pending(runtime *rt, lua_State *L) {
   task *t = rt->current;
@@ -301,40 +328,44 @@ static inline void task_raise_pending(runtime *rt, lua_State *L) {
 }
 
 /*
-** Parks the current task; to be returned from a C function.   [-0, +0, e]
-** The caller has put the task's waiter into a queue, or set `waits_on` besides, as `wait` needs.
+** Parks the current task. Return the result from a C function. Before, put the task's waiter into a
+** queue, or also set `waits_on`, as `wait` needs. If other code resumes the thread, it is refused,
+** and the task goes on waiting.   [-0, +0, e]
 **   deadline_ns   TIME_FOREVER for none
-**   continuation  runs on wake, with what is on the stack now and what the waker has pushed; it must
-**                 call task_check_wake, or look at `wake` itself
-** Whoever else resumes the thread is refused, and the task goes on waiting.
+**   continuation  runs on waking, with the values on the stack now and those that the waker has
+**                 pushed; it must call task_check_wake, or look at `wake` itself
 */
 int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline_ns,
               lua_KContext context, lua_KFunction continuation);
 
-/* What is said to whoever resumes or closes the coroutine of a task. */
+/* The error for code that resumes or closes the coroutine of a task. */
 #define TASK_REFUSAL \
   "this coroutine belongs to a task of coropanic: only its scheduler may resume or close it"
 
 /*
-** A parked thread was resumed by somebody who may not do it: it yields again, nil and the refusal, and
-** goes on waiting as it was. To be returned from the continuation, which is called with the runtime as
-** its context when the thread is resumed once more.   [-?, +2, -]
+** Call it in the continuation of a parked thread that other code has resumed: the thread yields
+** again, with nil and the refusal, and goes on waiting. Return the result from the continuation,
+** which is called again, with the runtime as its context, when the thread is resumed once more.
+** [-?, +2, -]
 */
 int task_refuse_resumption(runtime *rt, lua_State *L, lua_KFunction continuation);
 
-/* The current task, on waking: raises what it was woken with (cancellation, deadlock). */
+/*
+** Returns the current task after it was woken. Raises the cancellation or deadlock with which it
+** was woken.   [-0, +0, e]
+*/
 task *task_check_wake(runtime *rt, lua_State *L);
 
-/* The continuation of waits that return nothing. The context is the runtime. */
+/* The continuation of waits that return nothing. Its context is the runtime. */
 int task_after_wait(lua_State *L, int status, lua_KContext runtime_address);
 
 /*
-** Whether the task waits although its coroutine is dead, because somebody has closed it: then it is
-** made ready, and ends at its next turn.
+** Whether the task waits although its coroutine is dead, because a script has closed it. If so,
+** makes the task ready, and it ends at its next turn.
 */
 bool task_is_closed(runtime *rt, task *t);
 
-/* Makes a parked task ready. Never raises. */
+/* Makes a waiting task ready. Never raises. */
 void task_wake(runtime *rt, task *t, wake_reason reason);
 
 #pragma GCC visibility pop

@@ -4,7 +4,7 @@
 
 #include "kernel/task.h"
 
-/* Tells of the context, with it as the object.   [-0, +0, -] */
+/* Tells the sinks the event, with the context as the object.   [-0, +0, -] */
 static void tell_sinks(runtime *rt, lua_State *L, const ctx *c, const probe_event *event) {
   if (c->links == NULL || !lua_checkstack(L, LUA_MINSTACK)) return;
   probe_event told = *event;
@@ -26,7 +26,7 @@ static void init_links(context_links *links) {
   list_init(&links->children);
 }
 
-/* Pushes a context without parent.   [-0, +1, m] */
+/* Pushes a context without a parent.   [-0, +1, m] */
 static ctx *new_context(runtime *rt, lua_State *L) {
   ctx *c = lua_newuserdatauv(L, sizeof(ctx), CONTEXT_UV_COUNT);
   memset(c, 0, sizeof(ctx));
@@ -178,8 +178,8 @@ bool context_bind(context_binding *binding) {
 }
 
 /*
-** Asks what is bound to the context to end.   [-0, +0, -]
-** What that calls may take others out of the list, so each is taken out before.
+** Cancels the code that is bound to the context. Cancelling may take other bindings out of the
+** list, so each is taken out first.   [-0, +0, -]
 */
 static void end_bound(runtime *rt, lua_State *L, ctx *c) {
   if (list_empty(&c->bound)) return;
@@ -193,7 +193,7 @@ static void end_bound(runtime *rt, lua_State *L, ctx *c) {
   lua_pop(L, 1);
 }
 
-/* Tells all but its children that the context has ended.   [-0, +0, -] */
+/* Tells everything but its children that the context has ended.   [-0, +0, -] */
 static void tell(runtime *rt, lua_State *L, ctx *c) {
   if (probe(&rt->probes, PROBE_CONTEXT_END)) {
     tell_sinks(rt, L, c, &(probe_event){.kind = PROBE_CONTEXT_END, .word = context_error(c)});
@@ -203,13 +203,16 @@ static void tell(runtime *rt, lua_State *L, ctx *c) {
   if (c->start_callbacks != NULL) c->start_callbacks(rt, L, c);
 }
 
-/* Takes the context out of where it would be found, as it has ended.   [-0, +0, -] */
+/* Takes a context that has ended out of its parent's list, and stops its timer.   [-0, +0, -] */
 static void detach(runtime *rt, context_links *links) {
   runtime_stop_timer(rt, &links->timer);
   list_remove(&links->sibling);
 }
 
-/* Marks the children as ended, and puts them into the queue of those that have to tell others. [-0, +0, -] */
+/*
+** Marks the children as ended, and puts them into the queue of contexts whose dependents must be
+** told.   [-0, +0, -]
+*/
 static void enqueue_children(runtime *rt, lua_State *L, const ctx *c) {
   list *children = &c->links->children;
   while (!list_empty(children)) {
@@ -225,8 +228,8 @@ static void enqueue_children(runtime *rt, lua_State *L, const ctx *c) {
 }
 
 /*
-** Breadth first, so that parents end before children and brothers in the order in which they were
-** made; the queue is made of the contexts' own links, so that no tree is too deep.
+** Goes breadth first, so that parents end before children, and siblings in the order in which they
+** were made. The queue is made of the contexts' own links, so that no tree is too deep.
 */
 void context_end(runtime *rt, lua_State *L, ctx *c, context_state state) {
   if (c->state != CONTEXT_LIVE || !c->can_end) return;

@@ -10,8 +10,8 @@ typedef struct after {
   ctx *context;      /* pinned while the callback waits for its end; else NULL */
   lua_Integer place; /* in the context's array */
   bool over;         /* started or stopped */
-  uint8_t spans;     /* spawn_spans, as of the code that asked */
-  trace_ids ids;     /* under which the callback goes on; counted; without a trace: none */
+  uint8_t spans;     /* spawn_spans, from the code that registered it */
+  trace_ids ids;     /* the ids under which the callback runs; counted; without a trace: none */
 } after;
 
 static int collect_after(lua_State *L) {
@@ -31,8 +31,8 @@ void context_after_open(runtime *rt, lua_State *L) {
 }
 
 /*
-** Pushes the array of the callbacks of the context at `index`, made when there is none; in the place of those that were
-** stopped it has false.   [-0, +1, m]
+** Pushes the array of the callbacks of the context at `index`, made if missing. False stands in
+** place of stopped ones.   [-0, +1, m]
 */
 static void push_callbacks(lua_State *L, int index) {
   if (lua_getiuservalue(L, index, CONTEXT_UV_AFTERS) == LUA_TTABLE) return;
@@ -48,7 +48,7 @@ static void push_callbacks(lua_State *L, int index) {
   lua_setiuservalue(L, index, CONTEXT_UV_AFTERS);
 }
 
-/* Starts the callback on top of the stack, which no context holds any more.   [-1, +0, m] */
+/* Pops a callback that no context holds any more, and starts it.   [-1, +0, m] */
 static void start(runtime *rt, lua_State *L) {
   const after *a = lua_touserdata(L, -1);
   lua_getiuservalue(L, -1, AFTER_UV_FUNCTION);
@@ -58,13 +58,13 @@ static void start(runtime *rt, lua_State *L) {
   lua_pop(L, 2);
 }
 
-/* Whether observers hear of what the running code spawns, and of its spans. */
+/* Returns whether observers hear of tasks that the running code spawns, and of their spans. */
 static spawn_spans spans_here(const runtime *rt) {
   if (probe_is_muted(rt, rt->current)) return SPANS_MUTED;
   return rt->current != NULL && rt->current->silent ? SPANS_NO : SPANS_YES;
 }
 
-/* Closes up the gaps in the array of callbacks on top of the stack.   [-0, +0, -] */
+/* Closes the gaps in the array of callbacks on top of the stack.   [-0, +0, -] */
 static void close_up(lua_State *L) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
   lua_Integer kept = 0;
@@ -89,7 +89,7 @@ bool context_after_stop(runtime *rt, lua_State *L, int index) {
   ctx *c = a->context;
   if (a->over) return false;
   a->over = true;
-  if (c == NULL) return true; /* of a context that never ends */
+  if (c == NULL) return true; /* its context never ends */
   a->context = NULL;
   rt->afters--;
   context_push(rt, L, c);
@@ -97,7 +97,8 @@ bool context_after_stop(runtime *rt, lua_State *L, int index) {
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, a->place);
   c->stopped++;
-  if (c->stopped > lua_rawlen(L, -1) / 2) { /* a stop costs the same, however many there are */
+  /* so a stop costs the same, however many callbacks there are */
+  if (c->stopped > lua_rawlen(L, -1) / 2) {
     close_up(L);
     c->stopped = 0;
   }
@@ -106,7 +107,7 @@ bool context_after_stop(runtime *rt, lua_State *L, int index) {
   return true;
 }
 
-/* (array of callbacks, runtime); protected. */
+/* (array of callbacks, runtime): starts them; called protected. */
 static int start_all(lua_State *L) {
   runtime *rt = lua_touserdata(L, 2);
   lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
@@ -157,13 +158,13 @@ void context_after_add(runtime *rt, lua_State *L, int index) {
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, AFTER_UV_FUNCTION);
   push_callbacks(L, index);
-  /* From here on no finalizer runs, in which the context could end. */
+  /* From here on no finalizer runs that could end the context. */
   a->spans = (uint8_t)spans_here(rt);
   trace_ids *here = trace_here(rt);
   if (here->trace != NULL) trace_go_on(rt, &a->ids, here);
   if (c->state == CONTEXT_LIVE && c->can_end) {
     a->place = (lua_Integer)lua_rawlen(L, -1) + 1;
-    lua_pushboolean(L, 0); /* memory for its place first */
+    lua_pushboolean(L, 0); /* first the memory for its place */
     lua_rawseti(L, -2, a->place);
     context_pin(rt, L, index);
     a->context = c;

@@ -1,6 +1,6 @@
 /*
-** What a context calls when it ends: functions, each in a task of its own that goes on with the trace
-** of the code that asked for it.
+** The callbacks of ctx:after: functions that a context starts when it ends, each in a task of its
+** own that goes on in the trace of the code that registered it.
 */
 #ifndef CP_SCOPE_CONTEXT_AFTER_H
 #define CP_SCOPE_CONTEXT_AFTER_H
@@ -18,14 +18,14 @@
 void context_after_open(runtime *rt, lua_State *L);
 
 /*
-** Pushes a callback of the context at `index`: the function on top of the stack, to be started when
-** it ends; at once, if it has ended.   [-1, +1, m]
+** Pops a function and pushes a callback of the context at `index`. The function is started when the
+** context ends; at once if it has ended.   [-1, +1, m]
 */
 void context_after_add(runtime *rt, lua_State *L, int index);
 
 /*
-** Keeps the callback at `index`, absolute, from being started. False: it was started or stopped
-** already.   [-0, +0, -]
+** Stops the callback at the absolute `index` from being started. Returns false if it was started or
+** stopped already.   [-0, +0, -]
 */
 bool context_after_stop(runtime *rt, lua_State *L, int index);
 

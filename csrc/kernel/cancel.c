@@ -13,7 +13,8 @@ const char *cancel_source_name(cancel_source source) {
 }
 
 /*
-** The innermost frame stack, of the coroutines inside the task, in which something is unwinding; NULL: none.
+** Returns the frame stack of the innermost coroutine inside the task in which anything is
+** unwinding; NULL: none.
 */
 static const frame_stack *find_unwinding(const task *t) {
   for (const coroutine *c = t->live.top; c != &t->coroutine; c = c->outer) {
@@ -23,8 +24,8 @@ static const frame_stack *find_unwinding(const task *t) {
 }
 
 /*
-** The first frame of the task's frame stack that may be exited now. While a coroutine is unwinding by
-** itself nothing may.
+** Returns the index of the outermost frame of the task's frame stack that may be exited now. While
+** a coroutine is unwinding by itself, none may.
 */
 static uint32_t shield_of(const task *t) {
   if (find_unwinding(t) != NULL) return UINT32_MAX;
@@ -53,7 +54,10 @@ void cancel_note_asker(runtime *rt, lua_State *L, int victim) {
   lua_pop(L, 1);
 }
 
-/* (task, record) notes who asked it to end, and who waits for it; protected. */
+/*
+** (task, record): notes in the record which task asked this one to end, and the waiting tasks;
+** called protected.
+*/
 static int describe(lua_State *L) {
   runtime *rt = record_test(L, 2)->runtime;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->askers_ref);
@@ -70,7 +74,7 @@ void cancel_make_record(runtime *rt, lua_State *L, lua_State *thread, int level,
   record_kind kind = source == CANCEL_DEADLINE ? RECORD_TIMEOUT : RECORD_CANCELLED;
   record_wrap_safe(rt, L, thread, level, kind);
   record *r = record_test(L, -1);
-  r->kind = (uint8_t)kind; /* even where there was no memory for more */
+  r->kind = (uint8_t)kind; /* even if there was no memory for more */
   r->exits = true;
   r->cancel_source = (uint8_t)source;
   if (source != CANCEL_EXPLICIT) return;
@@ -88,7 +92,9 @@ void cancel_push_record(runtime *rt, lua_State *L, lua_State *thread, int level,
   lua_replace(L, -2);
 }
 
-/* What may be raised in the task now; NULL: nothing.   [-0, +0, -] */
+/*
+** Returns the cancel scope whose request may be raised in the task now; NULL: none.   [-0, +0, -]
+*/
 static cancel_scope *find_due(const task *t) { return cancel_scope_find_asked(t, shield_of(t)); }
 
 bool cancel_is_due(const runtime *rt, const task *t) {
@@ -102,8 +108,8 @@ bool cancel_will_raise(const runtime *rt, const task *t) {
 }
 
 /*
-** The record that the task is to end with, for the exit whose record is on top of the stack: what was asked of the
-** task itself comes first.   [-1, +1, -]
+** Replaces the record of the exit, on top of the stack, by the record with which the task must end.
+** That of a request to the task itself comes first.   [-1, +1, -]
 */
 static void choose_record(runtime *rt, lua_State *L, const task *t) {
   if (t->entry.state != CANCEL_SCOPE_ASKED) return;
@@ -112,8 +118,8 @@ static void choose_record(runtime *rt, lua_State *L, const task *t) {
 }
 
 /*
-** Parks the task for good. Nobody resumes it: its coroutines yield up to the loop, which ends it.
-** [-1, +0, e]
+** Pops the record and parks the task for good. It is never resumed: its coroutines yield up to the
+** loop, which ends it.   [-1, +0, e]
 */
 static void force(runtime *rt, lua_State *L, task *t) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
@@ -139,8 +145,8 @@ void cancel_count_raise(runtime *rt, lua_State *L, task *t) {
 }
 
 /*
-** In a coroutine inside the task the request stays: it is raised again in the coroutine that resumed
-** it, and is taken where it gets to the task's own thread (cancel_raise_outwards).
+** In a coroutine inside the task the request stays: it is raised again in the resumer of the
+** coroutine, and counts as raised when it gets to the task's own thread (cancel_raise_outwards).
 */
 static int raise_inside(runtime *rt, lua_State *L) {
   frame_stack *s = coroutine_find_frames(rt, L);
@@ -152,7 +158,7 @@ static int raise_inside(runtime *rt, lua_State *L) {
 }
 
 void cancel_raise(runtime *rt, lua_State *L, task *t) {
-  /* Hooks and handlers run inside the task: they are not what was asked to end. */
+  /* Hooks and handlers run inside the task, but were not asked to end. */
   if (rt->hooks > 0) return;
   bool inside = t->coroutine.thread != L;
   const frame_stack *unwinding = inside ? find_unwinding(t) : NULL;

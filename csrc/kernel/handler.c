@@ -6,13 +6,19 @@
 
 #include "kernel/panic.h"
 
-/* Status of a process that an unrecovered panic ends, as Go's. */
+/* The exit status of a process that an unrecovered panic ends, as in Go. */
 #define CRASH_STATUS 2
 
-/* A hook's exits end with it, and that of the code which it was called from does not unwind it. */
+/*
+** An exit in a hook ends with the hook, and an exit of the code that called the hook does not
+** unwind it.
+*/
 static const frame_type frame_hook = {.shields = true, .stops = true, .is_thin = true};
 
-/* A hook is about to be called: pushes what leave_hook needs; without frames nil.   [-0, +1, -] */
+/*
+** Call it before a hook: pushes the exit under way, which leave_hook needs; nil without frames.
+** [-0, +1, -]
+*/
 static void enter_hook(frame_stack *s, lua_State *L) {
   if (s != NULL && frames_has_exit(s)) {
     frames_push_exit(s, L);
@@ -21,7 +27,10 @@ static void enter_hook(frame_stack *s, lua_State *L) {
   }
 }
 
-/* The hook has ended, and so have exits in it: that at `exit` goes on, nil: none.   [-0, +0, -] */
+/*
+** Call it after a hook: exits in the hook have ended, and the exit at `exit` goes on; nil: none.
+** [-0, +0, -]
+*/
 static void leave_hook(runtime *rt, lua_State *L, frame_stack *s, int exit) {
   if (s != NULL) {
     cp_assert(frames_top(s)->type == &frame_hook);
@@ -30,14 +39,17 @@ static void leave_hook(runtime *rt, lua_State *L, frame_stack *s, int exit) {
     frames_set_exit(s, L);
     return;
   }
-  /* Frames that the hook itself has made room for: in them its exits have found none that stops them. */
+  /*
+  ** The hook itself may have made this frame stack; then nothing in it has stopped the hook's
+  ** exits.
+  */
   const frame_stack *made = coroutine_find_frames(rt, L);
   for (uint32_t i = 0; made != NULL && i < made->depth; i++) made->frames[i].exiting = false;
 }
 
 /*
-** Calls the function and its `arguments` on top of the stack, protected. False: it panicked, and
-** its record is on top.   [-(arguments + 1), +(0|1), -]
+** Pops a function and its `arguments` and calls it, protected. Returns false if it panicked, and
+** pushes its record.   [-(arguments + 1), +(0|1), -]
 */
 static bool call_protected(runtime *rt, lua_State *L, int arguments) {
   int exit = lua_gettop(L) - arguments;
@@ -61,7 +73,7 @@ static bool call_protected(runtime *rt, lua_State *L, int arguments) {
   return false;
 }
 
-/* Tells of the record at `given`, of the task at `index`, 0: none.   [-0, +0, -] */
+/* Tells the sinks of the record at `given`, of the task at `index` (0: none).   [-0, +0, -] */
 static void tell_unhandled(runtime *rt, lua_State *L, int given, int index) {
   probe_tell(rt, &(probe_event){.kind = PROBE_UNHANDLED,
                                 .calls = true,
@@ -73,7 +85,7 @@ static void tell_unhandled(runtime *rt, lua_State *L, int given, int index) {
 
 void handler_report(runtime *rt, lua_State *L, int index) {
   bool is_wanted = probe(&rt->probes, PROBE_UNHANDLED);
-  if (!lua_checkstack(L, LUA_MINSTACK)) { /* nothing can be called, nor written */
+  if (!lua_checkstack(L, LUA_MINSTACK)) { /* nothing can be called or written */
     lua_pop(L, 1);
     return;
   }
@@ -83,7 +95,7 @@ void handler_report(runtime *rt, lua_State *L, int index) {
   const task *of = index == 0 ? NULL : task_test(L, index);
   unsigned depth = of == NULL ? 0 : of->aftermath;
   if (depth >= HANDLER_MAX_DEPTH) {
-    /* Its tasks panic each time: on stderr it ends. */
+    /* The handler's tasks panic each time; writing to stderr ends that. */
   } else if (rt->unhandled == UNHANDLED_CALL) {
     runtime_push_value(rt, L, RUNTIME_UV_UNHANDLED);
     custom = true;
@@ -121,7 +133,7 @@ void handler_run_start(runtime *rt, lua_State *thread) {
 void handler_call(runtime *rt, lua_State *L, int arguments, int index) {
   if (call_protected(rt, L, arguments)) return;
   if (record_test(L, -1)->exits) {
-    lua_pop(L, 1); /* of the task that the hook runs in: nobody hears of it who does not ask */
+    lua_pop(L, 1); /* an exit of the task in which the hook runs: not reported */
   } else {
     handler_report(rt, L, index);
   }

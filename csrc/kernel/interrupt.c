@@ -13,7 +13,7 @@
 #include "kernel/cancel.h"
 #include "kernel/task.h"
 
-/* What lua.c's handler raises. */
+/* The error of lua.c's handler. */
 #define CTRL_C "interrupted!"
 
 /* --- handlers --- */
@@ -25,8 +25,8 @@ static int keep_code(lua_State *L, const void *code, size_t size, void *buffer) 
 }
 
 /*
-** Without debug information, so that what a hook raises in it is not said to be at a line of ours. The
-** buffer is in another thread, for lua_dump wants the function on top of its stack.
+** Without debug information, so that an error raised in it by a hook names no line of ours. The
+** function is in another thread than the buffer, because lua_dump needs it on top of its stack.
 */
 void interrupt_open(runtime *rt, lua_State *L) {
   luaL_Buffer code;
@@ -99,7 +99,7 @@ static void die_of_ctrl_c(int status, void *unused) {
   raise(SIGINT);
 }
 
-/* lua.c unloads the module when it closes the state, before it exits: that must not take the code away. */
+/* lua.c unloads the module when it closes the state, before it exits; the code must stay. */
 static bool stay_loaded(void) {
   Dl_info here;
   void (*code)(int, void *) = die_of_ctrl_c;
@@ -109,7 +109,10 @@ static bool stay_loaded(void) {
   return dlopen(here.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) != NULL;
 }
 
-/* lua.c has given SIGINT its default action back; where somebody handles it, the process's end is theirs. */
+/*
+** lua.c has restored the default action of SIGINT. If a program handles SIGINT itself, it decides
+** how the process ends.
+*/
 void interrupt_close(const runtime *rt) {
   struct sigaction action;
   if (!rt->ctrl_c || sigaction(SIGINT, NULL, &action) != 0) return;

@@ -29,7 +29,7 @@ static bool is_finalizer(lua_State *L, lua_Debug *activation) {
 /* Whether a finalizer has called the running code; false in Lua 5.4.0 to 5.4.3.   [-0, +0, -] */
 static bool is_in_finalizer(lua_State *L) {
   lua_Debug ar;
-  if (lua_gc(L, LUA_GCCOUNT) >= 0) return false; /* the collector answers nothing in finalizers */
+  if (lua_gc(L, LUA_GCCOUNT) >= 0) return false; /* the collector does not answer in finalizers */
   for (int level = 0; lua_getstack(L, level, &ar); level++) {
     if (is_finalizer(L, &ar)) return true;
   }
@@ -58,8 +58,8 @@ bool panic_is_in_flight(const runtime *rt, lua_State *L, int index) {
 }
 
 /*
-** What Lua's `load`, or the like, raises while it parses, and catches. Other errors of its own, of arguments say, go to
-** its caller.
+** Whether the text is an error that Lua's `load`, or the like, raises while it parses, and catches.
+** Its other errors, about its arguments for example, go to its caller.
 */
 static bool is_of_parser(const char *text) {
   return strncmp(text, "C stack overflow", strlen("C stack overflow")) == 0 ||
@@ -67,9 +67,10 @@ static bool is_of_parser(const char *text) {
 }
 
 /*
-** Whether the error whose record is on top of the stack is on its way to Lua's `load`, or the like, which makes it
-** a result: an error of a reader, of what that has returned, or of the parser itself when C calls nest too deep. Lua's
-** parser has no message handler of its own, so that it is ours that is called.   [-0, +0, -]
+** Whether Lua's `load`, or the like, will catch the error whose record is on top of the stack, and
+** return it: an error of a reader, of an object that the reader has returned, or of the parser
+** itself if C calls nest too deep. Lua's parser has no message handler of its own, so ours is
+** called.   [-0, +0, -]
 */
 static bool is_caught_by_load(lua_State *L, const record *r) {
   if (r->caught != CAUGHT_IN_LOADER) return r->caught == CAUGHT_BY_LOAD;
@@ -83,13 +84,16 @@ int panic_handler(lua_State *L) {
   const record *r = record_test(L, -1);
   runtime *rt = r != NULL ? r->runtime : runtime_find(L);
   const frame_stack *s = coroutine_find_frames(rt, L);
-  /* Raising once more what a frame further out is unwinding is a panic of its own, as in Go. */
+  /*
+  ** If a frame further out is unwinding with this record, raising it again is a panic of its own,
+  ** as in Go.
+  */
   bool again = s != NULL && frames_holds_record(s, L, -1);
   if (!again && panic_is_in_flight(rt, L, -1)) return 1;
   lua_pushvalue(L, -1);
   record_wrap_untold(rt, L, L, 1, RECORD_ERROR);
   if (is_caught_by_load(L, record_test(L, -1))) {
-    lua_pop(L, 1); /* what was raised, to the letter: the record may explain it */
+    lua_pop(L, 1); /* the raised value as it was: the record may explain it */
   } else {
     record_tell(rt, L);
   }
@@ -103,8 +107,8 @@ void panic_settle(runtime *rt, lua_State *L, int status) {
 }
 
 /*
-** Whether the activation at `level` is one that opens frames and runs their deferred calls.   [-0, +0, -]
-** False where there is none.
+** Whether the activation at `level` is a C function that opens frames and runs their deferred
+** calls; false if there is no such level.   [-0, +0, -]
 */
 static bool is_driver(const runtime *rt, lua_State *L, int level) {
   lua_Debug activation;
@@ -115,7 +119,9 @@ static bool is_driver(const runtime *rt, lua_State *L, int level) {
   return runtime_is_driver(rt, f);
 }
 
-/* Whether the activation at `level` was tail called: who did that stands nowhere any more. */
+/*
+** Whether the activation at `level` was tail called, so that its caller is no longer on the stack.
+*/
 static bool is_tail_called(lua_State *L, int level) {
   lua_Debug activation;
   if (!lua_getstack(L, level, &activation)) return false;
@@ -124,8 +130,9 @@ static bool is_tail_called(lua_State *L, int level) {
 }
 
 /*
-** The frame of the function that has called recover, and the level of the driver of that frame; or else -1.
-** A deferred recover is a call of the function that has deferred it, once that has returned.   [-0, +0, -]
+** Returns the frame of the function that has called recover, and sets the level of the C function
+** that runs that frame; -1: there is none. A deferred recover counts as called by the function that
+** has deferred it, once that has returned.   [-0, +0, -]
 */
 static int find_caller(const runtime *rt, lua_State *L, const frame_stack *s, int *driver) {
   int top = (int)s->depth - 1;
@@ -139,13 +146,17 @@ static int find_caller(const runtime *rt, lua_State *L, const frame_stack *s, in
 }
 
 /*
-** The frame whose panic recover sees: that in which its caller is a deferred call. A deferred function may be
-** one of co.func: then its frame stands on that of the call, and so does its driver. -1: there is none.
+** Returns the frame whose panic recover sees: the one in which the caller of recover is a deferred
+** call; -1: there is none. A deferred function may be one of co.func. Then its frame stands on that
+** of the call, and likewise the C functions that run them.
 */
 static int find_panicking(const runtime *rt, lua_State *L, const frame_stack *s) {
   lua_Debug ar;
   if (s == NULL || s->depth < 2) return -1;
-  /* What a driver allocates may run a finalizer, which is nothing that it calls; the collector answers nothing in one. */
+  /*
+  ** An allocation of the C function that runs the frame may run a finalizer, which is no deferred
+  ** call. The collector does not answer in finalizers.
+  */
   for (int level = 0; level <= 1 && lua_gc(L, LUA_GCCOUNT) < 0; level++) {
     if (lua_getstack(L, level, &ar) && is_finalizer(L, &ar)) return -1;
   }

@@ -45,20 +45,20 @@ void record_set_detail(lua_State *L, int index, record_detail detail) {
   lua_pop(L, 1);
 }
 
-/* --- the stacks of one line of execution: a coroutine's, its resumer's, ... --- */
+/* --- the stacks of a coroutine, its resumer, ... --- */
 
 typedef struct one_stack {
   lua_State *thread;
-  int level;        /* of the innermost activation that belongs to it */
-  int levels;       /* how many do */
-  lua_Debug *found; /* NULL, or those activations themselves, FRAMES_MAX at most */
+  int level;        /* the level of the innermost activation to capture */
+  int levels;       /* the number of activations */
+  lua_Debug *found; /* the activations themselves, FRAMES_MAX at most; or NULL */
 } one_stack;
 
 /*
-** The number of activations of a stack. Counts up to FRAMES_MAX one by one, and keeps these if it is
-** to; a deeper stack is bisected, since lua_getstack costs as much as the level. Of a stack deeper
-** than RECORD_DEEP_STACK (an overflow has a million) this is only a lower bound: each walk to its end
-** takes some 20 ms.
+** Returns the number of activations of a stack. Counts up to FRAMES_MAX one by one, and stores
+** these in `found` if that is set. A deeper stack is bisected, because lua_getstack costs as much
+** as the level. If the stack is deeper than RECORD_DEEP_STACK (an overflow has a million), returns
+** only a lower bound, because each walk to its end takes some 20 ms.
 */
 static int count_levels(const one_stack *s) {
   lua_Debug room;
@@ -86,8 +86,9 @@ static int count_levels(const one_stack *s) {
 }
 
 /*
-** The activation at a level, NULL if there is none; `room` is for one that was not kept. Between
-** counting and this, other code may have run on top of the stack (a finalizer), but nothing below it.
+** Returns the activation at a level; NULL: there is none. room: for an activation that was not
+** stored. Since the counting, other code may have run on top of the stack (a finalizer), but not
+** below it.
 */
 static lua_Debug *find_activation(const one_stack *s, int level, lua_Debug *room) {
   int index = level - s->level;
@@ -95,14 +96,16 @@ static lua_Debug *find_activation(const one_stack *s, int level, lua_Debug *room
   return lua_getstack(s->thread, level, room) ? room : NULL;
 }
 
-/* Moves the function on top of `thread` to user value `uv` of the record on top of L.   [-0, +0, -]
- */
+/*
+** Pops the function on top of `thread` and makes it user value `uv` of the record on top of L.
+** [-0, +0, -]
+*/
 static void anchor_function(lua_State *L, lua_State *thread, int uv) {
   if (thread != L) lua_xmove(thread, L, 1);
   lua_setiuservalue(L, -2, uv);
 }
 
-/* Whether the C function is the runtime's own machinery, or only the means of raising. */
+/* Whether the C function is the runtime's own, or only raises the error. */
 static bool is_machinery(const runtime *rt, lua_CFunction f, bool innermost) {
   return runtime_is_machinery(rt, f) ||
          (innermost && (f == rt->base_error || f == rt->base_assert));
@@ -112,7 +115,7 @@ static bool is_loader(const runtime *rt, lua_CFunction f) {
   return f == rt->base_load || f == rt->base_loadfile || f == rt->base_dofile;
 }
 
-/* What catches an error that has not been caught by what stands above the C function on the stack. */
+/* Returns whether the C function catches an error that nothing above it on the stack has caught. */
 static record_catcher catcher_of(const runtime *rt, lua_CFunction f, bool innermost) {
   if (innermost && is_loader(rt, f)) return CAUGHT_IN_LOADER;
   if (f == rt->base_load) return CAUGHT_BY_LOAD;
@@ -121,9 +124,9 @@ static record_catcher catcher_of(const runtime *rt, lua_CFunction f, bool innerm
 }
 
 /*
-** Captures levels [from, to) into the record on top of L. The functions are anchored, which keeps
-** the frames' strings alive; a frame's name belongs to the constants of its caller, so that one
-** more function than frames is anchored.   [-0, +0, -]
+** Captures the levels [from, to) into the record on top of L. Anchors the functions, which keeps
+** the frames' strings alive. The name of a frame belongs to the constants of its caller, so one
+** function more is anchored.   [-0, +0, -]
 */
 static void capture_levels(const runtime *rt, lua_State *L, const one_stack *s, record *r, int from,
                            int to, int *uv) {
@@ -179,8 +182,9 @@ void record_resolve(lua_State *L, int index) {
 }
 
 /*
-** Finds the fingerprint of a frame's function; `before` is the frame before, which is the same function's
-** in a direct recursion. A file's main function needs none, and may be large.   [-0, +0, m]
+** Finds the fingerprint of a frame's function. before: the frame before, which has the same
+** function in a direct recursion. The main function of a file needs none, and may be large.
+** [-0, +0, m]
 */
 static void find_fingerprint(lua_State *L, int index, record_frame *f, const record_frame *before) {
   bool found = false;
@@ -208,7 +212,7 @@ void record_find_fingerprints(lua_State *L, int index) {
   }
 }
 
-/* Who panicked, for which request, and when. */
+/* Notes the task, the trace and the time in the record. */
 static void identify(runtime *rt, lua_State *L, record *r) {
   r->runtime = rt;
   r->sequence = ++rt->next_record;
@@ -229,7 +233,7 @@ static void identify(runtime *rt, lua_State *L, record *r) {
   }
 }
 
-/* Cuts the chain of the record on top of L behind its RECORD_MAX_CHAIN newest links. */
+/* Cuts the chain of the record on top of L after its RECORD_MAX_CHAIN newest links. */
 static void trim_chain(lua_State *L) {
   lua_pushvalue(L, -1);
   for (int i = 0; i < RECORD_MAX_CHAIN && lua_type(L, -1) == LUA_TUSERDATA; i++) {
@@ -243,7 +247,7 @@ static void trim_chain(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Links the record on top of L to the panic that is in flight on the thread that panicked. */
+/* Links the record on top of L to the panic in flight on the thread that panicked. */
 static void link_chain(runtime *rt, lua_State *L, lua_State *thread, record *r) {
   const frame_stack *s = coroutine_find_frames(rt, thread);
   if (s == NULL || !frames_push_in_flight(s, L)) return;
@@ -254,8 +258,9 @@ static void link_chain(runtime *rt, lua_State *L, lua_State *thread, record *r) 
 }
 
 /*
-** The value is below the record on top of L. A record that is raised again stands for its own
-** value; it becomes the cause unless it is in the chain already.
+** Takes the value below the record on top of L into the record. If the value is a record that is
+** raised again, takes that one's value; and that record becomes the cause, unless it is in the
+** chain already.
 */
 static void take_value(lua_State *L) {
   int value = lua_gettop(L) - 1;
@@ -274,10 +279,10 @@ static void take_value(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Levels of a stack of so many that are kept. */
+/* Returns how many levels of a stack are kept. */
 static int kept_of(int levels) { return levels > FRAMES_MAX ? FRAMES_MAX : levels; }
 
-/* Pushes a record with room for so many frames, of so many stacks.   [-0, +1, m] */
+/* Pushes a record with room for so many frames and stacks.   [-0, +1, m] */
 static record *new_record(const runtime *rt, lua_State *L, int frames, int stacks) {
   size_t size = sizeof(record) + (size_t)frames * sizeof(record_frame);
   record *r = lua_newuserdatauv(L, size, RECORD_UV_FUNCTIONS - 1 + frames + 2 * stacks);
@@ -297,8 +302,8 @@ static void renew_spare(runtime *rt, lua_State *L) {
 void record_open(runtime *rt, lua_State *L) { renew_spare(rt, L); }
 
 /*
-** Finds the stack of `thread` from `level` outwards and those of its resumers; returns how many, and
-** adds to `frames` what is kept of them.
+** Finds the stack of `thread` from `level` outwards and those of its resumers. Returns their
+** number, and adds the number of their kept levels to `frames`.
 */
 static int find_stacks(runtime *rt, lua_State *thread, int level,
                        one_stack stacks[RECORD_MAX_STACKS], int *frames) {
@@ -318,8 +323,8 @@ static int find_stacks(runtime *rt, lua_State *thread, int level,
 }
 
 /*
-** Pushes the stack that was kept of the coroutine whose error is being raised on `thread`, at `level`,
-** by what co.coroutine.wrap returned; NULL, and nil is pushed: there is none.   [-0, +1, -]
+** Pushes the stack kept of a dead coroutine, if the function of co.coroutine.wrap at `level` of
+** `thread` is raising its error now. Returns NULL, and pushes nil, if there is none.   [-0, +1, -]
 */
 static const record *push_inner(runtime *rt, lua_State *L, lua_State *thread, int level) {
   lua_Debug ar;
@@ -338,7 +343,7 @@ static const record *push_inner(runtime *rt, lua_State *L, lua_State *thread, in
 }
 
 /*
-** Makes the frames of the record on top of the stack the first ones of the record `r` below it.
+** Makes the frames of the record on top of the stack the first frames of the record `r` below it.
 ** [-0, +0, -]
 */
 static void take_inner(lua_State *L, record *r, const record *inner, int *uv) {
@@ -354,13 +359,14 @@ static void take_inner(lua_State *L, record *r, const record *inner, int *uv) {
 }
 
 /*
-** Pushes a record with the stack of `thread` from `level` outwards, those of its resumers, and first
-** that of the coroutine whose error is being raised there, if any.   [-0, +1, m]
+** Pushes a record with the stack of `thread` from `level` outwards and those of its resumers. If
+** the error of a coroutine is being raised there, the record begins with the coroutine's stack.
+** [-0, +1, m]
 */
 static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) {
-  lua_Debug found[FRAMES_MAX]; /* of the first stack, mostly the only one */
+  lua_Debug found[FRAMES_MAX]; /* for the first stack, usually the only one */
   one_stack stacks[RECORD_MAX_STACKS] = {{.found = found}};
-  /* A dead thread is full; without memory for the functions on its stack the record has none. */
+  /* A dead thread is full. Without memory for the functions on its stack the record has none. */
   if (!lua_checkstack(thread, 1)) thread = NULL;
   const record *inner = push_inner(rt, L, thread, level);
   int frames = inner == NULL ? 0 : inner->frame_count;
@@ -369,7 +375,7 @@ static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) 
   int uv = RECORD_UV_FUNCTIONS;
   lua_insert(L, -2);
   if (inner != NULL) take_inner(L, r, inner, &uv);
-  lua_setiuservalue(L, -2, uv++); /* the inner one keeps the strings of its frames */
+  lua_setiuservalue(L, -2, uv++); /* the inner record keeps the strings of its frames */
   for (int i = 0; i < count; i++) {
     capture_stack(rt, L, &stacks[i], r, &uv);
   }
@@ -379,7 +385,10 @@ static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) 
 
 #define OVERFLOW "C stack overflow"
 
-/* Says, if the value at `index` is Lua's message about nested C calls, what nests.   [-0, +0, m] */
+/*
+** If the value at `index` is Lua's message about nested C calls, replaces it by one that says what
+** nests.   [-0, +0, m]
+*/
 static void explain_overflow(lua_State *L, int index) {
   size_t length = 0;
   const size_t suffix = sizeof(OVERFLOW) - 1;
@@ -405,12 +414,15 @@ static void wrap(runtime *rt, lua_State *L, lua_State *thread, int level, record
   identify(rt, L, r);
   link_chain(rt, L, thread, r);
   take_value(L);
-  /* Who is cancelled with its surroundings does not say what they wait on: that is said once. */
+  /*
+  ** A task that is cancelled with its surroundings does not list the tasks that wait for it: one
+  ** record does.
+  */
   if (rt->current != NULL && kind != RECORD_CANCELLED) wait_note_suspensions(rt, L, rt->current);
   lua_remove(L, -2);
 }
 
-/* (runtime, thread) → a record of the stack alone; protected. */
+/* (runtime, thread) → a record of the stack alone; called protected. */
 static int capture_inner(lua_State *L) {
   capture(lua_touserdata(L, 1), L, lua_touserdata(L, 2), 0);
   return 1;
@@ -431,12 +443,12 @@ void record_keep_inner(runtime *rt, lua_State *L, lua_State *thread) {
 typedef struct wrap_request {
   runtime *rt;
   lua_State *thread;
-  const char *message; /* the value is this text, or else what is on the stack */
+  const char *message; /* the value is this text; NULL: the value on the stack */
   int level;
   record_kind kind;
 } wrap_request;
 
-/* (value, request) → record; protected. */
+/* (value, request) → record; called protected. */
 static int wrap_protected(lua_State *L) {
   const wrap_request *request = lua_touserdata(L, 2);
   lua_settop(L, 1);
@@ -444,13 +456,13 @@ static int wrap_protected(lua_State *L) {
     lua_pushstring(L, request->message);
     lua_replace(L, 1);
   }
-  /* Called on the thread itself, this function is a level too. */
+  /* If it is called on the thread itself, this function is a level too. */
   int level = request->thread == L ? request->level + 1 : request->level;
   wrap(request->rt, L, request->thread, level, request->kind);
   return 1;
 }
 
-/* Gives the spare record away for the value on top of L.   [-1, +1, -] */
+/* Replaces the value on top of L by the spare record.   [-1, +1, -] */
 static void use_spare(runtime *rt, lua_State *L, record_kind kind) {
   runtime_push_value(rt, L, RUNTIME_UV_SPARE);
   record *r = record_test(L, -1);
@@ -464,12 +476,12 @@ static void use_spare(runtime *rt, lua_State *L, record_kind kind) {
   lua_remove(L, -2);
 }
 
-/* Whether a record of that kind tells of a panic: of a task that was to end, it does not. */
+/* Whether a record of this kind is of a panic, and not of a task that was to end. */
 static bool is_panic(record_kind kind) {
   return kind != RECORD_GOEXIT && kind != RECORD_CANCELLED && kind != RECORD_TIMEOUT;
 }
 
-/* Makes a record of the value on top of L.   [-1, +1, -] */
+/* Replaces the value on top of L by a record of it.   [-1, +1, -] */
 static void wrap_or_spare(lua_State *L, wrap_request *request) {
   lua_pushcfunction(L, wrap_protected);
   lua_pushvalue(L, -2);

@@ -5,7 +5,7 @@
 #include "kernel/panic.h"
 #include "kernel/threads.h"
 
-/* --- whose it is --- */
+/* --- the owner of a coroutine --- */
 
 /* The live task whose own thread it is; NULL: none.   [-0, +0, -] */
 static task *owner_of(const runtime *rt, lua_State *L, const lua_State *thread) {
@@ -46,8 +46,8 @@ bool resume_is_refused(runtime *rt, lua_State *L, lua_State *thread) {
 /* --- entering and leaving --- */
 
 /*
-** Anchors the thread on top of the stack, and with it the coroutine: whatever others do to those around it, the task
-** finds it.   [-1, +0, m]
+** Pops a thread and anchors it, and with it the coroutine. Then the task finds the coroutine,
+** whatever other code does to those around it.   [-1, +0, m]
 */
 static void pin(runtime *rt, lua_State *L, const coroutine *c) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
@@ -56,7 +56,7 @@ static void pin(runtime *rt, lua_State *L, const coroutine *c) {
   lua_pop(L, 1);
 }
 
-/* The task is not in its innermost coroutine any more.   [-0, +0, -] */
+/* Takes the task out of its innermost coroutine.   [-0, +0, -] */
 static void leave_innermost(runtime *rt, lua_State *L, task *t, coroutine_state state) {
   coroutine *c = t->live.top;
   t->live.top = c->outer;
@@ -73,7 +73,7 @@ void resume_lose_all(runtime *rt, lua_State *L, task *t) {
   if (rt->current == t) rt->running = &t->coroutine;
 }
 
-/* The code of the coroutine runs, inside that which runs now. */
+/* Makes the coroutine the running one, inside the one that runs now. */
 static void enter(runtime *rt, coroutine *c, coroutine_state state) {
   c->state = (uint8_t)state;
   c->trace = c->context.own.trace != NULL ? &c->context : rt->running->trace;
@@ -93,7 +93,7 @@ int resume_close(runtime *rt, lua_State *L, lua_State *thread) {
   return status;
 }
 
-/* (coroutine) closes it, which the current task was in; protected. */
+/* (coroutine): closes a coroutine that the current task was in; called protected. */
 static int close_inner(lua_State *L) {
   runtime *rt = runtime_find(L);
   lua_State *thread = lua_tothread(L, 1);
@@ -120,8 +120,8 @@ void resume_close_all(runtime *rt, lua_State *L, task *t) {
 /* --- resuming --- */
 
 /*
-** Whether the error on top of the stack is an exit that is unwinding the current task, and not one
-** that has ended already.
+** Whether the error on top of the stack is an exit that is unwinding the current task, and has not
+** ended already.
 */
 static bool is_exit(const runtime *rt, lua_State *L) {
   return panic_is_in_flight(rt, L, -1) && record_test(L, -1)->exits;
@@ -129,14 +129,14 @@ static bool is_exit(const runtime *rt, lua_State *L) {
 
 static int continue_resume(lua_State *L, int status, lua_KContext task_id);
 
-/* The coroutine at 1 has yielded, returned or failed, and is left.   [-?, +?, e] */
+/* Call it when the coroutine at 1 has yielded, returned or failed, and was left.   [-?, +?, e] */
 static int finish(runtime *rt, lua_State *L, lua_State *thread, int status, int values,
                   const resume_caller *caller) {
   if (status != LUA_OK && status != LUA_YIELD) {
     values = 1;
     lua_xmove(thread, L, 1);
     if (is_exit(rt, L)) {
-      /* Nobody will close it: its to-be-closed variables are closed here. */
+      /* No code will close it, so its to-be-closed variables are closed here. */
       if (resume_close(rt, L, thread) != LUA_OK) {
         lua_xmove(thread, L, 1);
         if (!is_exit(rt, L)) return lua_error(L);
@@ -153,7 +153,10 @@ static int finish(runtime *rt, lua_State *L, lua_State *thread, int status, int 
   return caller->finish(rt, L, thread, status, values);
 }
 
-/* The coroutine at 1, which passes suspensions on, has come back: its task waits in it, or it is left. */
+/*
+** Call it when the coroutine at 1, which passes suspensions on, has come back: its task waits in
+** it, or it is left.
+*/
 static int come_back(runtime *rt, lua_State *L, coroutine *c, int status, int values,
                      const resume_caller *caller) {
   task *t = rt->current;
@@ -170,7 +173,9 @@ static int come_back(runtime *rt, lua_State *L, coroutine *c, int status, int va
   return finish(rt, L, c->thread, status, values, caller);
 }
 
-/* As task_refuse_resumption, for a thread between the task's own and the one that it waits in. */
+/*
+** Like task_refuse_resumption, for a thread between the task's own and the one in which it waits.
+*/
 static int refuse_resumption(const runtime *rt, lua_State *L, lua_KContext task_id) {
   lua_settop(L, 3);
   lua_pushnil(L);
@@ -178,7 +183,10 @@ static int refuse_resumption(const runtime *rt, lua_State *L, lua_KContext task_
   return lua_yieldk(L, 2, task_id, continue_resume);
 }
 
-/* The task goes on after it has waited in the coroutine whose thread is at 1. The caller is at 2. */
+/*
+** Call it when the task goes on after it has waited in the coroutine whose thread is at 1. The
+** caller is at 2.
+*/
 static int continue_resume(lua_State *L, int status, lua_KContext task_id) {
   (void)status;
   runtime *rt = runtime_of(L);
@@ -200,7 +208,7 @@ int resume_coroutine(runtime *rt, lua_State *L, coroutine *c, const resume_calle
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (lua_status(thread) == LUA_OK) handler_run_start(rt, thread);
   coroutine *outer = coroutine_of(rt, L);
-  /* Where the resumer can't suspend, neither can what it resumes. */
+  /* If the resumer can't suspend, the coroutine that it resumes can't either. */
   bool passes = t != NULL && t->live.top == outer && lua_isyieldable(L);
   if (passes) {
     lua_pushvalue(L, 1);

@@ -47,10 +47,10 @@ void task_push(runtime *rt, lua_State *L, const task *t) {
 /* --- spawning --- */
 
 /*
-** Cuts the line of ancestors behind the nearest RECORD_MAX_ANCESTORS, every so many generations,
-** so that a task that spawns its successor for ever does not keep them all. Only ended ancestors
-** are cut off: a live one is held by the runtime anyway. The task is on top of the stack.
-**   [-0, +0, -]
+** Cuts the line of ancestors after the nearest RECORD_MAX_ANCESTORS, every so many generations, so
+** that a task that spawns its successor for ever does not keep them all. Only ended ancestors are
+** cut off, because the runtime holds the live ones anyway. The task is on top of the stack.
+** [-0, +0, -]
 */
 static void trim_ancestors(lua_State *L, const task *t) {
   if (t->generation % RECORD_MAX_ANCESTORS != 0) return;
@@ -67,7 +67,7 @@ static void trim_ancestors(lua_State *L, const task *t) {
   lua_pop(L, 1);
 }
 
-/* Whether observers are told of the new task, and of its spans. */
+/* Sets whether observers hear of the new task, and whether it makes spans. */
 static void set_hearing(const runtime *rt, task *t, spawn_spans spans) {
   t->muted = spans == SPANS_MUTED || (spans != SPANS_YES && probe_is_muted(rt, rt->current));
   t->silent = spans == SPANS_NO;
@@ -99,9 +99,9 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
 }
 
 /*
-** What the child has of its spawner: trace and ancestors. The child is on top of the stack. What is
-** spawned outside tasks begins a trace of its own, unless it continues somebody's, with the baggage from there.
-** False: it has no trace.   [-0, +0, -]
+** Sets the trace and the ancestors that the child inherits from its spawner. The child is on top of
+** the stack. Outside tasks it begins a trace of its own, with the baggage of the running code,
+** unless that code continues a trace. Returns false if there is no trace.   [-0, +0, -]
 */
 static bool inherit(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
   task *parent = rt->current;
@@ -126,7 +126,7 @@ static bool inherit(runtime *rt, lua_State *L, task *t, const spawn_options *opt
   return t->coroutine.context.own.trace != NULL;
 }
 
-/* Keeps the attributes for the task on top of the stack.   [-0, +0, m] */
+/* Stores the attributes for the task on top of the stack.   [-0, +0, m] */
 static void set_attributes(const runtime *rt, lua_State *L, int index) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->attributes_ref);
   lua_pushvalue(L, -2);
@@ -144,8 +144,8 @@ void task_push_attributes(const runtime *rt, lua_State *L, int index) {
 }
 
 /*
-** Gets what a task needs besides its object, which is on top of the stack. Returns why that failed;
-** NULL: nothing that follows can fail.   [-0, +0, -]
+** Gets everything that a task needs besides its object, which is on top of the stack. Returns why
+** that failed; NULL: it did not, and nothing that follows can fail.   [-0, +0, -]
 */
 static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
                          const spawn_options *options, void **reserved) {
@@ -165,13 +165,13 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
   return why;
 }
 
-/* The task is a member of nothing any more.   [-0, +0, -] */
+/* Ends the task's membership.   [-0, +0, -] */
 static void leave_member(runtime *rt, lua_State *L, task *t) {
   if (t->member != NULL) t->member->type->leave(rt, L, t);
   t->member = NULL;
 }
 
-/* Gives back what a task that is not to be has got, and raises.   [-0, +0, e] */
+/* Gives back everything that was got for a task that can't be made, and raises.   [-0, +0, e] */
 static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
   leave_member(rt, L, t);
   trace_context_clear(rt, &t->coroutine.context);
@@ -179,8 +179,8 @@ static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
 }
 
 /*
-** The task is on top of the stack, with what it needs. From here on all see it.   [-(arguments + 1), +0, -]
-** Calls nothing of scripts.
+** Begins the task, which is on top of the stack with everything that it needs: from here on other
+** code sees it. Calls nothing of scripts.   [-(arguments + 1), +0, -]
 */
 static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn_options *options,
                   void *reserved) {
@@ -221,8 +221,8 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
 /* --- parking and waking --- */
 
 /*
-** Takes a task that waits, or was about to, out of every queue that it stands in. Returns what it waited on; NULL: it
-** does not any more.
+** Takes a task that waits, or was about to, out of all its queues. Returns the object that it
+** waited for; NULL: it waits for none any more.
 */
 static void *leave_queues(runtime *rt, task *t) {
   void *left = t->waits_on;
@@ -235,7 +235,7 @@ static void *leave_queues(runtime *rt, task *t) {
   return left;
 }
 
-/* Tells what the task has left that it did so in vain. */
+/* Tells the object that the task has left it without being served. */
 static inline void note_unserved(runtime *rt, const task *t, void *left) {
   if (left != NULL && t->wait->left_unserved != NULL) t->wait->left_unserved(rt, left);
 }
@@ -262,7 +262,7 @@ bool task_is_closed(runtime *rt, task *t) {
   return true;
 }
 
-/* The thread of a parked task is resumed: by the scheduler, or by somebody who may not do it. */
+/* The thread of a waiting task was resumed: by the scheduler, or by code that may not do so. */
 static int after_park(lua_State *L, int status, lua_KContext runtime_address) {
   runtime *rt = (runtime *)runtime_address;
   if (rt->running->thread != L) return task_refuse_resumption(rt, L, after_park);
@@ -325,7 +325,7 @@ int task_after_wait(lua_State *L, int status, lua_KContext runtime_address) {
 
 /* --- ending --- */
 
-/* (task, results...) → a table of the results; protected. */
+/* (task, results...) → a table of the results; called protected. */
 static int pack_results(lua_State *L) {
   int results = lua_gettop(L) - 1;
   lua_createtable(L, results, 0);
@@ -335,8 +335,8 @@ static int pack_results(lua_State *L) {
 }
 
 /*
-** Keeps the `values` results on top of L in the task at `index`. False: there is no memory to keep
-** them, and what says so is on top instead.   [-values, +(0|1), -]
+** Pops the `values` results on top of L and stores them in the task at `index`. Returns false if
+** there is no memory, and pushes a record that says so.   [-values, +(0|1), -]
 */
 static bool keep_results(lua_State *L, task *t, int index, int values) {
   t->results = values;
@@ -354,7 +354,7 @@ static bool keep_results(lua_State *L, task *t, int index, int values) {
   return true;
 }
 
-/* Wakes those who join or await the task. Returns how many there are. */
+/* Wakes the tasks that join or await the task. Returns their number. */
 static uint32_t wake_waiters(runtime *rt, task *t) {
   uint32_t count = 0;
   list *link;
@@ -365,7 +365,7 @@ static uint32_t wake_waiters(runtime *rt, task *t) {
   return count;
 }
 
-/* --- what happens at the end --- */
+/* --- calls at the end --- */
 
 void task_on_end(task *t, task_exit *exit) {
   cp_assert(!task_ended(t) && exit->place == NULL);
@@ -391,9 +391,10 @@ static void run_exits(runtime *rt, lua_State *L, task *t) {
 }
 
 /*
-** A task that is ended while it waits or is ready (given up, or its coroutine was closed by
-** somebody) leaves its queue as any other does. One that runs stands in none, although it may have been about to: where
-** there was no memory to tell of a deadlock, `waits_on` is still set, and may be garbage.
+** A task that is ended while it waits or is ready (given up, or a script has closed its coroutine)
+** leaves its queue as any other does. A running task stands in no queue, although it may have been
+** about to: if there was no memory to tell of a deadlock, `waits_on` is still set, and may be
+** garbage.
 */
 static void leave_unserved(runtime *rt, task *t) {
   if (t->status == TASK_RUNNING) {
@@ -405,8 +406,8 @@ static void leave_unserved(runtime *rt, task *t) {
 }
 
 /*
-** Takes the task out of everything that runs; what is left is its account.   [-0, +0, -]
-** Calls nothing of scripts.
+** Takes the task out of everything that runs; only its account is left. Calls nothing of scripts.
+** [-0, +0, -]
 */
 static void retire(runtime *rt, lua_State *L, task *t) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
@@ -432,8 +433,8 @@ static void retire(runtime *rt, lua_State *L, task *t) {
 }
 
 /*
-** First everything that needs memory, then the end itself, which calls nothing of scripts, so that
-** nobody sees a task that has half ended; then all who are told of it.
+** First come the calls that need memory. Then comes the end itself, which calls nothing of scripts,
+** so that no code sees a task that has half ended. Last, all that must hear of it are told.
 */
 void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values) {
   task_push(rt, L, t);

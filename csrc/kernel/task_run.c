@@ -7,28 +7,28 @@
 #include "kernel/unwind.h"
 
 /*
-** A task's thread has the task's function at its bottom, not a driver. A protected call there would
+** A task's thread has the task's function at its bottom, not a protected call of ours. That would
 ** cost nothing per switch, but about 340 instructions per task (lua_pcallk of Lua 5.4.4), a tenth
 ** of a spawn. The price is that the end of the entry frame is handled here, after the thread has
 ** died or returned. The stack of a thread that died of an error still stands, so it can be
-** captured, and the deferred calls of the entry frame run in a second activation of the same thread
+** captured. The deferred calls of the entry frame then run when the same thread is started again
 ** (unwind_finish).
 */
 
-/* How often the deferred calls of a task's entry are tried to be begun; see run_epilogue. */
+/* How often to try to begin the deferred calls of a task's entry; see run_epilogue. */
 #define EPILOGUE_ATTEMPTS 16
 
 #define LOST "the task's coroutine was closed or resumed by somebody else"
 
-/* Status of a task that ended with this record. */
+/* Returns the status of a task that ended with this record. */
 static task_status status_of(const record *r) {
   if (!r->exits) return TASK_PANICKED;
   return r->kind == RECORD_GOEXIT ? TASK_EXITED : TASK_CANCELLED;
 }
 
-/* --- what the thread died of --- */
+/* --- the cause of a thread's end --- */
 
-/* An error in a __close took the place of the record below it on L's stack.   [-2, +1, -] */
+/* Call it if an error in a __close has replaced the record below it on L's stack.   [-2, +1, -] */
 static void replace_by_close_error(runtime *rt, lua_State *L) {
   if (!panic_is_in_flight(rt, L, -1))
     record_wrap_safe(rt, L, rt->current->coroutine.thread, 0, RECORD_ERROR);
@@ -42,8 +42,8 @@ static void replace_by_close_error(runtime *rt, lua_State *L) {
 }
 
 /*
-** Resets the task's dead or suspended thread, closing its variables, whatever they raise. The
-** record is on top of L; the value that the thread died of is below it.   [-2, +1, -]
+** Resets the task's dead or suspended thread, and closes its variables, whatever they raise. The
+** record is on top of L; below it is the value that the thread died of.   [-2, +1, -]
 */
 static void reset_thread(runtime *rt, lua_State *L, task *t) {
   lua_State *thread = t->coroutine.thread;
@@ -52,7 +52,10 @@ static void reset_thread(runtime *rt, lua_State *L, task *t) {
   if (t->coroutine.frames != NULL) t->coroutine.frames->resetting = false;
   if (status != LUA_OK) {
     lua_xmove(thread, L, 1);
-    /* What it died of was given to them, unless that was a shortage: the VM has a value for these. */
+    /*
+    ** The variables got the value that the thread died of, except for a lack of memory, for which
+    ** the VM has a value of its own.
+    */
     if (lua_rawequal(L, -1, -2) || lua_rawequal(L, -1, -3)) {
       lua_pop(L, 1);
     } else {
@@ -63,7 +66,7 @@ static void reset_thread(runtime *rt, lua_State *L, task *t) {
   lua_remove(L, -2);
 }
 
-/* The thread ended with an error: makes its record, then resets it.   [-0, +1, -] */
+/* Makes the record of the error that has ended the thread, then resets the thread.   [-0, +1, -] */
 static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
   lua_State *thread = t->coroutine.thread;
   lua_xmove(thread, L, 1); /* a dead thread has room for this one value */
@@ -71,15 +74,15 @@ static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
   if (!panic_is_in_flight(rt, L, -1)) {
     record_wrap_safe(rt, L, thread, 0, status == LUA_ERRMEM ? RECORD_MEMORY : RECORD_ERROR);
   }
-  /* The variables to be closed are given the record, as in a frame. */
+  /* The to-be-closed variables get the record, as in a frame. */
   lua_pushvalue(L, -1);
   lua_xmove(L, thread, 1);
   reset_thread(rt, L, t);
 }
 
 /*
-** The thread can not go on: it yielded to us by itself, or somebody closed it. Makes a record of
-** what happened; frames that are open lose their activations and only run their deferred calls.
+** Makes a record for a thread that can not go on, because it yielded to us by itself, or other code
+** has closed it. Open frames lose their activations and only run their deferred calls.
 ** [-0, +1, -]
 */
 static void capture_loss(runtime *rt, lua_State *L, task *t, const char *message) {
@@ -91,8 +94,9 @@ static void capture_loss(runtime *rt, lua_State *L, task *t, const char *message
 }
 
 /*
-** The task is parked for good, because pcall has swallowed its exit too often (cancel.h): its coroutines and thread are
-** closed where they are, as by coroutine.close.   [-0, +1, -]
+** Call it when the task is parked for good, because pcall has swallowed its exit too often
+** (cancel.h): closes its coroutines and its thread where they are, as coroutine.close does.
+** [-0, +1, -]
 */
 static void capture_forced(runtime *rt, lua_State *L, task *t) {
   t->forced = false;
@@ -115,7 +119,7 @@ static void end_with_record(runtime *rt, lua_State *L, task *t) {
 
 /* --- the entry frame's end --- */
 
-/* Whether the entry frame has something to do after its body. */
+/* Whether the entry frame has work to do after its body. */
 static bool has_epilogue(const frame_stack *s) {
   if (s == NULL || s->depth == 0) return false;
   return s->depth > 1 || s->frames[0].deferred > 0 || frames_is_exiting(s);
@@ -123,9 +127,9 @@ static bool has_epilogue(const frame_stack *s) {
 
 /*
 ** Starts unwind_finish on the task's thread; the outcome that it begins with is in the frame stack.
-** [-0, +0, -] It does not raise, so when it comes back with an error, the VM had no memory to
-** begin it. A passing shortage is over at the next attempt; a dead allocator can run nothing any
-** more, and then the task ends with its deferred calls unrun, as its record says.
+** It does not raise. If it comes back with an error, the VM had no memory to begin it. A passing
+** shortage is over at the next attempt. A dead allocator can run nothing any more; then the task
+** ends without running its deferred calls, as its record says.   [-0, +0, -]
 */
 static void run_epilogue(runtime *rt, lua_State *L, task *t) {
   lua_State *thread = t->coroutine.thread;
@@ -147,7 +151,10 @@ static void run_epilogue(runtime *rt, lua_State *L, task *t) {
   }
 }
 
-/* The entry frame's function has returned `values` results, and there is more to do. */
+/*
+** Call it when the entry frame's function has returned `values` results and the frame has more to
+** do.
+*/
 static void return_from_entry(runtime *rt, lua_State *L, task *t, int values) {
   frame_stack *s = t->coroutine.frames;
   lua_State *thread = t->coroutine.thread;
@@ -164,8 +171,8 @@ static void return_from_entry(runtime *rt, lua_State *L, task *t, int values) {
 }
 
 /*
-** The record on top of L ends the innermost frame, and there is more to do. Of frames further in no activation is
-** left, that could be returned to.   [-1, +0, -]
+** Pops the record on top of L, with which the innermost frame ends and more has to be done. Frames
+** further in have no activation left to return to.   [-1, +0, -]
 */
 static void unwind_entry(runtime *rt, lua_State *L, task *t, bool lost) {
   frame_stack *s = t->coroutine.frames;
@@ -191,7 +198,7 @@ static void end_with_results(runtime *rt, lua_State *L, task *t, int values) {
   task_end(rt, L, t, TASK_DONE, values);
 }
 
-/* unwind_finish has returned true and the results, or false and the record. */
+/* Call it when unwind_finish has returned true and the results, or false and the record. */
 static void end_epilogue(runtime *rt, lua_State *L, task *t, int values) {
   lua_State *thread = t->coroutine.thread;
   bool returned = lua_toboolean(thread, -values);
@@ -204,12 +211,13 @@ static void end_epilogue(runtime *rt, lua_State *L, task *t, int values) {
   }
 }
 
-/* The task's thread came back with `status` and `values` on its stack: the task parked, or it ends.
- */
 void task_run_finish(runtime *rt, lua_State *L, task *t, int status, int values) {
   lua_State *thread = t->coroutine.thread;
   bool lost = false;
-  /* What ends a task makes protected calls, in which an error of a handler would be taken for theirs. */
+  /*
+  ** Serve it now: an error of a signal handler in one of the protected calls below would be taken
+  ** for theirs.
+  */
   if (interrupt_is_due(rt)) interrupt_serve(rt, L);
   if (status == LUA_OK) {
     if (has_epilogue(t->coroutine.frames)) {
@@ -228,7 +236,7 @@ void task_run_finish(runtime *rt, lua_State *L, task *t, int status, int values)
     lost = true;
     lua_pop(thread, values);
     capture_loss(rt, L, t, "coroutine.yield in a task: use co.yield to let other tasks run");
-  } else if (lua_status(thread) != status) { /* it did not run */
+  } else if (lua_status(thread) != status) { /* the thread did not run */
     lost = true;
     capture_loss(rt, L, t, lua_status(thread) == LUA_OK ? LOST : "C stack overflow");
   } else {
@@ -242,8 +250,8 @@ void task_run_finish(runtime *rt, lua_State *L, task *t, int status, int values)
 }
 
 /*
-** What the task waits in will never go on: that is closed where it is, and fails with this record. Its other deferred
-** calls run, so that it may park again.
+** The call in which the task waits will never go on. It is closed where it is, and fails with this
+** record. The task's other deferred calls run, so that it may park again.
 */
 void task_run_give_up(runtime *rt, lua_State *L, task *t) {
   if (t->status == TASK_WAITING) task_wake(rt, t, WAKE_CANCELLED);
@@ -261,7 +269,7 @@ void task_run_give_up(runtime *rt, lua_State *L, task *t) {
     end_with_record(rt, L, t);
     return;
   }
-  /* Should it be recovered there is no body to return to: then all that is left exits. */
+  /* If it is recovered, there is no body to return to; then the other frames exit. */
   lua_pushvalue(L, -1);
   frames_begin_exit(s, L, 0);
   frames_unwind(s, L, STATE_PANICKING);
@@ -269,7 +277,7 @@ void task_run_give_up(runtime *rt, lua_State *L, task *t) {
   run_epilogue(rt, L, t);
 }
 
-/* A task that is cancelled before it ran has nothing to unwind.   [-0, +0, -] */
+/* Ends a task that was cancelled before it ran, and so has nothing to unwind.   [-0, +0, -] */
 static void end_unstarted(runtime *rt, lua_State *L, task *t) {
   lua_settop(t->coroutine.thread, 0);
   cancel_push_record(rt, L, t->coroutine.thread, 0, &t->entry);
@@ -283,8 +291,8 @@ static bool is_untouched(lua_State *thread) {
 }
 
 /*
-** Somebody has begun or closed the task's coroutine before the scheduler came to it. It may run, or
-** wait for them, so that it is theirs now.   [-0, +0, -]
+** Call it if other code has started or closed the task's coroutine before the scheduler came to it.
+** The coroutine may run, or wait for that code, and so belongs to it now.   [-0, +0, -]
 */
 static void lose_unstarted(runtime *rt, lua_State *L, task *t) {
   record_make_safe(rt, L, t->coroutine.thread, 0, RECORD_ERROR, LOST);

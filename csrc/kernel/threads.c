@@ -30,9 +30,10 @@ void threads_drop(runtime *rt, lua_State *L, pooled_thread thread) {
 }
 
 /*
-** (runtime, pooled_thread) makes a thread, and room in `tasks` for whom it will be; protected. The table
-** of slots has the thread first, under no slot, so that nothing is left to undo if the rest fails but the
-** slot: an entry that stays harms nobody, as the threads are compared (resume.c).
+** (runtime, pooled_thread): makes a thread, and room in `tasks` for its task; called protected. The
+** table of slots gets the thread first, without a slot, so that nothing except the slot must be
+** undone if the rest fails. An entry that stays does no harm, because threads_owner compares the
+** threads.
 */
 static int make_thread(lua_State *L) {
   const runtime *rt = lua_touserdata(L, 1);
@@ -47,7 +48,7 @@ static int make_thread(lua_State *L) {
   lua_pushinteger(L, made->slot);
   lua_rawsetp(L, 2, made->thread);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  /* luaL_ref keeps some numbers for itself; `tasks` is a sequence, and has a length, only without gaps. */
+  /* luaL_ref keeps some numbers for itself; but `tasks` has a length only if it has no gaps. */
   for (lua_Integer slot = (lua_Integer)lua_rawlen(L, -1) + 1; slot <= made->slot; slot++) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, -2, slot);
@@ -55,7 +56,7 @@ static int make_thread(lua_State *L) {
   return 0;
 }
 
-/* As threads_take, without the hook. */
+/* Does the same as threads_take, without the hook. */
 static bool take_or_make(runtime *rt, lua_State *L, pooled_thread *thread) {
   if (rt->pool_count > 0) {
     *thread = rt->pool[--rt->pool_count];

@@ -43,7 +43,7 @@ trace *trace_new_with_baggage(runtime *rt, const trace *other) {
   trace_headers headers = {NULL, 0, NULL, 0};
   if (other != NULL) headers = trace_headers_of(other);
   headers.state_length = 0;
-  /* The universe is being closed: there are no ids any more, and nobody would free the trace. */
+  /* The universe is being closed: there are no ids any more, and the trace would never be freed. */
   if (rt->ids == NULL) return NULL;
   uint8_t trace_id[16];
   if (!trace_make_id(rt, trace_id)) return NULL;
@@ -109,7 +109,7 @@ uint64_t trace_make_span_id(runtime *rt, trace_ids *ids) {
 
 /* --- contexts --- */
 
-/* Whether code is in the span on a stack. */
+/* Whether code is inside the span, which is on a stack. */
 static bool span_is_open(const span *s) { return s->ids.trace != NULL; }
 
 static void replace_trace(runtime *rt, trace_ids *ids, trace *t) {
@@ -137,7 +137,7 @@ void trace_context_branch(runtime *rt, trace_context *context, trace_context *fr
   context->current = span_retain(from->current);
 }
 
-/* Lets go of the trace: no code is inside any more. */
+/* Drops the span's trace, because no code is inside any more. */
 static void close_span(runtime *rt, span *s) {
   trace_release(rt, s->ids.trace);
   s->ids.trace = NULL;
@@ -168,7 +168,7 @@ span *span_new(runtime *rt) {
   return s;
 }
 
-/* Not by recursion: many may be inside each other. */
+/* Not by recursion, because spans may be nested deep. */
 void span_release(runtime *rt, span *s) {
   while (s != NULL && --s->references == 0) {
     span *outer = s->outer;

@@ -91,4 +91,28 @@ describe("a debug hook", function()
       end)
     end
   end
+
+  it("that fails at any return in a spawn leaves the task, and its span, whole", function()
+    local result = helpers.run_script [[
+      local co = require "coropanic"
+      co.on_panic(function() end)
+      co.observe({ "span_begin" }, function() end)
+      for at = 1, 40 do
+        co.run(function()
+          pcall(function()
+            local events = 0
+            debug.sethook(function()
+              events = events + 1
+              if events == at then error "hook" end
+            end, "r")
+            co.spawn(co.scope, co.yield)
+            debug.sethook()
+          end)
+          debug.sethook()
+        end)
+      end
+      print "whole"
+    ]]
+    assert.same({ stdout = "whole\n", stderr = "", status = 0 }, result)
+  end)
 end)

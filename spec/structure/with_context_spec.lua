@@ -92,6 +92,23 @@ describe("co.with", function()
     assert.same({ "after", "child 1" }, lines)
   end)
 
+  it("leaves the tasks that the function spawns to the scope around it", function()
+    local lines, say = helpers.log()
+    helpers.run(function()
+      co.scope(function()
+        co.with(background(), function()
+          co.spawn(function()
+            co.sleep(1)
+            say "child"
+          end)
+        end)
+        say "after"
+      end)
+      say "after the scope"
+    end)
+    assert.same({ "after", "child", "after the scope" }, lines)
+  end)
+
   it("outside a task is an error", function()
     local _, err = pcall(co.with, background(), function() end)
     helpers.assert_contains("'with' outside a task: start one with co.run or co.spawn", err)

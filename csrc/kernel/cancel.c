@@ -34,15 +34,6 @@ static uint32_t shield_of(const task *t) {
 
 bool cancel_is_shielded(const task *t, uint32_t floor) { return floor < shield_of(t); }
 
-bool cancel_task(runtime *rt, lua_State *L, task *t, cancel_source source) {
-  if (task_ended(t)) {
-    lua_pop(L, 1);
-    return false;
-  }
-  cancel_scope_cancel(rt, L, &t->entry, source);
-  return true;
-}
-
 /* --- raising --- */
 
 void cancel_note_asker(runtime *rt, lua_State *L, int victim) {

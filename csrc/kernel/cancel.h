@@ -32,12 +32,6 @@ struct task;
 const char *cancel_source_name(cancel_source source);
 
 /*
-** Pops the reason and asks a live task to end. Returns false if the task had ended already. A
-** second request changes nothing.   [-1, +0, -]
-*/
-bool cancel_task(struct runtime *rt, lua_State *L, struct task *t, cancel_source source);
-
-/*
 ** Remembers the running task as the one that asks the task at `victim` to end; the record will name
 ** it.   [-0, +0, m]
 */

@@ -24,9 +24,9 @@ void cancel_scope_leave(cancel_scope *c) {
 }
 
 void cancel_scope_close(cancel_scope *c) {
-  cp_assert(c->owner->innermost == c);
-  cp_assert(c->state == CANCEL_SCOPE_LEFT || c->state == CANCEL_SCOPE_ANSWERED);
-  c->owner->innermost = c->outer;
+  cp_assert(c->outer == NULL || c->owner->innermost == c);
+  if (c->outer != NULL) c->owner->innermost = c->outer;
+  cancel_scope_answer(c);
   c->state = CANCEL_SCOPE_CLOSED;
 }
 

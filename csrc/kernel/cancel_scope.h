@@ -3,10 +3,12 @@
 ** inwards. The entry of a task is its outermost cancel scope; cancelling the task cancels that. The
 ** inner ones are the bodies of scopes, time-outs and co.with: see csrc/scope.
 **
-**           asked             raised at a suspension point, or its code ends
-**   OPEN ────────▶ ASKED ───────────────────────────────────▶ ANSWERED ──▶ CLOSED
-**     └────────────▶ LEFT ────────────────────────────────────▶─┘ └─▶ CLOSED
-**       its code ends                   asked
+**          cancelled            raised at a suspension point, or its code ends
+**   OPEN ────────────▶ ASKED ────────────────────────────────────────────────▶ ANSWERED ──▶ CLOSED
+**     │                                                                            ▲
+**     └──────────────▶ LEFT ───────────────────────────────────────────────────────┘
+**      its code ends    │                        cancelled
+**                       └──▶ CLOSED
 **
 ** "Asked" means: asked to end. Model: Trio's CancelScope. Waiting for tasks is another thing, as
 ** Trio's nursery is (scope/scope.h).
@@ -76,7 +78,7 @@ void cancel_scope_open(cancel_scope *c, const cancel_scope_type *type, struct ta
 /* Call it when the code of the cancel scope has ended: nothing is raised there any more. */
 void cancel_scope_leave(cancel_scope *c);
 
-/* Closes the innermost cancel scope of its task, which was left. */
+/* Closes the innermost cancel scope of its task; or the entry, when the task ends. */
 void cancel_scope_close(cancel_scope *c);
 
 /*

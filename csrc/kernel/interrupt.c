@@ -62,7 +62,7 @@ static void interrupt(runtime *rt, lua_State *L) {
     lua_pushvalue(L, -1);
     runtime_set_value(rt, L, RUNTIME_UV_INTERRUPT);
   }
-  cancel_task(rt, L, main, CANCEL_INTERRUPT);
+  cancel_scope_cancel(rt, L, &main->entry, CANCEL_INTERRUPT);
 }
 
 void interrupt_serve(runtime *rt, lua_State *L) {

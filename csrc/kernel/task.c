@@ -416,6 +416,7 @@ static void retire(runtime *rt, lua_State *L, task *t) {
   lua_pop(L, 1);
   runtime_stop_timer(rt, &t->timer);
   leave_member(rt, L, t);
+  cancel_scope_close(&t->entry);
   if (t->live.top != &t->coroutine) resume_lose_all(rt, L, t);
   if (t->coroutine.frames != NULL) coroutine_release_frames(rt, L, &t->coroutine);
   pooled_thread thread = {.thread = t->coroutine.thread, .slot = t->slot};

@@ -72,7 +72,7 @@ void shutdown_push_deadlock(runtime *rt, lua_State *L, const char *message) {
 
 static void cancel_one(runtime *rt, lua_State *L, task *t) {
   lua_pushnil(L);
-  cancel_task(rt, L, t, CANCEL_SHUTDOWN);
+  cancel_scope_cancel(rt, L, &t->entry, CANCEL_SHUTDOWN);
 }
 
 static void cancel_other(runtime *rt, lua_State *L, task *t) {

@@ -145,9 +145,10 @@ static int method_await(lua_State *L) {
 static int method_cancel(lua_State *L) {
   task *t = check_task(L, "cancel");
   lua_settop(L, 2);
-  if (!task_ended(t) && !cancel_scope_is_cancelled(&t->entry))
-    cancel_note_asker(runtime_of(L), L, 1);
-  lua_pushboolean(L, cancel_task(runtime_of(L), L, t, CANCEL_EXPLICIT));
+  bool is_live = !task_ended(t);
+  if (t->entry.state == CANCEL_SCOPE_OPEN) cancel_note_asker(runtime_of(L), L, 1);
+  cancel_scope_cancel(runtime_of(L), L, &t->entry, CANCEL_EXPLICIT);
+  lua_pushboolean(L, is_live);
   return 1;
 }
 

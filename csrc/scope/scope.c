@@ -17,7 +17,7 @@ static scope *scope_of_heir(panic_heir *heir) { return container_of(heir, scope,
 static void cancel_members(runtime *rt, lua_State *L, scope *s, cancel_source source) {
   for (list *link = s->members.next; link != &s->members; link = link->next) {
     lua_pushvalue(L, -1);
-    cancel_task(rt, L, container_of(link, member, sibling)->task, source);
+    cancel_scope_cancel(rt, L, &container_of(link, member, sibling)->task->entry, source);
   }
 }
 
@@ -148,7 +148,6 @@ static void abandon(runtime *rt, lua_State *L, task_exit *exit) {
   list *link;
   while ((link = list_take_first(&s->members)) != NULL)
     member_lose_scope(container_of(link, member, sibling));
-  cancel_scope_leave(&s->body.cancel);
   scope_close(rt, L, s);
 }
 

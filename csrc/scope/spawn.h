@@ -12,7 +12,7 @@ struct scope;
 
 typedef struct scope_spawn_options {
   spawn_options task;
-  int context;         /* stack index; 0: the scope's, or the current one */
+  int context;         /* stack index; 0: the scope's if one is given, else the current one */
   struct scope *scope; /* NULL: the innermost one */
 } scope_spawn_options;
 

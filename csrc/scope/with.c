@@ -5,7 +5,7 @@
 #include "kernel/probe.h"
 #include "kernel/record.h"
 
-static const cancel_scope_type type = {.pass_on = NULL}; /* nothing else depends on it */
+static const cancel_scope_type type = {.pass_on = NULL};
 
 static void over(runtime *rt, lua_State *L, body *b) {
   body_close(rt, L, b);
@@ -14,9 +14,7 @@ static void over(runtime *rt, lua_State *L, body *b) {
 
 /* The task has ended.   [-0, +0, -] */
 static void abandon(runtime *rt, lua_State *L, task_exit *exit) {
-  body *b = container_of(exit, body, exit);
-  cancel_scope_leave(&b->cancel);
-  over(rt, L, b);
+  over(rt, L, container_of(exit, body, exit));
 }
 
 body *with_open(runtime *rt, lua_State *L, int context) {

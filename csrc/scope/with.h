@@ -11,7 +11,7 @@
 
 #define WITH_TYPE "coropanic.with"
 
-/* The frame of its function, with the body as its value. */
+/* The type of the function's frame, whose value is the body. */
 extern const frame_type frame_with;
 
 /* Opens a co.with under the context at `context`, and pushes it.   [-0, +1, m] */

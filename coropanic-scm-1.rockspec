@@ -95,6 +95,7 @@ build = {
         "csrc/kernel/record.c",
         "csrc/kernel/resume.c",
         "csrc/kernel/runtime.c",
+        "csrc/kernel/stack.c",
         "csrc/kernel/task.c",
         "csrc/kernel/task_run.c",
         "csrc/kernel/text.c",

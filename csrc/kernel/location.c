@@ -56,7 +56,8 @@ static bool is_same(const location *s, const lua_Debug *ar) {
   return memcmp(s->text, ar->short_src, length) == 0 && s->text[length] == ':';
 }
 
-static const location *intern(location_table *table, const lua_Debug *ar) {
+const location *location_intern(location_table *table, const lua_Debug *ar) {
+  if (ar == NULL) return &unknown_location;
   if (table->count >= table->bucket_count) grow(table);
   if (table->bucket_count == 0) return &unknown_location;
   uint32_t b = bucket_of(ar->source, ar->currentline, table->bucket_count);
@@ -73,13 +74,4 @@ static const location *intern(location_table *table, const lua_Debug *ar) {
   table->buckets[b] = s;
   table->count++;
   return s;
-}
-
-const location *location_of_caller(location_table *table, lua_State *L, int level) {
-  lua_Debug ar;
-  for (; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline > 0) return intern(table, &ar);
-  }
-  return &unknown_location;
 }

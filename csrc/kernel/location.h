@@ -36,11 +36,10 @@ void location_table_init(location_table *table, const allocator *memory);
 void location_table_free(location_table *table);
 
 /*
-** Returns the location of the innermost Lua function at or above `level` of L's stack. Never NULL,
-** never raises: "?" if there is no Lua function or no memory. It lives as long as the table.
-** [-0, +0, -]
+** Returns the location of an activation with its source and line, "?" for NULL or if there is no memory. Never NULL. It
+** lives as long as the table.
 */
-const location *location_of_caller(location_table *table, lua_State *L, int level);
+const location *location_intern(location_table *table, const lua_Debug *ar);
 
 #pragma GCC visibility pop
 

@@ -5,9 +5,11 @@
 #include "core/clock.h"
 #include "kernel/fingerprint.h"
 #include "kernel/runtime.h"
+#include "kernel/stack.h"
 #include "kernel/task.h"
 
 #define FRAMES_MAX (RECORD_FRAMES_INNER + RECORD_FRAMES_OUTER)
+_Static_assert(FRAMES_MAX == STACK_COUNTED, "stack_count keeps what a record does");
 
 const char record_magic = 0;
 
@@ -48,42 +50,10 @@ void record_set_detail(lua_State *L, int index, record_detail detail) {
 /* --- the stacks of a coroutine, its resumer, ... --- */
 
 typedef struct one_stack {
-  lua_State *thread;
-  int level;        /* the level of the innermost activation to capture */
+  stack_walk from;  /* at the innermost activation to capture */
   int levels;       /* the number of activations */
   lua_Debug *found; /* the activations themselves, FRAMES_MAX at most; or NULL */
 } one_stack;
-
-/*
-** Returns the number of activations of a stack. Counts up to FRAMES_MAX one by one, and stores
-** these in `found` if that is set. A deeper stack is bisected, because lua_getstack costs as much
-** as the level. If the stack is deeper than RECORD_DEEP_STACK (an overflow has a million), returns
-** only a lower bound, because each walk to its end takes some 20 ms.
-*/
-static int count_levels(const one_stack *s) {
-  lua_Debug room;
-  int known = s->level; /* levels below `known` exist */
-  while (known - s->level < FRAMES_MAX) {
-    lua_Debug *ar = s->found == NULL ? &room : &s->found[known - s->level];
-    if (!lua_getstack(s->thread, known, ar)) return known - s->level;
-    known++;
-  }
-  int beyond = known;
-  while (lua_getstack(s->thread, beyond, &room)) {
-    known = beyond + 1;
-    beyond *= 2;
-  }
-  if (known - s->level > RECORD_DEEP_STACK) return known - s->level;
-  while (known < beyond) {
-    int middle = known + (beyond - known) / 2;
-    if (lua_getstack(s->thread, middle, &room)) {
-      known = middle + 1;
-    } else {
-      beyond = middle;
-    }
-  }
-  return known - s->level;
-}
 
 /*
 ** Returns the activation at a level; NULL: there is none. room: for an activation that was not
@@ -91,9 +61,9 @@ static int count_levels(const one_stack *s) {
 ** below it.
 */
 static lua_Debug *find_activation(const one_stack *s, int level, lua_Debug *room) {
-  int index = level - s->level;
+  int index = level - s->from.level;
   if (s->found != NULL && index < s->levels && index < FRAMES_MAX) return &s->found[index];
-  return lua_getstack(s->thread, level, room) ? room : NULL;
+  return lua_getstack(s->from.thread, level, room) ? room : NULL;
 }
 
 /*
@@ -133,31 +103,31 @@ static void capture_levels(const runtime *rt, lua_State *L, const one_stack *s, 
   lua_Debug room;
   lua_Debug *ar;
   for (int level = from; level < to && (ar = find_activation(s, level, &room)) != NULL; level++) {
-    lua_getinfo(s->thread, "lnf", ar);
-    lua_CFunction f = lua_tocfunction(s->thread, -1);
+    lua_getinfo(s->from.thread, "lnf", ar);
+    lua_CFunction f = lua_tocfunction(s->from.thread, -1);
     if (f != NULL && r->caught == CAUGHT_UNKNOWN)
-      r->caught = (uint8_t)catcher_of(rt, f, level == s->level);
+      r->caught = (uint8_t)catcher_of(rt, f, level == s->from.level);
     if (f != NULL && is_machinery(rt, f, r->frame_count == 0)) {
-      lua_pop(s->thread, 1);
+      lua_pop(s->from.thread, 1);
       continue;
     }
     r->frames[r->frame_count++] =
         (record_frame){.name = ar->name, .line = ar->currentline, .function = *uv};
-    anchor_function(L, s->thread, (*uv)++);
+    anchor_function(L, s->from.thread, (*uv)++);
   }
   if ((ar = find_activation(s, to, &room)) != NULL) {
-    lua_getinfo(s->thread, "f", ar);
-    anchor_function(L, s->thread, (*uv)++);
+    lua_getinfo(s->from.thread, "f", ar);
+    anchor_function(L, s->from.thread, (*uv)++);
   }
 }
 
 static void capture_stack(const runtime *rt, lua_State *L, const one_stack *s, record *r, int *uv) {
-  int end = s->level + s->levels;
+  int end = s->from.level + s->levels;
   if (s->levels <= FRAMES_MAX) {
-    capture_levels(rt, L, s, r, s->level, end, uv);
+    capture_levels(rt, L, s, r, s->from.level, end, uv);
     return;
   }
-  capture_levels(rt, L, s, r, s->level, s->level + RECORD_FRAMES_INNER, uv);
+  capture_levels(rt, L, s, r, s->from.level, s->from.level + RECORD_FRAMES_INNER, uv);
   if (r->frames_omitted == 0) r->inner_count = r->frame_count;
   if (s->levels > RECORD_DEEP_STACK) {
     r->frames_omitted += (uint32_t)(s->levels - RECORD_FRAMES_INNER);
@@ -307,18 +277,14 @@ void record_open(runtime *rt, lua_State *L) { renew_spare(rt, L); }
 */
 static int find_stacks(runtime *rt, lua_State *thread, int level,
                        one_stack stacks[RECORD_MAX_STACKS], int *frames) {
-  const coroutine *c = thread == NULL ? NULL : coroutine_find(rt, thread);
   int count = 0;
-  while (thread != NULL && count < RECORD_MAX_STACKS) {
+  stack_walk w = stack_begin(rt, thread, level);
+  do {
     one_stack *s = &stacks[count++];
-    s->thread = thread;
-    s->level = level;
-    s->levels = count_levels(s);
+    s->from = w;
+    s->levels = stack_count(&w, RECORD_DEEP_STACK, s->found);
     *frames += kept_of(s->levels);
-    c = c == NULL ? NULL : c->outer;
-    thread = c == NULL ? NULL : c->thread;
-    level = 0;
-  }
+  } while (count < RECORD_MAX_STACKS && stack_outer(&w));
   return count;
 }
 
@@ -370,7 +336,7 @@ static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) 
   if (!lua_checkstack(thread, 1)) thread = NULL;
   const record *inner = push_inner(rt, L, thread, level);
   int frames = inner == NULL ? 0 : inner->frame_count;
-  int count = find_stacks(rt, thread, level, stacks, &frames);
+  int count = thread == NULL ? 0 : find_stacks(rt, thread, level, stacks, &frames);
   record *r = new_record(rt, L, frames, count + 1);
   int uv = RECORD_UV_FUNCTIONS;
   lua_insert(L, -2);

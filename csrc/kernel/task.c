@@ -5,6 +5,7 @@
 
 #include "kernel/panic.h"
 #include "kernel/resume.h"
+#include "kernel/stack.h"
 #include "kernel/threads.h"
 #include "kernel/unhandled.h"
 
@@ -112,18 +113,21 @@ static bool inherit(runtime *rt, lua_State *L, task *t, const spawn_options *opt
     trim_ancestors(L, t);
   }
   const trace_ids *given = options->trace;
+  trace_ids *own = &t->coroutine.context.own;
   trace_ids *here = trace_here(rt);
   if (given == NULL && (parent != NULL || (here->trace != NULL && here->trace->continued))) {
-    trace_go_on(rt, &t->coroutine.context.own, here);
-  } else if (given == NULL) {
-    t->coroutine.context.own.trace = trace_new_with_baggage(rt, here->trace);
-  } else if (given->trace == NULL) {
-    t->coroutine.context.own.trace = trace_new(rt);
-  } else {
-    t->coroutine.context.own.trace = trace_retain(given->trace);
-    t->coroutine.context.own.parent_span_id = given->parent_span_id;
+    trace_go_on(rt, own, here);
+    return true;
   }
-  return t->coroutine.context.own.trace != NULL;
+  if (given == NULL) {
+    own->trace = trace_new_with_baggage(rt, here->trace);
+  } else if (given->trace == NULL) {
+    own->trace = trace_new(rt);
+  } else {
+    own->trace = trace_retain(given->trace);
+    own->parent_span_id = given->parent_span_id;
+  }
+  return own->trace != NULL;
 }
 
 /* Stores the attributes for the task on top of the stack.   [-0, +0, m] */
@@ -190,7 +194,7 @@ static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, t->slot);
   lua_pop(L, 1);
-  t->location = location_of_caller(&rt->locations, L, 1);
+  t->location = stack_location(rt, L, 1);
   lua_insert(L, -(arguments + 2));
   lua_xmove(L, t->coroutine.thread, arguments + 1);
   rt->live_count++;

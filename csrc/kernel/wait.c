@@ -1,5 +1,6 @@
 #include "kernel/wait.h"
 
+#include "kernel/stack.h"
 #include "kernel/task.h"
 
 const wait_type wait_none = {.name = "nothing"};
@@ -44,15 +45,12 @@ void wait_push_text(lua_State *L, const task *t) {
 
 void wait_push_where(lua_State *L, const task *t) {
   lua_Debug ar;
-  lua_State *thread = task_ended(t) ? NULL : t->live.top->thread;
-  for (int level = 0; thread != NULL && lua_getstack(thread, level, &ar); level++) {
-    lua_getinfo(thread, "Sl", &ar);
-    if (ar.currentline > 0) {
-      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
-      return;
-    }
+  stack_walk w = stack_begin_at(task_ended(t) ? &t->coroutine : t->live.top);
+  if (task_ended(t) || !stack_next_line(&w, &ar)) {
+    lua_pushliteral(L, "?");
+  } else {
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
   }
-  lua_pushliteral(L, "?");
 }
 
 void wait_push_task(lua_State *L, const task *t) {

@@ -1,5 +1,8 @@
 /* co.current, co.tasks, co.dump, co.stats */
+#include <stdio.h>
+
 #include "core/hex.h"
+#include "kernel/stack.h"
 #include "kernel/task.h"
 #include "lua/lib.h"
 #include "report/inspect.h"
@@ -54,50 +57,37 @@ static void dump_head(lua_State *L, luaL_Buffer *buffer, task *t, int index) {
   luaL_addchar(buffer, '\n');
 }
 
-/*
-** Adds one line for each frame of the thread's stack. Returns how many levels are left out.
-** [-0, +0, m]
-*/
-static int dump_thread(lua_State *L, luaL_Buffer *buffer, lua_State *thread, int *room) {
-  lua_Debug ar;
-  int level = 0;
-  for (; *room > 0 && lua_getstack(thread, level, &ar); level++, (*room)--) {
-    lua_getinfo(thread, "Sln", &ar);
-    if (ar.currentline > 0) {
-      lua_pushfstring(L, "\t%s:%d in ", ar.short_src, ar.currentline);
-    } else {
-      lua_pushfstring(L, "\t%s in ", ar.short_src);
-    }
-    luaL_addvalue(buffer);
-    if (ar.name != NULL) {
-      luaL_addstring(buffer, ar.name);
-    } else {
-      lua_pushfstring(L, "function <%s:%d>", ar.short_src, ar.linedefined);
-      luaL_addvalue(buffer);
-    }
-    luaL_addchar(buffer, '\n');
+/* Adds the line of one activation, with its source, line and name.   [-0, +0, m] */
+static void dump_activation(lua_State *L, luaL_Buffer *buffer, const lua_Debug *ar) {
+  char place[LUA_IDSIZE + 16];
+  const char *format = ar->currentline > 0 ? "%s:%d" : "%s";
+  snprintf(place, sizeof(place), format, ar->short_src, ar->currentline);
+  if (ar->name != NULL) {
+    lua_pushfstring(L, "\t%s in %s\n", place, ar->name);
+  } else {
+    lua_pushfstring(L, "\t%s in function <%s:%d>\n", place, ar->short_src, ar->linedefined);
   }
-  int more = 0;
-  while (lua_getstack(thread, level, &ar) && more < DUMP_MAX_FRAMES) level++, more++;
-  return more;
+  luaL_addvalue(buffer);
 }
 
 /*
-** Adds the task's stack, beginning with its innermost coroutine. Each coroutine is kept at `index`
+** Adds the live task's stack, beginning with its innermost coroutine. Each coroutine is kept at `index`
 ** while it is read, because the task may end meanwhile.   [-0, +0, m]
 */
 static void dump_stack(lua_State *L, luaL_Buffer *buffer, const task *t, int index) {
-  int room = DUMP_MAX_FRAMES;
-  int more = 0;
-  const coroutine *c = task_ended(t) ? NULL : t->live.top;
-  while (c != NULL && lua_checkstack(c->thread, 1)) {
-    lua_pushthread(c->thread);
-    if (c->thread != L) lua_xmove(c->thread, L, 1);
+  lua_Debug ar;
+  stack_walk w = stack_begin_at(t->live.top);
+  for (int lines = 0; stack_next(&w, &ar) && lua_checkstack(w.thread, 1); lines++) {
+    if (lines == DUMP_MAX_FRAMES) {
+      luaL_addstring(buffer, "\t...\n");
+      break;
+    }
+    lua_pushthread(w.thread);
+    if (w.thread != L) lua_xmove(w.thread, L, 1);
     lua_replace(L, index);
-    more += dump_thread(L, buffer, c->thread, &room);
-    c = task_ended(t) ? NULL : c->outer;
+    lua_getinfo(w.thread, "Sln", &ar);
+    dump_activation(L, buffer, &ar);
   }
-  if (more > 0) luaL_addstring(buffer, "\t...\n");
 }
 
 static int inspect_dump(lua_State *L) {
@@ -118,7 +108,7 @@ static int inspect_dump(lua_State *L) {
     task *t = task_test(L, 2);
     if (i > 1) luaL_addchar(&buffer, '\n');
     dump_head(L, &buffer, t, 2);
-    dump_stack(L, &buffer, t, 3);
+    if (!task_ended(t)) dump_stack(L, &buffer, t, 3);
   }
   luaL_pushresult(&buffer);
   return 1;

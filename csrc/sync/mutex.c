@@ -1,6 +1,7 @@
 #include "sync/mutex.h"
 
 #include "kernel/panic.h"
+#include "kernel/stack.h"
 
 bool mutex_is_abandoned(const mutex *m) {
   return m->locked && m->owner != NULL && task_ended(m->owner);
@@ -73,7 +74,7 @@ void mutex_give(runtime *rt, mutex *m, task *t, lua_State *thread) {
   m->locked = true;
   m->accepted = false;
   m->owner = t;
-  m->location = location_of_caller(&rt->locations, thread, 1);
+  m->location = stack_location(rt, thread, 1);
   if (t != NULL && m->exit != NULL) task_on_end(t, m->exit);
 }
 

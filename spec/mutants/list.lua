@@ -178,7 +178,7 @@ return {
   },
   {
     name = "idle-loop-does-not-search",
-    says = "a panic that is garbage is not reported while the loop is idle, as its spawner joins another task",
+    says = "a panic that is garbage is not reported while the loop is idle, as its spawner joins another",
     file = "csrc/kernel/unhandled.c",
     from = "  lua_gc(L, LUA_GCCOLLECT);\n  for",
     to = "  for",

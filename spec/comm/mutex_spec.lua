@@ -68,16 +68,14 @@ describe("a mutex", function()
     assert.is_nil(m:owner())
   end)
 
-  it("tells its state as text", function()
+  co_it("tells its state as text", function()
     local m = co.mutex()
     assert.equal("mutex (unlocked)", tostring(m))
-    helpers.run(function()
-      local at = helpers.here(1)
-      m:lock()
-      assert.equal(('mutex (held by task 1 "main", taken at %s)'):format(at),
-        (tostring(m):gsub("task %d+", "task 1")))
-      m:unlock()
-    end)
+    local at = helpers.here(1)
+    m:lock()
+    assert.equal(('mutex (held by task 1 "main", taken at %s)'):format(at),
+      (tostring(m):gsub("task %d+", "task 1")))
+    m:unlock()
   end)
 
   co_it("says what a waiting task waits on", function()
@@ -200,21 +198,20 @@ describe("unlock", function()
     assert.matches("^spec/comm/mutex_spec%.lua:%d+: unlock of unlocked mutex$", (message:gsub("^%./", "")))
   end)
 
-  it("by another task is an error that names the owner", function()
-    helpers.run(function()
-      local m = co.mutex()
-      local at
-      local owner = co.spawn_with({ name = "a" }, function()
-        at = helpers.here(1)
-        m:lock()
-        co.sleep(1)
-        m:unlock()
-      end)
-      co.yield()
-      local message = helpers.record_of(function() m:unlock() end).message
-      helpers.assert_contains(
-        ('unlock of a mutex that task %d "a" holds (taken at %s)'):format(owner.id, at), message)
+  co_it("by another task is an error that names the owner", function()
+    local m = co.mutex()
+    local at
+    local owner = co.spawn_with({ name = "a" }, function()
+      at = helpers.here(1)
+      m:lock()
+      co.sleep(1)
+      m:unlock()
     end)
+    co.yield()
+    local message = helpers.record_of(function() m:unlock() end).message
+    helpers.assert_contains(
+      ('unlock of a mutex that task %d "a" holds (taken at %s)'):format(owner.id, at), message)
+    owner:join()
   end)
 end)
 

@@ -200,14 +200,13 @@ describe("unlocking an rwmutex", function()
     end
   end)
 
-  it("that another task writes under is an error that names it", function()
-    helpers.run(function()
-      local rw = co.rwmutex()
-      local writer = user(rw, "w", "a", function() end)
-      co.yield()
-      helpers.assert_contains(('unlock of a rwmutex that task %d "a" holds'):format(writer.id),
-        helpers.record_of(function() rw:unlock() end).message)
-    end)
+  co_it("that another task writes under is an error that names it", function()
+    local rw = co.rwmutex()
+    local writer = user(rw, "w", "a", function() end)
+    co.yield()
+    helpers.assert_contains(('unlock of a rwmutex that task %d "a" holds'):format(writer.id),
+      helpers.record_of(function() rw:unlock() end).message)
+    writer:join()
   end)
 end)
 

@@ -1,5 +1,6 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local co_it = helpers.co_it(it)
 
 local contains = helpers.assert_contains
 
@@ -58,12 +59,10 @@ describe("tostring(record)", function()
 
   it("has no colour", function() helpers.assert_lacks("\27", text) end)
 
-  it("has the account of the cause", function()
+  co_it("has the account of the cause", function()
     local awaiting
-    helpers.run(function()
-      local child = co.spawn_with({ name = "child" }, co.panic, "x")
-      awaiting = helpers.record_of(function() child:await() end)
-    end)
+    local child = co.spawn_with({ name = "child" }, co.panic, "x")
+    awaiting = helpers.record_of(function() child:await() end)
     contains("caused by", tostring(awaiting))
     contains(('task %d "child" panicked'):format(awaiting.cause.task.id), tostring(awaiting))
   end)

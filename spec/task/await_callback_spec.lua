@@ -27,17 +27,15 @@ describe("co.await", function()
     assert.equal(0, select("#", co.await(function(resume) co.spawn(resume) end)))
   end)
 
-  it("lets other tasks run", function()
+  co_it("lets other tasks run", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.await(function(resume)
-        co.spawn(function()
-          say "another"
-          resume()
-        end)
+    co.await(function(resume)
+      co.spawn(function()
+        say "another"
+        resume()
       end)
-      say "resumed"
     end)
+    say "resumed"
     assert.same({ "another", "resumed" }, lines)
   end)
 

@@ -10,13 +10,11 @@ describe("co.sleep", function()
     assert.equal(2.5, co.now() - start)
   end)
 
-  it("lets other tasks run", function()
+  co_it("lets other tasks run", seeded, function()
     local lines, say = helpers.log()
-    helpers.run(function()
-      co.spawn(say, "another")
-      co.sleep(1)
-      say "awake"
-    end)
+    co.spawn(say, "another")
+    co.sleep(1)
+    say "awake"
     assert.same({ "another", "awake" }, lines)
   end)
 

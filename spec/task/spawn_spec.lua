@@ -322,9 +322,9 @@ describe("a task", function()
 end)
 
 describe("co.yield", function()
-  it("lets each ready task run once, in turn", function()
+  co_it("lets each ready task run once, in turn", function()
     local lines, say = helpers.log()
-    helpers.run(function()
+    co.scope(function()
       for _, name in ipairs { "a", "b" } do
         co.spawn(function()
           for i = 1, 3 do

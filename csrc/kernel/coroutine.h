@@ -57,7 +57,8 @@ enum {
 };
 
 /*
-** Makes the metatable and the table of the others. `close` is their __close: unwind_close_foreign.   [-0, +0, m]
+** Makes the metatable and the table of the others.   [-0, +0, m]
+**   close  their __close: unwind_close_foreign
 */
 void coroutine_open(struct runtime *rt, lua_State *L, lua_CFunction close);
 

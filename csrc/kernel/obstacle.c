@@ -4,8 +4,8 @@
 #include "kernel/task.h"
 
 /*
-** Pushes the name under which the function on top of the stack is found in a loaded module
-** ("table.sort"), nil if it isn't.   [-1, +1, m]
+** Replaces the function on top of the stack by the name under which a loaded module has it
+** ("table.sort"), or nil.   [-1, +1, m]
 */
 static void push_loaded_name(lua_State *L) {
   int function = lua_gettop(L);
@@ -32,12 +32,15 @@ static void push_loaded_name(lua_State *L) {
   lua_settop(L, function);
 }
 
-/* How far down the stack the obstacle is looked for: lua_getstack costs as much as the level. */
+/*
+** The levels of the stack in which the obstacle is searched: lua_getstack costs as much as the
+** level.
+*/
 #define OBSTACLE_LEVELS 200
 
 /*
-** Whether what has been called like this can't suspend by its nature; pushes its name then. The function is on top
-** of the stack.   [-1, +(0|1), m]
+** Pops a function. If it was called in a way in which no function can suspend, returns true and
+** pushes a name for that.   [-1, +(0|1), m]
 */
 static bool push_special(const runtime *rt, lua_State *L, const lua_Debug *ar) {
   const char *name = NULL;
@@ -47,21 +50,22 @@ static bool push_special(const runtime *rt, lua_State *L, const lua_Debug *ar) {
              strstr(ar->name, "gc") != NULL) {
     name = "a finalizer";
   } else if (lua_tocfunction(L, -1) == rt->base_error) {
-    name = "a message handler"; /* nothing else is called by it */
+    name = "a message handler"; /* it calls nothing else */
   }
   lua_pop(L, 1);
   if (name != NULL) lua_pushstring(L, name);
   return name != NULL;
 }
 
-/* Whether the C function, or the Lua function, is in the way of nobody. */
+/* Whether code may suspend through the function, a C function or (NULL) a Lua function. */
 static bool lets_suspend(const runtime *rt, lua_CFunction f) {
   return f == NULL || f == rt->base_pcall || f == rt->base_xpcall || f == rt->wrapped ||
          f == rt->resume || runtime_is_machinery(rt, f);
 }
 
 /*
-** Pushes the name of what keeps the code on `thread` from suspending: "the C function 'table.sort'".   [-0, +1, m]
+** Pushes a name for the obstacle that keeps the code on `thread` from suspending: "the C function
+** 'table.sort'".   [-0, +1, m]
 */
 static void push_obstacle(const runtime *rt, lua_State *L, lua_State *thread) {
   lua_Debug ar;
@@ -94,7 +98,7 @@ int task_refuse_suspension(runtime *rt, lua_State *L, const char *name) {
   if (t == NULL) {
     return luaL_error(L, "'%s' outside a task: start one with co.run or co.spawn", name);
   }
-  /* A coroutine of ours does not pass suspensions on where its resumer could not suspend. */
+  /* A coroutine of ours can not pass suspensions on if its resumer can not suspend. */
   const coroutine *obstructed = coroutine_find(rt, L);
   while (obstructed != NULL && obstructed != t->live.top) {
     obstructed = obstructed->outer;

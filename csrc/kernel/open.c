@@ -11,8 +11,8 @@
 #include "kernel/unwind.h"
 
 /*
-** __gc of the runtime: the universe is being closed. Finalizers of what is older run after this one; they
-** find `closed` set (runtime_of), and no object is freed before the last of them.
+** __gc of the runtime: the universe is being closed. The finalizers of older objects run after this
+** one. They find `closed` set (runtime_of), and no object is freed before the last of them has run.
 */
 static int close_runtime(lua_State *L) {
   runtime *rt = lua_touserdata(L, 1);
@@ -35,7 +35,7 @@ static int close_runtime(lua_State *L) {
   return 0;
 }
 
-/* A new table, weak by `mode` if given, as a registry reference.   [-0, +0, m] */
+/* Makes a table, weak by `mode` if given, and returns a registry reference to it.   [-0, +0, m] */
 static int new_table_ref(lua_State *L, const char *mode) {
   lua_newtable(L);
   if (mode != NULL) {
@@ -74,7 +74,7 @@ static void init_fields(runtime *rt, lua_State *L) {
   location_table_init(&rt->locations, &rt->memory);
 }
 
-/* Metatables of the runtime's own objects.   [-0, +0, m] */
+/* Makes the metatables of the runtime's own objects.   [-0, +0, m] */
 static void open_metatables(runtime *rt, lua_State *L) {
   unwind_open(rt, L);
   luaL_newmetatable(L, RECORD_TYPE);

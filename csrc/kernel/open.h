@@ -1,5 +1,5 @@
 /*
-** Makes the runtime, which all files of the kernel have a part in, and closes it with its universe.
+** Makes the runtime, of which every file of the kernel has a part, and closes it with its universe.
 */
 #ifndef CP_KERNEL_OPEN_H
 #define CP_KERNEL_OPEN_H

@@ -25,7 +25,10 @@ void wait_push_object(lua_State *L, const task *t) {
   }
 }
 
-/* Pushes "<verb> of <object>"; false: the task does not wait for one.   [-0, +(0|1), m] */
+/*
+** Pushes "<verb> of <object>". Returns false, and pushes nothing, if the task waits for no object.
+** [-0, +(0|1), m]
+*/
 static bool push_text_of_object(lua_State *L, const task *t) {
   const wait_type *wait = t->wait; /* the object's __tostring may let the task go on */
   if (wait->push_object == NULL || !wait->push_object(L, t)) return false;
@@ -70,7 +73,7 @@ void wait_push_task(lua_State *L, const task *t) {
   lua_setfield(L, -2, "spawned_at");
 }
 
-/* Appends the parked task to the array on top of the stack.   [-0, +0, m] */
+/* Appends a table of the waiting task to the array on top of the stack.   [-0, +0, m] */
 static void append_point(lua_State *L, const task *t, const char *relation) {
   wait_push_task(L, t);
   lua_getfield(L, -1, "name");
@@ -81,8 +84,8 @@ static void append_point(lua_State *L, const task *t, const char *relation) {
 }
 
 /*
-** Replaces the task on top of the stack by its nearest ancestor that is parked; NULL: there is none
-** in as many generations as `steps` has left.   [-1, +1, -]
+** Replaces the task on top of the stack by its nearest waiting ancestor. Returns NULL if there is
+** none within the generations left in `steps`.   [-1, +1, -]
 */
 static const task *next_parked_ancestor(lua_State *L, int *steps) {
   const task *t = NULL;
@@ -119,7 +122,9 @@ static bool is_ancestor(runtime *rt, lua_State *L, const task *t, const task *ca
   return ancestor != NULL;
 }
 
-/* They are found before they are told of: a finalizer that runs meanwhile may wake them. */
+/*
+** Finds the awaiters before it lists them, because a finalizer that runs meanwhile may wake them.
+*/
 static void append_awaiters(runtime *rt, lua_State *L, const task *t) {
   const task *awaiters[SUSPENSION_MAX_POINTS];
   int count = 0;
@@ -132,7 +137,7 @@ static void append_awaiters(runtime *rt, lua_State *L, const task *t) {
   for (int i = 0; i < count; i++) append_point(L, awaiters[i], "awaiter");
 }
 
-/* Whether anybody who depends on the task is parked; cheap, since most panics find nobody. */
+/* Whether any task that depends on this one waits. Cheap, because most panics have none. */
 static bool has_points(runtime *rt, lua_State *L, const task *t) {
   if (!list_empty(&t->live.waiters)) return true;
   int steps = RECORD_MAX_ANCESTORS;

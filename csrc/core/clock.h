@@ -27,8 +27,8 @@ int64_t clock_now_ns(const task_clock *clock);
 int64_t clock_boot_ns(void);
 
 /*
-** The clock by which such promises end: clock_boot_ns, or the virtual clock, under which a lease then lasts as long as
-** the sleeps of who renews it say. NULL: clock_boot_ns.
+** Returns the time by the clock of such promises: clock_boot_ns, or the virtual clock, so that a
+** lease lasts as long as the sleeps of the task that renews it. clock NULL: clock_boot_ns.
 */
 int64_t clock_lease_ns(const task_clock *clock);
 

@@ -17,7 +17,7 @@ typedef enum sampling_kind {
   SAMPLING_ALWAYS,
   SAMPLING_NEVER,
   SAMPLING_RATIO,
-  SAMPLING_PARENT /* as who calls has decided; traces that begin here by the root's kind */
+  SAMPLING_PARENT /* as the caller has decided; traces that begin here: by the root's kind */
 } sampling_kind;
 
 typedef struct sampler {

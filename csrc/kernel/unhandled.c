@@ -4,33 +4,35 @@
 #include "kernel/record.h"
 
 /*
-** A guard is a detail of the record of a task whose panic is held; its user value is the task. Record and task refer to
-** each other, so the guard's finalizer runs when nobody can reach the task any more.
+** A guard is a detail of the record of a task whose panic is held; its user value is the task.
+** Record and task refer to each other, so the guard's finalizer runs when nobody can reach the task
+** any more.
 **
-** The finalizer is not the task's own, because a task gets it late: lua_setmetatable then walks the list of all younger
-** objects. 40,000 held panics took 2.6 s with that, and twice as many take four times as long.
+** The finalizer is not the task's own, because a task gets it late: lua_setmetatable then walks the
+** list of all younger objects. 40,000 held panics took 2.6 s with that, and twice as many take four
+** times as long.
 */
 #define GUARD_TYPE "coropanic.guard"
 
 /*
-** A panic that is nobody's yet. It is an object of its own, anchored in runtime.pinned_ref under the task's id, because
-** the task may be garbage, and Lua may have dropped the guard's finalizer. Its user value is the task once the guard's
-** finalizer has run. Before that it is the raised value, to be reported if that finalizer never runs. (A task that can
-** be reached from this value is not garbage, so it waits for the end of its grace.)
+** A panic that is nobody's yet. It is an object of its own, anchored in runtime.pinned_ref under
+** the task's id, because the task may be garbage, and Lua may have dropped the guard's finalizer.
+** Its user value is the task once the guard's finalizer has run. Before that it is the raised
+** value, to be reported if that finalizer never runs. (A task that can be reached from this value
+** is not garbage, so it waits for the end of its grace.)
 */
 typedef struct held_panic {
   list link; /* in runtime.unhandled_panics */
   int64_t until_ns;
   lua_Integer task_id;
-  panic_heir
-      *heir;      /* gets the panic if none of the tasks on their way to it comes; NULL: none are */
-  bool abandoned; /* the guard's finalizer has run: the user value is the task */
-  bool searched;  /* the idle loop has run the collector for it */
+  panic_heir *heir; /* gets the panic if no task that was woken for it comes; NULL: no heir */
+  bool abandoned;   /* the guard's finalizer has run: the user value is the task */
+  bool searched;    /* the idle loop has run the collector for it */
 } held_panic;
 
 /*
-** The idle loop runs no full collection for a held panic while Lua uses more memory than this, in KiB: it would stop
-** all tasks for more than about a tenth of a second.
+** The idle loop runs no full collection for a held panic while Lua uses more memory than this, in
+** KiB: it would stop all tasks for more than about a tenth of a second.
 */
 #define SEARCH_MAX_KB 65536
 
@@ -47,8 +49,8 @@ static held_panic *push_held(const runtime *rt, lua_State *L, lua_Integer task_i
 }
 
 /*
-** Returns the task's held panic, or NULL. Finalizers can bring a collected task back after its panic was reported as
-** lost, so that a pointer in the task would not do.   [-0, +0, -]
+** Returns the task's held panic, or NULL. Finalizers can bring a collected task back after its
+** panic was reported as lost, so that a pointer in the task would not do.   [-0, +0, -]
 */
 static held_panic *find_held(const runtime *rt, lua_State *L, const task *t) {
   held_panic *held = push_held(rt, L, (lua_Integer)t->id);
@@ -64,7 +66,10 @@ static void set_held(const runtime *rt, lua_State *L, lua_Integer task_id) {
   lua_pop(L, 1);
 }
 
-/* Pushes the task that panicked; nil if it is garbage and its guard's finalizer has not run.   [-0, +1, -] */
+/*
+** Pushes the task that panicked; nil if it is garbage and its guard's finalizer has not run.
+** [-0, +1, -]
+*/
 static void push_task(const runtime *rt, lua_State *L, const held_panic *held) {
   if (!held->abandoned) {
     runtime_push_alive(rt, L, held);
@@ -93,8 +98,8 @@ static void let_go(runtime *rt, lua_State *L, held_panic *held) {
 }
 
 /*
-** __gc: the guard's task is garbage. The loop reports the panic at its next turn, because a finalizer may run in the
-** middle of anything, the handler included. Needs no memory.
+** __gc: the guard's task is garbage. The loop reports the panic at its next turn, because a
+** finalizer may run in the middle of anything, the handler included. Needs no memory.
 */
 static int collect_guard(lua_State *L) {
   runtime *rt = runtime_of_any(L);
@@ -144,8 +149,8 @@ static int make_held(lua_State *L) {
 }
 
 /*
-** Holds the panic of the task at `index`; its record is on top of the stack. False: there is no memory, or a finalizer
-** has come for the panic.   [-0, +0, -]
+** Holds the panic of the task at `index`; its record is on top of the stack. False: there is no
+** memory, or a finalizer has come for the panic.   [-0, +0, -]
 */
 
 static bool hold(runtime *rt, lua_State *L, const task *t, int index, panic_heir *heir) {
@@ -252,8 +257,8 @@ void unhandled_forget(const runtime *rt, panic_heir *heir) {
 /* --- the end of the wait --- */
 
 /*
-** The task is gone although its guard's finalizer never ran: Lua drops finalizers where the C stack is at its limit.
-** Reports the raised value; the record is lost.   [-0, +0, -]
+** The task is gone although its guard's finalizer never ran: Lua drops finalizers where the C stack
+** is at its limit. Reports the raised value; the record is lost.   [-0, +0, -]
 */
 static void report_lost(runtime *rt, lua_State *L, held_panic *held) {
   push_held(rt, L, held->task_id);
@@ -301,8 +306,8 @@ static bool spawner_is_joining(const runtime *rt, lua_State *L, const held_panic
 }
 
 /*
-** Runs a full collection, so that the guards of all garbage tasks are finalized. The panics that wait for a joining
-** spawner now have had theirs: it is not run for them again.   [-0, +0, -]
+** Runs a full collection, so that the guards of all garbage tasks are finalized. The panics that
+** wait for a joining spawner now have had theirs: it is not run for them again.   [-0, +0, -]
 */
 static void search(runtime *rt, lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT);
@@ -313,8 +318,9 @@ static void search(runtime *rt, lua_State *L) {
 }
 
 /*
-** Gives the first held panic another grace while its spawner joins another task. False: it does not. In an idle loop
-** the collector may not run for hours, so that the loop itself finds out whether the task is garbage.   [-0, +0, -]
+** Gives the first held panic another grace while its spawner joins another task. False: it does
+** not. In an idle loop the collector may not run for hours, so that the loop itself finds out
+** whether the task is garbage.   [-0, +0, -]
 */
 static bool extend_first(runtime *rt, lua_State *L, int64_t now_ns) {
   held_panic *held = held_of_link(rt->unhandled_panics.next);

@@ -28,8 +28,8 @@ static const char *status_of(runtime *rt, lua_State *L, lua_State *thread) {
 }
 
 /*
-** Pushes a new coroutine for the function at 1, as its thread and our object. It works for the request of the code
-** that runs now, whoever resumes it.   [-0, +2, m]
+** Pushes a new coroutine for the function at 1: its thread and our object. It keeps the trace of
+** the code that runs now, whatever code resumes it.   [-0, +2, m]
 */
 static void push_new(runtime *rt, lua_State *L) {
   lua_State *thread = lua_newthread(L);

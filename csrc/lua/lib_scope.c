@@ -110,7 +110,7 @@ static int scope_tostring(lua_State *L) {
   return 1;
 }
 
-/* What observers are given of a co.with can be cancelled, and no more. */
+/* The object that observers get for a co.with can be cancelled, and no more. */
 static int with_cancel(lua_State *L) {
   return cancel_body(L, arg_check_self(L, WITH_TYPE, "cancel"));
 }

@@ -250,7 +250,7 @@ void value_text_find_message(lua_State *L, int index, value_text *out) {
   lua_remove(L, -2);
   out->failed = !succeeded;
   if (status == LUA_OK) {
-    /* Cut already; what is longer by a note is not to be cut again. */
+    /* The text was cut already, and the note behind it must not be cut. */
     out->text = lua_tolstring(L, -1, &out->length);
     out->left_out = 0;
   } else {

@@ -88,36 +88,37 @@ function mutex:locked() end
 ---@nodiscard
 function mutex:owner() end
 
---- A lock for many readers, or one writer. A task that reads must not read-lock again: a writer may wait.
+--- A lock for many readers or one writer. A task that reads must not lock for reading again, because a writer
+--- may be waiting.
 ---@class coropanic.rwmutex
 local rwmutex = {}
 
---- Waits until it may read.
+--- Waits for the lock, and takes it for reading.
 ---@async
 ---@param seconds? number  # at most; 0 does not wait; default: for ever
 ---@return boolean locked  # false: the time ran out
 function rwmutex:rlock(seconds) end
 
---- Waits until it may write.
+--- Waits for the lock, and takes it for writing.
 ---@async
 ---@param seconds? number  # at most; 0 does not wait; default: for ever
 ---@return boolean locked  # false: the time ran out
 function rwmutex:lock(seconds) end
 
---- Locks for reading if that need not wait.
+--- Locks for reading if it does not have to wait.
 ---@return boolean locked
 ---@nodiscard
 function rwmutex:try_rlock() end
 
---- Locks for writing if that need not wait.
+--- Locks for writing if it does not have to wait.
 ---@return boolean locked
 ---@nodiscard
 function rwmutex:try_lock() end
 
---- Ends a reading, anybody's. Raises if nobody reads.
+--- Removes one reader; any task may do so. Raises if there is none.
 function rwmutex:runlock() end
 
---- Ends the writing. Raises unless the running task is the writer.
+--- Unlocks for writing. Raises unless the running task is the writer.
 function rwmutex:unlock() end
 
 --- Locks for reading until the end of the block: `local _ <close> = rwmutex:rguard()`.

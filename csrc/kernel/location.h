@@ -36,8 +36,8 @@ void location_table_init(location_table *table, const allocator *memory);
 void location_table_free(location_table *table);
 
 /*
-** Returns the location of an activation with its source and line, "?" for NULL or if there is no memory. Never NULL. It
-** lives as long as the table.
+** Returns the location of an activation with its source and line, "?" for NULL or if there is no
+** memory. Never NULL. It lives as long as the table.
 */
 const location *location_intern(location_table *table, const lua_Debug *ar);
 

@@ -33,8 +33,8 @@ bool stack_next_line(stack_walk *w, lua_Debug *ar) {
 }
 
 /*
-** A stack with more than STACK_COUNTED activations is bisected, since lua_getstack costs as much as the level. Of one
-** with a million (an overflow) each walk to the end takes some 20 ms.
+** A stack with more than STACK_COUNTED activations is bisected, because lua_getstack costs as much
+** as the level. If it has a million (an overflow), each walk to the end takes some 20 ms.
 */
 int stack_count(const stack_walk *w, int deep, lua_Debug *kept) {
   lua_Debug room;
@@ -62,7 +62,7 @@ int stack_count(const stack_walk *w, int deep, lua_Debug *kept) {
   return known - w->level;
 }
 
-/* The same where there is none on this stack: the coroutine runs a C function. */
+/* The same if there is none on this stack: the coroutine runs a C function. */
 static const location *location_further_out(runtime *rt, lua_State *L, int level) {
   lua_Debug ar;
   stack_walk w = stack_begin(rt, L, level);

@@ -1,6 +1,6 @@
 /*
-** Walks over stacks, from the innermost activation outwards: over that of a coroutine, then over that of the coroutine
-** that has resumed it, and so on. Records, co.dump and locations are made by them.
+** Walks over stacks, from the innermost activation outwards: over that of a coroutine, then over
+** that of its resumer, and so on. Records, co.dump and locations are made by such walks.
 */
 #ifndef CP_KERNEL_STACK_H
 #define CP_KERNEL_STACK_H
@@ -13,15 +13,15 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Activations that stack_count counts one by one. */
+/* The most activations that stack_count counts one by one. */
 #define STACK_COUNTED 60
 
 /* A place between two activations. The thread must stay alive while the walk is on it. */
 typedef struct stack_walk {
   struct runtime *rt;         /* NULL: the coroutine is set */
-  const coroutine *coroutine; /* of the thread; NULL: not looked for yet */
+  const coroutine *coroutine; /* that of the thread; NULL: not looked up yet */
   lua_State *thread;
-  int level; /* of the next activation on it */
+  int level; /* of the next activation on the thread */
 } stack_walk;
 
 /* Begins a walk at `level` of the thread's stack; 0 is the innermost activation. */
@@ -34,12 +34,14 @@ static inline stack_walk stack_begin_at(const coroutine *c) {
   return (stack_walk){.coroutine = c, .thread = c->thread};
 }
 
-/* Moves on to the stack of the coroutine that has resumed this one. Returns false if there is none.   [-0, +0, -] */
+/*
+** Moves on to the stack of the coroutine's resumer. Returns false if there is none.   [-0, +0, -]
+*/
 bool stack_outer(stack_walk *w);
 
 /*
-** Sets `ar`, as lua_getstack does, to the next activation of this stack or of one further out. Returns false if there
-** is none.   [-0, +0, -]
+** Sets `ar`, as lua_getstack does, to the next activation of this stack or of one further out.
+** Returns false if there is none.   [-0, +0, -]
 */
 bool stack_next(stack_walk *w, lua_Debug *ar);
 
@@ -47,14 +49,15 @@ bool stack_next(stack_walk *w, lua_Debug *ar);
 bool stack_next_line(stack_walk *w, lua_Debug *ar);
 
 /*
-** Returns how many activations this stack has from here outwards; if it has more than `deep`, a lower bound. Keeps the
-** first ones, at most STACK_COUNTED, in `kept` if that is not NULL.   [-0, +0, -]
+** Returns how many activations this stack has from here outwards; if there are more than `deep`, a
+** lower bound. Stores the first ones, at most STACK_COUNTED, in `kept` if that is not NULL.
+** [-0, +0, -]
 */
 int stack_count(const stack_walk *w, int deep, lua_Debug *kept);
 
 /*
-** Returns the location of the innermost Lua function at or above `level` of the running code's stack. Never NULL, never
-** raises: "?" if there is no Lua function or no memory.   [-0, +0, -]
+** Returns the location of the innermost Lua function at or above `level` of the running code's
+** stack. Never NULL, never raises: "?" if there is no Lua function or no memory.   [-0, +0, -]
 */
 const location *stack_location(struct runtime *rt, lua_State *L, int level);
 

@@ -71,8 +71,8 @@ static void dump_activation(lua_State *L, luaL_Buffer *buffer, const lua_Debug *
 }
 
 /*
-** Adds the live task's stack, beginning with its innermost coroutine. Each coroutine is kept at `index`
-** while it is read, because the task may end meanwhile.   [-0, +0, m]
+** Adds the live task's stack, beginning with its innermost coroutine. Each coroutine is kept at
+** `index` while it is read, because the task may end meanwhile.   [-0, +0, m]
 */
 static void dump_stack(lua_State *L, luaL_Buffer *buffer, const task *t, int index) {
   lua_Debug ar;

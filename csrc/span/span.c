@@ -288,7 +288,7 @@ static void span_begin_task(runtime *rt, lua_State *L, task *t) {
     lua_pushlightuserdata(L, own);
     if (lua_pcall(L, 3, 0, 0) == LUA_OK) return;
     lua_pop(L, 1);
-    if (own->exit.place != NULL) return; /* a debug hook has failed since it has begun */
+    if (own->exit.place != NULL) return; /* a debug hook has failed since the span began */
     let_go(rt, L, own->span);
   }
   mem_free(&rt->memory, own, sizeof(task_span));

@@ -1,5 +1,5 @@
---- Which folder of csrc may include which. `make check` runs this; it fails on an include that the rules forbid,
---- and on a circle of files outside the kernel, or of too many inside it.
+--- Which folder of csrc may include which. `make check` runs this: it fails on an include that they forbid,
+--- on a circle of files outside the kernel, and on one of too many inside it.
 ---
 ---   lua5.4 scripts/arrows.lua [all]     all: also prints what each file includes
 ---
@@ -62,7 +62,9 @@ for _, name in ipairs(files) do
     allowed[other] = true
   end
   for _, other in ipairs(sorted(includes[name])) do
-    if not allowed[folder(other)] then complain("csrc/%s includes %s.h: %s may not know %s", name, other, folder(name), folder(other)) end
+    if not allowed[folder(other)] then
+      complain("csrc/%s includes %s.h: %s may not know %s", name, other, folder(name), folder(other))
+    end
   end
   if arg[1] == "all" then print(name .. ": " .. table.concat(sorted(includes[name]), " ")) end
 end

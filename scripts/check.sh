@@ -21,6 +21,9 @@ echo "cppcheck"
 cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,portability \
   --inline-suppr --suppress=missingIncludeSystem -Icsrc csrc || status=1
 
+echo "arrows"
+lua${LUA_VERSION:-5.4} scripts/arrows.lua || status=1
+
 echo "luacheck"
 luacheck --quiet lua spec examples bench || status=1
 

@@ -1,5 +1,6 @@
 #include "kernel/cancel_scope.h"
 
+#include "kernel/probe.h"
 #include "kernel/task.h"
 
 void cancel_scope_open(cancel_scope *c, const cancel_scope_type *type, task *owner,

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "kernel/runtime.h"
-#include "kernel/task.h"
 
 #define COROUTINE_TYPE "coropanic.coroutine"
 
@@ -75,9 +74,9 @@ coroutine *coroutine_find_other(const runtime *rt, lua_State *thread) {
 
 coroutine *coroutine_find(runtime *rt, lua_State *thread) {
   if (rt->running->thread == thread) return rt->running;
-  task *t = rt->current;
-  if (t != NULL && t->coroutine.thread == thread) return &t->coroutine;
-  if (thread == rt->main.thread) return &rt->main;
+  coroutine *of_task = coroutine_of_task(rt);
+  if (of_task != NULL && of_task->thread == thread) return of_task;
+  if (thread == rt->main->thread) return rt->main;
   return coroutine_find_other(rt, thread);
 }
 

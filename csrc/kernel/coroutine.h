@@ -23,11 +23,10 @@
 
 #include "compat.h"
 #include "kernel/frames.h"
+#include "kernel/runtime.h"
 #include "kernel/trace.h"
 
 #pragma GCC visibility push(hidden)
-
-struct runtime;
 
 typedef enum coroutine_kind { COROUTINE_MAIN, COROUTINE_OF_TASK, COROUTINE_OTHER } coroutine_kind;
 
@@ -60,40 +59,58 @@ enum {
 ** Makes the metatable and the table of the others.   [-0, +0, m]
 **   close  their __close: unwind_close_foreign
 */
-void coroutine_open(struct runtime *rt, lua_State *L, lua_CFunction close);
+void coroutine_open(runtime *rt, lua_State *L, lua_CFunction close);
 
 /*
 ** Returns the coroutine of a thread; NULL: it is not known. Of tasks it finds only the current
 ** one's.   [-0, +0, -]
 */
-coroutine *coroutine_find(struct runtime *rt, lua_State *thread);
+coroutine *coroutine_find(runtime *rt, lua_State *thread);
 
 /* The same, for the others only.   [-0, +0, -] */
-coroutine *coroutine_find_other(const struct runtime *rt, lua_State *thread);
+coroutine *coroutine_find_other(const runtime *rt, lua_State *thread);
 
 /*
 ** Pushes the coroutine of the thread at `index`, one of the others; makes it if it is not known.
 ** [-0, +1, m]
 */
-coroutine *coroutine_push(struct runtime *rt, lua_State *L, int index);
+coroutine *coroutine_push(runtime *rt, lua_State *L, int index);
 
 /* Pushes the coroutine whose thread is L; nil if it is not known.   [-0, +1, -] */
-coroutine *coroutine_push_known(const struct runtime *rt, lua_State *L);
+coroutine *coroutine_push_known(const runtime *rt, lua_State *L);
 
 /*
 ** Returns the coroutine of the running code, whose thread is L; makes it if it is not known.
 ** [-0, +0, m]
 */
-coroutine *coroutine_of(struct runtime *rt, lua_State *L);
+coroutine *coroutine_of(runtime *rt, lua_State *L);
 
 /* Returns the frame stack of the code that runs on L; NULL if it has none yet.   [-0, +0, -] */
-frame_stack *coroutine_find_frames(struct runtime *rt, lua_State *L);
+frame_stack *coroutine_find_frames(runtime *rt, lua_State *L);
 
-/* The same, made when first needed; see coroutine_frames_of in runtime.h.   [-0, +0, m] */
-frame_stack *coroutine_make_frames(struct runtime *rt, lua_State *L);
+/* The same, made when first needed; see coroutine_frames_of.   [-0, +0, m] */
+frame_stack *coroutine_make_frames(runtime *rt, lua_State *L);
 
 /* Gives a task's frame stack, which has no frames any more, back to the pool.   [-0, +0, -] */
-void coroutine_release_frames(struct runtime *rt, lua_State *L, coroutine *c);
+void coroutine_release_frames(runtime *rt, lua_State *L, coroutine *c);
+
+/* Returns the coroutine of the current task; NULL: no task runs. A task begins with its coroutine. */
+static inline coroutine *coroutine_of_task(const runtime *rt) { return (coroutine *)rt->current; }
+
+/*
+** Returns the trace context of the running code: of its coroutine, its task, or the code outside
+** tasks.
+*/
+static inline trace_context *trace_current(const runtime *rt) { return rt->running->trace; }
+
+/* Returns the ids under which the running code works; see trace_ids_of. */
+static inline trace_ids *trace_here(const runtime *rt) { return trace_ids_of(trace_current(rt)); }
+
+/* Returns the frame stack of the code that runs on L; makes it if needed.   [-0, +0, m] */
+static inline frame_stack *coroutine_frames_of(runtime *rt, lua_State *L) {
+  const coroutine *c = rt->running;
+  return c->thread == L && c->frames != NULL ? c->frames : coroutine_make_frames(rt, L);
+}
 
 #pragma GCC visibility pop
 

@@ -1,4 +1,5 @@
 #include "kernel/handler.h"
+#include "kernel/probe.h"
 #include "kernel/task.h"
 
 #include <stdio.h>

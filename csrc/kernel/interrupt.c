@@ -11,6 +11,7 @@
 #endif
 
 #include "kernel/cancel.h"
+#include "kernel/coroutine.h"
 #include "kernel/task.h"
 
 /* The error of lua.c's handler. */
@@ -49,7 +50,7 @@ static watched_hook watch(lua_State *thread) {
 
 void interrupt_begin(runtime *rt, lua_State *L) {
   rt->watched[0] = watch(L);
-  rt->watched[1] = L == rt->main.thread ? (watched_hook){0} : watch(rt->main.thread);
+  rt->watched[1] = L == rt->main->thread ? (watched_hook){0} : watch(rt->main->thread);
   rt->interrupted = rt->ctrl_c = false;
 }
 

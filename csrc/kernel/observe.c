@@ -2,6 +2,7 @@
 
 #include "kernel/c_stack.h"
 #include "kernel/handler.h"
+#include "kernel/probe.h"
 #include "kernel/task.h"
 
 /* The C calls that an observer of a panic needs. If fewer are left, its event waits. */

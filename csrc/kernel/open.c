@@ -23,9 +23,9 @@ static int close_runtime(lua_State *L) {
   probes_init(&rt->probes);
   rt->current = rt->main_task = NULL;
   rt->free_frames = NULL;
-  rt->running = &rt->main;
-  rt->main.frames = NULL;
-  rt->main.context = (trace_context){0};
+  rt->running = rt->main;
+  rt->main->frames = NULL;
+  rt->main->context = (trace_context){0};
   rt->has_others = false;
   for (runtime_part *part = rt->parts; part != NULL; part = part->next) part->close(rt);
   id_give_back(&rt->generator, rt->ids);
@@ -69,9 +69,11 @@ static void init_fields(runtime *rt, lua_State *L) {
   list_init(&rt->unhandled_panics);
   list_init(&rt->ending);
   probes_init(&rt->probes);
-  rt->main = (coroutine){.kind = COROUTINE_MAIN, .trace = &rt->main.context};
-  rt->running = &rt->main;
   location_table_init(&rt->locations, &rt->memory);
+  rt->main = mem_new(&rt->memory, sizeof(coroutine));
+  if (rt->main == NULL) luaL_error(L, "not enough memory");
+  *rt->main = (coroutine){.kind = COROUTINE_MAIN, .trace = &rt->main->context};
+  rt->running = rt->main;
 }
 
 /* Makes the metatables of the runtime's own objects.   [-0, +0, m] */
@@ -98,7 +100,7 @@ runtime *open_runtime(lua_State *L, void (*report)(lua_State *L, int index)) {
   if (rt->ids == NULL) luaL_error(L, "not enough memory");
   rng_seed(&rt->order, id_source_next(rt->ids));
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  rt->main.thread = lua_tothread(L, -1);
+  rt->main->thread = lua_tothread(L, -1);
   lua_pop(L, 1);
   lua_pushvalue(L, -1);
   rt->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "kernel/probe.h"
 #include "kernel/task.h"
 
 int panic_raise_kind(runtime *rt, lua_State *L, record_kind kind) {

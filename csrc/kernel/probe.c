@@ -2,32 +2,6 @@
 
 #include "kernel/task.h"
 
-void probes_init(probes *p) {
-  list_init(&p->sinks);
-  p->mask = 0;
-}
-
-void probe_update(probes *p) {
-  p->mask = 0;
-  for (list *link = p->sinks.next; link != &p->sinks; link = link->next) {
-    const probe_sink *sink = container_of(link, probe_sink, link);
-    p->mask |= sink->wants;
-    /* The clock is read at the start of a slice. */
-    if (sink->timed) p->mask |= PROBE_BIT(PROBE_START);
-  }
-}
-
-void probe_add_sink(probes *p, probe_sink *sink) {
-  list_init(&sink->link);
-  list_prepend(&p->sinks, &sink->link);
-  probe_update(p);
-}
-
-void probe_remove_sink(probes *p, probe_sink *sink) {
-  list_remove(&sink->link);
-  probe_update(p);
-}
-
 /* Whether any sink needs the clock. */
 static bool is_timed(const probes *p) {
   for (list *link = p->sinks.next; link != &p->sinks; link = link->next) {

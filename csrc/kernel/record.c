@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "kernel/fingerprint.h"
+#include "kernel/probe.h"
 #include "kernel/runtime.h"
 #include "kernel/stack.h"
 #include "kernel/task.h"

@@ -7,35 +7,9 @@
 
 /* --- the owner of a coroutine --- */
 
-/* The live task whose own thread it is; NULL: none.   [-0, +0, -] */
-static task *owner_of(const runtime *rt, lua_State *L, const lua_State *thread) {
-  if (rt->live_count == 0) return NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->slots_ref);
-  lua_rawgetp(L, -1, thread);
-  lua_Integer slot = lua_tointeger(L, -1);
-  lua_pop(L, 2);
-  if (slot == 0) return NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_rawgeti(L, -1, slot);
-  task *t = lua_touserdata(L, -1);
-  lua_pop(L, 2);
-  return t != NULL && !task_ended(t) && t->coroutine.thread == thread ? t : NULL;
-}
-
-task *resume_waiting_in(runtime *rt, lua_State *L) {
-  task *t = owner_of(rt, L, L);
-  if (t == NULL) {
-    const coroutine *c = coroutine_find_other(rt, L);
-    while (c != NULL && c->kind == COROUTINE_OTHER) c = c->outer;
-    if (c == NULL || c->kind != COROUTINE_OF_TASK) return NULL;
-    t = container_of(c, task, coroutine);
-  }
-  return t->live.top->thread == L ? t : NULL;
-}
-
 bool resume_is_refused(runtime *rt, lua_State *L, lua_State *thread) {
   lua_Debug ar;
-  if (owner_of(rt, L, thread) != NULL) {
+  if (task_owning(rt, L, thread) != NULL) {
     return lua_status(thread) != LUA_OK || !lua_getstack(thread, 0, &ar);
   }
   if (lua_status(thread) != LUA_YIELD) return false;
@@ -54,23 +28,6 @@ static void pin(runtime *rt, lua_State *L, const coroutine *c) {
   lua_insert(L, -2);
   lua_rawsetp(L, -2, c);
   lua_pop(L, 1);
-}
-
-/* Takes the task out of its innermost coroutine.   [-0, +0, -] */
-static void leave_innermost(runtime *rt, lua_State *L, task *t, coroutine_state state) {
-  coroutine *c = t->live.top;
-  t->live.top = c->outer;
-  c->outer = NULL;
-  c->state = (uint8_t)state;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
-  lua_pushnil(L);
-  lua_rawsetp(L, -2, c);
-  lua_pop(L, 1);
-}
-
-void resume_lose_all(runtime *rt, lua_State *L, task *t) {
-  while (t->live.top != &t->coroutine) leave_innermost(rt, L, t, COROUTINE_LOST);
-  if (rt->current == t) rt->running = &t->coroutine;
 }
 
 /* Makes the coroutine the running one, inside the one that runs now. */
@@ -111,7 +68,7 @@ void resume_close_all(runtime *rt, lua_State *L, task *t) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
     lua_rawgetp(L, -1, t->live.top);
     lua_replace(L, -2);
-    leave_innermost(rt, L, t, COROUTINE_RESTING);
+    task_leave_innermost(rt, L, t, COROUTINE_RESTING);
     rt->running = t->live.top;
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
@@ -167,8 +124,8 @@ static int come_back(runtime *rt, lua_State *L, coroutine *c, int status, int va
     return lua_yieldk(L, 0, (lua_KContext)t->id, continue_resume);
   }
   /* If it was closed while the task waited further in, the task does not come back from there. */
-  while (t->live.top != c) leave_innermost(rt, L, t, COROUTINE_LOST);
-  leave_innermost(rt, L, t, COROUTINE_RESTING);
+  while (t->live.top != c) task_leave_innermost(rt, L, t, COROUTINE_LOST);
+  task_leave_innermost(rt, L, t, COROUTINE_RESTING);
   rt->running = t->live.top;
   return finish(rt, L, c->thread, status, values, caller);
 }

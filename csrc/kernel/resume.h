@@ -23,12 +23,6 @@
 int resume_close(runtime *rt, lua_State *L, lua_State *thread);
 
 /*
-** Returns the live task that waits in L, its own thread or that of a coroutine inside it; NULL:
-** none.   [-0, +0, -]
-*/
-task *resume_waiting_in(runtime *rt, lua_State *L);
-
-/*
 ** Whether only the scheduler may resume or close `thread`, because it belongs to a live task, or a
 ** task waits in it. False for a thread that runs or has resumed another: Lua itself refuses that.
 ** [-0, +0, -]
@@ -41,12 +35,6 @@ bool resume_is_refused(runtime *rt, lua_State *L, lua_State *thread);
 ** to the panic handler.   [-0, +0, -]
 */
 void resume_close_all(runtime *rt, lua_State *L, task *t);
-
-/*
-** Call it when the task has come back from the coroutines that it is in although they have not
-** ended: they are lost.   [-0, +0, -]
-*/
-void resume_lose_all(runtime *rt, lua_State *L, task *t);
 
 /* The kind of function that resumes: co.coroutine.resume, or a function of wrap. */
 typedef struct resume_caller {

@@ -36,10 +36,9 @@
 #include "core/random.h"
 #include "core/sampling.h"
 #include "kernel/backend.h"
-#include "kernel/coroutine.h"
+#include "kernel/frames.h"
 #include "kernel/location.h"
-#include "kernel/probe.h"
-#include "kernel/trace.h"
+#include "kernel/sink.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -121,11 +120,12 @@ typedef struct runtime {
   ** Scheduling. `current` is set while a task runs, `driver` while the loop runs, and `running`
   ** always.
   */
-  coroutine main;     /* of the universe's main thread */
-  coroutine *running; /* the coroutine whose code runs; see coroutine.h */
+  struct coroutine *main;    /* of the universe's main thread */
+  struct coroutine *running; /* the coroutine whose code runs; see coroutine.h */
   struct task *current;
-  coroutine *driver; /* the coroutine whose code drives the loop; NULL: the loop is not running */
-  list ready;        /* tasks in FIFO order, by task.link */
+  struct coroutine
+      *driver; /* the coroutine whose code drives the loop; NULL: the loop is not running */
+  list ready;  /* tasks in FIFO order, by task.link */
   size_t ready_count;
   size_t batch;           /* turns left before a run looks at the clock */
   size_t live_count;      /* tasks that have not ended */
@@ -292,21 +292,6 @@ void runtime_push_value(runtime *rt, lua_State *L, int uv);
 
 /* Pops a value and makes it user value `uv`.   [-1, +0, -] */
 void runtime_set_value(runtime *rt, lua_State *L, int uv);
-
-/*
-** Returns the trace context of the running code: of its coroutine, its task, or the code outside
-** tasks.
-*/
-static inline trace_context *trace_current(const runtime *rt) { return rt->running->trace; }
-
-/* Returns the ids under which the running code works; see trace_ids_of. */
-static inline trace_ids *trace_here(const runtime *rt) { return trace_ids_of(trace_current(rt)); }
-
-/* Returns the frame stack of the code that runs on L; makes it if needed.   [-0, +0, m] */
-static inline frame_stack *coroutine_frames_of(runtime *rt, lua_State *L) {
-  const coroutine *c = rt->running;
-  return c->thread == L && c->frames != NULL ? c->frames : coroutine_make_frames(rt, L);
-}
 
 /*
 ** C never points to an object itself, which may be garbage, but to the runtime's memory, or to an

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kernel/panic.h"
-#include "kernel/resume.h"
+#include "kernel/probe.h"
 #include "kernel/stack.h"
 #include "kernel/threads.h"
 #include "kernel/unhandled.h"
@@ -299,7 +299,7 @@ int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline
 }
 
 int task_refuse_resumption(runtime *rt, lua_State *L, lua_KFunction continuation) {
-  const task *t = resume_waiting_in(rt, L);
+  const task *t = task_waiting_in(rt, L);
   lua_settop(L, t == NULL ? 0 : t->live.height);
   if (!lua_checkstack(L, 2)) return lua_yieldk(L, 0, (lua_KContext)rt, continuation);
   lua_pushnil(L);
@@ -421,7 +421,7 @@ static void retire(runtime *rt, lua_State *L, task *t) {
   runtime_stop_timer(rt, &t->timer);
   leave_member(rt, L, t);
   cancel_scope_close(&t->entry);
-  if (t->live.top != &t->coroutine) resume_lose_all(rt, L, t);
+  if (t->live.top != &t->coroutine) task_lose_coroutines(rt, L, t);
   if (t->coroutine.frames != NULL) coroutine_release_frames(rt, L, &t->coroutine);
   pooled_thread thread = {.thread = t->coroutine.thread, .slot = t->slot};
   if (t->lost || t->seen) {

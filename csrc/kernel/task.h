@@ -13,11 +13,13 @@
 #define CP_KERNEL_TASK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "compat.h"
 #include "core/list.h"
 #include "core/timer.h"
 #include "kernel/cancel.h"
+#include "kernel/coroutine.h"
 #include "kernel/runtime.h"
 #include "kernel/wait.h"
 
@@ -120,6 +122,7 @@ enum {
 };
 
 typedef struct task {
+  coroutine coroutine; /* the first member, see coroutine_of_task; no trace once it has ended */
   /* in the one queue where the task stands: the ready one, or that of the object it waits for */
   waiter waiter;
   union {
@@ -137,7 +140,6 @@ typedef struct task {
       uint8_t trace_id[16];
     } ended;
   };
-  coroutine coroutine;      /* its trace context has no trace once the task has ended */
   uint64_t id;              /* from 1, never reused */
   const location *location; /* where it was spawned */
   const wait_type *wait;    /* the type of its wait, or of its last one */
@@ -175,6 +177,8 @@ typedef struct task {
   uint8_t owner; /* panic_owner: the owner of its panic (unhandled.h) */
   char name[];   /* "": unnamed, shown as "task <id>" */
 } task;
+
+_Static_assert(offsetof(task, coroutine) == 0, "coroutine_of_task");
 
 static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
 
@@ -355,6 +359,24 @@ int task_refuse_resumption(runtime *rt, lua_State *L, lua_KFunction continuation
 ** was woken.   [-0, +0, e]
 */
 task *task_check_wake(runtime *rt, lua_State *L);
+
+/* Returns the live task whose own thread it is; NULL: none.   [-0, +0, -] */
+task *task_owning(runtime *rt, lua_State *L, const lua_State *thread);
+
+/*
+** Returns the live task that waits in L, its own thread or that of a coroutine inside it; NULL:
+** none.   [-0, +0, -]
+*/
+task *task_waiting_in(runtime *rt, lua_State *L);
+
+/* Takes the task out of its innermost coroutine, which is then in this state.   [-0, +0, -] */
+void task_leave_innermost(runtime *rt, lua_State *L, task *t, coroutine_state state);
+
+/*
+** Call it when the task has come back from the coroutines that it is in although they have not
+** ended: they are lost.   [-0, +0, -]
+*/
+void task_lose_coroutines(runtime *rt, lua_State *L, task *t);
 
 /* The continuation of waits that return nothing. Its context is the runtime. */
 int task_after_wait(lua_State *L, int status, lua_KContext runtime_address);

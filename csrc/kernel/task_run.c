@@ -3,6 +3,7 @@
 #include "kernel/handler.h"
 #include "kernel/interrupt.h"
 #include "kernel/panic.h"
+#include "kernel/probe.h"
 #include "kernel/resume.h"
 #include "kernel/unwind.h"
 
@@ -86,7 +87,7 @@ static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
 ** [-0, +1, -]
 */
 static void capture_loss(runtime *rt, lua_State *L, task *t, const char *message) {
-  resume_lose_all(rt, L, t);
+  task_lose_coroutines(rt, L, t);
   lua_pushnil(L);
   record_make_safe(rt, L, t->coroutine.thread, 0, RECORD_ERROR, message);
   t->lost = true;

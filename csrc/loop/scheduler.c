@@ -7,6 +7,7 @@
 #include "kernel/handler.h"
 #include "kernel/interrupt.h"
 #include "kernel/observe.h"
+#include "kernel/probe.h"
 #include "kernel/task_run.h"
 #include "kernel/unhandled.h"
 #include "loop/io.h"

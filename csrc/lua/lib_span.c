@@ -3,6 +3,7 @@
 
 #include "core/hex.h"
 #include "kernel/args.h"
+#include "kernel/probe.h"
 #include "lua/lib.h"
 #include "lua/options.h"
 #include "span/span.h"

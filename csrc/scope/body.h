@@ -6,6 +6,7 @@
 #define CP_SCOPE_BODY_H
 
 #include "compat.h"
+#include "kernel/probe.h"
 #include "kernel/task.h"
 #include "scope/context.h"
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "kernel/probe.h"
 #include "kernel/task.h"
 
 /* Tells the sinks the event, with the context as the object.   [-0, +0, -] */

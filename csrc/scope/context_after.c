@@ -2,6 +2,7 @@
 
 #include "kernel/handler.h"
 #include "kernel/panic.h"
+#include "kernel/probe.h"
 #include "kernel/task.h"
 
 enum { AFTER_UV_FUNCTION = 1, AFTER_UV_COUNT = AFTER_UV_FUNCTION };

@@ -1,5 +1,6 @@
 #include "span/span.h"
 
+#include "kernel/probe.h"
 #include "span/span_data.h"
 
 #define SPAN_TYPE "coropanic.span"

@@ -586,7 +586,7 @@ return {
     name = "a-lost-task-stays-in-its-coroutines",
     says = "deferred calls of a task whose thread was closed can not suspend, and are in a coroutine's trace",
     file = "csrc/kernel/task_run.c",
-    from = "resume_lose_all(rt, L, t);",
+    from = "task_lose_coroutines(rt, L, t);",
     to = "",
     specs = "spec/task/nested_spec.lua",
   },

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "coropanic.h"
+#include "kernel/probe.h"
 #include "kernel/runtime.h"
 
 typedef struct log_sink {

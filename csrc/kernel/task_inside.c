@@ -1,0 +1,43 @@
+/* The coroutines that a task's code is in: see task.h. */
+#include "kernel/task.h"
+
+task *task_owning(runtime *rt, lua_State *L, const lua_State *thread) {
+  if (rt->live_count == 0) return NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->slots_ref);
+  lua_rawgetp(L, -1, thread);
+  lua_Integer slot = lua_tointeger(L, -1);
+  lua_pop(L, 2);
+  if (slot == 0) return NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_rawgeti(L, -1, slot);
+  task *t = lua_touserdata(L, -1);
+  lua_pop(L, 2);
+  return t != NULL && !task_ended(t) && t->coroutine.thread == thread ? t : NULL;
+}
+
+task *task_waiting_in(runtime *rt, lua_State *L) {
+  task *t = task_owning(rt, L, L);
+  if (t == NULL) {
+    const coroutine *c = coroutine_find_other(rt, L);
+    while (c != NULL && c->kind == COROUTINE_OTHER) c = c->outer;
+    if (c == NULL || c->kind != COROUTINE_OF_TASK) return NULL;
+    t = container_of(c, task, coroutine);
+  }
+  return t->live.top->thread == L ? t : NULL;
+}
+
+void task_leave_innermost(runtime *rt, lua_State *L, task *t, coroutine_state state) {
+  coroutine *c = t->live.top;
+  t->live.top = c->outer;
+  c->outer = NULL;
+  c->state = (uint8_t)state;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, c);
+  lua_pop(L, 1);
+}
+
+void task_lose_coroutines(runtime *rt, lua_State *L, task *t) {
+  while (t->live.top != &t->coroutine) task_leave_innermost(rt, L, t, COROUTINE_LOST);
+  if (rt->current == t) rt->running = &t->coroutine;
+}

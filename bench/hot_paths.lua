@@ -141,6 +141,12 @@ paths["defer"] = function(n)
   for _ = 1, n // 100 do frame() end
 end
 
+paths["once, its first call"] = function(n)
+  co.run(function()
+    for _ = 1, n do co.once(nothing)() end
+  end)
+end
+
 local function deep(frames)
   if frames <= 1 then co.panic "x" end
   deep(frames - 1)
@@ -206,6 +212,22 @@ paths["span that nobody hears of"] = function(n)
   local span = co.trace.span
   co.run(function()
     for _ = 1, n do span("s", nothing) end
+  end)
+end
+
+paths["span that is recorded"] = function(n)
+  local span = co.trace.span
+  local before = co.trace.on_span(nothing)
+  co.run(function()
+    for _ = 1, n do span("s", nothing) end
+  end)
+  co.trace.on_span(before)
+end
+
+paths["continue"] = function(n)
+  local continue, headers = co.trace.continue, { traceparent = ("00-%032x-%016x-00"):format(1, 1) }
+  co.run(function()
+    for _ = 1, n do continue(headers, nothing) end
   end)
 end
 

@@ -129,7 +129,7 @@ static frame_stack *new_frames(runtime *rt, lua_State *L) {
   *s = (frame_stack){.runtime = rt};
   s->values = lua_newthread(L);
   lua_setiuservalue(L, -2, 1);
-  lua_pushnil(s->values);
+  frames_clear(s, &rt->memory);
   return s;
 }
 

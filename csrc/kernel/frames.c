@@ -2,7 +2,9 @@
 
 #include <string.h>
 
-#define EXIT_INDEX 1 /* of the exit record in `values` */
+/* In `values`: of the exit record, and of the table of objects. */
+enum { EXIT_INDEX = 1, OBJECTS_INDEX, BOTTOM_SIZE = OBJECTS_INDEX };
+
 #define FIRST_FRAMES 4
 #define FIRST_CALLS 4
 
@@ -48,11 +50,47 @@ void frames_free(frame_stack *s, const allocator *memory) {
 
 void frames_clear(frame_stack *s, const allocator *memory) {
   lua_settop(s->values, 0);
-  lua_pushnil(s->values);
+  lua_settop(s->values, BOTTOM_SIZE);
   s->depth = s->call_count = 0;
   s->leaving = s->resetting = false;
   if (s->capacity > MOST_KEPT || s->call_capacity > MOST_KEPT) frames_free(s, memory);
 }
+
+/* --- values of thin frames --- */
+
+/* Pushes the table of objects, or nil.   [-0, +1, -] */
+static void push_objects(const frame_stack *s, lua_State *L) {
+  lua_pushvalue(s->values, OBJECTS_INDEX);
+  lua_xmove(s->values, L, 1);
+}
+
+void frames_make_objects(frame_stack *s, lua_State *L) {
+  if (!lua_isnil(s->values, OBJECTS_INDEX)) return;
+  lua_newtable(L);
+  /* A finalizer may have made one meanwhile, of which all frames are closed. */
+  lua_xmove(L, s->values, 1);
+  lua_replace(s->values, OBJECTS_INDEX);
+}
+
+void frames_set_object(frame_stack *s, lua_State *L, int index) {
+  push_objects(s, L);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -2, (lua_Integer)s->depth + 1);
+  lua_pop(L, 1);
+}
+
+void frames_push_object(const frame_stack *s, lua_State *L) {
+  push_objects(s, L);
+  lua_rawgeti(L, -1, (lua_Integer)s->depth);
+  lua_replace(L, -2);
+}
+
+void frames_drop_object(frame_stack *s) {
+  lua_pushnil(s->values);
+  lua_rawseti(s->values, OBJECTS_INDEX, (lua_Integer)s->depth);
+}
+
+/* --- deferred calls --- */
 
 /* A frame's calls stand below its outcome, always. */
 bool frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int count,

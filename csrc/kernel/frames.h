@@ -7,9 +7,10 @@
 ** values. They stand on the stack of `values`, a thread that never runs, where the collector sees
 ** them and moving them costs a copy. From the bottom:
 **
-**   [exit record or nil] { deferred calls of frame 0 } [outcome of frame 0] { deferred of frame 1
+**   [exit record or nil] [table or nil] { deferred calls of frame 0 } [outcome of frame 0] { deferred of frame 1
 **   } ...
 **
+** The table has the values of thin frames that have one, by depth.
 ** A deferred call is  function, arguments...  and an entry in `calls`, which says where these stand.
 ** A frame has an outcome only while it runs its deferred calls:  results..., record or nil.  The
 ** calls that have run stay below the outcome until the frame is left.
@@ -57,7 +58,8 @@ typedef struct frame_type {
   bool shields; /* an exit that unwinds the frame around it does not unwind its body */
   bool stops;   /* an exit that begins in its body goes on no further */
   bool is_thin; /* it has no deferred calls: what its body defers belongs to the frame around it */
-  bool has_object; /* its driver keeps a value for it at the bottom of its stack (unwind_body) */
+  bool
+      has_object; /* its driver keeps a value for it at the bottom of its stack; of a thin one, the frame stack too */
   /*
   ** The frame is closed, and its outcome on top of L's stack: what its driver returns from its C function, or raises.
   ** NULL: that outcome.   [-?, +results, e]
@@ -66,7 +68,8 @@ typedef struct frame_type {
   /*
   ** The activation of its driver is gone, and the frame, which is the innermost one, about to be closed. Returns when
   ** what it was for is over; may suspend, and then the continuation is called, with its context, to call this again.
-  ** NULL: nothing has to be done.   [-?, +?, e]
+  ** NULL: nothing has to be done.   [-?, +?, e] That of a thin frame finds its value by frames_push_object, leaves the
+  ** stack as it is and neither suspends nor raises.
   */
   void (*lost)(struct runtime *rt, lua_State *L, struct frame_stack *s, lua_KContext context,
                lua_KFunction continuation);
@@ -153,6 +156,19 @@ static inline bool frames_is_exiting(const frame_stack *s) {
 */
 bool frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int count,
                   uint64_t serial);
+
+/*
+** The value of the thin frame that is opened next, which is at `index` of L. The first call makes room for that.
+** [-0, +0, m]
+*/
+void frames_make_objects(frame_stack *s, lua_State *L);
+void frames_set_object(frame_stack *s, lua_State *L, int index);
+
+/* Pushes the value of the innermost frame, which is a thin one that has a value.   [-0, +1, -] */
+void frames_push_object(const frame_stack *s, lua_State *L);
+
+/* Forgets it.   [-0, +0, -] */
+void frames_drop_object(frame_stack *s);
 
 /* Frees what the frame stack, which has no frames, owns. */
 void frames_free(frame_stack *s, const allocator *memory);

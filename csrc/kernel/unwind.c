@@ -7,12 +7,12 @@
 #include "kernel/task.h"
 
 /*
-** The C stack of a running driver, from the bottom: [one of the other coroutines, or the frame's value,] handler,
+** The C stack of a running driver, from the bottom: [the frame's value,] [one of the other coroutines,] handler,
 ** then what the call in progress was given or returned.
 **   type  of the frame that the driver was called for
 */
-static int handler_index(const frame_stack *s, const frame_type *type) {
-  return s->foreign || type->has_object ? 2 : 1;
+static inline int handler_index(const frame_stack *s, const frame_type *type) {
+  return 1 + type->has_object + s->foreign;
 }
 
 static int after_call(lua_State *L, int status, lua_KContext frames_address);
@@ -123,13 +123,26 @@ static int call_deferred(runtime *rt, frame_stack *s, lua_State *L, int handler,
 }
 
 /*
-** The innermost frame's own driver is gone: only a task's entry comes across such a frame. May not return
-** (frame_type.lost).   [-0, +0, e]
+** The innermost frame's own driver is gone. May not return (frame_type.lost): but for thin frames, only a task's entry
+** comes across such a frame.   [-0, +0, e]
 */
 static void finish_lost(runtime *rt, frame_stack *s, lua_State *L) {
-  frames_top(s)->type->lost(rt, L, s, (lua_KContext)s, after_lost);
+  const frame_type *type = frames_top(s)->type;
+  type->lost(rt, L, s, (lua_KContext)s, after_lost);
+  if (type->is_thin) {
+    frames_drop_object(s);
+    return;
+  }
   lua_settop(L, 0);
   lua_pushcfunction(L, panic_handler);
+}
+
+/*
+** Whether the innermost frame, which is about to be closed, has lost its driver. A thin frame's own does not come here.
+*/
+static bool is_lost(const frame_stack *s, uint32_t base) {
+  const frame_type *type = frames_top(s)->type;
+  return type->lost != NULL && (s->depth - 1 > base || type->is_thin);
 }
 
 /*
@@ -155,8 +168,10 @@ static frame_state drive(runtime *rt, frame_stack *s, lua_State *L, int status, 
     lua_settop(L, handler);
     if (frames_next_deferred(s) != 0) {
       status = call_deferred(rt, s, L, handler, base);
-    } else if (s->depth - 1 > base) {
-      if (frames_top(s)->type->lost != NULL) finish_lost(rt, s, L);
+      continue;
+    }
+    if (is_lost(s, base)) finish_lost(rt, s, L);
+    if (s->depth - 1 > base) {
       merge_outcome(s, L);
     } else {
       frame_state state = frames_top(s)->state;
@@ -172,11 +187,19 @@ static frame_state drive(runtime *rt, frame_stack *s, lua_State *L, int status, 
   }
 }
 
-/* Leaves the driver of a function's frame: with the outcome on top as results, or raising it. */
-static inline int leave_func(frame_stack *s, lua_State *L, frame_state state) {
+int unwind_results(const frame_stack *s, lua_State *L, const frame_type *type) {
+  return lua_gettop(L) - handler_index(s, type);
+}
+
+/* Leaves the driver of a frame: with the outcome on top as results, or raising it. */
+static inline int leave(frame_stack *s, lua_State *L, const frame_type *type, frame_state state) {
   s->leaving = s->foreign;
-  if (state == STATE_RETURNING) return lua_gettop(L) - handler_index(s, &frame_func);
+  if (state == STATE_RETURNING) return lua_gettop(L) - handler_index(s, type);
   return lua_error(L);
+}
+
+int unwind_leave(frame_stack *s, lua_State *L, const frame_type *type, frame_state state) {
+  return leave(s, L, type, state);
 }
 
 /*
@@ -201,13 +224,24 @@ static int leave_block(runtime *rt, lua_State *L, frame_stack *s, frame_state st
 const frame_type frame_entry = {.shields = true, .leave = leave_entry};
 const frame_type frame_block = {.shields = true, .leave = leave_block};
 
+/* The innermost frame, a thin one, is closed as its call has ended: it has no outcome but what is on the stack. */
+static int finish_thin(runtime *rt, lua_State *L, int status, frame_stack *s) {
+  const frame_type *type = frames_top(s)->type;
+  frames_drop_object(s);
+  frames_pop_frame(s);
+  if (status == LUA_OK || status == LUA_YIELD) return type->leave(rt, L, s, STATE_RETURNING);
+  panic_settle(rt, L, status);
+  return type->leave(rt, L, s, record_test(L, -1)->exits ? STATE_EXITING : STATE_PANICKING);
+}
+
 /* The innermost frame's call has ended, and there is more to do than to return. */
 static int finish_call(lua_State *L, int status, frame_stack *s) {
   uint32_t base = frames_top(s)->base;
   const frame_type *type = s->frames[base].type;
   runtime *rt = runtime_of(L);
+  if (type->is_thin) return finish_thin(rt, L, status, s);
   frame_state state = drive(rt, s, L, status, base);
-  return type->leave == NULL ? leave_func(s, L, state) : type->leave(rt, L, s, state);
+  return type->leave == NULL ? leave(s, L, type, state) : type->leave(rt, L, s, state);
 }
 
 /* The frames are gone: the coroutine was garbage, or the Lua state is being closed.   [-0, +0, e] */
@@ -227,24 +261,28 @@ static int after_call(lua_State *L, int status, lua_KContext frames_address) {
   bool returned = status == LUA_OK || status == LUA_YIELD;
   if (returned && f->deferred == 0 && f->type == &frame_func && !frames_is_exiting(s)) {
     frames_pop_frame(s);
-    return leave_func(s, L, STATE_RETURNING);
+    return leave(s, L, &frame_func, STATE_RETURNING);
   }
   return finish_call(L, status, s);
 }
 
-/*
-** Opens a frame for the function and its arguments, which are the whole stack above the handler,
-** and calls it.
-*/
-static inline int call_in_frame(runtime *rt, frame_stack *s, lua_State *L, int arguments,
-                                const frame_type *type) {
-  if (s->foreign) lua_toclose(L, 1);
-  if (!frames_push_frame(s, &rt->memory, type, s->depth)) {
-    s->leaving = s->foreign;
-    return luaL_error(L, "not enough memory");
+/* Opens a frame, whose handler and what is below it stand on the stack.   [-0, +0, e] */
+static inline void open_frame(runtime *rt, frame_stack *s, lua_State *L, const frame_type *type) {
+  if (s->foreign) lua_toclose(L, handler_index(s, type) - 1);
+  if (type->is_thin) {
+    s->leaving = s->foreign; /* if this raises, the slot has no work */
+    frames_set_object(s, L, 1);
+    s->leaving = false;
   }
-  int handler = handler_index(s, type);
+  if (frames_push_frame(s, &rt->memory, type, s->depth)) return;
+  s->leaving = s->foreign;
+  luaL_error(L, "not enough memory");
+}
+
+/* Calls the function that the frame is for, on top of the stack with its arguments. */
+static inline int call_body(frame_stack *s, lua_State *L, int arguments, const frame_type *type) {
   lua_KContext context = (lua_KContext)s;
+  int handler = handler_index(s, type);
   return after_call(L, lua_pcallk(L, arguments, LUA_MULTRET, handler, context, after_call),
                     context);
 }
@@ -264,7 +302,8 @@ int unwind_func(lua_State *L) {
   int bottom = push_bottom(rt, s, L);
   lua_pushvalue(L, lua_upvalueindex(2));
   if (arguments > 0) lua_rotate(L, 1, bottom + 1);
-  return call_in_frame(rt, s, L, arguments, &frame_func);
+  open_frame(rt, s, L, &frame_func);
+  return call_body(s, L, arguments, &frame_func);
 }
 
 int unwind_call(lua_State *L) {
@@ -273,14 +312,24 @@ int unwind_call(lua_State *L) {
   frame_stack *s = coroutine_frames_of(rt, L);
   int arguments = lua_gettop(L) - 1;
   lua_rotate(L, 1, push_bottom(rt, s, L));
-  return call_in_frame(rt, s, L, arguments, &frame_func);
+  open_frame(rt, s, L, &frame_func);
+  return call_body(s, L, arguments, &frame_func);
+}
+
+frame_stack *unwind_open_body(runtime *rt, lua_State *L, const frame_type *type) {
+  frame_stack *s = coroutine_frames_of(rt, L);
+  if (type->is_thin) frames_make_objects(s, L);
+  lua_rotate(L, 2, push_bottom(rt, s, L));
+  open_frame(rt, s, L, type);
+  return s;
+}
+
+int unwind_call_body(frame_stack *s, lua_State *L, const frame_type *type) {
+  return call_body(s, L, unwind_results(s, L, type) - 1, type);
 }
 
 int unwind_body(runtime *rt, lua_State *L, const frame_type *type) {
-  int arguments = lua_gettop(L) - 2;
-  lua_pushcfunction(L, panic_handler);
-  lua_insert(L, 2);
-  return call_in_frame(rt, rt->current->coroutine.frames, L, arguments, type);
+  return unwind_call_body(unwind_open_body(rt, L, type), L, type);
 }
 
 /* Runs the task's frame stack down to its entry.   [-?, +outcome, e] */
@@ -332,6 +381,11 @@ int unwind_close_deferred(lua_State *L) {
   return leave_block(rt, L, s, drive(rt, s, L, LUA_OK, s->depth - 1));
 }
 
+/* Whether the frame's driver has a to-be-closed slot, if the coroutine is one of the others. */
+static bool has_slot(const frame *f) {
+  return f->type != &frame_deferred && f->type != &frame_block;
+}
+
 int unwind_close_foreign(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   frame_stack *s = coroutine_find_frames(rt, L);
@@ -341,10 +395,10 @@ int unwind_close_foreign(lua_State *L) {
     return 0;
   }
   lua_settop(L, 0);
-  lua_pushnil(L);
-  lua_pushcfunction(L, panic_handler);
   uint32_t base = s->depth - 1;
-  while (s->frames[base].type != &frame_func) base--;
+  while (!has_slot(&s->frames[base])) base--;
+  lua_settop(L, handler_index(s, s->frames[base].type) - 1);
+  lua_pushcfunction(L, panic_handler);
   record_make_safe(rt, L, L, 1, RECORD_CANCELLED, "coroutine closed");
   record *r = record_test(L, -1);
   r->exits = true;

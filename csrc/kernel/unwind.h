@@ -32,10 +32,20 @@ int unwind_func(lua_State *L);
 int unwind_call(lua_State *L);
 
 /*
-** Calls the function at index 2, with what is above it, in a frame of this type, for which the value at index 1 is kept.
-** To be returned from a C function of the module, in a task's own code.   [-args, +results, e]
+** Calls the function at index 2, with what is above it, in a frame of this type, which has a value: that at index 1. To
+** be returned from a C function of the module.   [-args, +results, e] That is the two below: opening the frame, which may
+** raise, and calling the function, to which the frame's code may have added something to undo when it is left.
+** Frames that are not thin are opened in a task's own code alone.
 */
 int unwind_body(runtime *rt, lua_State *L, const frame_type *type);
+frame_stack *unwind_open_body(runtime *rt, lua_State *L, const frame_type *type);
+int unwind_call_body(frame_stack *s, lua_State *L, const frame_type *type);
+
+/* For frame_type.leave: how many results there are, where it has returned. */
+int unwind_results(const frame_stack *s, lua_State *L, const frame_type *type);
+
+/* The same: returns or raises the outcome, which is on top. To be returned; nothing may be called between.   [-0, +?, e] */
+int unwind_leave(frame_stack *s, lua_State *L, const frame_type *type, frame_state state);
 
 /*
 ** A task's deferred calls, after its entry has ended: the frame stack's innermost frame has its outcome.

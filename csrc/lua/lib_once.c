@@ -4,6 +4,7 @@
 */
 #include "kernel/args.h"
 #include "kernel/panic.h"
+#include "kernel/unwind.h"
 #include "lua/lib.h"
 #include "sync/waitlist.h"
 
@@ -29,14 +30,7 @@ enum { ONCE_UV_FUNCTION = 1, ONCE_UV_OUTCOME, ONCE_UV_COUNT = ONCE_UV_OUTCOME };
 
 #define ONCE_TYPE "coropanic.once"
 
-/*
-** A to-be-closed value in the first call. Its __close ends the run if the coroutine is closed. User
-** value 1: the once, until the run has ended.
-*/
-#define ONCE_RUN_TYPE "coropanic.once_run"
-
-/* The stack of the first call: [once] [run] [message handler] [results or error ...]. */
-enum { ONCE_INDEX = 1, RUN_INDEX, HANDLER_INDEX };
+enum { ONCE_INDEX = 1 };
 
 static const waitlist_type once_type = {
     .name = "once",
@@ -81,87 +75,102 @@ static int raise_panic(lua_State *L) {
 /* --- the first call --- */
 
 /*
-** Pops the once and ends its run, the value at `index`, with this state. Wakes all waiting tasks.
-** If the state is NEW, the first of them that runs calls the function.   [-1, +0, -]
+** Pops the once, whose run ends with this state. Wakes all waiting tasks. If the state is NEW, the first of them that
+** runs calls the function.   [-1, +0, -]
 */
-static void end_run(lua_State *L, int index, once_state state) {
+static void end_run(runtime *rt, lua_State *L, once_state state) {
   once *o = lua_touserdata(L, -1);
   o->state = (uint8_t)state;
   if (state != ONCE_NEW) {
     lua_pushnil(L);
     lua_setiuservalue(L, -2, ONCE_UV_FUNCTION);
   }
-  lua_pushnil(L);
-  lua_setiuservalue(L, index, 1);
   lua_pop(L, 1);
-  waitlist_wake_all(runtime_of_any(L), &o->waitlist, WAKE_READY);
+  waitlist_wake_all(rt, &o->waitlist, WAKE_READY);
 }
 
-/* (run, error) */
-static int close_run(lua_State *L) {
-  arg_check_self(L, ONCE_RUN_TYPE, "__close");
-  if (lua_getiuservalue(L, 1, 1) != LUA_TNIL) end_run(L, 1, ONCE_NEW);
-  return 0;
+/* (size) → an array with room for so many values. */
+static int new_array(lua_State *L) {
+  lua_createtable(L, (int)lua_tointeger(L, 1), 0);
+  return 1;
 }
 
-/* Stores the results, which are on top of the stack, in the once.   [-0, +0, m] */
-static void keep_results(lua_State *L, once *o, int results) {
-  luaL_checkstack(L, 2, "too many results");
-  lua_createtable(L, results, 0);
-  for (int i = 1; i <= results; i++) {
-    lua_pushvalue(L, i + HANDLER_INDEX);
-    lua_rawseti(L, -2, i);
+/* Stores the results, which are on top of the stack, in the once. False: there is no memory.   [-0, +(0|?), -] */
+static bool keep_results(lua_State *L, once *o, int results) {
+  int first = lua_gettop(L) - results + 1;
+  if (!lua_checkstack(L, LUA_MINSTACK)) return false;
+  lua_pushcfunction(L, new_array);
+  lua_pushinteger(L, results);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) return false;
+  for (int i = 0; i < results; i++) {
+    lua_pushvalue(L, first + i);
+    lua_rawseti(L, -2, i + 1);
   }
   lua_setiuservalue(L, ONCE_INDEX, ONCE_UV_OUTCOME);
   o->results = results;
+  return true;
 }
 
-/* The continuation of the first call: the function has returned or was unwound. */
-static int after_run(lua_State *L, int status, lua_KContext context) {
-  (void)context;
+static const frame_type frame_once;
+
+/* The end of the first call: the function has returned or was unwound. */
+static int leave_run(runtime *rt, lua_State *L, frame_stack *s, frame_state state) {
   once *o = lua_touserdata(L, ONCE_INDEX);
-  if (status == LUA_OK || status == LUA_YIELD) {
-    int results = lua_gettop(L) - HANDLER_INDEX;
-    keep_results(L, o, results);
-    lua_pushvalue(L, ONCE_INDEX);
-    end_run(L, RUN_INDEX, ONCE_DONE);
-    return results;
-  }
-  panic_settle(runtime_of(L), L, status);
-  once_state state = ONCE_NEW;
-  if (!record_test(L, -1)->exits) {
-    state = ONCE_PANICKED;
+  once_state next = ONCE_NEW;
+  if (state == STATE_RETURNING) {
+    int results = unwind_results(s, L, &frame_once);
+    int first = lua_gettop(L) - results + 1;
+    if (keep_results(L, o, results)) {
+      next = ONCE_DONE;
+    } else {
+      lua_settop(L, first - 1);
+      record_make_safe(rt, L, L, 0, RECORD_MEMORY, "not enough memory for the results");
+      state = STATE_PANICKING;
+    }
+  } else if (state == STATE_PANICKING) {
+    next = ONCE_PANICKED;
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, ONCE_INDEX, ONCE_UV_OUTCOME);
   }
   lua_pushvalue(L, ONCE_INDEX);
-  end_run(L, RUN_INDEX, state);
-  return lua_error(L);
+  end_run(rt, L, next);
+  return unwind_leave(s, L, &frame_once, state);
 }
+
+/* The coroutine that it ran in was closed. */
+static void lose_run(runtime *rt, lua_State *L, frame_stack *s, lua_KContext context,
+                     lua_KFunction continuation) {
+  (void)context;
+  (void)continuation;
+  frames_push_object(s, L);
+  end_run(rt, L, ONCE_NEW);
+}
+
+/* The frame of the first call. Its value is the once. */
+static const frame_type frame_once = {
+    .is_thin = true,
+    .has_object = true,
+    .leave = leave_run,
+    .lost = lose_run,
+};
+
+static int call(lua_State *L, once *o);
 
 /* (once, arguments...) */
 static int run_function(lua_State *L, once *o) {
-  const task *self = runtime_of(L)->current;
-  int arguments = lua_gettop(L) - 1;
-  luaL_checkstack(L, 4, "too many arguments");
-  lua_newuserdatauv(L, 0, 1);
-  luaL_setmetatable(L, ONCE_RUN_TYPE);
-  lua_pushvalue(L, ONCE_INDEX);
-  lua_setiuservalue(L, -2, 1);
-  lua_insert(L, RUN_INDEX);
-  lua_pushcfunction(L, panic_handler);
-  lua_insert(L, HANDLER_INDEX);
+  runtime *rt = runtime_of(L);
+  luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
+  frames_make_objects(coroutine_frames_of(rt, L), L);
+  if (o->state != ONCE_NEW) return call(L, o); /* a finalizer has called it meanwhile */
   lua_getiuservalue(L, ONCE_INDEX, ONCE_UV_FUNCTION);
-  lua_insert(L, HANDLER_INDEX + 1);
-  lua_toclose(L, RUN_INDEX);
+  lua_insert(L, ONCE_INDEX + 1);
+  frame_stack *s = unwind_open_body(rt, L, &frame_once);
   o->state = ONCE_RUNNING;
-  o->runner = self == NULL ? 0 : self->id;
-  return after_run(L, lua_pcallk(L, arguments, LUA_MULTRET, HANDLER_INDEX, 0, after_run), 0);
+  o->runner = rt->current == NULL ? 0 : rt->current->id;
+  return unwind_call_body(s, L, &frame_once);
 }
 
 /* --- every call --- */
-
-static int call(lua_State *L, once *o);
 
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   (void)status;
@@ -228,10 +237,7 @@ void lib_once_open(lua_State *L, runtime *rt) {
       {"__gc", waitlist_collect},
       {NULL, NULL},
   };
-  static const luaL_Reg run_methods[] = {{NULL, NULL}};
-  static const luaL_Reg run_metamethods[] = {{"__close", close_run}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"once", once_once}, {NULL, NULL}};
   lib_new_type(L, rt, ONCE_TYPE, methods, metamethods);
-  lib_new_type(L, rt, ONCE_RUN_TYPE, run_methods, run_metamethods);
   lib_register(L, rt, functions);
 }

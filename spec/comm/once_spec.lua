@@ -122,6 +122,103 @@ describe("a once", function()
     assert.equal("once (not called)", tostring(o))
   end)
 
+  it("is run by the next caller where the first one's coroutine was closed, after what was deferred further in", function()
+    local states = {}
+    local inner, outer
+    local function tell() states[#states + 1] = tostring(inner) .. ", " .. tostring(outer) end
+    inner = co.once(function()
+      co.call(function()
+        co.defer(tell)
+        coroutine.yield()
+      end)
+    end)
+    outer = co.once(function()
+      co.call(function()
+        co.defer(tell)
+        inner()
+      end)
+    end)
+    local function in_frame()
+      co.defer(tell)
+      outer()
+    end
+    local function without_frame() outer() end
+    for _, body in ipairs { without_frame, co.func(in_frame) } do
+      states = {}
+      local thread = coroutine.create(body)
+      coroutine.resume(thread)
+      assert.is_true(coroutine.close(thread))
+      tell()
+      local new, running = "once (not called)", "once (running in the main program)"
+      assert.equal(running .. ", " .. running, states[1])
+      assert.equal(new .. ", " .. running, states[2])
+      assert.equal(new .. ", " .. new, states[#states])
+      assert.equal(body == without_frame and 3 or 4, #states)
+    end
+  end)
+
+  co_it("wakes those who wait where the first caller's coroutine was closed", seeded, function()
+    local calls = 0
+    local o = co.once(function()
+      calls = calls + 1
+      if calls == 1 then coroutine.yield() end
+      return calls
+    end)
+    local thread = coroutine.create(function() o() end)
+    coroutine.resume(thread)
+    local waiting = co.spawn(o)
+    co.sleep(1)
+    coroutine.close(thread)
+    assert.equal(2, waiting:await())
+  end)
+
+  co_it("is run by the next caller where the first was unwound by force", seeded, function()
+    local o = co.once(function(swallow)
+      while swallow do pcall(co.sleep, 1) end
+      return "result"
+    end)
+    local log, say = helpers.log()
+    local first = co.spawn(co.call, function()
+      co.defer(function() say(tostring(o)) end)
+      o(true)
+    end)
+    co.sleep(1)
+    first:cancel()
+    first:join()
+    assert.same({ "once (not called)" }, log)
+    assert.equal("result", o())
+  end)
+
+  it("whose function swallows its caller's cancellation, and returns, has run", function()
+    helpers.run(function()
+      local o = co.once(function()
+        pcall(co.sleep, 1)
+        return "result"
+      end)
+      local task = co.spawn(o)
+      co.yield()
+      task:cancel()
+      task:join()
+      assert.is_true(o:done())
+      assert.equal("result", o())
+    end)
+  end)
+
+  it("has no deferred calls: its function defers for its caller", function()
+    local lines, say = helpers.log()
+    local function defer()
+      co.defer(say, "deferred")
+      say "once"
+    end
+    local record = helpers.record_of(co.once(defer))
+    helpers.assert_contains("outside any frame", record.message)
+    co.call(function()
+      co.once(defer)()
+      say "caller"
+    end)
+    assert.same({ "once", "caller", "deferred" }, lines)
+  end)
+
   co_it("is not done when a caller that waits is cancelled", seeded, function()
     local o = co.once(function()
       co.sleep(2)

@@ -332,6 +332,13 @@ int unwind_body(runtime *rt, lua_State *L, const frame_type *type) {
   return unwind_call_body(unwind_open_body(rt, L, type), L, type);
 }
 
+int unwind_call_closing(lua_State *L, int slot, int arguments, int results, lua_KContext context,
+                        lua_KFunction continuation) {
+  lua_toclose(L, slot);
+  lua_callk(L, arguments, results, context, continuation);
+  return continuation(L, LUA_OK, context);
+}
+
 /* Runs the task's frame stack down to its entry.   [-?, +outcome, e] */
 static int finish_entry(runtime *rt, lua_State *L, frame_stack *s) {
   lua_settop(L, 0);

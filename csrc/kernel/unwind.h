@@ -48,6 +48,14 @@ int unwind_results(const frame_stack *s, lua_State *L, const frame_type *type);
 int unwind_leave(frame_stack *s, lua_State *L, const frame_type *type, frame_state state);
 
 /*
+** Calls as lua_callk does, and returns what the continuation returns. In whatever way the running C function of the
+** module ends from now on, also by an error or because its coroutine is closed, the value at `slot` is closed then: its
+** __close is called. This is no frame: what is raised passes as it is.   [-(arguments + 1), +?, e]
+*/
+int unwind_call_closing(lua_State *L, int slot, int arguments, int results, lua_KContext context,
+                        lua_KFunction continuation);
+
+/*
 ** A task's deferred calls, after its entry has ended: the frame stack's innermost frame has its outcome.
 ** Returns true and the results, or false and the record.
 */

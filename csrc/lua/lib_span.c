@@ -4,6 +4,7 @@
 #include "core/hex.h"
 #include "kernel/args.h"
 #include "kernel/probe.h"
+#include "kernel/unwind.h"
 #include "lua/lib.h"
 #include "lua/options.h"
 #include "span/span.h"
@@ -46,7 +47,8 @@ static int trace_span(lua_State *L) {
     }
     span_begin(rt, L, 1, kind, function == 3 && lua_istable(L, 2) ? 2 : 0);
     lua_replace(L, 1);
-    lua_toclose(L, 1);
+    int arguments = lua_gettop(L) - function;
+    return unwind_call_closing(L, 1, arguments, LUA_MULTRET, function, after_span);
   }
   lua_callk(L, lua_gettop(L) - function, LUA_MULTRET, function, after_span);
   return after_span(L, LUA_OK, function);

@@ -5,6 +5,7 @@
 #include "kernel/args.h"
 #include "kernel/deadlock.h"
 #include "kernel/unhandled.h"
+#include "kernel/unwind.h"
 #include "kernel/wait.h"
 #include "lua/lib.h"
 
@@ -383,13 +384,11 @@ static int run_await(lua_State *L) {
   luaL_setmetatable(L, CALLBACK_TYPE);
   task_push(rt, L, rt->current);
   lua_setiuservalue(L, 2, CALLBACK_UV_TASK);
-  lua_toclose(L, 2);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 2);
   lua_pushcclosure(L, resume_callback, 2);
-  lua_callk(L, 1, 0, 0, await_callback);
-  return await_callback(L, LUA_OK, 0);
+  return unwind_call_closing(L, 2, 1, 0, 0, await_callback);
 }
 
 void lib_task_open(lua_State *L, runtime *rt) {

@@ -7,6 +7,7 @@
 #include "core/tracestate_member.h"
 #include "kernel/args.h"
 #include "kernel/task.h"
+#include "kernel/unwind.h"
 #include "lua/carrier.h"
 #include "lua/lib_baggage.h"
 #include "lua/lib_span.h"
@@ -367,9 +368,7 @@ static int trace_continue_call(lua_State *L) {
   trace_headers headers = {in.state.text, in.state.length, in.baggage, in.baggage_length};
   span_begin_continued(rt, L, &in.parent, &headers);
   lua_replace(L, 1);
-  lua_toclose(L, 1);
-  lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, after_continue);
-  return after_continue(L, LUA_OK, 0);
+  return unwind_call_closing(L, 1, lua_gettop(L) - 2, LUA_MULTRET, 0, after_continue);
 }
 
 /* --- opening --- */

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "kernel/args.h"
 #include "kernel/runtime.h"
+#include "kernel/unwind.h"
 #include "lua/options.h"
 
 /* 2024-01-01T00:00:00Z: snowflakes then last until 2093. */
@@ -224,13 +225,11 @@ static int begin_lease(runtime *rt, lua_State *L, const snowflake_options *o) {
                .to_ms = TIME_FOREVER,
                .last_ms = NO_SNOWFLAKE};
   luaL_setmetatable(L, LEASE_TYPE);
-  lua_toclose(L, 3);
   lua_getfield(L, 2, "lease");
   lua_pushlightuserdata(L, rt);
   lua_pushvalue(L, 3);
   lua_pushcclosure(L, hold, 2);
-  lua_callk(L, 1, 2, 0, after_lease);
-  return after_lease(L, LUA_OK, 0);
+  return unwind_call_closing(L, 3, 1, 2, 0, after_lease);
 }
 
 static int use_snowflake(runtime *rt, lua_State *L) {

@@ -40,8 +40,8 @@ static inline bool span_is_recorded(runtime *rt) {
 
 /*
 ** Begins a span of the running code, named by the string at `name`, and pushes its handle, which
-** ends the span when it is closed (lua_toclose). Until then it is the innermost span, and the
-** code's span id is its id.   [-0, +1, e]
+** ends the span when it is closed (unwind_call_closing). Until then it is the innermost span, and
+** the code's span id is its id.   [-0, +1, e]
 **   kind        "internal", "server", ...
 **   attributes  index of a table, or 0
 */

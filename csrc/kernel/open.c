@@ -59,7 +59,14 @@ static lua_CFunction base_function(lua_State *L, const char *name) {
   return f;
 }
 
-static void init_fields(runtime *rt, lua_State *L) {
+/* Finalizers that run after the runtime's end still find the main thread's coroutine: it is no owned memory. */
+typedef struct opened {
+  runtime runtime;
+  coroutine main;
+} opened;
+
+static void init_fields(opened *o, lua_State *L) {
+  runtime *rt = &o->runtime;
   memset(rt, 0, sizeof(runtime));
   allocator host;
   host.fn = lua_getallocf(L, &host.ud);
@@ -70,8 +77,7 @@ static void init_fields(runtime *rt, lua_State *L) {
   list_init(&rt->ending);
   probes_init(&rt->probes);
   location_table_init(&rt->locations, &rt->memory);
-  rt->main = mem_new(&rt->memory, sizeof(coroutine));
-  if (rt->main == NULL) luaL_error(L, "not enough memory");
+  rt->main = &o->main;
   *rt->main = (coroutine){.kind = COROUTINE_MAIN, .trace = &rt->main->context};
   rt->running = rt->main;
 }
@@ -87,8 +93,9 @@ static void open_metatables(runtime *rt, lua_State *L) {
 }
 
 runtime *open_runtime(lua_State *L, void (*report)(lua_State *L, int index)) {
-  runtime *rt = lua_newuserdatauv(L, sizeof(runtime), RUNTIME_UV_COUNT);
-  init_fields(rt, L);
+  opened *o = lua_newuserdatauv(L, sizeof(opened), RUNTIME_UV_COUNT);
+  runtime *rt = &o->runtime;
+  init_fields(o, L);
   rt->report = report;
   lua_createtable(L, 0, 2);
   lua_pushcfunction(L, close_runtime);

@@ -12,7 +12,7 @@ bool resume_is_refused(runtime *rt, lua_State *L, lua_State *thread) {
   if (task_owning(rt, L, thread) != NULL) {
     return lua_status(thread) != LUA_OK || !lua_getstack(thread, 0, &ar);
   }
-  if (lua_status(thread) != LUA_YIELD) return false;
+  if (!rt->has_others || lua_status(thread) != LUA_YIELD) return false;
   const coroutine *c = coroutine_find_other(rt, thread);
   return c != NULL && (c->state == COROUTINE_ACTIVE || c->state == COROUTINE_LOST);
 }

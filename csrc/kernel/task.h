@@ -184,6 +184,7 @@ static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
 
 /* Call it when the code of a live task begins to run. */
 static inline void task_enter(runtime *rt, task *t) {
+  cp_assert(rt->current == NULL && rt->running == rt->driver);
   rt->current = t;
   rt->running = t->live.top;
 }

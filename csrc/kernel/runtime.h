@@ -123,9 +123,8 @@ typedef struct runtime {
   struct coroutine *main;    /* of the universe's main thread */
   struct coroutine *running; /* the coroutine whose code runs; see coroutine.h */
   struct task *current;
-  struct coroutine
-      *driver; /* the coroutine whose code drives the loop; NULL: the loop is not running */
-  list ready;  /* tasks in FIFO order, by task.link */
+  struct coroutine *driver; /* its code drives the loop; NULL: the loop is not running */
+  list ready;               /* tasks in FIFO order, by task.link */
   size_t ready_count;
   size_t batch;           /* turns left before a run looks at the clock */
   size_t live_count;      /* tasks that have not ended */

@@ -65,10 +65,9 @@ typedef struct probe_sink {
 } probe_sink;
 
 typedef struct probes {
-  uint64_t
-      counts[PROBE_COUNT]; /* events told with `probe` since the start; co.stats() reads them */
-  uint32_t mask;           /* the `wants` of all sinks */
-  uint32_t muted;          /* observers running now */
+  uint64_t counts[PROBE_COUNT]; /* told with `probe` since the start; for co.stats() */
+  uint32_t mask;                /* the `wants` of all sinks */
+  uint32_t muted;               /* observers running now */
   list sinks;
   int64_t slice_ns;
 } probes;

@@ -6,12 +6,12 @@
 
 #define COROUTINE_TYPE "coropanic.coroutine"
 
-/* --- those of others: one userdata for a thread --- */
+/* --- coroutines that are no task's: one userdata for each thread --- */
 
 /*
-** __gc. What is collected with the coroutine may still close or resume it, in a finalizer that runs after this one:
-** frames that are open stay until the next cycle. While it is active it is collected only as the universe is closed,
-** and its code may be what does it.
+** __gc. Objects that are collected with the coroutine may still close or resume it, in a finalizer
+** that runs after this one; so open frames stay until the next cycle. An active coroutine is
+** collected only when the universe is closed, and its own code may be what closes it.
 */
 static int collect(lua_State *L) {
   runtime *rt = runtime_of_any(L);
@@ -133,7 +133,7 @@ static frame_stack *new_frames(runtime *rt, lua_State *L) {
   return s;
 }
 
-/* A frame stack from the pool, or a new one.   [-0, +0, m] */
+/* Returns a frame stack from the pool, or a new one.   [-0, +0, m] */
 static frame_stack *acquire_frames(runtime *rt, lua_State *L) {
   frame_stack *s = rt->free_frames;
   if (s != NULL) {
@@ -168,7 +168,10 @@ void coroutine_release_frames(runtime *rt, lua_State *L, coroutine *c) {
   c->frames = NULL;
 }
 
-/* Those of a task begin with its entry. A finalizer that runs meanwhile may need and make them.   [-0, +0, m] */
+/*
+** Gives a coroutine a frame stack; a task's begins with its entry. A finalizer that runs meanwhile
+** may need and make it.   [-0, +0, m]
+*/
 static void take_frames(runtime *rt, lua_State *L, coroutine *c) {
   frame_stack *s = acquire_frames(rt, L);
   bool has_entry = c->kind == COROUTINE_OF_TASK;
@@ -180,7 +183,10 @@ static void take_frames(runtime *rt, lua_State *L, coroutine *c) {
   if (c->frames == NULL) luaL_error(L, "not enough memory");
 }
 
-/* The same for one of the others, which is on top of the stack: it lives as long as the coroutine.   [-0, +0, m] */
+/*
+** The same for a coroutine that is no task's, which is on top of the stack. The frame stack lives
+** as long as the coroutine.   [-0, +0, m]
+*/
 static void make_own_frames(runtime *rt, lua_State *L, coroutine *c) {
   frame_stack *made = new_frames(rt, L);
   if (c->frames == NULL) {

@@ -2,16 +2,19 @@
 
 #include <string.h>
 
-/* In `values`: of the exit record, and of the table of objects. */
+/* Indices in `values`: of the exit record, and of the table of objects. */
 enum { EXIT_INDEX = 1, OBJECTS_INDEX, BOTTOM_SIZE = OBJECTS_INDEX };
 
 #define FIRST_FRAMES 4
 #define FIRST_CALLS 4
 
-/* A frame stack that is to be used again keeps room for so many frames, or calls, at most. */
+/* A frame stack that will be reused keeps room for so many frames, or calls, at most. */
 #define MOST_KEPT 1024
 
-/* Slots of `values` kept free once a call is deferred: a record, a nil and a copy fit without memory. */
+/*
+** Slots of `values` kept free once a call is deferred, so that a record, a nil and a copy fit
+** without memory.
+*/
 #define RESERVED_SLOTS 4
 
 const frame_type frame_func = {0};
@@ -67,7 +70,7 @@ static void push_objects(const frame_stack *s, lua_State *L) {
 void frames_make_objects(frame_stack *s, lua_State *L) {
   if (!lua_isnil(s->values, OBJECTS_INDEX)) return;
   lua_newtable(L);
-  /* A finalizer may have made one meanwhile, of which all frames are closed. */
+  /* A finalizer may have made one meanwhile, whose frames are all closed again. */
   lua_xmove(L, s->values, 1);
   lua_replace(s->values, OBJECTS_INDEX);
 }
@@ -92,14 +95,14 @@ void frames_drop_object(frame_stack *s) {
 
 /* --- deferred calls --- */
 
-/* A frame's calls stand below its outcome, always. */
+/* A frame's calls always stand below its outcome. */
 bool frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int count,
                   uint64_t serial) {
   cp_assert(count >= 1);
   if (!frames_reserve_frames(s, memory, s->depth + 1) || !reserve_call(s, memory)) return false;
   if (!lua_checkstack(s->values, count + RESERVED_SLOTS)) return false;
   frame *f = frames_top(s);
-  while (f->type->is_thin) f--; /* that of frames_deferring */
+  while (f->type->is_thin) f--; /* the frame of frames_deferring */
   uint32_t at = (uint32_t)lua_gettop(s->values) + 1;
   lua_xmove(L, s->values, count);
   if (f->outcome != 0) { /* deferred by a hook or finalizer while the frame unwinds */
@@ -112,7 +115,7 @@ bool frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int cou
   return true;
 }
 
-/* The innermost frame's outcome is about to be pushed, of so many results. */
+/* Call it before pushing the innermost frame's outcome, with so many results. */
 static void begin_outcome(frame_stack *s, uint32_t results) {
   frame *f = frames_top(s);
   f->outcome = (uint32_t)lua_gettop(s->values) + 1;
@@ -165,8 +168,8 @@ void frames_take_deferred(frame_stack *s, lua_State *L) {
 }
 
 /*
-** The index in `calls` of a pending call; call_count: there is none. They stand in the order of their serials: calls
-** are deferred in the innermost frame only.
+** Returns the index in `calls` of a pending call; call_count: it is not pending. Calls stand in the
+** order of their serials, because calls are deferred only in the innermost frame.
 */
 static uint32_t find_serial(const frame_stack *s, uint64_t serial) {
   uint32_t low = 0;
@@ -196,7 +199,7 @@ void frames_drop_gone(frame_stack *s) {
   }
 }
 
-/* The index of the frame that a pending call belongs to. */
+/* Returns the index of the frame to which a pending call belongs. */
 static uint32_t frame_of_call(const frame_stack *s, uint32_t call) {
   uint32_t first = s->call_count;
   uint32_t i = s->depth;
@@ -206,20 +209,23 @@ static uint32_t frame_of_call(const frame_stack *s, uint32_t call) {
   return i;
 }
 
-/* Outcomes that stand above a change of `values` move with it. */
+/* Moves the outcomes that stand above a change of `values`. */
 static void shift_outcomes(frame_stack *s, uint32_t from_frame, int by) {
   for (uint32_t i = from_frame; i < s->depth; i++) {
     if (s->frames[i].outcome != 0) s->frames[i].outcome += (uint32_t)by;
   }
 }
 
-/* So do the calls, and with them where the deferred calls of frames that are ending begin. */
+/* Moves the calls likewise, and the places where the deferred calls of ending frames begin. */
 static void shift_calls(frame_stack *s, uint32_t from_call, uint32_t from_frame, int by) {
   for (uint32_t i = from_call; i < s->call_count; i++) s->calls[i].at += (uint32_t)by;
   for (uint32_t i = from_frame; i < s->depth; i++) s->frames[i].bottom += (uint32_t)by;
 }
 
-/* Closes the gaps that calls have left in the frame, above which there is nothing in `values`.   [-0, +0, -] */
+/*
+** Closes the gaps that calls have left in the frame. Above the frame `values` must be empty.
+** [-0, +0, -]
+*/
 static void close_gaps(frame_stack *s, frame *f) {
   uint32_t kept = s->call_count - f->deferred;
   uint32_t to = s->calls[kept].at;
@@ -237,8 +243,8 @@ static void close_gaps(frame_stack *s, frame *f) {
 }
 
 /*
-** Moves call `index`, of that frame, to the end of `values`, and leaves a gap. False: there is no memory, and nothing
-** has changed.   [-0, +0, -]
+** Moves call `index`, of that frame, to the end of `values`, and leaves a gap. Returns false, and
+** changes nothing, if there is no memory.   [-0, +0, -]
 */
 static bool move_leaving_gap(frame_stack *s, const allocator *memory, frame *owner,
                              uint32_t index) {
@@ -257,7 +263,10 @@ static bool move_leaving_gap(frame_stack *s, const allocator *memory, frame *own
   return true;
 }
 
-/* The same for its newest call, which leaves none: it takes the place of the gaps just below it.   [-0, +0, -] */
+/*
+** The same for the frame's newest call. It leaves no gap: it takes the place of the gaps just below
+** it.   [-0, +0, -]
+*/
 static void move_newest(frame_stack *s, frame *owner) {
   deferred_call c = s->calls[--s->call_count];
   owner->deferred--;
@@ -273,14 +282,14 @@ static void move_newest(frame_stack *s, frame *owner) {
   s->calls[s->call_count++] = c;
 }
 
-/* Takes entry `index` out of `calls`; it is one of frame `owner`. */
+/* Takes entry `index`, a call of frame `owner`, out of `calls`. */
 static void remove_entry(frame_stack *s, uint32_t index, uint32_t owner) {
   s->frames[owner].deferred--;
   s->call_count--;
   memmove(&s->calls[index], &s->calls[index + 1], (s->call_count - index) * sizeof(deferred_call));
 }
 
-/* The same for a call of any frame: everything behind it moves down.   [-0, +0, -] */
+/* The same for a call of any frame: everything above it moves down.   [-0, +0, -] */
 static void move_closing_gap(frame_stack *s, uint32_t index) {
   deferred_call c = s->calls[index];
   uint32_t owner = frame_of_call(s, index);
@@ -289,7 +298,9 @@ static void move_closing_gap(frame_stack *s, uint32_t index) {
   remove_entry(s, index, owner);
   shift_calls(s, index, owner + 1, -count);
   shift_outcomes(s, owner, -count);
-  /* If it was its frame's newest, that is another one now, which may be gone. */
+  /*
+  ** If it was its frame's newest call, another one is the newest now, and may have been taken out.
+  */
   uint32_t end = s->call_count;
   for (uint32_t i = s->depth - 1; i > owner; i--) end -= s->frames[i].deferred;
   while (s->frames[owner].deferred > 0 && s->calls[end - 1].count == 0) {
@@ -388,7 +399,7 @@ void frames_push_results(const frame_stack *s, lua_State *L, uint32_t index) {
   }
 }
 
-/* How many calls are pending in the frames above `index`. */
+/* Returns how many calls are pending in the frames above `index`. */
 static uint32_t deferred_above(const frame_stack *s, uint32_t index) {
   uint32_t count = 0;
   for (uint32_t i = index + 1; i < s->depth; i++) count += s->frames[i].deferred;
@@ -404,7 +415,7 @@ bool frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count)
   lua_xmove(L, s->values, count);
   lua_rotate(s->values, first, count);
   f->results = (uint32_t)count;
-  /* In a debug hook the deferred call's own frame may have its outcome already. */
+  /* In a debug hook, the deferred call's own frame may have its outcome already. */
   shift_outcomes(s, index + 1, count - old);
   shift_calls(s, s->call_count - deferred_above(s, index), index + 1, count - old);
   return true;

@@ -7,9 +7,10 @@
 #include "kernel/task.h"
 
 /*
-** The C stack of a running driver, from the bottom: [the frame's value,] [one of the other coroutines,] handler,
-** then what the call in progress was given or returned.
-**   type  of the frame that the driver was called for
+** The stack of a C function that runs frames, from the bottom: [the frame's value,] [the coroutine,
+** if it is no task's,] handler, then the arguments or results of the call in progress. Returns the
+** index of the handler.
+**   type  of the frame for which the C function was called
 */
 static inline int handler_index(const frame_stack *s, const frame_type *type) {
   return 1 + type->has_object + s->foreign;
@@ -18,7 +19,10 @@ static inline int handler_index(const frame_stack *s, const frame_type *type) {
 static int after_call(lua_State *L, int status, lua_KContext frames_address);
 static int after_lost(lua_State *L, int status, lua_KContext frames_address);
 
-/* The innermost frame's body has ended with an error, on top of the stack.   [-1, +0, -] */
+/*
+** Call it when the innermost frame's body has ended with an error, on top of the stack.
+** [-1, +0, -]
+*/
 static void end_with_error(runtime *rt, frame_stack *s, lua_State *L, int status) {
   panic_settle(rt, L, status);
   const record *r = record_test(L, -1);
@@ -26,16 +30,18 @@ static void end_with_error(runtime *rt, frame_stack *s, lua_State *L, int status
     frames_exit(s, L);
   } else {
     frames_unwind(s, L, STATE_PANICKING);
-    /* A deferred call held in a `<close>` variable recovered it on the way here. */
+    /* A deferred call in a `<close>` variable recovered it on the way here. */
     if (r->recovered) frames_recovered(s);
   }
 }
 
-/* The innermost frame's body has returned; its results are all above `handler`.   [-results, +0, -]
- */
+/*
+** Call it when the innermost frame's body has returned; its results are all the values above
+** `handler`.   [-results, +0, -]
+*/
 static void end_with_results(runtime *rt, frame_stack *s, lua_State *L, int handler) {
   if (frames_is_exiting(s)) {
-    /* A pcall swallowed the exit further in. */
+    /* A pcall further in swallowed the exit. */
     lua_settop(L, handler);
     frames_push_exit(s, L);
     frames_unwind(s, L, STATE_EXITING);
@@ -48,7 +54,10 @@ static void end_with_results(runtime *rt, frame_stack *s, lua_State *L, int hand
   frames_unwind(s, L, STATE_PANICKING);
 }
 
-/* A frame of this driver has returned to the innermost one, below it.   [-0, +0, -] */
+/*
+** Call it when a frame has returned to the innermost one, which the same C function runs.
+** [-0, +0, -]
+*/
 static void return_to(frame_stack *s, lua_State *L) {
   frame_state state = frames_top(s)->state;
   if (state == STATE_BODY) {
@@ -63,8 +72,8 @@ static void return_to(frame_stack *s, lua_State *L) {
 }
 
 /*
-** Whether the innermost frame is a deferred call that was unwound by force while its frame was unwinding already: then
-** that goes on, and its record says what has happened.   [-0, +0, -]
+** Whether the innermost frame is a deferred call that was unwound by force while its frame was
+** unwinding already. Then that unwinding goes on, and its record says what happened.   [-0, +0, -]
 */
 static bool is_cut_short(const frame_stack *s, lua_State *L) {
   const frame *outer = frames_top(s) - 1;
@@ -81,8 +90,8 @@ static bool is_cut_short(const frame_stack *s, lua_State *L) {
 }
 
 /*
-** The innermost frame is done and stands on another one of this driver: passes its outcome on.
-** [-0, +0, -]
+** Call it when the innermost frame is done and the same C function runs the frame below it: passes
+** its outcome on.   [-0, +0, -]
 */
 static void merge_outcome(frame_stack *s, lua_State *L) {
   frame_state state = frames_top(s)->state;
@@ -97,7 +106,7 @@ static void merge_outcome(frame_stack *s, lua_State *L) {
   }
 }
 
-/* Whether the frame, whose body has returned, has neither results nor anything else to do. */
+/* Whether the frame, whose body has returned, has no results and nothing else to do. */
 static bool is_done(const frame_stack *s, const frame *f) {
   return f->type == &frame_deferred && f->deferred == 0 && !frames_is_exiting(s);
 }
@@ -113,7 +122,7 @@ static int call_deferred(runtime *rt, frame_stack *s, lua_State *L, int handler,
     frames_drop_deferred(s);
   }
   bool pushed = frames_push_frame(s, &rt->memory, &frame_deferred, base);
-  cp_assert(pushed); /* frames_defer reserved it */
+  cp_assert(pushed); /* frames_defer has reserved it */
   (void)pushed;
   if (!room) {
     lua_pushliteral(L, "stack overflow: no room for the arguments of a deferred call");
@@ -123,8 +132,9 @@ static int call_deferred(runtime *rt, frame_stack *s, lua_State *L, int handler,
 }
 
 /*
-** The innermost frame's own driver is gone. May not return (frame_type.lost): but for thin frames, only a task's entry
-** comes across such a frame.   [-0, +0, e]
+** Call it when the C function that ran the innermost frame is gone. May not return
+** (frame_type.lost). Except for thin frames, only a task's entry comes across such a frame.
+** [-0, +0, e]
 */
 static void finish_lost(runtime *rt, frame_stack *s, lua_State *L) {
   const frame_type *type = frames_top(s)->type;
@@ -138,7 +148,8 @@ static void finish_lost(runtime *rt, frame_stack *s, lua_State *L) {
 }
 
 /*
-** Whether the innermost frame, which is about to be closed, has lost its driver. A thin frame's own does not come here.
+** Whether the innermost frame, which is about to be closed, has lost its C function. That of a thin
+** frame does not come here.
 */
 static bool is_lost(const frame_stack *s, uint32_t base) {
   const frame_type *type = frames_top(s)->type;
@@ -146,9 +157,9 @@ static bool is_lost(const frame_stack *s, uint32_t base) {
 }
 
 /*
-** Runs the frame stack from the innermost frame, whose call has just ended with `status`, down to the
-** frame `base`. Leaves that frame's outcome on top of the stack and returns its state.
-**   [-?, +outcome, -]
+** Runs the frame stack from the innermost frame, whose call has just ended with `status`, down to
+** the frame `base`. Leaves the outcome of that frame on top of the stack, and returns the frame's
+** state.   [-?, +outcome, -]
 */
 static frame_state drive(runtime *rt, frame_stack *s, lua_State *L, int status, uint32_t base) {
   int handler = handler_index(s, s->frames[base].type);
@@ -191,7 +202,7 @@ int unwind_results(const frame_stack *s, lua_State *L, const frame_type *type) {
   return lua_gettop(L) - handler_index(s, type);
 }
 
-/* Leaves the driver of a frame: with the outcome on top as results, or raising it. */
+/* Ends the C function that ran a frame: returns the outcome on top as results, or raises it. */
 static inline int leave(frame_stack *s, lua_State *L, const frame_type *type, frame_state state) {
   s->leaving = s->foreign;
   if (state == STATE_RETURNING) return lua_gettop(L) - handler_index(s, type);
@@ -203,8 +214,9 @@ int unwind_leave(frame_stack *s, lua_State *L, const frame_type *type, frame_sta
 }
 
 /*
-** A task's entry returns whether it returned, then the outcome: it never raises, because a thread that was closed
-** inside a protected call keeps a stale message handler (Lua 5.4.0 to 5.4.4).
+** Returns, for a task's entry, whether it returned, then the outcome. It never raises, because a
+** thread that was closed inside a protected call keeps a stale message handler (Lua 5.4.0 to
+** 5.4.4).
 */
 static int leave_entry(runtime *rt, lua_State *L, frame_stack *s, frame_state state) {
   (void)rt;
@@ -214,7 +226,9 @@ static int leave_entry(runtime *rt, lua_State *L, frame_stack *s, frame_state st
   return lua_gettop(L);
 }
 
-/* A block's end goes on by itself, unless its deferred call panicked or had no panic to stop. */
+/*
+** The end of a block goes on by itself, unless its deferred call panicked or had no panic to stop.
+*/
 static int leave_block(runtime *rt, lua_State *L, frame_stack *s, frame_state state) {
   (void)rt;
   (void)s;
@@ -224,7 +238,7 @@ static int leave_block(runtime *rt, lua_State *L, frame_stack *s, frame_state st
 const frame_type frame_entry = {.shields = true, .leave = leave_entry};
 const frame_type frame_block = {.shields = true, .leave = leave_block};
 
-/* The innermost frame, a thin one, is closed as its call has ended: it has no outcome but what is on the stack. */
+/* Closes the innermost frame, a thin one whose call has ended: its only outcome is on the stack. */
 static int finish_thin(runtime *rt, lua_State *L, int status, frame_stack *s) {
   const frame_type *type = frames_top(s)->type;
   frames_drop_object(s);
@@ -234,7 +248,7 @@ static int finish_thin(runtime *rt, lua_State *L, int status, frame_stack *s) {
   return type->leave(rt, L, s, record_test(L, -1)->exits ? STATE_EXITING : STATE_PANICKING);
 }
 
-/* The innermost frame's call has ended, and there is more to do than to return. */
+/* Call it when the innermost frame's call has ended, and more has to be done than to return. */
 static int finish_call(lua_State *L, int status, frame_stack *s) {
   uint32_t base = frames_top(s)->base;
   const frame_type *type = s->frames[base].type;
@@ -244,15 +258,19 @@ static int finish_call(lua_State *L, int status, frame_stack *s) {
   return type->leave == NULL ? leave(s, L, type, state) : type->leave(rt, L, s, state);
 }
 
-/* The frames are gone: the coroutine was garbage, or the Lua state is being closed.   [-0, +0, e] */
+/*
+** Raises because the frames are gone: the coroutine was garbage, or the Lua state is being closed.
+** [-0, +0, e]
+*/
 static int refuse_without_frames(lua_State *L, const frame_stack *s) {
   if (s->runtime->closed) return runtime_refuse_closed(L);
   return luaL_error(L, "this coroutine was garbage, and can't go on");
 }
 
 /*
-** The innermost frame's call has ended, at once or after it had yielded. The frame stack comes with the
-** continuation, so that it is the right one even if somebody else resumed a task's coroutine.
+** Runs when the innermost frame's call has ended, at once or after it had yielded. The frame stack
+** comes with the continuation, so that it is the right one even if other code resumed a task's
+** coroutine.
 */
 static int after_call(lua_State *L, int status, lua_KContext frames_address) {
   frame_stack *s = (frame_stack *)frames_address;
@@ -266,11 +284,11 @@ static int after_call(lua_State *L, int status, lua_KContext frames_address) {
   return finish_call(L, status, s);
 }
 
-/* Opens a frame, whose handler and what is below it stand on the stack.   [-0, +0, e] */
+/* Opens a frame. Its handler, and the values below that, are on the stack.   [-0, +0, e] */
 static inline void open_frame(runtime *rt, frame_stack *s, lua_State *L, const frame_type *type) {
   if (s->foreign) lua_toclose(L, handler_index(s, type) - 1);
   if (type->is_thin) {
-    s->leaving = s->foreign; /* if this raises, the slot has no work */
+    s->leaving = s->foreign; /* if this raises, the to-be-closed slot has no work */
     frames_set_object(s, L, 1);
     s->leaving = false;
   }
@@ -279,7 +297,7 @@ static inline void open_frame(runtime *rt, frame_stack *s, lua_State *L, const f
   luaL_error(L, "not enough memory");
 }
 
-/* Calls the function that the frame is for, on top of the stack with its arguments. */
+/* Calls the frame's function, which is on top of the stack with its arguments. */
 static inline int call_body(frame_stack *s, lua_State *L, int arguments, const frame_type *type) {
   lua_KContext context = (lua_KContext)s;
   int handler = handler_index(s, type);
@@ -287,9 +305,12 @@ static inline int call_body(frame_stack *s, lua_State *L, int arguments, const f
                     context);
 }
 
-/* Pushes what a driver keeps at the bottom of its stack. Returns how much it is. */
+/*
+** Pushes the values at the bottom of the stack of a C function that runs frames. Returns their
+** number.
+*/
 static inline int push_bottom(const runtime *rt, const frame_stack *s, lua_State *L) {
-  /* A coroutine that we don't own may be closed under us: then it runs what is pending. */
+  /* If the coroutine is no task's, other code may close it: then it runs the pending calls. */
   if (s->foreign) coroutine_push_known(rt, L);
   lua_pushcfunction(L, panic_handler);
   return s->foreign ? 2 : 1;
@@ -346,7 +367,7 @@ static int finish_entry(runtime *rt, lua_State *L, frame_stack *s) {
   return leave_entry(rt, L, s, drive(rt, s, L, LUA_OK, 0));
 }
 
-/* What a lost frame has waited for is over, or the task was woken for another reason. */
+/* Runs when the wait of a lost frame is over, or the task was woken for another reason. */
 static int after_lost(lua_State *L, int status, lua_KContext frames_address) {
   (void)status;
   return finish_entry(runtime_of(L), L, (frame_stack *)frames_address);
@@ -358,19 +379,26 @@ int unwind_finish(lua_State *L) {
 }
 
 /*
-** The deferred call moves to a frame of its own that is ending as the block ends: with its error in
-** flight, so that recover works, or returning. If it recovers, the error still unwinds to the
-** frame, which finds it recovered (end_with_error) and returns to its caller, as in Go.
+** Moves the deferred call to a frame of its own, which ends as the block ends: with the block's
+** error in flight, so that recover works, or returning. If the call recovers, the error still
+** unwinds to the frame, which finds it recovered (end_with_error) and returns to its caller, as in
+** Go.
 */
 int unwind_close_deferred(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   const deferred_handle *handle = luaL_checkudata(L, 1, DEFER_TYPE);
   frame_stack *s = coroutine_find_frames(rt, L);
-  /* While a task's thread is reset nothing can suspend: the task's frame runs it just after. */
+  /*
+  ** While a task's thread is reset no code can suspend. The task's frame runs the call just
+  ** afterwards.
+  */
   if (s == NULL || s->resetting) return 0;
   if (!frames_is_pending(s, handle->serial)) return 0;
   bool panicking = panic_is_in_flight(rt, L, 2) && !record_test(L, 2)->exits;
-  /* The block's frame, and that of the call: what fails here leaves the call to the frame that it is deferred in. */
+  /*
+  ** Room for the block's frame and for that of the call. If that fails, the call stays with the
+  ** frame in which it was deferred.
+  */
   if (!frames_reserve_frames(s, &rt->memory, s->depth + 2))
     return luaL_error(L, "not enough memory");
   c_stack_check(L, 1);
@@ -388,7 +416,7 @@ int unwind_close_deferred(lua_State *L) {
   return leave_block(rt, L, s, drive(rt, s, L, LUA_OK, s->depth - 1));
 }
 
-/* Whether the frame's driver has a to-be-closed slot, if the coroutine is one of the others. */
+/* Whether the frame's C function has a to-be-closed slot, if the coroutine is no task's. */
 static bool has_slot(const frame *f) {
   return f->type != &frame_deferred && f->type != &frame_block;
 }
@@ -414,12 +442,15 @@ int unwind_close_foreign(lua_State *L) {
   frames_begin_exit(s, L, 0);
   frames_unwind(s, L, STATE_EXITING);
   frame_state state = drive(rt, s, L, LUA_OK, base);
-  /* Not raised: the closed thread keeps a stale message handler (Lua 5.4.0 to 5.4.4). */
+  /* Not raised, because the closed thread keeps a stale message handler (Lua 5.4.0 to 5.4.4). */
   if (state == STATE_PANICKING) handler_report(rt, L, 0);
   return 0;
 }
 
-/* co.pcall's call has ended: true and the handler stand below its results, behind which there may be no room. */
+/*
+** Runs when the call of co.pcall has ended: true and the handler stand below its results, and there
+** may be no room behind them.
+*/
 static int after_pcall(lua_State *L, int status, lua_KContext context) {
   (void)context;
   runtime *rt = runtime_of(L);

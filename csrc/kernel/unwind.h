@@ -1,6 +1,6 @@
 /*
-** The driver makes the calls that frame stacks ask for. Every call is protected and continues after a
-** yield, so that everything in a frame may suspend, deferred calls too.
+** Makes the calls that frame stacks ask for. Every call is protected and continues after a yield,
+** so that all code in a frame may suspend, deferred calls too.
 */
 #ifndef CP_KERNEL_UNWIND_H
 #define CP_KERNEL_UNWIND_H
@@ -12,17 +12,16 @@
 
 #pragma GCC visibility push(hidden)
 
-/* The frames of the driver itself. */
-extern const frame_type frame_entry; /* a task's first activation */
-extern const frame_type
-    frame_block; /* the end of a block that holds a deferred call in a `<close>` variable */
+/* The types of frames that unwind.c opens itself. */
+extern const frame_type frame_entry; /* the entry of a task */
+extern const frame_type frame_block; /* ends a block with a deferred call in a `<close>` variable */
 
-/* Gives the runtime what it needs of the functions below.   [-0, +0, m] */
+/* Registers the functions below that the runtime needs.   [-0, +0, m] */
 void unwind_open(runtime *rt, lua_State *L);
 
 /*
-** co.func's result: calls the function in upvalue 2 in a frame of its own; as everywhere, the
-** runtime is upvalue 1.   [-args, +results, e]
+** The function that co.func returns: calls the function in upvalue 2 in a frame of its own; the
+** runtime is upvalue 1, as everywhere.   [-args, +results, e]
 */
 int unwind_func(lua_State *L);
 
@@ -32,51 +31,58 @@ int unwind_func(lua_State *L);
 int unwind_call(lua_State *L);
 
 /*
-** Calls the function at index 2, with what is above it, in a frame of this type, which has a value: that at index 1. To
-** be returned from a C function of the module.   [-args, +results, e] That is the two below: opening the frame, which may
-** raise, and calling the function, to which the frame's code may have added something to undo when it is left.
-** Frames that are not thin are opened in a task's own code alone.
+** Calls the function at index 2, with the arguments above it, in a frame of this type; the value at
+** index 1 is the frame's. Return the result from a C function of the module.   [-args, +results, e]
+** It does the work of the next two functions. unwind_open_body opens the frame and may raise.
+** unwind_call_body calls the function; before it the caller may have done something that the frame
+** undoes when it is left. Frames that are not thin may be opened only in a task's own code.
 */
 int unwind_body(runtime *rt, lua_State *L, const frame_type *type);
 frame_stack *unwind_open_body(runtime *rt, lua_State *L, const frame_type *type);
 int unwind_call_body(frame_stack *s, lua_State *L, const frame_type *type);
 
-/* For frame_type.leave: how many results there are, where it has returned. */
+/* For frame_type.leave: returns the number of results of a frame that has returned. */
 int unwind_results(const frame_stack *s, lua_State *L, const frame_type *type);
 
-/* The same: returns or raises the outcome, which is on top. To be returned; nothing may be called between.   [-0, +?, e] */
+/*
+** For frame_type.leave: returns or raises the outcome, which is on top. Return the result at once,
+** with no other call between.   [-0, +?, e]
+*/
 int unwind_leave(frame_stack *s, lua_State *L, const frame_type *type, frame_state state);
 
 /*
-** Calls as lua_callk does, and returns what the continuation returns. In whatever way the running C function of the
-** module ends from now on, also by an error or because its coroutine is closed, the value at `slot` is closed then: its
-** __close is called. This is no frame: what is raised passes as it is.   [-(arguments + 1), +?, e]
+** Calls as lua_callk does, and returns the results of the continuation. However the running C
+** function of the module ends from now on, also by an error or because its coroutine is closed, the
+** __close of the value at `slot` is called then. This is no frame: errors pass unchanged.
+** [-(arguments + 1), +?, e]
 */
 int unwind_call_closing(lua_State *L, int slot, int arguments, int results, lua_KContext context,
                         lua_KFunction continuation);
 
 /*
-** A task's deferred calls, after its entry has ended: the frame stack's innermost frame has its outcome.
-** Returns true and the results, or false and the record.
+** Runs a task's deferred calls after its entry has ended; the outcome is in the innermost frame of
+** the frame stack. Returns true and the results, or false and the record.
 */
 int unwind_finish(lua_State *L);
 
 /*
-** The __close of what co.defer returns: runs that deferred call now, if it is still pending.
-** (handle, error).
+** The __close of a handle of co.defer: (handle, error). Runs the deferred call now, if it is still
+** pending.
 */
 int unwind_close_deferred(lua_State *L);
 
 /*
-** The __close of a coroutine that is no task's: it is being closed while frames are open; runs
-** their deferred calls. (coroutine, error).
+** The __close of a coroutine that is no task's: (coroutine, error). The coroutine is being closed
+** while frames are open; runs their deferred calls.
 */
 int unwind_close_foreign(lua_State *L);
 
 /* co.pcall: (fn, ...) → true, results... or false, record. */
 int unwind_pcall(lua_State *L);
 
-/* What co.defer returns: identifies the deferred call. Its metatable is DEFER_TYPE. */
+/*
+** The handle that co.defer returns: it identifies the deferred call. Its metatable is DEFER_TYPE.
+*/
 typedef struct deferred_handle {
   uint64_t serial;
 } deferred_handle;

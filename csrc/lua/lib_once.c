@@ -75,8 +75,8 @@ static int raise_panic(lua_State *L) {
 /* --- the first call --- */
 
 /*
-** Pops the once, whose run ends with this state. Wakes all waiting tasks. If the state is NEW, the first of them that
-** runs calls the function.   [-1, +0, -]
+** Pops the once and ends its run with this state. Wakes all waiting tasks. If the state is NEW, the
+** first of them that runs calls the function.   [-1, +0, -]
 */
 static void end_run(runtime *rt, lua_State *L, once_state state) {
   once *o = lua_touserdata(L, -1);
@@ -89,13 +89,16 @@ static void end_run(runtime *rt, lua_State *L, once_state state) {
   waitlist_wake_all(rt, &o->waitlist, WAKE_READY);
 }
 
-/* (size) → an array with room for so many values. */
+/* (size) → an array with room for so many values; called protected. */
 static int new_array(lua_State *L) {
   lua_createtable(L, (int)lua_tointeger(L, 1), 0);
   return 1;
 }
 
-/* Stores the results, which are on top of the stack, in the once. False: there is no memory.   [-0, +(0|?), -] */
+/*
+** Stores the results, which are on top of the stack, in the once. Returns false if there is no
+** memory.   [-0, +(0|?), -]
+*/
 static bool keep_results(lua_State *L, once *o, int results) {
   int first = lua_gettop(L) - results + 1;
   if (!lua_checkstack(L, LUA_MINSTACK)) return false;
@@ -113,7 +116,7 @@ static bool keep_results(lua_State *L, once *o, int results) {
 
 static const frame_type frame_once;
 
-/* The end of the first call: the function has returned or was unwound. */
+/* Runs at the end of the first call: the function has returned or was unwound. */
 static int leave_run(runtime *rt, lua_State *L, frame_stack *s, frame_state state) {
   once *o = lua_touserdata(L, ONCE_INDEX);
   once_state next = ONCE_NEW;
@@ -137,7 +140,7 @@ static int leave_run(runtime *rt, lua_State *L, frame_stack *s, frame_state stat
   return unwind_leave(s, L, &frame_once, state);
 }
 
-/* The coroutine that it ran in was closed. */
+/* Runs if the coroutine of the first call was closed. */
 static void lose_run(runtime *rt, lua_State *L, frame_stack *s, lua_KContext context,
                      lua_KFunction continuation) {
   (void)context;

@@ -94,7 +94,9 @@ frame_stack *coroutine_make_frames(runtime *rt, lua_State *L);
 /* Gives a task's frame stack, which has no frames any more, back to the pool.   [-0, +0, -] */
 void coroutine_release_frames(runtime *rt, lua_State *L, coroutine *c);
 
-/* Returns the coroutine of the current task; NULL: no task runs. A task begins with its coroutine. */
+/*
+** Returns the coroutine of the current task; NULL: no task runs. A task begins with its coroutine.
+*/
 static inline coroutine *coroutine_of_task(const runtime *rt) { return (coroutine *)rt->current; }
 
 /*

@@ -59,7 +59,10 @@ static lua_CFunction base_function(lua_State *L, const char *name) {
   return f;
 }
 
-/* Finalizers that run after the runtime's end still find the main thread's coroutine: it is no owned memory. */
+/*
+** Finalizers that run after the runtime's end still find the main thread's coroutine: it is no
+** owned memory.
+*/
 typedef struct opened {
   runtime runtime;
   coroutine main;

@@ -31,10 +31,15 @@ void cancel_scope_close(cancel_scope *c) {
   c->state = CANCEL_SCOPE_CLOSED;
 }
 
+/* Whether its code has begun. A debug hook or a finalizer may run before. */
+static bool has_frame(const cancel_scope *c) {
+  return c->outer == NULL || c->floor < c->owner->coroutine.frames->depth;
+}
+
 cancel_scope *cancel_scope_find_asked(const task *t, uint32_t shield) {
   cancel_scope *found = NULL;
   for (cancel_scope *c = t->innermost; c != NULL && c->floor >= shield; c = c->outer) {
-    if (c->state == CANCEL_SCOPE_ASKED) found = c;
+    if (c->state == CANCEL_SCOPE_ASKED && has_frame(c)) found = c;
   }
   return found;
 }

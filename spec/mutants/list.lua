@@ -237,8 +237,8 @@ return {
     name = "innermost-request-first",
     says = "of a scope and one inside it that are both cancelled the inner one ends first",
     file = "csrc/kernel/cancel_scope.c",
-    from = "if (c->state == CANCEL_SCOPE_ASKED) found = c;",
-    to = "if (c->state == CANCEL_SCOPE_ASKED) return c;",
+    from = "if (c->state == CANCEL_SCOPE_ASKED && has_frame(c)) found = c;",
+    to = "if (c->state == CANCEL_SCOPE_ASKED && has_frame(c)) return c;",
     specs = "spec/structure/with_timeout_spec.lua",
   },
   {

@@ -92,6 +92,22 @@ describe("a debug hook", function()
     end
   end
 
+  it("is not what a time-out ends that has just been opened", function()
+    local result = helpers.run_script [[
+      local co = require "coropanic"
+      co.observe({ "cancel", "scope_open" }, function() end)
+      co.run(function()
+        local ended = co.spawn(function() end)
+        ended:join()
+        debug.sethook(function() pcall(ended.join, ended) end, "r")
+        local ok, record = co.with_timeout(0, co.sleep, 1)
+        debug.sethook()
+        print(ok, record.kind)
+      end)
+    ]]
+    assert.same({ stdout = "false\ttimeout\n", stderr = "", status = 0 }, result)
+  end)
+
   it("that fails at any return in a spawn leaves the task, and its span, whole", function()
     local result = helpers.run_script [[
       local co = require "coropanic"

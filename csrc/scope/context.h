@@ -98,6 +98,12 @@ void context_push(runtime *rt, lua_State *L, const ctx *c);
 void context_pin(runtime *rt, lua_State *L, int index);
 void context_unpin(runtime *rt, lua_State *L, ctx *c);
 
+/* The same for a context that is pinned already; needs neither its index nor memory. */
+static inline void context_pin_again(ctx *c) {
+  cp_assert(c->pins > 0);
+  c->pins++;
+}
+
 /*
 ** Lets the end of the context cancel the code. Returns false, and does nothing, if the context has
 ** ended.

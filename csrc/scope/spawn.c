@@ -87,9 +87,7 @@ static task_member *prepare(runtime *rt, lua_State *L, task *t, int index, ctx *
   if (c != NULL && index != 0) {
     context_pin(rt, L, index);
   } else if (c != NULL) {
-    context_push(rt, L, c);
-    context_pin(rt, L, lua_gettop(L));
-    lua_pop(L, 1);
+    context_pin_again(c);
   }
   member *m = mem_new(&rt->memory, sizeof(member));
   if (m == NULL) {

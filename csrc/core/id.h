@@ -62,7 +62,7 @@ typedef struct uuid7 {
   uint32_t counter;
 } uuid7;
 
-/* Can fail only with ID_CLOCK_OUT. */
+/* Makes an id. Fails only with ID_CLOCK_OUT. */
 id_status uuid7_next(uuid7 *u, id_source *source, const wall_clock *clock, id128 *id);
 
 /* --- snowflake --- */
@@ -93,7 +93,7 @@ typedef struct snowflake {
   uint8_t policy; /* snowflake_policy */
 } snowflake;
 
-/* Makes 64 bits, the upper half of a trace id. */
+/* Makes an id of 64 bits, the upper half of a trace id. */
 id_status snowflake_next(snowflake *s, const wall_clock *clock, uint64_t *id);
 
 /* The answers of snowflake_take. */

@@ -21,7 +21,7 @@ typedef struct owned_memory {
 
 void owned_memory_init(owned_memory *memory, allocator host);
 
-/* The allocator itself; `memory` must outlive its use and stay where it is. */
+/* Returns the allocator. `memory` must outlive its use and stay at its address. */
 allocator owned_memory_allocator(owned_memory *memory);
 
 /* Frees every block. The allocator gives no memory afterwards. */

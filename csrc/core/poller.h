@@ -110,8 +110,8 @@ bool poller_watch(poller *p, int fd);
 int poller_check(int fd, unsigned asked);
 
 /*
-** The descriptor that is readable while poller_wait would return at once; -1 where there is none
-** (poll), or before poller_open.
+** Returns the descriptor that is readable while poller_wait would return at once; -1 where there is
+** none (poll), or before poller_open.
 */
 static inline int poller_fd(const poller *p) { return p->epoll_fd; }
 

@@ -37,7 +37,10 @@ static inline uint64_t rng_next(rng *r) {
   return result;
 }
 
-/* Uniform in [0, n); n > 0. (Lemire 2019, with rejection, so without bias.) */
+/*
+** Returns a random number, uniform in [0, n); n > 0. (Lemire 2019, with rejection, so without
+** bias.)
+*/
 uint64_t rng_below(rng *r, uint64_t n);
 
 typedef struct id_source id_source;
@@ -55,7 +58,7 @@ uint64_t id_source_mark(id_source *source);
 /* Returns the source's mark, or 0 if it has none. */
 uint64_t id_source_marked(const id_source *source);
 
-/* 64 random bits, never zero (an all-zero span id is invalid in W3C Trace Context). */
+/* Returns 64 random bits, never zero (an all-zero span id is invalid in W3C Trace Context). */
 uint64_t id_source_next(id_source *source);
 
 #pragma GCC visibility pop

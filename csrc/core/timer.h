@@ -45,7 +45,7 @@ typedef struct timer_heap {
   const allocator *memory;
 } timer_heap;
 
-/* An empty heap that owns no memory yet. `memory` must outlive it. */
+/* Makes an empty heap that owns no memory yet. `memory` must outlive it. */
 void timer_heap_init(timer_heap *heap, const allocator *memory);
 
 /* Frees the heap's memory. The timers in it belong to their owners and are left alone. */

@@ -19,7 +19,10 @@ typedef struct wakeup {
 
 void wakeup_init(wakeup *w);
 
-/* False, with errno set, if the system has no descriptor left. Harmless if it is open already. */
+/*
+** Opens the descriptor. False, with errno set, if the system has none left. Harmless if it is open
+** already.
+*/
 bool wakeup_open(wakeup *w);
 void wakeup_close(wakeup *w);
 

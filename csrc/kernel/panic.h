@@ -24,7 +24,7 @@ int panic_raise_kind(runtime *rt, lua_State *L, record_kind kind);
 */
 int panic_exit(runtime *rt, lua_State *L, uint32_t floor);
 
-/* co.goexit.   [-0, +0, e] */
+/* co.goexit: raises the exit that ends the task.   [-0, +0, e] */
 int panic_goexit(runtime *rt, lua_State *L);
 
 /*

@@ -293,10 +293,9 @@ void runtime_push_value(runtime *rt, lua_State *L, int uv);
 void runtime_set_value(runtime *rt, lua_State *L, int uv);
 
 /*
-** C never points to an object itself, which may be garbage, but to the runtime's memory, or to an
-** object that is anchored meanwhile. `part` is such memory: the part of the object on top of the
-** stack that lists and timers point to. Afterwards runtime_push_alive finds the object by it.
-** [-0, +0, m]
+** Notes that `part` is C memory of the object on top of the stack, by which runtime_push_alive then
+** finds the object. C code does not point to an object, which may be garbage, but to such a part,
+** or to an object that is anchored meanwhile.   [-0, +0, m]
 */
 void runtime_note_alive(runtime *rt, lua_State *L, const void *part);
 

@@ -11,7 +11,7 @@
 **   links the new object, with functions that say "calls nothing of scripts". Of Lua's API these
 **   use only functions that neither collect nor call: raw access to tables, user values,
 **   references, metatables, lua_checkstack, lua_xmove. This is how these are made: a task
-**   (task_spawn: equip, then begin) and its end (task_end), its membership, a park and a wake-up, a
+**   (task_spawn: equip, then begin) and its end (task_end), its `member`, a park and a wake-up, a
 **   deferred call, a scope, a child of a context, a held panic, a callback of ctx:after.
 ** - Looked at again. A value that was read before an allocation may have changed. So it is read
 **   again after it (a frame stack or done channel that was missing, a channel's ring, the cases of

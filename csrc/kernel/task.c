@@ -169,7 +169,7 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
   return why;
 }
 
-/* Ends the task's membership.   [-0, +0, -] */
+/* Takes the task out of its scope and context, if any.   [-0, +0, -] */
 static void leave_member(runtime *rt, lua_State *L, task *t) {
   if (t->member != NULL) t->member->type->leave(rt, L, t);
   t->member = NULL;

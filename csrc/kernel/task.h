@@ -90,8 +90,8 @@ typedef struct panic_heir_type {
 } panic_heir_type;
 
 /*
-** The membership of a task. scope/member.h knows more of it, and makes and frees it; the kernel
-** knows only this part.
+** A task as a member of a scope or a context. scope/member.h knows more of it; csrc/scope makes and
+** frees it. The kernel knows only this part.
 */
 typedef struct task_member {
   const struct task_member_type *type;
@@ -146,7 +146,7 @@ typedef struct task {
   void *waits_on;     /* while WAITING: the task, waitlist, ... that it waits for; NULL: none */
   cancel_scope entry; /* its outermost cancel scope */
   cancel_scope *innermost; /* its innermost open cancel scope */
-  task_member *member;     /* its membership; NULL: none */
+  task_member *member;     /* NULL: it is in no scope, and under no context */
   task_exit *exits;        /* the calls to make at its end, the newest first */
   timer timer;
   int slot; /* in runtime.tasks and runtime.threads */
@@ -241,8 +241,8 @@ typedef struct spawn_options {
   int attributes; /* stack index of a table; 0: none */
   uint8_t spans;  /* spawn_spans */
   /*
-  ** Makes the membership of the new task and returns it; NULL: none. The field is NULL if the task
-  ** can have none.   [-0, +0, m]
+  ** Makes the new task's `member` and returns it, or returns NULL if the task needs none. The field is
+  ** NULL if the task can need none.   [-0, +0, m]
   */
   task_member *(*become_member)(runtime *rt, lua_State *L, struct task *t,
                                 const struct spawn_options *options);

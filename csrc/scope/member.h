@@ -21,7 +21,7 @@ typedef struct member {
   struct scope *scope;   /* NULL: none, or the scope is gone */
 } member;
 
-/* Returns the membership of a live task; NULL: none. */
+/* Returns the live task as a member; NULL: it is in no scope, and under no context. */
 static inline member *member_of(const task *t) { return (member *)t->member; }
 
 /* Call it when the scope is gone: no scope waits for the member any more. */

@@ -76,8 +76,8 @@ static void leave(runtime *rt, lua_State *L, task *t) {
 static const task_member_type type = {.join = join, .leave = leave};
 
 /*
-** Makes the membership of the new task in the context at `index` (0: in `c`, which is pinned; NULL:
-** the background), and in the scope (NULL: none). Neither has the task in its list yet. If it
+** Makes the new task a member of the context at `index` (0: in `c`, which is pinned; NULL:
+** the background), and of the scope (NULL: none). Neither has the task in its list yet. If it
 ** raises, nothing has changed.   [-0, +0, m]
 */
 static task_member *prepare(runtime *rt, lua_State *L, task *t, int index, ctx *c, scope *s) {

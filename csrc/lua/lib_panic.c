@@ -16,8 +16,10 @@ static int panic_func(lua_State *L) {
 
 /* Returns the frame stack of the running code; raises if no frame is open. */
 static frame_stack *check_frame(runtime *rt, lua_State *L, const char *function) {
+  const coroutine *c = rt->running;
+  frame_stack *s = c->thread == L ? c->frames : coroutine_find_frames(rt, L);
   bool in_task = rt->current != NULL && rt->current->coroutine.thread == L;
-  frame_stack *s = in_task ? coroutine_frames_of(rt, L) : coroutine_find_frames(rt, L);
+  if (s == NULL && in_task) s = coroutine_make_frames(rt, L); /* they begin with its entry */
   if (s == NULL || frames_deferring(s) == 0) {
     luaL_error(L,
                "co.%s outside any frame: call it in a task, or in a function made by co.func "

@@ -28,7 +28,7 @@ static const frame_stack *find_unwinding(const task *t) {
 ** a coroutine is unwinding by itself, none may.
 */
 static uint32_t shield_of(const task *t) {
-  if (find_unwinding(t) != NULL) return UINT32_MAX;
+  if (t->live.top != &t->coroutine && find_unwinding(t) != NULL) return UINT32_MAX;
   return t->coroutine.frames == NULL ? 0 : frames_shield(t->coroutine.frames);
 }
 

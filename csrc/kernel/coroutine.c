@@ -72,13 +72,19 @@ coroutine *coroutine_find_other(const runtime *rt, lua_State *thread) {
   return c;
 }
 
-coroutine *coroutine_find(runtime *rt, lua_State *thread) {
-  if (rt->running->thread == thread) return rt->running;
-  coroutine *of_task = coroutine_of_task(rt);
-  if (of_task != NULL && of_task->thread == thread) return of_task;
-  if (thread == rt->main->thread) return rt->main;
-  return coroutine_find_other(rt, thread);
+/* The rest of find: it is not the one whose code runs.   [-0, +0, -] */
+static coroutine *find_further(const runtime *rt, lua_State *thread) {
+  for (coroutine *c = rt->running->outer; c != NULL; c = c->outer) {
+    if (c->thread == thread) return c;
+  }
+  return thread == rt->main->thread ? rt->main : coroutine_find_other(rt, thread);
 }
+
+static inline coroutine *find(const runtime *rt, lua_State *thread) {
+  return rt->running->thread == thread ? rt->running : find_further(rt, thread);
+}
+
+coroutine *coroutine_find(runtime *rt, lua_State *thread) { return find(rt, thread); }
 
 /* Pushes a new coroutine, which is in no table yet.   [-0, +1, m] */
 static coroutine *make(runtime *rt, lua_State *L, lua_State *thread) {
@@ -113,7 +119,7 @@ coroutine *coroutine_push(runtime *rt, lua_State *L, int index) {
 }
 
 coroutine *coroutine_of(runtime *rt, lua_State *L) {
-  coroutine *c = coroutine_find(rt, L);
+  coroutine *c = find(rt, L);
   if (c != NULL) return c;
   lua_pushthread(L);
   c = coroutine_push(rt, L, -1);
@@ -199,12 +205,12 @@ static void make_own_frames(runtime *rt, lua_State *L, coroutine *c) {
 }
 
 frame_stack *coroutine_find_frames(runtime *rt, lua_State *L) {
-  const coroutine *c = coroutine_find(rt, L);
+  const coroutine *c = find(rt, L);
   return c == NULL ? NULL : c->frames;
 }
 
 frame_stack *coroutine_make_frames(runtime *rt, lua_State *L) {
-  coroutine *c = coroutine_find(rt, L);
+  coroutine *c = find(rt, L);
   if (c != NULL && c->frames != NULL) return c->frames;
   if (c != NULL && c->kind != COROUTINE_OTHER) {
     take_frames(rt, L, c);

@@ -95,11 +95,6 @@ frame_stack *coroutine_make_frames(runtime *rt, lua_State *L);
 void coroutine_release_frames(runtime *rt, lua_State *L, coroutine *c);
 
 /*
-** Returns the coroutine of the current task; NULL: no task runs. A task begins with its coroutine.
-*/
-static inline coroutine *coroutine_of_task(const runtime *rt) { return (coroutine *)rt->current; }
-
-/*
 ** Returns the trace context of the running code: of its coroutine, its task, or the code outside
 ** tasks.
 */

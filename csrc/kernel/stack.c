@@ -2,15 +2,6 @@
 
 #include "kernel/runtime.h"
 
-bool stack_outer(stack_walk *w) {
-  if (w->coroutine == NULL) w->coroutine = coroutine_find(w->rt, w->thread);
-  if (w->coroutine != NULL) w->coroutine = w->coroutine->outer;
-  if (w->coroutine == NULL) return false;
-  w->thread = w->coroutine->thread;
-  w->level = 0;
-  return true;
-}
-
 bool stack_next(stack_walk *w, lua_Debug *ar) {
   do {
     if (lua_getstack(w->thread, w->level, ar)) {

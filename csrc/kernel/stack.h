@@ -37,7 +37,14 @@ static inline stack_walk stack_begin_at(const coroutine *c) {
 /*
 ** Moves on to the stack of the coroutine's resumer. Returns false if there is none.   [-0, +0, -]
 */
-bool stack_outer(stack_walk *w);
+static inline bool stack_outer(stack_walk *w) {
+  if (w->coroutine == NULL) w->coroutine = coroutine_find(w->rt, w->thread);
+  if (w->coroutine != NULL) w->coroutine = w->coroutine->outer;
+  if (w->coroutine == NULL) return false;
+  w->thread = w->coroutine->thread;
+  w->level = 0;
+  return true;
+}
 
 /*
 ** Sets `ar`, as lua_getstack does, to the next activation of this stack or of one further out.

@@ -122,7 +122,6 @@ enum {
 };
 
 typedef struct task {
-  coroutine coroutine; /* the first member, see coroutine_of_task; no trace once it has ended */
   /* in the one queue where the task stands: the ready one, or that of the object it waits for */
   waiter waiter;
   union {
@@ -140,6 +139,7 @@ typedef struct task {
       uint8_t trace_id[16];
     } ended;
   };
+  coroutine coroutine;      /* its trace context is without a trace once it has ended */
   uint64_t id;              /* from 1, never reused */
   const location *location; /* where it was spawned */
   const wait_type *wait;    /* the type of its wait, or of its last one */
@@ -177,8 +177,6 @@ typedef struct task {
   uint8_t owner; /* panic_owner: the owner of its panic (unhandled.h) */
   char name[];   /* "": unnamed, shown as "task <id>" */
 } task;
-
-_Static_assert(offsetof(task, coroutine) == 0, "coroutine_of_task");
 
 static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
 

@@ -122,7 +122,7 @@ describe("a once", function()
     assert.equal("once (not called)", tostring(o))
   end)
 
-  it("is run by the next caller when the first one's coroutine was closed, once deferred calls have run", function()
+  it("is run by the next caller when the first one's coroutine was closed, after deferred calls", function()
     local states = {}
     local inner, outer
     local function tell() states[#states + 1] = tostring(inner) .. ", " .. tostring(outer) end

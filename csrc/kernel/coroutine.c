@@ -169,7 +169,19 @@ static void give_back(runtime *rt, lua_State *L, frame_stack *s) {
   rt->free_frames_count++;
 }
 
+/*
+** Closes the frames inside the entry of a task that ends without unwinding them. Those of scopes
+** end with the task by themselves (task_on_end); thin ones have only this.   [-0, +0, -]
+*/
+static void lose_frames(runtime *rt, lua_State *L, frame_stack *s) {
+  for (; s->depth > 1; s->depth--) {
+    const frame_type *type = frames_top(s)->type;
+    if (type->is_thin) type->lost(rt, L, s, 0, NULL);
+  }
+}
+
 void coroutine_release_frames(runtime *rt, lua_State *L, coroutine *c) {
+  lose_frames(rt, L, c->frames);
   give_back(rt, L, c->frames);
   c->frames = NULL;
 }

@@ -91,7 +91,7 @@ frame_stack *coroutine_find_frames(runtime *rt, lua_State *L);
 /* The same, made when first needed; see coroutine_frames_of.   [-0, +0, m] */
 frame_stack *coroutine_make_frames(runtime *rt, lua_State *L);
 
-/* Gives a task's frame stack, which has no frames any more, back to the pool.   [-0, +0, -] */
+/* Gives a task's frame stack back to the pool; no code runs in its frames any more.   [-0, +0, -] */
 void coroutine_release_frames(runtime *rt, lua_State *L, coroutine *c);
 
 /*

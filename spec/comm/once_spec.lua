@@ -232,6 +232,23 @@ describe("a once", function()
     assert.equal("result", first:await())
   end)
 
+  it("runs again if the task that ran it was given up", function()
+    local o = co.once(function()
+      while co.stats().live == 1 do pcall(function() co.chan():recv() end) end
+      return "result"
+    end)
+    local function again()
+      co.defer(again)
+      o()
+    end
+    assert.has_error(function() helpers.run(function() co.defer(again) end) end)
+    assert.equal("once (not called)", tostring(o))
+    helpers.run(function()
+      co.spawn(co.sleep, 1)
+      assert.equal("result", o())
+    end)
+  end)
+
   it("called by its own function is a deadlock at once", function()
     local o
     o = co.once(function() return o() end)

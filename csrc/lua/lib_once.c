@@ -97,14 +97,28 @@ static int new_array(lua_State *L) {
 
 /*
 ** Stores the results, which are on top of the stack, in the once. Returns false if there is no
-** memory.   [-0, +(0|?), -]
+** memory, or if a debug hook fails meanwhile, and replaces them by the record of that.
+** [-(0|results), +(0|1), -]
 */
-static bool keep_results(lua_State *L, once *o, int results) {
+static bool keep_results(runtime *rt, lua_State *L, once *o, int results) {
   int first = lua_gettop(L) - results + 1;
-  if (!lua_checkstack(L, LUA_MINSTACK)) return false;
-  lua_pushcfunction(L, new_array);
-  lua_pushinteger(L, results);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) return false;
+  int status = LUA_ERRMEM;
+  if (lua_checkstack(L, LUA_MINSTACK)) {
+    lua_pushcfunction(L, new_array);
+    lua_pushinteger(L, results);
+    status = lua_pcall(L, 1, 1, 0);
+  }
+  if (status == LUA_ERRMEM) {
+    lua_settop(L, first - 1);
+    record_make_safe(rt, L, L, 0, RECORD_MEMORY, "not enough memory for the results");
+    return false;
+  }
+  if (status != LUA_OK) {
+    panic_settle(rt, L, status);
+    lua_insert(L, first);
+    lua_settop(L, first);
+    return false;
+  }
   for (int i = 0; i < results; i++) {
     lua_pushvalue(L, first + i);
     lua_rawseti(L, -2, i + 1);
@@ -121,13 +135,9 @@ static int leave_run(runtime *rt, lua_State *L, frame_stack *s, frame_state stat
   once *o = lua_touserdata(L, ONCE_INDEX);
   once_state next = ONCE_NEW;
   if (state == STATE_RETURNING) {
-    int results = unwind_results(s, L, &frame_once);
-    int first = lua_gettop(L) - results + 1;
-    if (keep_results(L, o, results)) {
+    if (keep_results(rt, L, o, unwind_results(s, L, &frame_once))) {
       next = ONCE_DONE;
     } else {
-      lua_settop(L, first - 1);
-      record_make_safe(rt, L, L, 0, RECORD_MEMORY, "not enough memory for the results");
       state = STATE_PANICKING;
     }
   } else if (state == STATE_PANICKING) {

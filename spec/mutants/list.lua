@@ -96,6 +96,14 @@ return {
     specs = "spec/comm/once_spec.lua",
   },
   {
+    name = "given-up-task-keeps-its-once",
+    says = "a once whose first caller was given up is never run again",
+    file = "csrc/kernel/coroutine.c",
+    from = "if (type->is_thin) type->lost(rt, L, s, 0, NULL);",
+    to = "(void)type;\n    (void)rt;\n    (void)L;",
+    specs = "spec/comm/once_spec.lua",
+  },
+  {
     name = "chain-is-linked-twice",
     says = "the chain of a panic raised by a __close leads to another panic than the one it replaced",
     file = "csrc/kernel/task_run.c",

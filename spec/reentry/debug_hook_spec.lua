@@ -131,4 +131,29 @@ describe("a debug hook", function()
     ]]
     assert.same({ stdout = "whole\n", stderr = "", status = 0 }, result)
   end)
+
+  it("that fails at any event of a once is what the once's caller gets", function()
+    local result = helpers.run_script [[
+      local co = require "coropanic"
+      for at = 1, 40 do
+        local o = co.once(function() return at end)
+        local events = 0
+        local function hook()
+          events = events + 1
+          if events == at then error("hook", 0) end
+        end
+        co.run(function()
+          local ok, record = co.pcall(function()
+            debug.sethook(hook, "cr")
+            o()
+            debug.sethook()
+          end)
+          debug.sethook()
+          if not ok and record.message ~= "hook" then print(at, record.message) end
+        end)
+      end
+      print "done"
+    ]]
+    assert.same({ stdout = "done\n", stderr = "", status = 0 }, result)
+  end)
 end)

@@ -171,8 +171,9 @@ typedef struct task {
   bool started;
   bool muted;  /* spawned by an observer, or by such a task: observers hear nothing of it */
   bool silent; /* a service, or spawned by such a task: it makes no spans */
-  bool lost; /* its thread was closed while it ran, or yielded by itself, and must not be reused */
-  bool seen; /* code may know its thread, so it must not be reused */
+  /* its thread was closed while it ran, yielded by itself, or died in a hook: it is not reused */
+  bool lost;
+  bool seen;     /* code may know its thread, so it must not be reused */
   bool leaked;   /* it was found asleep, with nothing left to wake it */
   uint8_t owner; /* panic_owner: the owner of its panic (unhandled.h) */
   char name[];   /* "": unnamed, shown as "task <id>" */

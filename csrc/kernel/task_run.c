@@ -1,5 +1,7 @@
 #include "kernel/task_run.h"
 
+#include <string.h>
+
 #include "kernel/handler.h"
 #include "kernel/interrupt.h"
 #include "kernel/panic.h"
@@ -18,6 +20,9 @@
 
 /* How often to try to begin the deferred calls of a task's entry; see run_epilogue. */
 #define EPILOGUE_ATTEMPTS 16
+
+/* The levels of a dead thread's stack in which a debug hook is searched. */
+#define HOOK_LEVELS 60
 
 #define LOST "the task's coroutine was closed or resumed by somebody else"
 
@@ -67,9 +72,23 @@ static void reset_thread(runtime *rt, lua_State *L, task *t) {
   lua_remove(L, -2);
 }
 
+/*
+** Whether a debug hook was running when the thread died: Lua never runs a hook in it again.
+** [-0, +0, -]
+*/
+static bool died_in_hook(lua_State *thread) {
+  lua_Debug ar;
+  for (int level = 0; level < HOOK_LEVELS && lua_getstack(thread, level, &ar); level++) {
+    lua_getinfo(thread, "n", &ar);
+    if (strcmp(ar.namewhat, "hook") == 0) return true;
+  }
+  return false;
+}
+
 /* Makes the record of the error that has ended the thread, then resets the thread.   [-0, +1, -] */
 static void capture_error(runtime *rt, lua_State *L, task *t, int status) {
   lua_State *thread = t->coroutine.thread;
+  if (died_in_hook(thread)) t->lost = true;
   lua_xmove(thread, L, 1); /* a dead thread has room for this one value */
   lua_pushvalue(L, -1);
   if (!panic_is_in_flight(rt, L, -1)) {

@@ -104,6 +104,14 @@ return {
     specs = "spec/comm/once_spec.lua",
   },
   {
+    name = "coroutine-without-hooks-is-reused",
+    says = "a task gets the coroutine of one that died in a debug hook, and no hook runs in it",
+    file = "csrc/kernel/task_run.c",
+    from = "if (died_in_hook(thread)) t->lost = true;",
+    to = "(void)died_in_hook;",
+    specs = "spec/reentry/debug_hook_spec.lua",
+  },
+  {
     name = "chain-is-linked-twice",
     says = "the chain of a panic raised by a __close leads to another panic than the one it replaced",
     file = "csrc/kernel/task_run.c",

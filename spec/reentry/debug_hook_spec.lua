@@ -156,4 +156,25 @@ describe("a debug hook", function()
     ]]
     assert.same({ stdout = "done\n", stderr = "", status = 0 }, result)
   end)
+
+  it("that ends its task leaves no coroutine behind in which hooks are off", function()
+    local result = helpers.run_script [[
+      local co = require "coropanic"
+      co.run(function()
+        for _ = 1, 3 do
+          local task = co.spawn(function()
+            debug.sethook(function()
+              debug.sethook()
+              error("too long", 0)
+            end, "", 1000)
+            for _ = 1, 1e6 do end
+            return "nobody stops it"
+          end)
+          task:join()
+          print(task:status())
+        end
+      end)
+    ]]
+    assert.same({ stdout = ("panicked\n"):rep(3), stderr = "", status = 0 }, result)
+  end)
 end)

@@ -38,13 +38,8 @@ void coroutine_open(runtime *rt, lua_State *L, lua_CFunction close) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   rt->coroutines_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  luaL_newmetatable(L, COROUTINE_TYPE);
-  lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, collect, 1);
-  lua_setfield(L, -2, "__gc");
-  lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, close, 1);
-  lua_setfield(L, -2, "__close");
+  const luaL_Reg metamethods[] = {{"__gc", collect}, {"__close", close}, {NULL, NULL}};
+  runtime_new_type(rt, L, COROUTINE_TYPE, metamethods);
   rt->coroutine_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 

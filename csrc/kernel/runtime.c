@@ -12,6 +12,12 @@ runtime *runtime_find(lua_State *L) {
 
 void runtime_register(lua_State *L) { lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key); }
 
+void runtime_new_type(runtime *rt, lua_State *L, const char *type, const luaL_Reg *metamethods) {
+  luaL_newmetatable(L, type);
+  lua_pushlightuserdata(L, rt);
+  luaL_setfuncs(L, metamethods, 1);
+}
+
 void runtime_push_value(runtime *rt, lua_State *L, int uv) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->self_ref);
   lua_getiuservalue(L, -1, uv);

@@ -286,6 +286,12 @@ bool runtime_is_driver(const runtime *rt, lua_CFunction f);
 /* Whether reports do not show `f`. NULL: no C function, and false. */
 bool runtime_is_machinery(const runtime *rt, lua_CFunction f);
 
+/*
+** Makes the metatable `type`, or finds it, with these metamethods, whose upvalue 1 is the runtime, and
+** pushes it.   [-0, +1, m]
+*/
+void runtime_new_type(runtime *rt, lua_State *L, const char *type, const luaL_Reg *metamethods);
+
 /* Pushes user value `uv` of the runtime.   [-0, +1, -] */
 void runtime_push_value(runtime *rt, lua_State *L, int uv);
 

@@ -120,10 +120,8 @@ static int collect_guard(lua_State *L) {
 }
 
 void unhandled_open(runtime *rt, lua_State *L) {
-  luaL_newmetatable(L, GUARD_TYPE);
-  lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, collect_guard, 1);
-  lua_setfield(L, -2, "__gc");
+  static const luaL_Reg metamethods[] = {{"__gc", collect_guard}, {NULL, NULL}};
+  runtime_new_type(rt, L, GUARD_TYPE, metamethods);
   lua_pop(L, 1);
 }
 

@@ -483,10 +483,8 @@ void unwind_open(runtime *rt, lua_State *L) {
   };
   for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) runtime_add_machinery(rt, all[i]);
   rt->entry_type = &frame_entry;
-  luaL_newmetatable(L, DEFER_TYPE);
-  lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, unwind_close_deferred, 1);
-  lua_setfield(L, -2, "__close");
+  static const luaL_Reg metamethods[] = {{"__close", unwind_close_deferred}, {NULL, NULL}};
+  runtime_new_type(rt, L, DEFER_TYPE, metamethods);
   rt->defer_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushlightuserdata(L, rt);
   lua_pushcclosure(L, unwind_finish, 1);

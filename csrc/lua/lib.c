@@ -11,8 +11,7 @@ void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions) {
 
 void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *methods,
                   const luaL_Reg *metamethods) {
-  luaL_newmetatable(L, type);
-  lib_register(L, rt, metamethods);
+  runtime_new_type(rt, L, type, metamethods);
   lua_newtable(L);
   lib_register(L, rt, methods);
   lua_setfield(L, -2, "__index");

@@ -78,9 +78,7 @@ void lib_record_open(lua_State *L, runtime *rt) {
       {"__concat", record_concat},
       {NULL, NULL},
   };
-  luaL_newmetatable(L, RECORD_TYPE);
-  lua_pushlightuserdata(L, rt);
-  luaL_setfuncs(L, metamethods, 1);
+  runtime_new_type(rt, L, RECORD_TYPE, metamethods);
   lua_pushlightuserdata(L, rt);
   luaL_newlibtable(L, methods);
   lua_pushvalue(L, -2);

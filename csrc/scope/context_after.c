@@ -24,10 +24,8 @@ static int collect_after(lua_State *L) {
 }
 
 void context_after_open(runtime *rt, lua_State *L) {
-  luaL_newmetatable(L, AFTER_TYPE);
-  lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, collect_after, 1);
-  lua_setfield(L, -2, "__gc");
+  static const luaL_Reg metamethods[] = {{"__gc", collect_after}, {NULL, NULL}};
+  runtime_new_type(rt, L, AFTER_TYPE, metamethods);
   lua_pop(L, 1);
 }
 

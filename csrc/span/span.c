@@ -296,13 +296,12 @@ static void span_begin_task(runtime *rt, lua_State *L, task *t) {
 }
 
 void span_open(runtime *rt, lua_State *L) {
-  luaL_newmetatable(L, SPAN_TYPE);
-  lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, close_handle, 1);
-  lua_setfield(L, -2, "__close");
-  lua_pushlightuserdata(L, rt);
-  lua_pushcclosure(L, collect_handle, 1);
-  lua_setfield(L, -2, "__gc");
+  static const luaL_Reg metamethods[] = {
+      {"__close", close_handle},
+      {"__gc", collect_handle},
+      {NULL, NULL},
+  };
+  runtime_new_type(rt, L, SPAN_TYPE, metamethods);
   lua_pushliteral(L, SPAN_TYPE);
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);

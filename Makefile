@@ -223,7 +223,8 @@ asan: setup-test ## run every test under AddressSanitizer and UBSan
 	  LDFLAGS="$(SANITIZE)" TEST_PRELOAD="$(ASAN_RUNTIME)"
 
 valgrind: setup-valgrind ## run every test under valgrind's memcheck
-	@TEST_WRAPPER="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
+	@TEST_WRAPPER="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+    --keep-debuginfo=yes --suppressions=$(CURDIR)/spec/valgrind.supp" \
 	  $(MAKE) test-all BUILD=build/valgrind CFLAGS="-O1 -g -DCP_HOSTILE"
 
 hostile: setup-test ## run every test with all assertions on and a busier collector

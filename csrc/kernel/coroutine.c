@@ -1,9 +1,5 @@
 #include "kernel/coroutine.h"
 
-#include <string.h>
-
-#include "kernel/runtime.h"
-
 #define COROUTINE_TYPE "coropanic.coroutine"
 
 /* --- coroutines that are no task's: one userdata for each thread --- */
@@ -43,22 +39,23 @@ void coroutine_open(runtime *rt, lua_State *L, lua_CFunction close) {
   rt->coroutine_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-coroutine *coroutine_push_known(const runtime *rt, lua_State *L) {
+/*
+** Pushes the coroutine of the thread at `index` (0: L itself); nil if it is not known.
+** [-0, +1, -]
+*/
+static coroutine *push_known(const runtime *rt, lua_State *L, int index) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->coroutines_ref);
-  lua_pushthread(L);
+  if (index == 0) {
+    lua_pushthread(L);
+  } else {
+    lua_pushvalue(L, index);
+  }
   lua_rawget(L, -2);
   lua_replace(L, -2);
   return lua_touserdata(L, -1);
 }
 
-/* The same for the thread at `index`.   [-0, +1, -] */
-static coroutine *push_known(const runtime *rt, lua_State *L, int index) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->coroutines_ref);
-  lua_pushvalue(L, index);
-  lua_rawget(L, -2);
-  lua_replace(L, -2);
-  return lua_touserdata(L, -1);
-}
+coroutine *coroutine_push_known(const runtime *rt, lua_State *L) { return push_known(rt, L, 0); }
 
 coroutine *coroutine_find_other(const runtime *rt, lua_State *thread) {
   if (!rt->has_others || !lua_checkstack(thread, 2)) return NULL;

@@ -421,7 +421,8 @@ bool frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count)
   return true;
 }
 
-bool frames_has_exit(const frame_stack *s) {
+/* Whether an exit unwinds any frame. */
+static bool has_exit(const frame_stack *s) {
   for (uint32_t i = 0; i < s->depth; i++) {
     if (s->frames[i].exiting) return true;
   }
@@ -439,7 +440,7 @@ void frames_begin_exit(frame_stack *s, lua_State *L, uint32_t floor) {
 }
 
 void frames_exit(frame_stack *s, lua_State *L) {
-  if (!frames_has_exit(s)) {
+  if (!has_exit(s)) {
     lua_pushvalue(L, -1);
     frames_begin_exit(s, L, 0);
   }
@@ -451,7 +452,19 @@ void frames_push_exit(const frame_stack *s, lua_State *L) {
   lua_xmove(s->values, L, 1);
 }
 
-void frames_set_exit(frame_stack *s, lua_State *L) {
+void frames_save_exit(const frame_stack *s, lua_State *L) {
+  if (has_exit(s)) {
+    frames_push_exit(s, L);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+void frames_restore_exit(frame_stack *s, lua_State *L) {
+  if (lua_isnil(L, -1) && has_exit(s)) {
+    lua_pop(L, 1);
+    return;
+  }
   lua_xmove(L, s->values, 1);
   lua_replace(s->values, EXIT_INDEX);
 }

@@ -52,7 +52,7 @@ typedef struct deferred_call {
 
 /*
 ** The type of a frame: a constant of the file that opens such frames. Those of functions, deferred
-** calls, tasks and blocks are in unwind.h.
+** calls are below, those of tasks and blocks in unwind.h.
 */
 typedef struct frame_type {
   bool shields; /* an exit that unwinds the frame around it does not unwind its body */
@@ -258,9 +258,6 @@ void frames_push_results(const frame_stack *s, lua_State *L, uint32_t index);
 */
 bool frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count);
 
-/* Whether an exit unwinds any frame. */
-bool frames_has_exit(const frame_stack *s);
-
 /*
 ** Starts an exit, with the record on top of L: it unwinds the open frames from index `floor` on, or
 ** from the innermost one that stops exits. There must be an open frame.   [-1, +0, -]
@@ -279,8 +276,17 @@ uint32_t frames_shield(const frame_stack *s);
 */
 void frames_exit(frame_stack *s, lua_State *L);
 
-/* Makes the record on top of L the record of the exit under way.   [-1, +0, -] */
-void frames_set_exit(frame_stack *s, lua_State *L);
+/*
+** Pushes the record of the exit under way to L, nil if there is none. Call it before code in which
+** another exit may begin and end.   [-0, +1, -]
+*/
+void frames_save_exit(const frame_stack *s, lua_State *L);
+
+/*
+** Pops that record after such code: the exit goes on with it. An exit that the code has begun, and
+** that goes on, keeps its own.   [-1, +0, -]
+*/
+void frames_restore_exit(frame_stack *s, lua_State *L);
 
 /* Pushes the exit record.   [-0, +1, -] */
 void frames_push_exit(const frame_stack *s, lua_State *L);

@@ -1,11 +1,10 @@
 #include "kernel/handler.h"
-#include "kernel/probe.h"
-#include "kernel/task.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "kernel/panic.h"
+#include "kernel/probe.h"
+#include "kernel/task.h"
 
 /* The exit status of a process that an unrecovered panic ends, as in Go. */
 #define CRASH_STATUS 2
@@ -17,18 +16,6 @@
 static const frame_type frame_hook = {.shields = true, .stops = true, .is_thin = true};
 
 /*
-** Call it before a hook: pushes the exit under way, which leave_hook needs; nil without frames.
-** [-0, +1, -]
-*/
-static void enter_hook(frame_stack *s, lua_State *L) {
-  if (s != NULL && frames_has_exit(s)) {
-    frames_push_exit(s, L);
-  } else {
-    lua_pushnil(L);
-  }
-}
-
-/*
 ** Call it after a hook: exits in the hook have ended, and the exit at `exit` goes on; nil: none.
 ** [-0, +0, -]
 */
@@ -37,7 +24,7 @@ static void leave_hook(runtime *rt, lua_State *L, frame_stack *s, int exit) {
     cp_assert(frames_top(s)->type == &frame_hook);
     frames_pop_frame(s);
     lua_pushvalue(L, exit);
-    frames_set_exit(s, L);
+    frames_restore_exit(s, L);
     return;
   }
   /*
@@ -60,7 +47,11 @@ static bool call_protected(runtime *rt, lua_State *L, int arguments) {
     record_make_safe(rt, L, L, 0, RECORD_MEMORY, "not enough memory to call a handler");
     return false;
   }
-  enter_hook(s, L);
+  if (s != NULL) {
+    frames_save_exit(s, L);
+  } else {
+    lua_pushnil(L);
+  }
   lua_pushcfunction(L, panic_handler);
   lua_rotate(L, exit, 2);
   rt->hooks++;

@@ -150,7 +150,6 @@ static int make_held(lua_State *L) {
 ** Holds the panic of the task at `index`; its record is on top of the stack. False: there is no
 ** memory, or a finalizer has come for the panic.   [-0, +0, -]
 */
-
 static bool hold(runtime *rt, lua_State *L, const task *t, int index, panic_heir *heir) {
   int rec = lua_gettop(L);
   lua_pushcfunction(L, make_held);

@@ -1,7 +1,6 @@
 #include "loop/scheduler.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "kernel/c_stack.h"
 #include "kernel/handler.h"

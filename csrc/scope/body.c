@@ -15,16 +15,6 @@ void body_tell(runtime *rt, lua_State *L, const body *b, const probe_event *even
 
 /* --- opening --- */
 
-/*
-** Keeps the exit in whose deferred call the body is opened: the body's own exit may replace it.
-** [-0, +0, -]
-*/
-static void save_exit(lua_State *L, const frame_stack *s, int index) {
-  if (!frames_has_exit(s)) return;
-  frames_push_exit(s, L);
-  lua_setiuservalue(L, index, BODY_UV_EXIT);
-}
-
 void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type, int context) {
   task *t = rt->current;
   int index = lua_gettop(L);
@@ -44,7 +34,8 @@ void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type
   cancel_scope_open(&b->cancel, type, t, s->depth);
   b->cancel.has_deadline = c->deadline_ns != TIME_FOREVER;
   task_on_end(t, &b->exit);
-  save_exit(L, s, index);
+  frames_save_exit(s, L);
+  lua_setiuservalue(L, index, BODY_UV_EXIT);
 }
 
 void body_bind(runtime *rt, lua_State *L, body *b) {
@@ -56,17 +47,6 @@ void body_bind(runtime *rt, lua_State *L, body *b) {
 
 /* --- leaving --- */
 
-/*
-** Restores the exit that the body was opened in, if the body's own has replaced it.   [-0, +0, -]
-*/
-static void restore_exit(lua_State *L, frame_stack *s) {
-  if (lua_getiuservalue(L, BODY_INDEX, BODY_UV_EXIT) == LUA_TNIL || !frames_has_exit(s)) {
-    lua_pop(L, 1);
-  } else {
-    frames_set_exit(s, L);
-  }
-}
-
 /* Returns the outcome. An exit belongs to the body unless it goes on further out. */
 static body_outcome outcome_of(const frame_stack *s, frame_state state) {
   if (state == STATE_RETURNING) return BODY_RETURNED;
@@ -74,24 +54,24 @@ static body_outcome outcome_of(const frame_stack *s, frame_state state) {
   return frames_is_exiting(s) ? BODY_EXITED : BODY_CANCELLED;
 }
 
-/* Cancels what depends on the body, without a reason.   [-0, +0, -] */
-static void cancel_rest(runtime *rt, lua_State *L, body *b, cancel_source source) {
+void body_cancel(runtime *rt, lua_State *L, body *b, cancel_source source) {
   lua_pushnil(L);
   cancel_scope_cancel(rt, L, &b->cancel, source);
 }
 
 void body_leave(runtime *rt, lua_State *L, body *b, frame_stack *s, frame_state state) {
   cancel_scope_leave(&b->cancel);
-  restore_exit(L, s);
+  lua_getiuservalue(L, BODY_INDEX, BODY_UV_EXIT);
+  frames_restore_exit(s, L);
   b->outcome = (uint8_t)outcome_of(s, state);
   /*
   ** A cancellation may have come together with the last event that the body waited for, and not
   ** been raised.
   */
   if (b->outcome == BODY_EXITED || cancel_is_due(rt, rt->current)) {
-    cancel_rest(rt, L, b, CANCEL_PARENT);
+    body_cancel(rt, L, b, CANCEL_PARENT);
   } else if (b->outcome == BODY_PANICKED) {
-    cancel_rest(rt, L, b, CANCEL_SCOPE);
+    body_cancel(rt, L, b, CANCEL_SCOPE);
   }
 }
 
@@ -102,7 +82,7 @@ body *body_leave_lost(runtime *rt, lua_State *L, const frame_stack *s) {
   cancel_scope_push(rt, L, c);
   cancel_scope_leave(c);
   body *b = lua_touserdata(L, -1);
-  cancel_rest(rt, L, b, CANCEL_PARENT);
+  body_cancel(rt, L, b, CANCEL_PARENT);
   return b;
 }
 

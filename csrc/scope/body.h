@@ -51,6 +51,9 @@ void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type
 */
 void body_bind(runtime *rt, lua_State *L, body *b);
 
+/* Cancels the body, and what depends on it, without a reason.   [-0, +0, -] */
+void body_cancel(runtime *rt, lua_State *L, body *b, cancel_source source);
+
 /*
 ** Call it when the body's frame, the innermost one, is closed, and its outcome is on L's stack.
 ** Unless the body has returned, cancels what depends on it.   [-0, +0, -]

@@ -94,12 +94,6 @@ static bool is_over(const runtime *rt, const scope *s) {
   return rt->current->wake == WAKE_DEADLOCK || s->kind == SCOPE_SUPERVISE || s->heir.awaited == 0;
 }
 
-/* Cancels the members, without a reason.   [-0, +0, -] */
-static void cancel(runtime *rt, lua_State *L, scope *s, cancel_source source) {
-  lua_pushnil(L);
-  cancel_scope_cancel(rt, L, &s->body.cancel, source);
-}
-
 /*
 ** Woken because the members have ended, or because this task is being cancelled. In the second case
 ** cancels the members and waits again: the cancellation is raised after they have ended.
@@ -109,20 +103,20 @@ static int after_member(lua_State *L, int status, lua_KContext runtime_address) 
   runtime *rt = (runtime *)runtime_address;
   scope *s = lua_touserdata(L, BODY_INDEX);
   const task *t = rt->current;
-  if (cancel_is_due(rt, t)) cancel(rt, L, s, CANCEL_PARENT);
+  if (cancel_is_due(rt, t)) body_cancel(rt, L, &s->body, CANCEL_PARENT);
   return wait_for_members(rt, L, s);
 }
 
 static int wait_for_members(runtime *rt, lua_State *L, scope *s) {
   const cancel_scope *c = &s->body.cancel;
-  if (s->live > 0 && s->live == s->daemons) cancel(rt, L, s, CANCEL_SCOPE);
+  if (s->live > 0 && s->live == s->daemons) body_cancel(rt, L, &s->body, CANCEL_SCOPE);
   if (is_over(rt, s)) return conclude(rt, L, s);
   if (s->live > 0 && !cancel_scope_is_cancelled(c) && deadlock_find(rt, L, &wait_scope, s)) {
     /* The panic replaces the outcome of the body, because the members must still be waited for. */
     lua_insert(L, BODY_OUTCOME_INDEX);
     lua_settop(L, BODY_OUTCOME_INDEX);
     s->body.outcome = BODY_PANICKED;
-    cancel(rt, L, s, CANCEL_SCOPE);
+    body_cancel(rt, L, &s->body, CANCEL_SCOPE);
   }
   rt->current->waits_on = s;
   return task_park(rt, L, &wait_scope, TIME_FOREVER, (lua_KContext)rt, after_member);

@@ -141,8 +141,8 @@ end
 local IS_OF_RECORD = { panic = true, recover = true, unhandled = true }
 
 --- Like co.observe, for code that takes panics out of the process: records and spans come redacted. A record
---- comes as its account, with the report as `extra`; a suppressed record does not come. If a panic ended a
---- span, its record is the fourth argument. Other events come unchanged.
+--- comes as its account, with the report as `extra`; one of which nothing is told does not come. If a panic
+--- ended a span, `extra` is its record. Other events come unchanged.
 ---@param kinds string[]  # as for co.observe
 ---@param fn fun(kind: string, object: any, extra: any, record: coropanic.record?)
 ---@return fun() stop
@@ -152,7 +152,7 @@ function redact.observe(kinds, fn)
   end
   return co.observe(kinds, function(kind, object, extra)
     if kind == "span_end" then
-      fn(kind, redact.span(object, extra), extra, extra)
+      fn(kind, redact.span(object, extra), extra)
     elseif IS_OF_RECORD[kind] then
       local panic, report = redact.account(object)
       if panic then fn(kind, panic, report, object) end

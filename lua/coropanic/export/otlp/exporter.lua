@@ -227,7 +227,7 @@ end
 local function listen(self)
   self.stop_listening = redact.observe({ "span_end", "unhandled" }, function(kind, object, extra, record)
     if kind == "span_end" then
-      put_span(self, object, record)
+      put_span(self, object, extra)
     elseif not self.told[record] then
       put_panic(self, object, extra, record)
     end

@@ -160,6 +160,7 @@ build = {
         "csrc/span/span_data.c",
         "csrc/sync/chan.c",
         "csrc/sync/mutex.c",
+        "csrc/sync/object.c",
         "csrc/sync/rwmutex.c",
         "csrc/sync/select.c",
         "csrc/sync/semaphore.c",

@@ -87,12 +87,16 @@ double arg_check_timeout(lua_State *L, int index, int arg, const char *function)
   return lua_isnoneornil(L, index) ? -1 : arg_check_seconds(L, index, arg, function);
 }
 
-void *arg_check_self(lua_State *L, const char *type, const char *method) {
+int arg_refuse_self(lua_State *L, const char *type, const char *method) {
   (void)runtime_of(L); /* raises after the runtime's end */
-  void *self = luaL_testudata(L, 1, type);
-  if (self != NULL) return self;
   const char *dot = strchr(type, '.');
-  luaL_error(L, "calling '%s' on bad self (%s expected, got %s)", method,
-             dot == NULL ? type : dot + 1, push_type(L, 1));
-  return NULL;
+  return luaL_error(L, "calling '%s' on bad self (%s expected, got %s)", method,
+                    dot == NULL ? type : dot + 1, push_type(L, 1));
+}
+
+void *arg_check_self(lua_State *L, const char *type, const char *method) {
+  (void)runtime_of(L);
+  void *self = luaL_testudata(L, 1, type);
+  if (self == NULL) arg_refuse_self(L, type, method);
+  return self;
 }

@@ -59,6 +59,11 @@ double arg_check_timeout(lua_State *L, int index, int arg, const char *function)
 */
 void *arg_check_self(lua_State *L, const char *type, const char *method);
 
+/*
+** Raises that error; after the runtime's end, that the Lua state is being closed.   [-0, +0, e]
+*/
+int arg_refuse_self(lua_State *L, const char *type, const char *method);
+
 #pragma GCC visibility pop
 
 #endif

@@ -5,14 +5,8 @@
 #include "sync/chan.h"
 #include "sync/select.h"
 
-static chan *check_open_runtime(lua_State *L, chan *c) {
-  if (c->runtime->closed) runtime_refuse_closed(L);
-  return c;
-}
-
 static chan *check_self(lua_State *L, const char *method) {
-  chan *c = chan_test(L, 1);
-  return check_open_runtime(L, c != NULL ? c : arg_check_self(L, CHANNEL_TYPE, method));
+  return sync_check_self(L, &chan_type, method);
 }
 
 /* Returns the channel at index 1; raises if only its owner may use it. */
@@ -36,24 +30,24 @@ static int chan_make(lua_State *L) {
 static int method_send(lua_State *L) {
   chan *c = check_own(L, "send");
   if (lua_gettop(L) < 2) lua_settop(L, 2);
-  return chan_send(c->runtime, L, c);
+  return chan_send(c->object.runtime, L, c);
 }
 
 static int method_recv(lua_State *L) {
   chan *c = check_self(L, "recv");
-  return chan_receive(c->runtime, L, c);
+  return chan_receive(c->object.runtime, L, c);
 }
 
 static int method_try_send(lua_State *L) {
   chan *c = check_own(L, "try_send");
   if (lua_gettop(L) < 2) lua_settop(L, 2);
-  lua_pushboolean(L, chan_send_now(c->runtime, L, c, 1, 2));
+  lua_pushboolean(L, chan_send_now(c->object.runtime, L, c, 1, 2));
   return 1;
 }
 
 static int method_try_recv(lua_State *L) {
   chan *c = check_self(L, "try_recv");
-  bool now = chan_receive_now(c->runtime, L, c, 1);
+  bool now = chan_receive_now(c->object.runtime, L, c, 1);
   if (now && lua_toboolean(L, -1)) return 2;
   if (!now) {
     lua_pushnil(L);
@@ -87,8 +81,9 @@ static int method_capacity(lua_State *L) {
 static int next_value(lua_State *L) {
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(2));
-  chan *c = check_open_runtime(L, lua_touserdata(L, 1));
-  return chan_next(c->runtime, L, c);
+  chan *c = lua_touserdata(L, 1);
+  if (c->object.runtime->closed) runtime_refuse_closed(L);
+  return chan_next(c->object.runtime, L, c);
 }
 
 static int method_iter(lua_State *L) {
@@ -118,7 +113,7 @@ static int chan_tostring(lua_State *L) {
 
 static int chan_gc(lua_State *L) {
   chan *c = lua_touserdata(L, 1);
-  chan_collect(c->runtime, c);
+  chan_collect(c->object.runtime, c);
   return 0;
 }
 

@@ -24,19 +24,19 @@ enum { CONDITION_INDEX = 1, MUTEX_INDEX };
 #define CONDITION_TYPE "coropanic.condition"
 
 static const waitlist_type condition_type = {
-    .name = "condition",
-    .metatable = CONDITION_TYPE,
-    .size = sizeof(condition),
-    .user_values = CONDITION_UV_COUNT,
+    .object = {.name = "condition",
+               .metatable = CONDITION_TYPE,
+               .size = sizeof(condition),
+               .user_values = CONDITION_UV_COUNT},
 };
 
 static condition *check_condition(lua_State *L, const char *method) {
-  return arg_check_self(L, CONDITION_TYPE, method);
+  return sync_check_self(L, &condition_type.object, method);
 }
 
 static int condition_condition(lua_State *L) {
-  if (luaL_testudata(L, 1, MUTEX_TYPE) == NULL) arg_type_error(L, 1, "condition", "mutex");
-  waitlist_new(L, &condition_type);
+  if (sync_test(L, 1, &mutex_type.object) == NULL) arg_type_error(L, 1, "condition", "mutex");
+  waitlist_new(runtime_of(L), L, &condition_type);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, CONDITION_UV_MUTEX);
   return 1;
@@ -98,9 +98,9 @@ static int leave_abandoned(runtime *rt, lua_State *L, wake_reason reason, const 
 */
 static int relock(lua_State *L, int status, lua_KContext reason) {
   (void)status;
-  runtime *rt = runtime_of(L);
-  task *self = rt->current;
   mutex *m = lua_touserdata(L, MUTEX_INDEX);
+  runtime *rt = m->waitlist.object.runtime;
+  task *self = rt->current;
   if (m->locked && m->owner == self) { /* the former owner has handed it over */
     mutex_accept(rt, L, m, MUTEX_INDEX);
     return leave(rt, L, (wake_reason)reason);
@@ -116,9 +116,8 @@ static int relock(lua_State *L, int status, lua_KContext reason) {
   return task_park(rt, L, &wait_relock, TIME_FOREVER, reason, relock);
 }
 
-static int after_signal(lua_State *L, int status, lua_KContext context) {
-  (void)context;
-  return relock(L, status, runtime_of(L)->current->wake);
+static int after_signal(lua_State *L, int status, lua_KContext runtime_address) {
+  return relock(L, status, ((runtime *)runtime_address)->current->wake);
 }
 
 /*
@@ -144,8 +143,8 @@ static mutex *check_held(runtime *rt, lua_State *L) {
 }
 
 static int condition_method_wait(lua_State *L) {
-  runtime *rt = runtime_of(L);
   condition *c = check_condition(L, "wait");
+  runtime *rt = c->waitlist.object.runtime;
   double seconds = arg_check_timeout(L, 2, 1, "wait");
   waitlist_check(rt, L, "wait");
   lua_settop(L, CONDITION_INDEX);
@@ -164,13 +163,14 @@ static int condition_method_wait(lua_State *L) {
 /* --- waking --- */
 
 static int condition_method_signal(lua_State *L) {
-  wake_first(runtime_of(L), check_condition(L, "signal"));
+  condition *c = check_condition(L, "signal");
+  wake_first(c->waitlist.object.runtime, c);
   return 0;
 }
 
 static int condition_method_broadcast(lua_State *L) {
   condition *c = check_condition(L, "broadcast");
-  waitlist_wake_all(runtime_of(L), &c->waitlist, WAKE_READY);
+  waitlist_wake_all(c->waitlist.object.runtime, &c->waitlist, WAKE_READY);
   return 0;
 }
 

@@ -7,11 +7,11 @@
 #include "sync/rwmutex.h"
 
 static void *check_mutex(lua_State *L, const char *method) {
-  return arg_check_self(L, MUTEX_TYPE, method);
+  return sync_check_self(L, &mutex_type.object, method);
 }
 
 static void *check_rwmutex(lua_State *L, const char *method) {
-  return arg_check_self(L, RWMUTEX_TYPE, method);
+  return sync_check_self(L, &rwmutex_type.object, method);
 }
 
 /* --- locking --- */
@@ -41,8 +41,8 @@ static void release_read_lock(runtime *rt, lua_State *L, void *object, int amoun
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  runtime *rt = runtime_of(L);
   mutex *m = lua_touserdata(L, 1);
+  runtime *rt = m->waitlist.object.runtime;
   bool taken = waitlist_woken(rt, L, &m->waitlist);
   if (rt->current->wake == WAKE_ABANDONED) return mutex_raise_abandoned(rt, L, m);
   if (taken && rt->current->wait != &wait_read_lock) mutex_accept(rt, L, m, 1);
@@ -51,12 +51,13 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
 
 /* Takes the lock at 1, or waits for it. The time-out is at 2.   [-0, +1, e] */
 static int take(lua_State *L, mutex *m, const wait_type *wait, const char *method, bool guarded) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = m->waitlist.object.runtime;
   double seconds = arg_check_timeout(L, 2, 1, method);
   waitlist_check(rt, L, method);
   mutex_check_hope(rt, L, m);
   lua_settop(L, 1);
-  if (guarded) lock_guard_push(L, wait == &wait_read_lock ? release_read_lock : release_lock, 1);
+  if (guarded)
+    lock_guard_push(rt, L, wait == &wait_read_lock ? release_read_lock : release_lock, 1);
   if (try_take(rt, L, m, wait)) return lock_guard_push_outcome(L, true);
   if (seconds == 0) return lock_guard_push_outcome(L, false);
   if (rt->current != NULL && seconds < 0) deadlock_check(rt, L, wait, m);
@@ -66,7 +67,7 @@ static int take(lua_State *L, mutex *m, const wait_type *wait, const char *metho
 
 /* Takes the lock at 1 if it is free, and pushes whether it was.   [-0, +1, e] */
 static int take_now(lua_State *L, mutex *m, const wait_type *wait) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = m->waitlist.object.runtime;
   if (mutex_is_abandoned(m)) return mutex_raise_abandoned(rt, L, m);
   lua_pushboolean(L, try_take(rt, L, m, wait));
   return 1;
@@ -92,7 +93,8 @@ static int mutex_method_try_lock(lua_State *L) {
 }
 
 static int mutex_method_unlock(lua_State *L) {
-  mutex_unlock(runtime_of(L), L, check_mutex(L, "unlock"), 1);
+  mutex *m = check_mutex(L, "unlock");
+  mutex_unlock(m->waitlist.object.runtime, L, m, 1);
   return 0;
 }
 
@@ -110,7 +112,7 @@ static int mutex_method_owner(lua_State *L) {
   } else if (task_ended(owner)) {
     lua_getiuservalue(L, 1, MUTEX_UV_OWNER);
   } else {
-    task_push(runtime_of(L), L, owner);
+    task_push(m->waitlist.object.runtime, L, owner);
   }
   return 1;
 }
@@ -153,12 +155,13 @@ static int rwmutex_method_try_rlock(lua_State *L) {
 
 static int rwmutex_method_unlock(lua_State *L) {
   rwmutex *rw = check_rwmutex(L, "unlock");
-  mutex_unlock(runtime_of(L), L, &rw->writer, 1);
+  mutex_unlock(rw->writer.waitlist.object.runtime, L, &rw->writer, 1);
   return 0;
 }
 
 static int rwmutex_method_runlock(lua_State *L) {
-  rwmutex_read_unlock(runtime_of(L), L, check_rwmutex(L, "runlock"));
+  rwmutex *rw = check_rwmutex(L, "runlock");
+  rwmutex_read_unlock(rw->writer.waitlist.object.runtime, L, rw);
   return 0;
 }
 

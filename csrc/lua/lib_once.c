@@ -33,21 +33,21 @@ enum { ONCE_UV_FUNCTION = 1, ONCE_UV_OUTCOME, ONCE_UV_COUNT = ONCE_UV_OUTCOME };
 enum { ONCE_INDEX = 1 };
 
 static const waitlist_type once_type = {
-    .name = "once",
-    .metatable = ONCE_TYPE,
-    .size = sizeof(once),
-    .user_values = ONCE_UV_COUNT,
+    .object = {.name = "once",
+               .metatable = ONCE_TYPE,
+               .size = sizeof(once),
+               .user_values = ONCE_UV_COUNT},
 };
 
 static const wait_type wait_once = {.name = "once", WAITLIST_WAIT};
 
 static once *check_once(lua_State *L, const char *method) {
-  return arg_check_self(L, ONCE_TYPE, method);
+  return sync_check_self(L, &once_type.object, method);
 }
 
 static int once_once(lua_State *L) {
   arg_check_function(L, 1, "once");
-  waitlist_new(L, &once_type);
+  waitlist_new(runtime_of(L), L, &once_type);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, ONCE_UV_FUNCTION);
   return 1;
@@ -171,7 +171,7 @@ static int call(lua_State *L, once *o);
 
 /* (once, arguments...) */
 static int run_function(lua_State *L, once *o) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = o->waitlist.object.runtime;
   luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
   frames_make_objects(coroutine_frames_of(rt, L), L);
   if (o->state != ONCE_NEW) return call(L, o); /* a finalizer has called it meanwhile */
@@ -189,12 +189,12 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   once *o = lua_touserdata(L, ONCE_INDEX);
-  waitlist_woken(runtime_of(L), L, &o->waitlist);
+  waitlist_woken(o->waitlist.object.runtime, L, &o->waitlist);
   return call(L, o);
 }
 
 static int wait_for_run(lua_State *L, once *o) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = o->waitlist.object.runtime;
   if (o->runner == (rt->current == NULL ? 0 : rt->current->id)) {
     lua_pushliteral(L, "once called by its own function: it would wait for itself");
     return panic_raise_kind(rt, L, RECORD_DEADLOCK);

@@ -10,7 +10,8 @@
 static int after_wait(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  return lock_guard_push_outcome(L, waitlist_woken(runtime_of(L), L, lua_touserdata(L, 1)));
+  waitlist *w = lua_touserdata(L, 1);
+  return lock_guard_push_outcome(L, waitlist_woken(w->object.runtime, L, w));
 }
 
 /*
@@ -20,7 +21,7 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
 */
 static int wait_unless(lua_State *L, bool have, waitlist *w, const wait_type *wait, double seconds,
                        const char *method) {
-  runtime *rt = runtime_of(L);
+  runtime *rt = w->object.runtime;
   if (have || seconds == 0) return lock_guard_push_outcome(L, have);
   return waitlist_park(rt, L, w, wait, runtime_deadline(rt, seconds), method, after_wait);
 }
@@ -30,12 +31,12 @@ static int wait_unless(lua_State *L, bool have, waitlist *w, const wait_type *wa
 static const wait_type wait_semaphore = {.name = "acquire", WAITLIST_WAIT};
 
 static semaphore *check_semaphore(lua_State *L, const char *method) {
-  return arg_check_self(L, SEMAPHORE_TYPE, method);
+  return sync_check_self(L, &semaphore_type.object, method);
 }
 
 static int sync_semaphore(lua_State *L) {
   int total = (int)arg_check_integer(L, 1, 1, "semaphore", "permits", 0, INT32_MAX);
-  semaphore *s = waitlist_new(L, &semaphore_type);
+  semaphore *s = waitlist_new(runtime_of(L), L, &semaphore_type);
   s->total = s->free = total;
   return 1;
 }
@@ -68,10 +69,10 @@ static int acquire(lua_State *L, const char *method, bool guarded) {
   semaphore *s = check_semaphore(L, method);
   int permits = check_wanted(L, s, method);
   double seconds = arg_check_timeout(L, 3, 2, method);
-  runtime *rt = runtime_of(L);
+  runtime *rt = s->waitlist.object.runtime;
   waitlist_check(rt, L, method);
   lua_settop(L, 1);
-  if (guarded) lock_guard_push(L, release_permits, permits);
+  if (guarded) lock_guard_push(rt, L, release_permits, permits);
   bool have = semaphore_try_acquire(rt, s, permits);
   if (rt->current != NULL) rt->current->permits = permits;
   return wait_unless(L, have, &s->waitlist, &wait_semaphore, seconds, method);
@@ -84,7 +85,7 @@ static int semaphore_method_guard(lua_State *L) { return acquire(L, "guard", tru
 static int semaphore_method_try_acquire(lua_State *L) {
   semaphore *s = check_semaphore(L, "try_acquire");
   int permits = check_wanted(L, s, "try_acquire");
-  lua_pushboolean(L, semaphore_try_acquire(runtime_of(L), s, permits));
+  lua_pushboolean(L, semaphore_try_acquire(s->waitlist.object.runtime, s, permits));
   return 1;
 }
 
@@ -95,7 +96,7 @@ static int semaphore_method_release(lua_State *L) {
     return luaL_error(L, "release of %d permits, but %d of %d are taken", permits,
                       s->total - s->free, s->total);
   }
-  semaphore_release(runtime_of(L), s, permits);
+  semaphore_release(s->waitlist.object.runtime, s, permits);
   return 0;
 }
 
@@ -115,11 +116,11 @@ static int semaphore_tostring(lua_State *L) {
 static const wait_type wait_waitgroup = {.name = "wait", WAITLIST_WAIT};
 
 static waitgroup *check_waitgroup(lua_State *L, const char *method) {
-  return arg_check_self(L, WAITGROUP_TYPE, method);
+  return sync_check_self(L, &waitgroup_type.object, method);
 }
 
 static int sync_waitgroup(lua_State *L) {
-  waitgroup_new(L);
+  waitgroup_new(runtime_of(L), L);
   return 1;
 }
 
@@ -129,19 +130,20 @@ static int waitgroup_method_add(lua_State *L) {
   if (!lua_isnoneornil(L, 2)) {
     delta = arg_check_integer(L, 2, 1, "add", "n", -WAITGROUP_MAX, WAITGROUP_MAX);
   }
-  waitgroup_add(runtime_of(L), L, wg, delta);
+  waitgroup_add(wg->waitlist.object.runtime, L, wg, delta);
   return 0;
 }
 
 static int waitgroup_method_done(lua_State *L) {
-  waitgroup_add(runtime_of(L), L, check_waitgroup(L, "done"), -1);
+  waitgroup *wg = check_waitgroup(L, "done");
+  waitgroup_add(wg->waitlist.object.runtime, L, wg, -1);
   return 0;
 }
 
 static int waitgroup_method_wait(lua_State *L) {
   waitgroup *wg = check_waitgroup(L, "wait");
   double seconds = arg_check_timeout(L, 2, 1, "wait");
-  waitlist_check(runtime_of(L), L, "wait");
+  waitlist_check(wg->waitlist.object.runtime, L, "wait");
   lua_settop(L, 1);
   return wait_unless(L, wg->count == 0, &wg->waitlist, &wait_waitgroup, seconds, "wait");
 }
@@ -149,7 +151,7 @@ static int waitgroup_method_wait(lua_State *L) {
 static int waitgroup_method_spawn(lua_State *L) {
   waitgroup *wg = check_waitgroup(L, "spawn");
   arg_check_method_function(L, 2, 1, "spawn");
-  runtime *rt = runtime_of(L);
+  runtime *rt = wg->waitlist.object.runtime;
   waitgroup_expect(rt, L, wg);
   scope_spawn_options options = {.task = {.group_type = &waitgroup_spawns, .group = wg}};
   scope_spawn(rt, L, lua_gettop(L) - 2, &options);
@@ -173,26 +175,24 @@ typedef struct event {
 } event;
 
 static const waitlist_type event_type = {
-    .name = "event",
-    .metatable = EVENT_TYPE,
-    .size = sizeof(event),
+    .object = {.name = "event", .metatable = EVENT_TYPE, .size = sizeof(event)},
 };
 
 static const wait_type wait_event = {.name = "wait", WAITLIST_WAIT};
 
 static event *check_event(lua_State *L, const char *method) {
-  return arg_check_self(L, EVENT_TYPE, method);
+  return sync_check_self(L, &event_type.object, method);
 }
 
 static int sync_event(lua_State *L) {
-  waitlist_new(L, &event_type);
+  waitlist_new(runtime_of(L), L, &event_type);
   return 1;
 }
 
 static int event_method_set(lua_State *L) {
   event *e = check_event(L, "set");
   e->set = true;
-  waitlist_wake_all(runtime_of(L), &e->waitlist, WAKE_READY);
+  waitlist_wake_all(e->waitlist.object.runtime, &e->waitlist, WAKE_READY);
   return 0;
 }
 
@@ -209,7 +209,7 @@ static int event_method_is_set(lua_State *L) {
 static int event_method_wait(lua_State *L) {
   event *e = check_event(L, "wait");
   double seconds = arg_check_timeout(L, 2, 1, "wait");
-  waitlist_check(runtime_of(L), L, "wait");
+  waitlist_check(e->waitlist.object.runtime, L, "wait");
   lua_settop(L, 1);
   return wait_unless(L, e->set, &e->waitlist, &wait_event, seconds, "wait");
 }

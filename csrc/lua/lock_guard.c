@@ -1,10 +1,11 @@
 #include "lua/lock_guard.h"
 
-#include "kernel/args.h"
 #include "lua/lib.h"
+#include "sync/object.h"
 
 /* Its user value is the lock or semaphore. */
 typedef struct lock_guard {
+  sync_object object;
   lock_guard_release release;
   int amount;
   bool armed; /* it holds the lock or permits, and has not given them back */
@@ -12,10 +13,13 @@ typedef struct lock_guard {
 
 #define LOCK_GUARD_TYPE "coropanic.lock_guard"
 
-void lock_guard_push(lua_State *L, lock_guard_release release, int amount) {
-  lock_guard *g = lua_newuserdatauv(L, sizeof(lock_guard), 1);
-  *g = (lock_guard){.release = release, .amount = amount};
-  luaL_setmetatable(L, LOCK_GUARD_TYPE);
+static const sync_type lock_guard_type = {
+    .name = "guard", .metatable = LOCK_GUARD_TYPE, .size = sizeof(lock_guard), .user_values = 1};
+
+void lock_guard_push(runtime *rt, lua_State *L, lock_guard_release release, int amount) {
+  lock_guard *g = sync_new(rt, L, &lock_guard_type);
+  g->release = release;
+  g->amount = amount;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 2, 1);
 }
@@ -34,16 +38,16 @@ int lock_guard_push_outcome(lua_State *L, bool taken) {
 }
 
 static int guard_close(lua_State *L) {
-  lock_guard *g = arg_check_self(L, LOCK_GUARD_TYPE, "__close");
+  lock_guard *g = sync_check_self(L, &lock_guard_type, "__close");
   if (!g->armed) return 0;
   g->armed = false;
   lua_getiuservalue(L, 1, 1);
-  g->release(runtime_of(L), L, lua_touserdata(L, -1), g->amount);
+  g->release(g->object.runtime, L, lua_touserdata(L, -1), g->amount);
   return 0;
 }
 
 static int guard_tostring(lua_State *L) {
-  const lock_guard *g = arg_check_self(L, LOCK_GUARD_TYPE, "__tostring");
+  const lock_guard *g = sync_check_self(L, &lock_guard_type, "__tostring");
   lua_getiuservalue(L, 1, 1);
   lua_pushfstring(L, "%s of %s", g->armed ? "guard" : "closed guard", luaL_tolstring(L, -1, NULL));
   return 1;

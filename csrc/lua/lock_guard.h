@@ -19,7 +19,7 @@ void lock_guard_open(lua_State *L, runtime *rt);
 /*
 ** Makes a guard of the object at 1, the only value on the stack. It is not armed yet.   [-0, +1, m]
 */
-void lock_guard_push(lua_State *L, lock_guard_release release, int amount);
+void lock_guard_push(runtime *rt, lua_State *L, lock_guard_release release, int amount);
 
 /*
 ** Pushes a method's result: if there is a guard at 2, the guard, armed, or nil if nothing was

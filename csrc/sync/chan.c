@@ -1,29 +1,20 @@
 #include "sync/chan.h"
 
-#include <string.h>
-
 #include "kernel/panic.h"
 
 /* Slots of the first ring. */
 #define FIRST_SLOTS 4
 
-static const char chan_magic = 0;
-
-chan *chan_test(lua_State *L, int index) {
-  chan *c = lua_touserdata(L, index);
-  if (c == NULL || lua_rawlen(L, index) < sizeof(chan)) return NULL; /* 0: a light userdata */
-  return c->magic == &chan_magic ? c : NULL;
-}
+const sync_type chan_type = {.name = "channel",
+                             .metatable = CHANNEL_TYPE,
+                             .size = sizeof(chan),
+                             .user_values = CHAN_UV_COUNT};
 
 chan *chan_new(runtime *rt, lua_State *L, lua_Integer capacity) {
-  chan *c = lua_newuserdatauv(L, sizeof(chan), CHAN_UV_COUNT);
-  memset(c, 0, sizeof(chan));
-  c->magic = &chan_magic;
-  c->runtime = rt;
+  chan *c = sync_new(rt, L, &chan_type);
   c->capacity = capacity;
   list_init(&c->senders);
   list_init(&c->receivers);
-  luaL_setmetatable(L, CHANNEL_TYPE);
   return c;
 }
 

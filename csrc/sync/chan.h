@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "core/list.h"
 #include "kernel/task.h"
+#include "sync/object.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -28,9 +29,8 @@ enum {
 };
 
 typedef struct chan {
-  const void *magic; /* &chan_magic, which marks the userdata as a channel */
-  runtime *runtime;  /* a copy: faster to reach than an upvalue */
-  list senders;      /* waiters; the first has waited longest */
+  sync_object object;
+  list senders; /* waiters; the first has waited longest */
   list receivers;
   lua_Integer capacity;
   lua_Integer count; /* values in the buffer */
@@ -39,6 +39,8 @@ typedef struct chan {
   bool closed;
   bool owned;
 } chan;
+
+extern const sync_type chan_type;
 
 /*
 ** The waiter of a select in the queue of one of its channels. A task that waits for a single
@@ -60,7 +62,7 @@ chan *chan_new(runtime *rt, lua_State *L, lua_Integer capacity);
 chan *chan_new_owned(runtime *rt, lua_State *L);
 
 /* Returns the channel at `index`, or NULL if another value is there.   [-0, +0, -] */
-chan *chan_test(lua_State *L, int index);
+static inline chan *chan_test(lua_State *L, int index) { return sync_test(L, index, &chan_type); }
 
 /*
 ** Call it from __gc: empties the queues. While the universe is open, they can hold only tasks whose

@@ -16,7 +16,7 @@ static const char *push_owner(lua_State *L, const mutex *m) {
 }
 
 void mutex_push_text(lua_State *L, const mutex *m) {
-  const char *name = m->waitlist.type->name;
+  const char *name = m->waitlist.object.type->name;
   if (!m->locked) {
     lua_pushfstring(L, "%s (unlocked)", name);
     return;
@@ -30,8 +30,8 @@ void mutex_push_text(lua_State *L, const mutex *m) {
 
 int mutex_raise_abandoned(runtime *rt, lua_State *L, const mutex *m) {
   const char *owner = push_owner(L, m);
-  lua_pushfstring(L, "%s is held by %s, which has ended (taken at %s)", m->waitlist.type->name,
-                  owner, m->location->text);
+  lua_pushfstring(L, "%s is held by %s, which has ended (taken at %s)",
+                  m->waitlist.object.type->name, owner, m->location->text);
   return panic_raise(rt, L);
 }
 
@@ -39,7 +39,7 @@ void mutex_check_hope(runtime *rt, lua_State *L, const mutex *m) {
   if (m->owner == NULL) return;
   if (task_ended(m->owner)) mutex_raise_abandoned(rt, L, m);
   if (m->owner != rt->current) return;
-  lua_pushfstring(L, "%s is already held by this task (taken at %s)", m->waitlist.type->name,
+  lua_pushfstring(L, "%s is already held by this task (taken at %s)", m->waitlist.object.type->name,
                   m->location->text);
   panic_raise_kind(rt, L, RECORD_DEADLOCK);
 }
@@ -62,7 +62,7 @@ static void owner_ended(runtime *rt, lua_State *L, task_exit *self) {
 }
 
 void mutex_new(runtime *rt, lua_State *L, const waitlist_type *type) {
-  mutex *m = waitlist_new(L, type);
+  mutex *m = waitlist_new(rt, L, type);
   m->exit = mem_new(&rt->memory, sizeof(task_exit));
   if (m->exit == NULL) luaL_error(L, "not enough memory");
   *m->exit = (task_exit){.run = owner_ended};
@@ -104,7 +104,7 @@ void mutex_release(runtime *rt, mutex *m) {
 
 void mutex_unlock(runtime *rt, lua_State *L, mutex *m, int index) {
   index = lua_absindex(L, index);
-  const char *name = m->waitlist.type->name;
+  const char *name = m->waitlist.object.type->name;
   if (!m->locked) luaL_error(L, "unlock of unlocked %s", name);
   if (m->owner != rt->current) {
     const char *owner = push_owner(L, m);
@@ -139,10 +139,10 @@ void mutex_close(runtime *rt, lua_State *L, waitlist *w) {
 }
 
 const waitlist_type mutex_type = {
-    .name = "mutex",
-    .metatable = MUTEX_TYPE,
-    .size = sizeof(mutex),
-    .user_values = MUTEX_UV_COUNT,
+    .object = {.name = "mutex",
+               .metatable = MUTEX_TYPE,
+               .size = sizeof(mutex),
+               .user_values = MUTEX_UV_COUNT},
     .serve = serve,
     .take_back = take_back,
     .close = mutex_close,

@@ -49,10 +49,10 @@ static void take_back(runtime *rt, waitlist *w, const task *t) {
 }
 
 const waitlist_type rwmutex_type = {
-    .name = "rwmutex",
-    .metatable = RWMUTEX_TYPE,
-    .size = sizeof(rwmutex),
-    .user_values = MUTEX_UV_COUNT,
+    .object = {.name = "rwmutex",
+               .metatable = RWMUTEX_TYPE,
+               .size = sizeof(rwmutex),
+               .user_values = MUTEX_UV_COUNT},
     .serve = serve,
     .take_back = take_back,
     .close = mutex_close,

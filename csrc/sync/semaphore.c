@@ -30,9 +30,7 @@ static void take_back(runtime *rt, waitlist *w, const task *t) {
 }
 
 const waitlist_type semaphore_type = {
-    .name = "semaphore",
-    .metatable = SEMAPHORE_TYPE,
-    .size = sizeof(semaphore),
+    .object = {.name = "semaphore", .metatable = SEMAPHORE_TYPE, .size = sizeof(semaphore)},
     .serve = serve,
     .take_back = take_back,
 };

@@ -105,15 +105,13 @@ static void close(runtime *rt, lua_State *L, waitlist *w) {
   set_anchor(rt, L, wg);
 }
 
-waitgroup *waitgroup_new(lua_State *L) {
-  waitgroup *wg = waitlist_new(L, &waitgroup_type);
+waitgroup *waitgroup_new(runtime *rt, lua_State *L) {
+  waitgroup *wg = waitlist_new(rt, L, &waitgroup_type);
   list_init(&wg->members);
   return wg;
 }
 
 const waitlist_type waitgroup_type = {
-    .name = "waitgroup",
-    .metatable = WAITGROUP_TYPE,
-    .size = sizeof(waitgroup),
+    .object = {.name = "waitgroup", .metatable = WAITGROUP_TYPE, .size = sizeof(waitgroup)},
     .close = close,
 };

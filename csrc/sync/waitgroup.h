@@ -24,7 +24,7 @@ typedef struct waitgroup {
 extern const waitlist_type waitgroup_type;
 
 /* Pushes a new waitgroup.   [-0, +1, m] */
-waitgroup *waitgroup_new(lua_State *L);
+waitgroup *waitgroup_new(runtime *rt, lua_State *L);
 
 /*
 ** Adds `delta`, which may be negative, and wakes all waiting tasks if the counter becomes 0. Panics

@@ -1,21 +1,17 @@
 #include "sync/waitlist.h"
 
-#include <string.h>
-
-void *waitlist_new(lua_State *L, const waitlist_type *type) {
-  waitlist *w = lua_newuserdatauv(L, type->size, type->user_values);
-  memset(w, 0, type->size);
+void *waitlist_new(runtime *rt, lua_State *L, const waitlist_type *type) {
+  waitlist *w = sync_new(rt, L, &type->object);
   list_init(&w->tasks);
-  w->type = type;
-  luaL_setmetatable(L, type->metatable);
   return w;
 }
 
 int waitlist_collect(lua_State *L) {
-  runtime *rt = runtime_of_any(L);
   waitlist *w = lua_touserdata(L, 1);
+  runtime *rt = w->object.runtime;
   if (rt->closed) return 0;
-  if (w->type->close != NULL) w->type->close(rt, L, w);
+  const waitlist_type *type = waitlist_type_of(w);
+  if (type->close != NULL) type->close(rt, L, w);
   /* Only a task whose coroutine was closed can still wait for garbage. */
   waitlist_wake_all(rt, w, WAKE_READY);
   return 0;
@@ -46,13 +42,14 @@ int waitlist_park(runtime *rt, lua_State *L, waitlist *w, const wait_type *wait,
   if (self == NULL) return task_refuse_suspension(rt, L, name);
   list_append(&w->tasks, &self->waiter.link);
   self->waits_on = w;
-  return task_park(rt, L, wait, deadline_ns, 0, continuation);
+  return task_park(rt, L, wait, deadline_ns, (lua_KContext)rt, continuation);
 }
 
 bool waitlist_woken(runtime *rt, lua_State *L, waitlist *w) {
   const task *self = rt->current;
-  if (self->wake == WAKE_READY && cancel_will_raise(rt, self) && w->type->take_back != NULL) {
-    w->type->take_back(rt, w, self);
+  const waitlist_type *type = waitlist_type_of(w);
+  if (self->wake == WAKE_READY && cancel_will_raise(rt, self) && type->take_back != NULL) {
+    type->take_back(rt, w, self);
   }
   return task_check_wake(rt, L)->wake == WAKE_READY;
 }

@@ -15,6 +15,7 @@
 
 #include "compat.h"
 #include "kernel/task.h"
+#include "sync/object.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -22,10 +23,7 @@ struct waitlist;
 
 /* One type of such objects. Any function may be NULL; none raises. */
 typedef struct waitlist_type {
-  const char *name;      /* in messages: "mutex" */
-  const char *metatable; /* "coropanic.mutex" */
-  size_t size;           /* of the object's struct */
-  int user_values;
+  sync_type object;
   /* Gives free locks or permits to the first tasks in the queue, as far as they go. */
   void (*serve)(runtime *rt, struct waitlist *w);
   /* Takes back what `serve` gave the task, because the task is unwound before it can use it. */
@@ -38,9 +36,13 @@ typedef struct waitlist_type {
 } waitlist_type;
 
 typedef struct waitlist {
-  list tasks; /* linked by waiter.link */
-  const waitlist_type *type;
+  sync_object object; /* its type begins a waitlist_type */
+  list tasks;         /* linked by waiter.link */
 } waitlist;
+
+static inline const waitlist_type *waitlist_type_of(const waitlist *w) {
+  return container_of(w->object.type, waitlist_type, object);
+}
 
 /*
 ** The fields that the wait_type of every wait in a waitlist shares. The task's `waits_on` is the
@@ -50,16 +52,15 @@ typedef struct waitlist {
 
 void waitlist_left_unserved(runtime *rt, void *waits_on);
 
-/*
-** Pushes a new object of the type, all zero but for its waitlist, with its metatable.   [-0, +1, m]
-*/
-void *waitlist_new(lua_State *L, const waitlist_type *type);
+/* Pushes a new object of the type, all zero but for its waitlist.   [-0, +1, m] */
+void *waitlist_new(runtime *rt, lua_State *L, const waitlist_type *type);
 
 /* The __gc of every object with a waitlist.   [-0, +0, -] */
 int waitlist_collect(lua_State *L);
 
 static inline void waitlist_serve(runtime *rt, waitlist *w) {
-  if (w->type->serve != NULL) w->type->serve(rt, w);
+  const waitlist_type *type = waitlist_type_of(w);
+  if (type->serve != NULL) type->serve(rt, w);
 }
 
 /*
@@ -81,8 +82,8 @@ static inline void waitlist_check(runtime *rt, lua_State *L, const char *name) {
 
 /*
 ** Parks the current task in the queue. Return the result from a C function that has the object at
-** index 1 and has called waitlist_check. The continuation must call waitlist_woken first.
-** [-0, +0, e]
+** index 1 and has called waitlist_check. The continuation must call waitlist_woken first; its
+** context is the runtime.   [-0, +0, e]
 **   name  the API function, for the error when no task runs that could wait
 */
 int waitlist_park(runtime *rt, lua_State *L, waitlist *w, const wait_type *wait,

@@ -513,8 +513,9 @@ return {
     name = "cancelled-wait-leaves-the-mutex",
     says = "a task that is cancelled while it waits for a condition is unwound without the mutex",
     file = "csrc/lua/lib_condition.c",
-    from = "  return relock(L, status, runtime_of(L)->current->wake);",
-    to = "  task_check_wake(runtime_of(L), L);\n  return relock(L, status, runtime_of(L)->current->wake);",
+    from = "  return relock(L, status, ((runtime *)runtime_address)->current->wake);",
+    to = "  runtime *rt = (runtime *)runtime_address;\n  task_check_wake(rt, L);\n"
+      .. "  return relock(L, status, rt->current->wake);",
     specs = "spec/comm/condition_spec.lua",
   },
   {

@@ -1,0 +1,54 @@
+/*
+** What the objects of this folder have in common. Each is a userdata whose struct begins with an
+** `object`. No other userdata begins with the address of one of our types: by that address a method
+** knows its self, without looking for the name of a metatable. It also finds the runtime in the
+** object, sooner than in its upvalue.
+*/
+#ifndef CP_SYNC_OBJECT_H
+#define CP_SYNC_OBJECT_H
+
+#include "compat.h"
+#include "kernel/args.h"
+#include "kernel/runtime.h"
+
+#pragma GCC visibility push(hidden)
+
+typedef struct sync_type {
+  const char *name;      /* in messages: "mutex" */
+  const char *metatable; /* "coropanic.mutex" */
+  size_t size;           /* of the object's struct */
+  int user_values;
+} sync_type;
+
+typedef struct sync_object {
+  const sync_type *type;
+  runtime *runtime;
+} sync_object;
+
+/* Pushes a new object of the type, with its metatable, and all zero behind its head.   [-0, +1, m] */
+void *sync_new(runtime *rt, lua_State *L, const sync_type *type);
+
+/* Returns the object at `index`, or NULL if it is not of this type.   [-0, +0, -] */
+static inline void *sync_test(lua_State *L, int index, const sync_type *type) {
+  sync_object *o = lua_touserdata(L, index);
+  if (o == NULL || lua_rawlen(L, index) < sizeof(sync_object))
+    return NULL; /* 0: a light userdata */
+  return o->type == type ? o : NULL;
+}
+
+/*
+** Returns the object at index 1 to one of its methods. Raises if it is not of this type, or after
+** the runtime's end.   [-0, +0, e]
+*/
+static inline void *sync_check_self(lua_State *L, const sync_type *type, const char *method) {
+  sync_object *o = sync_test(L, 1, type);
+  if (o == NULL || o->runtime->closed) {
+    arg_refuse_self(L, type->metatable, method);
+    compat_unreachable();
+  }
+  return o;
+}
+
+#pragma GCC visibility pop
+
+#endif

@@ -169,7 +169,7 @@ void cancel_raise(runtime *rt, lua_State *L, task *t) {
     raise_inside(rt, L);
   } else {
     cancel_scope_answer(c);
-    panic_exit(rt, L, c->floor);
+    panic_exit(rt, L, cancel_scope_floor(c));
   }
 }
 
@@ -182,5 +182,5 @@ int cancel_raise_outwards(runtime *rt, lua_State *L) {
   if (record_is_cancellation(record_test(L, -1))) c = find_due(t);
   if (c == NULL) return panic_exit(rt, L, 0);
   cancel_scope_answer(c);
-  return panic_exit(rt, L, c->floor);
+  return panic_exit(rt, L, cancel_scope_floor(c));
 }

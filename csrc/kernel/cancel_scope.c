@@ -3,9 +3,20 @@
 #include "kernel/probe.h"
 #include "kernel/task.h"
 
-void cancel_scope_open(cancel_scope *c, const cancel_scope_type *type, task *owner,
+static const inner_cancel_scope *inner_of(const cancel_scope *c) {
+  cp_assert(c->is_inner);
+  return container_of(c, inner_cancel_scope, base);
+}
+
+/* Returns the task whose code it is. */
+static task *owner_of(const cancel_scope *c) {
+  return c->is_inner ? inner_of(c)->owner : container_of(c, task, entry);
+}
+
+void cancel_scope_open(inner_cancel_scope *c, const cancel_scope_type *type, task *owner,
                        uint32_t floor) {
-  cp_assert(c->state == CANCEL_SCOPE_OPEN);
+  cp_assert(c->base.state == CANCEL_SCOPE_OPEN && floor > 0);
+  c->base.is_inner = true;
   c->type = type;
   c->owner = owner;
   c->floor = floor;
@@ -16,7 +27,7 @@ void cancel_scope_open(cancel_scope *c, const cancel_scope_type *type, task *own
 void cancel_scope_answer(cancel_scope *c) {
   if (c->state != CANCEL_SCOPE_ASKED) return;
   c->state = CANCEL_SCOPE_ANSWERED;
-  c->owner->asked--;
+  owner_of(c)->asked--;
 }
 
 void cancel_scope_leave(cancel_scope *c) {
@@ -25,28 +36,31 @@ void cancel_scope_leave(cancel_scope *c) {
 }
 
 void cancel_scope_close(cancel_scope *c) {
-  cp_assert(c->outer == NULL || c->owner->innermost == c);
-  if (c->outer != NULL) c->owner->innermost = c->outer;
+  if (c->is_inner) {
+    cp_assert(owner_of(c)->innermost == inner_of(c));
+    owner_of(c)->innermost = inner_of(c)->outer;
+  }
   cancel_scope_answer(c);
   c->state = CANCEL_SCOPE_CLOSED;
 }
 
 /* Whether its code has begun. A debug hook or a finalizer may run before. */
-static bool has_frame(const cancel_scope *c) {
-  return c->outer == NULL || c->floor < c->owner->coroutine.frames->depth;
+static bool has_frame(const inner_cancel_scope *c) {
+  return c->floor < c->owner->coroutine.frames->depth;
 }
 
 cancel_scope *cancel_scope_find_asked(const task *t, uint32_t shield) {
+  if (shield == 0 && t->entry.state == CANCEL_SCOPE_ASKED) return (cancel_scope *)&t->entry;
   cancel_scope *found = NULL;
-  for (cancel_scope *c = t->innermost; c != NULL && c->floor >= shield; c = c->outer) {
-    if (c->state == CANCEL_SCOPE_ASKED && has_frame(c)) found = c;
+  for (inner_cancel_scope *c = t->innermost; c != NULL && c->floor >= shield; c = c->outer) {
+    if (c->base.state == CANCEL_SCOPE_ASKED && has_frame(c)) found = &c->base;
   }
   return found;
 }
 
 void cancel_scope_push(runtime *rt, lua_State *L, const cancel_scope *c) {
-  if (c->outer == NULL) {
-    task_push(rt, L, c->owner);
+  if (!c->is_inner) {
+    task_push(rt, L, owner_of(c));
     return;
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
@@ -61,7 +75,7 @@ static void tell(runtime *rt, lua_State *L, const cancel_scope *c) {
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
   cancel_scope_push(rt, L, c);
   probe_tell(rt, &(probe_event){.kind = PROBE_CANCEL,
-                                .task = c->owner,
+                                .task = owner_of(c),
                                 .L = L,
                                 .object = lua_gettop(L),
                                 .word = cancel_source_name(c->source)});
@@ -71,11 +85,16 @@ static void tell(runtime *rt, lua_State *L, const cancel_scope *c) {
 /* Makes the request wait to be raised. */
 static void ask(cancel_scope *c) {
   c->state = CANCEL_SCOPE_ASKED;
-  c->owner->asked++;
+  owner_of(c)->asked++;
+}
+
+/* Asks what depends on it to end; the reason is on top of the stack.   [-0, +0, -] */
+static void pass_on(runtime *rt, lua_State *L, inner_cancel_scope *c, cancel_source source) {
+  if (c->type->pass_on != NULL) c->type->pass_on(rt, L, c, source);
 }
 
 bool cancel_scope_cancel(runtime *rt, lua_State *L, cancel_scope *c, cancel_source source) {
-  task *t = c->owner;
+  task *t = owner_of(c);
   if (c->state > CANCEL_SCOPE_LEFT) {
     lua_pop(L, 1);
     return false;
@@ -84,7 +103,7 @@ bool cancel_scope_cancel(runtime *rt, lua_State *L, cancel_scope *c, cancel_sour
   c->state = CANCEL_SCOPE_ANSWERED; /* until everything that depends on it was asked */
   c->source = (uint8_t)source;
   if (probe(&rt->probes, PROBE_CANCEL)) tell(rt, L, c);
-  if (c->type != NULL && c->type->pass_on != NULL) c->type->pass_on(rt, L, c, source);
+  if (c->is_inner) pass_on(rt, L, container_of(c, inner_cancel_scope, base), source);
   if (is_left) {
     lua_pop(L, 1);
     return true;
@@ -94,7 +113,7 @@ bool cancel_scope_cancel(runtime *rt, lua_State *L, cancel_scope *c, cancel_sour
   lua_setiuservalue(L, -2, CANCEL_SCOPE_UV_REASON);
   lua_pop(L, 2);
   ask(c);
-  if (t->status == TASK_WAITING && !cancel_is_shielded(t, c->floor)) {
+  if (t->status == TASK_WAITING && !cancel_is_shielded(t, cancel_scope_floor(c))) {
     task_wake(rt, t, WAKE_CANCELLED);
   }
   return true;

@@ -25,7 +25,7 @@
 
 struct runtime;
 struct task;
-struct cancel_scope;
+struct inner_cancel_scope;
 
 typedef enum cancel_scope_state {
   CANCEL_SCOPE_OPEN,
@@ -35,33 +35,43 @@ typedef enum cancel_scope_state {
   CANCEL_SCOPE_CLOSED,   /* over */
 } cancel_scope_state;
 
-/* The type of a cancel scope that is not a task's entry: a constant of the file that opens it. */
+/* The type of an inner cancel scope: a constant of the file that opens it. */
 typedef struct cancel_scope_type {
   /*
   ** Called when the cancel scope was asked to end, with the reason on top of the stack: cancels the
   ** other things that depend on it. Its own code is cancelled without this. NULL: nothing else
   ** depends on it.   [-0, +0, -]
   */
-  void (*pass_on)(struct runtime *rt, lua_State *L, struct cancel_scope *c, cancel_source source);
+  void (*pass_on)(struct runtime *rt, lua_State *L, struct inner_cancel_scope *c,
+                  cancel_source source);
 } cancel_scope_type;
 
-/*
-** The first member of the object that can be cancelled. The object's first user value is the
-** reason.
-*/
+/* What every cancel scope has. The entry of a task has no more; all others are inner ones. */
 typedef struct cancel_scope {
-  const cancel_scope_type *type; /* NULL: it is its task's entry */
-  /* the next open one of the same task, further out; NULL: it is the entry */
-  struct cancel_scope *outer;
-  struct task *owner; /* the task whose code it is */
-  uint32_t floor;     /* the index of its frame */
-  uint8_t state;      /* cancel_scope_state */
-  uint8_t source;     /* cancel_source; set when it was asked */
-  bool has_deadline;  /* the context under which it runs has a deadline, which will end it */
+  uint8_t state;     /* cancel_scope_state */
+  uint8_t source;    /* cancel_source; set when it was asked */
+  bool has_deadline; /* the context under which it runs has a deadline, which will end it */
+  bool is_inner;
 } cancel_scope;
 
-/* The user value for the reason, of a task or any other object that begins with a cancel scope. */
+/*
+** A cancel scope inside a task's entry. It is the first member of the object that can be cancelled.
+*/
+typedef struct inner_cancel_scope {
+  cancel_scope base;
+  uint32_t floor; /* the index of its frame, above that of the entry */
+  const cancel_scope_type *type;
+  struct inner_cancel_scope *outer; /* the next open one further out; NULL: only the entry is */
+  struct task *owner;               /* the task whose code it is */
+} inner_cancel_scope;
+
+/* The user value for the reason, of the task or of any other object that can be cancelled. */
 #define CANCEL_SCOPE_UV_REASON 1
+
+/* Returns the index of its frame; that of a task's entry is the outermost one. */
+static inline uint32_t cancel_scope_floor(const cancel_scope *c) {
+  return c->is_inner ? container_of(c, inner_cancel_scope, base)->floor : 0;
+}
 
 /* Whether the cancel scope was asked to end. */
 static inline bool cancel_scope_is_cancelled(const cancel_scope *c) {
@@ -69,10 +79,10 @@ static inline bool cancel_scope_is_cancelled(const cancel_scope *c) {
 }
 
 /*
-** Opens a cancel scope, which is all zero, as the innermost one of the task, with its frame at
-** index `floor`.
+** Opens an inner cancel scope, which is all zero, as the innermost one of the task, with its frame
+** at index `floor`. That of a task's entry, all zero, is open.
 */
-void cancel_scope_open(cancel_scope *c, const cancel_scope_type *type, struct task *owner,
+void cancel_scope_open(inner_cancel_scope *c, const cancel_scope_type *type, struct task *owner,
                        uint32_t floor);
 
 /* Call it when the code of the cancel scope has ended: nothing is raised there any more. */
@@ -82,8 +92,8 @@ void cancel_scope_leave(cancel_scope *c);
 void cancel_scope_close(cancel_scope *c);
 
 /*
-** Pushes the object that begins with the cancel scope: the live task, or the object pinned under
-** its address.   [-0, +1, -]
+** Pushes the object that can be cancelled: the live task, or the object pinned under the address of
+** its cancel scope.   [-0, +1, -]
 */
 void cancel_scope_push(struct runtime *rt, lua_State *L, const cancel_scope *c);
 

@@ -33,9 +33,9 @@ static bool target_reaches(search *s, const wait_type *wait, const void *target)
 ** Whether a deadline ends the wait: that of any cancel scope around it, the task's entry included.
 */
 static bool has_time_out(const task *t) {
-  const cancel_scope *c = t->innermost;
-  while (c != NULL && !c->has_deadline) c = c->outer;
-  return c != NULL;
+  const inner_cancel_scope *c = t->innermost;
+  while (c != NULL && !c->base.has_deadline) c = c->outer;
+  return c != NULL || t->entry.has_deadline;
 }
 
 bool deadlock_waits_for_ever(const task *t) {

@@ -88,7 +88,6 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   t->live.top = &t->coroutine;
   t->timer.number = TIMER_IDLE;
   t->wait = &wait_none;
-  cancel_scope_open(&t->entry, NULL, t, 0);
   t->daemon = options->daemon || options->service;
   t->service = options->service;
   set_hearing(rt, t, (spawn_spans)options->spans);

@@ -145,9 +145,9 @@ typedef struct task {
   const wait_type *wait;    /* the type of its wait, or of its last one */
   void *waits_on;     /* while WAITING: the task, waitlist, ... that it waits for; NULL: none */
   cancel_scope entry; /* its outermost cancel scope */
-  cancel_scope *innermost; /* its innermost open cancel scope */
-  task_member *member;     /* NULL: it is in no scope, and under no context */
-  task_exit *exits;        /* the calls to make at its end, the newest first */
+  inner_cancel_scope *innermost; /* its innermost open cancel scope; NULL: the entry */
+  task_member *member;           /* NULL: it is in no scope, and under no context */
+  task_exit *exits;              /* the calls to make at its end, the newest first */
   timer timer;
   int slot; /* in runtime.tasks and runtime.threads */
   union {

@@ -75,7 +75,7 @@ static int scope_with(lua_State *L) {
 
 static scope *check_open(lua_State *L, const char *method) {
   scope *s = arg_check_self(L, SCOPE_TYPE, method);
-  if (s->body.cancel.state == CANCEL_SCOPE_CLOSED) {
+  if (s->body.cancel.base.state == CANCEL_SCOPE_CLOSED) {
     luaL_error(L, "'%s' on a scope that has ended", method);
   }
   return s;
@@ -97,7 +97,7 @@ static int method_spawn_with(lua_State *L) {
 /* Cancels the body at 1; the reason is at 2. */
 static int cancel_body(lua_State *L, body *b) {
   lua_settop(L, 2);
-  lua_pushboolean(L, cancel_scope_cancel(runtime_of(L), L, &b->cancel, CANCEL_SCOPE));
+  lua_pushboolean(L, cancel_scope_cancel(runtime_of(L), L, &b->cancel.base, CANCEL_SCOPE));
   return 1;
 }
 
@@ -117,7 +117,7 @@ static int with_cancel(lua_State *L) {
 
 static int with_tostring(lua_State *L) {
   const body *b = arg_check_self(L, WITH_TYPE, "__tostring");
-  bool is_closed = b->cancel.state == CANCEL_SCOPE_CLOSED;
+  bool is_closed = b->cancel.base.state == CANCEL_SCOPE_CLOSED;
   lua_pushstring(L, is_closed ? "body of co.with (ended)" : "body of co.with");
   return 1;
 }

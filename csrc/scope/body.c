@@ -5,7 +5,7 @@
 void body_tell(runtime *rt, lua_State *L, const body *b, const probe_event *event) {
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
   probe_event told = *event;
-  cancel_scope_push(rt, L, &b->cancel);
+  cancel_scope_push(rt, L, &b->cancel.base);
   told.task = b->cancel.owner;
   told.L = L;
   told.object = lua_gettop(L);
@@ -30,9 +30,9 @@ void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type
   ctx *c = context_test(L, context);
   list_init(&b->under.link);
   b->under.context = c;
-  b->under.scope = &b->cancel;
+  b->under.scope = &b->cancel.base;
   cancel_scope_open(&b->cancel, type, t, s->depth);
-  b->cancel.has_deadline = c->deadline_ns != TIME_FOREVER;
+  b->cancel.base.has_deadline = c->deadline_ns != TIME_FOREVER;
   task_on_end(t, &b->exit);
   frames_save_exit(s, L);
   lua_setiuservalue(L, index, BODY_UV_EXIT);
@@ -42,7 +42,7 @@ void body_bind(runtime *rt, lua_State *L, body *b) {
   ctx *c = b->under.context;
   if (context_bind(&b->under)) return;
   context_push_reason(rt, L, c);
-  cancel_scope_cancel(rt, L, &b->cancel, context_cancel_source(c));
+  cancel_scope_cancel(rt, L, &b->cancel.base, context_cancel_source(c));
 }
 
 /* --- leaving --- */
@@ -56,11 +56,11 @@ static body_outcome outcome_of(const frame_stack *s, frame_state state) {
 
 void body_cancel(runtime *rt, lua_State *L, body *b, cancel_source source) {
   lua_pushnil(L);
-  cancel_scope_cancel(rt, L, &b->cancel, source);
+  cancel_scope_cancel(rt, L, &b->cancel.base, source);
 }
 
 void body_leave(runtime *rt, lua_State *L, body *b, frame_stack *s, frame_state state) {
-  cancel_scope_leave(&b->cancel);
+  cancel_scope_leave(&b->cancel.base);
   lua_getiuservalue(L, BODY_INDEX, BODY_UV_EXIT);
   frames_restore_exit(s, L);
   b->outcome = (uint8_t)outcome_of(s, state);
@@ -76,11 +76,11 @@ void body_leave(runtime *rt, lua_State *L, body *b, frame_stack *s, frame_state 
 }
 
 body *body_leave_lost(runtime *rt, lua_State *L, const frame_stack *s) {
-  cancel_scope *c = rt->current->innermost;
-  if (c->outer == NULL || c->floor != s->depth - 1) return NULL;
+  inner_cancel_scope *c = rt->current->innermost;
+  if (c == NULL || c->floor != s->depth - 1) return NULL;
   lua_settop(L, 0);
-  cancel_scope_push(rt, L, c);
-  cancel_scope_leave(c);
+  cancel_scope_push(rt, L, &c->base);
+  cancel_scope_leave(&c->base);
   body *b = lua_touserdata(L, -1);
   body_cancel(rt, L, b, CANCEL_PARENT);
   return b;
@@ -89,7 +89,7 @@ body *body_leave_lost(runtime *rt, lua_State *L, const frame_stack *s) {
 /* --- closing --- */
 
 void body_close(runtime *rt, lua_State *L, body *b) {
-  cancel_scope_close(&b->cancel);
+  cancel_scope_close(&b->cancel.base);
   task_exit_remove(&b->exit);
   list_remove(&b->under.link);
   if (probe(&rt->probes, PROBE_SCOPE_CLOSE)) {

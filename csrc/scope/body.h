@@ -31,7 +31,7 @@ enum {
 enum { BODY_INDEX = 1, BODY_OUTCOME_INDEX = 3 };
 
 typedef struct body {
-  cancel_scope cancel;
+  inner_cancel_scope cancel;
   context_binding under;
   task_exit exit;  /* runs if the task ends while the body is open */
   uint8_t outcome; /* body_outcome */

@@ -32,7 +32,7 @@ static void end_context(runtime *rt, lua_State *L, const scope *s) {
   context_end(rt, L, c, CONTEXT_CANCELLED);
 }
 
-static void pass_on(runtime *rt, lua_State *L, cancel_scope *c, cancel_source source) {
+static void pass_on(runtime *rt, lua_State *L, inner_cancel_scope *c, cancel_source source) {
   scope *s = (scope *)c;
   cancel_members(rt, L, s, source);
   end_context(rt, L, s);
@@ -40,7 +40,7 @@ static void pass_on(runtime *rt, lua_State *L, cancel_scope *c, cancel_source so
 
 static const cancel_scope_type type = {.pass_on = pass_on};
 
-scope *scope_of(cancel_scope *c) { return c->type == &type ? (scope *)c : NULL; }
+scope *scope_of(inner_cancel_scope *c) { return c->type == &type ? (scope *)c : NULL; }
 
 /* --- members --- */
 
@@ -63,7 +63,7 @@ static int reserve_panic(lua_State *L) {
 static bool has_room(runtime *rt, lua_State *L, const scope *s) {
   if (s->panics == 0 || s->panics > SCOPE_MAX_SUPPRESSED) return true;
   lua_pushcfunction(L, reserve_panic);
-  cancel_scope_push(rt, L, &s->body.cancel);
+  cancel_scope_push(rt, L, &s->body.cancel.base);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
   lua_pop(L, 1);
   return false;
@@ -76,7 +76,7 @@ static bool has_room(runtime *rt, lua_State *L, const scope *s) {
 static void keep_panic(runtime *rt, lua_State *L, scope *s) {
   uint32_t before = s->panics++;
   if (before > SCOPE_MAX_SUPPRESSED) return;
-  cancel_scope_push(rt, L, &s->body.cancel);
+  cancel_scope_push(rt, L, &s->body.cancel.base);
   lua_pushvalue(L, -2);
   if (before == 0) {
     lua_setiuservalue(L, -2, SCOPE_UV_PANICS);
@@ -114,7 +114,7 @@ static void inherit_panic(runtime *rt, lua_State *L, panic_heir *heir, int index
   if (!unhandled_give(rt, L, t, PANIC_HEIRS)) return;
   keep_panic(rt, L, s);
   push_reason(L, t);
-  cancel_scope_cancel(rt, L, &s->body.cancel, CANCEL_SCOPE);
+  cancel_scope_cancel(rt, L, &s->body.cancel.base, CANCEL_SCOPE);
 }
 
 static void member_ended(runtime *rt, panic_heir *heir) {
@@ -196,7 +196,7 @@ void scope_push_text(runtime *rt, lua_State *L, const scope *s) {
   };
   luaL_checkstack(L, MAX_NAMED + LUA_MINSTACK, NULL);
   int first = lua_gettop(L) + 1;
-  bool closed = s->body.cancel.state == CANCEL_SCOPE_CLOSED;
+  bool closed = s->body.cancel.base.state == CANCEL_SCOPE_CLOSED;
   int named = closed ? 0 : push_members(rt, L, s);
   int live = (int)s->live;
   luaL_Buffer b;
@@ -206,7 +206,7 @@ void scope_push_text(runtime *rt, lua_State *L, const scope *s) {
     luaL_addstring(&b, closed ? " (ended)" : " (no tasks)");
   } else {
     const char *cancelled =
-        cancel_scope_is_cancelled(&s->body.cancel) ? "cancelled, still running: " : "";
+        cancel_scope_is_cancelled(&s->body.cancel.base) ? "cancelled, still running: " : "";
     lua_pushfstring(L, " (%s%d %s: ", cancelled, live, live == 1 ? "task" : "tasks");
     luaL_addvalue(&b);
     for (int i = 0; i < named; i++) {

@@ -66,11 +66,8 @@ extern const frame_type frame_scope;
 */
 scope *scope_open(runtime *rt, lua_State *L, scope_kind kind, int context);
 
-/*
-** Returns the open scope whose cancel scope this is; NULL if it is that of a co.with, or a task's
-** entry.
-*/
-scope *scope_of(cancel_scope *c);
+/* Returns the open scope whose cancel scope this is; NULL if it is that of a co.with. */
+scope *scope_of(inner_cancel_scope *c);
 
 /*
 ** Closes a scope whose body was left and whose members are gone. Nothing refers to it any more.

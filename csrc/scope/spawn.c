@@ -6,15 +6,15 @@
 ctx *scope_current_context(const runtime *rt) {
   const task *t = rt->current;
   if (t == NULL) return NULL;
-  if (t->innermost != &t->entry) return container_of(t->innermost, body, cancel)->under.context;
+  if (t->innermost != NULL) return container_of(t->innermost, body, cancel)->under.context;
   return t->member == NULL ? NULL : member_of(t)->under.context;
 }
 
 /* Returns the scope that a task spawned now joins; NULL: none. */
 static scope *current_scope(const task *t) {
-  cancel_scope *c = t->innermost;
-  while (c != &t->entry && scope_of(c) == NULL) c = c->outer;
-  if (c != &t->entry) return scope_of(c);
+  inner_cancel_scope *c = t->innermost;
+  while (c != NULL && scope_of(c) == NULL) c = c->outer;
+  if (c != NULL) return scope_of(c);
   return t->member == NULL ? NULL : member_of(t)->scope;
 }
 
@@ -35,7 +35,7 @@ static void join_context(runtime *rt, lua_State *L, task *t, bool shielded) {
 static void join_scope(lua_State *L, task *t, bool shielded) {
   member *m = member_of(t);
   scope *s = m->scope;
-  const cancel_scope *c = &s->body.cancel;
+  const cancel_scope *c = &s->body.cancel.base;
   bool is_over = c->state == CANCEL_SCOPE_CLOSED || cancel_scope_is_cancelled(c);
   if (c->state == CANCEL_SCOPE_CLOSED) {
     member_lose_scope(m);
@@ -122,8 +122,7 @@ static task_member *become_member(runtime *rt, lua_State *L, task *t,
 
 task *scope_spawn(runtime *rt, lua_State *L, int arguments, scope_spawn_options *options) {
   const task *spawner = rt->current;
-  bool inherits =
-      spawner != NULL && (spawner->member != NULL || spawner->innermost != &spawner->entry);
+  bool inherits = spawner != NULL && (spawner->member != NULL || spawner->innermost != NULL);
   if (inherits || options->scope != NULL || options->context != 0) {
     options->task.become_member = become_member;
   }

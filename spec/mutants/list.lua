@@ -285,8 +285,8 @@ return {
     name = "innermost-request-first",
     says = "of a scope and one inside it that are both cancelled the inner one ends first",
     file = "csrc/kernel/cancel_scope.c",
-    from = "if (c->state == CANCEL_SCOPE_ASKED && has_frame(c)) found = c;",
-    to = "if (c->state == CANCEL_SCOPE_ASKED && has_frame(c)) return c;",
+    from = "if (c->base.state == CANCEL_SCOPE_ASKED && has_frame(c)) found = &c->base;",
+    to = "if (c->base.state == CANCEL_SCOPE_ASKED && has_frame(c)) return &c->base;",
     specs = "spec/structure/with_timeout_spec.lua",
   },
   {
@@ -350,8 +350,8 @@ return {
     name = "deadline-of-the-innermost-scope-only",
     says = "tasks that wait for each other inside a time-out, one under another context, panic at once",
     file = "csrc/kernel/deadlock.c",
-    from = "while (c != NULL && !c->has_deadline) c = c->outer;",
-    to = "if (!c->has_deadline) c = NULL;",
+    from = "while (c != NULL && !c->base.has_deadline) c = c->outer;",
+    to = "if (c != NULL && !c->base.has_deadline) c = NULL;",
     specs = "spec/structure/deadlock_cycle_spec.lua",
   },
   {
@@ -398,8 +398,8 @@ return {
     name = "with-joins-no-scope",
     says = "a task that is spawned in a co.with inside a scope does not belong to the scope",
     file = "csrc/scope/spawn.c",
-    from = "while (c != &t->entry && scope_of(c) == NULL) c = c->outer;",
-    to = "if (scope_of(c) == NULL) c = &t->entry;",
+    from = "while (c != NULL && scope_of(c) == NULL) c = c->outer;",
+    to = "if (c != NULL && scope_of(c) == NULL) c = NULL;",
     specs = "spec/structure/with_context_spec.lua spec/structure/scope_spec.lua",
   },
   {

@@ -17,7 +17,7 @@ const char *cancel_source_name(cancel_source source) {
 ** unwinding; NULL: none.
 */
 static const frame_stack *find_unwinding(const task *t) {
-  for (const coroutine *c = t->live.top; c != &t->coroutine; c = c->outer) {
+  for (const coroutine *c = t->coroutine.top; c != &t->coroutine; c = c->outer) {
     if (c->frames != NULL && frames_shield(c->frames) > 0) return c->frames;
   }
   return NULL;
@@ -28,7 +28,7 @@ static const frame_stack *find_unwinding(const task *t) {
 ** a coroutine is unwinding by itself, none may.
 */
 static uint32_t shield_of(const task *t) {
-  if (t->live.top != &t->coroutine && find_unwinding(t) != NULL) return UINT32_MAX;
+  if (t->coroutine.top != &t->coroutine && find_unwinding(t) != NULL) return UINT32_MAX;
   return t->coroutine.frames == NULL ? 0 : frames_shield(t->coroutine.frames);
 }
 

@@ -13,8 +13,8 @@ static int collect(lua_State *L) {
   runtime *rt = runtime_of_any(L);
   coroutine *c = lua_touserdata(L, 1);
   if (rt->closed || c->state == COROUTINE_ACTIVE || c->state == COROUTINE_CLOSING) return 0;
-  if (c->frames != NULL && c->frames->depth > 0 && !c->collected) {
-    c->collected = true;
+  if (c->frames != NULL && c->frames->depth > 0 && !coroutine_other(c)->collected) {
+    coroutine_other(c)->collected = true;
     lua_getmetatable(L, 1);
     lua_setmetatable(L, 1);
     return 0;
@@ -66,7 +66,7 @@ coroutine *coroutine_find_other(const runtime *rt, lua_State *thread) {
 
 /* The rest of find: it is not the one whose code runs.   [-0, +0, -] */
 static coroutine *find_further(const runtime *rt, lua_State *thread) {
-  for (coroutine *c = rt->running->outer; c != NULL; c = c->outer) {
+  for (coroutine *c = coroutine_outer(rt->running); c != NULL; c = coroutine_outer(c)) {
     if (c->thread == thread) return c;
   }
   return thread == rt->main->thread ? rt->main : coroutine_find_other(rt, thread);
@@ -80,12 +80,12 @@ coroutine *coroutine_find(runtime *rt, lua_State *thread) { return find(rt, thre
 
 /* Pushes a new coroutine, which is in no table yet.   [-0, +1, m] */
 static coroutine *make(runtime *rt, lua_State *L, lua_State *thread) {
-  coroutine *c = lua_newuserdatauv(L, sizeof(coroutine), COROUTINE_UV_COUNT);
-  *c = (coroutine){.thread = thread, .kind = COROUTINE_OTHER};
+  other_coroutine *made = lua_newuserdatauv(L, sizeof(other_coroutine), COROUTINE_UV_COUNT);
+  *made = (other_coroutine){.base = {.thread = thread, .kind = COROUTINE_OTHER}};
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->coroutine_type_ref);
   lua_setmetatable(L, -2);
   rt->has_others = true;
-  return c;
+  return &made->base;
 }
 
 coroutine *coroutine_push(runtime *rt, lua_State *L, int index) {

@@ -40,14 +40,35 @@ typedef enum coroutine_state {
 
 typedef struct coroutine {
   lua_State *thread;
-  struct coroutine *outer; /* its resumer, while it is active; NULL: not known */
-  frame_stack *frames;     /* NULL until a call is deferred */
-  trace_context context;   /* its own; without a trace it shares its resumer's */
-  trace_context *trace;    /* while its code runs: `context`, or that of the coroutine around it */
-  uint8_t kind;            /* coroutine_kind */
-  uint8_t state;           /* coroutine_state */
-  bool collected;          /* it was garbage once, with open frames */
+  frame_stack *frames; /* NULL until a call is deferred */
+  union {
+    /* of a task's: the one in which the task's code may suspend: itself, or one inside it; pinned */
+    struct coroutine *top;
+    /* of the others: the resumer, while it is active; NULL: not known. Read it by coroutine_outer */
+    struct coroutine *outer;
+  };
+  trace_context context; /* its own; without a trace it shares its resumer's */
+  int slot;              /* of a task's: in runtime.tasks and runtime.threads */
+  uint8_t kind;          /* coroutine_kind */
+  uint8_t state;         /* coroutine_state */
 } coroutine;
+
+/* A coroutine that is neither a task's nor the main thread's. */
+typedef struct other_coroutine {
+  coroutine base;
+  trace_context *trace; /* while its code runs: its own, or that of the coroutine around it */
+  bool collected;       /* it was garbage once, with open frames */
+} other_coroutine;
+
+static inline other_coroutine *coroutine_other(coroutine *c) {
+  cp_assert(c->kind == COROUTINE_OTHER);
+  return container_of(c, other_coroutine, base);
+}
+
+/* Returns the coroutine that has resumed this one; NULL: none, or it is not known. */
+static inline coroutine *coroutine_outer(const coroutine *c) {
+  return c->kind == COROUTINE_OTHER ? c->outer : NULL;
+}
 
 /* The user value of the others. */
 enum {
@@ -98,7 +119,10 @@ void coroutine_release_frames(runtime *rt, lua_State *L, coroutine *c);
 ** Returns the trace context of the running code: of its coroutine, its task, or the code outside
 ** tasks.
 */
-static inline trace_context *trace_current(const runtime *rt) { return rt->running->trace; }
+static inline trace_context *trace_current(const runtime *rt) {
+  coroutine *c = rt->running;
+  return c->kind == COROUTINE_OTHER ? coroutine_other(c)->trace : &c->context;
+}
 
 /* Returns the ids under which the running code works; see trace_ids_of. */
 static inline trace_ids *trace_here(const runtime *rt) { return trace_ids_of(trace_current(rt)); }

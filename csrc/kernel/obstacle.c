@@ -100,8 +100,8 @@ int task_refuse_suspension(runtime *rt, lua_State *L, const char *name) {
   }
   /* A coroutine of ours can not pass suspensions on if its resumer can not suspend. */
   const coroutine *obstructed = coroutine_find(rt, L);
-  while (obstructed != NULL && obstructed != t->live.top) {
-    obstructed = obstructed->outer;
+  while (obstructed != NULL && obstructed != t->coroutine.top) {
+    obstructed = coroutine_outer(obstructed);
   }
   if (obstructed == NULL) {
     return luaL_error(L,

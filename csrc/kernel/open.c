@@ -81,7 +81,7 @@ static void init_fields(opened *o, lua_State *L) {
   probes_init(&rt->probes);
   location_table_init(&rt->locations, &rt->memory);
   rt->main = &o->main;
-  *rt->main = (coroutine){.kind = COROUTINE_MAIN, .trace = &rt->main->context};
+  *rt->main = (coroutine){.kind = COROUTINE_MAIN};
   rt->running = rt->main;
 }
 

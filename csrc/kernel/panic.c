@@ -48,7 +48,7 @@ int panic_goexit(runtime *rt, lua_State *L) {
   r->kind = RECORD_GOEXIT; /* even where there was no memory for more */
   r->exits = true;
   task *t = rt->current;
-  if (t != NULL && t->live.top->thread == L && rt->hooks == 0) cancel_count_raise(rt, L, t);
+  if (t != NULL && t->coroutine.top->thread == L && rt->hooks == 0) cancel_count_raise(rt, L, t);
   return panic_exit(rt, L, 0);
 }
 

@@ -33,7 +33,7 @@ static void pin(runtime *rt, lua_State *L, const coroutine *c) {
 /* Makes the coroutine the running one, inside the one that runs now. */
 static void enter(runtime *rt, coroutine *c, coroutine_state state) {
   c->state = (uint8_t)state;
-  c->trace = c->context.own.trace != NULL ? &c->context : rt->running->trace;
+  coroutine_other(c)->trace = c->context.own.trace != NULL ? &c->context : trace_current(rt);
   rt->running = c;
 }
 
@@ -63,13 +63,13 @@ static int close_inner(lua_State *L) {
 }
 
 void resume_close_all(runtime *rt, lua_State *L, task *t) {
-  while (t->live.top != &t->coroutine) {
+  while (t->coroutine.top != &t->coroutine) {
     lua_pushcfunction(L, close_inner);
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
-    lua_rawgetp(L, -1, t->live.top);
+    lua_rawgetp(L, -1, t->coroutine.top);
     lua_replace(L, -2);
     task_leave_innermost(rt, L, t, COROUTINE_RESTING);
-    rt->running = t->live.top;
+    rt->running = t->coroutine.top;
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
 }
@@ -124,9 +124,9 @@ static int come_back(runtime *rt, lua_State *L, coroutine *c, int status, int va
     return lua_yieldk(L, 0, (lua_KContext)t->id, continue_resume);
   }
   /* If it was closed while the task waited further in, the task does not come back from there. */
-  while (t->live.top != c) task_leave_innermost(rt, L, t, COROUTINE_LOST);
+  while (t->coroutine.top != c) task_leave_innermost(rt, L, t, COROUTINE_LOST);
   task_leave_innermost(rt, L, t, COROUTINE_RESTING);
-  rt->running = t->live.top;
+  rt->running = t->coroutine.top;
   return finish(rt, L, c->thread, status, values, caller);
 }
 
@@ -166,11 +166,11 @@ int resume_coroutine(runtime *rt, lua_State *L, coroutine *c, const resume_calle
   if (lua_status(thread) == LUA_OK) handler_run_start(rt, thread);
   coroutine *outer = coroutine_of(rt, L);
   /* If the resumer can't suspend, the coroutine that it resumes can't either. */
-  bool passes = t != NULL && t->live.top == outer && lua_isyieldable(L);
+  bool passes = t != NULL && t->coroutine.top == outer && lua_isyieldable(L);
   if (passes) {
     lua_pushvalue(L, 1);
     pin(rt, L, c);
-    t->live.top = c;
+    t->coroutine.top = c;
   }
   lua_xmove(L, thread, arguments);
   coroutine *around = rt->running;

@@ -2,7 +2,7 @@
 ** Coroutines inside a task, made or resumed by co.coroutine. Their code may suspend the task; their
 ** own yields go to their resumer. If the task parks in such a coroutine, that yields to its
 ** resumer, which yields too, up to the task's own thread and the loop. On waking the task goes back
-** down the same way. `task.live.top` is the innermost of them, in which the task's code may
+** down the same way. `task.coroutine.top` is the innermost of them, in which the task's code may
 ** suspend.
 */
 #ifndef CP_KERNEL_RESUME_H

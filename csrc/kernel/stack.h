@@ -39,7 +39,7 @@ static inline stack_walk stack_begin_at(const coroutine *c) {
 */
 static inline bool stack_outer(stack_walk *w) {
   if (w->coroutine == NULL) w->coroutine = coroutine_find(w->rt, w->thread);
-  if (w->coroutine != NULL) w->coroutine = w->coroutine->outer;
+  if (w->coroutine != NULL) w->coroutine = coroutine_outer(w->coroutine);
   if (w->coroutine == NULL) return false;
   w->thread = w->coroutine->thread;
   w->level = 0;

@@ -41,7 +41,7 @@ task *task_test(lua_State *L, int index) { return (task *)luaL_testudata(L, inde
 void task_push(runtime *rt, lua_State *L, const task *t) {
   cp_assert(!task_ended(t));
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_rawgeti(L, -1, t->slot);
+  lua_rawgeti(L, -1, t->coroutine.slot);
   lua_replace(L, -2);
 }
 
@@ -84,8 +84,7 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   list_init(&t->waiter.link);
   list_init(&t->live.waiters);
   t->coroutine.kind = COROUTINE_OF_TASK;
-  t->coroutine.trace = &t->coroutine.context;
-  t->live.top = &t->coroutine;
+  t->coroutine.top = &t->coroutine;
   t->timer.number = TIMER_IDLE;
   t->wait = &wait_none;
   t->daemon = options->daemon || options->service;
@@ -156,7 +155,7 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
   pooled_thread thread;
   if (!threads_take(rt, L, &thread)) return "not enough memory";
   t->coroutine.thread = thread.thread;
-  t->slot = thread.slot;
+  t->coroutine.slot = thread.slot;
   const char *why = NULL;
   if (!lua_checkstack(thread.thread, arguments + LUA_MINSTACK)) {
     why = "too many arguments";
@@ -191,7 +190,7 @@ static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn
   if (reserved != NULL) options->group_type->join(rt, L, t, reserved);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, t->slot);
+  lua_rawseti(L, -2, t->coroutine.slot);
   lua_pop(L, 1);
   t->location = stack_location(rt, L, 1);
   lua_insert(L, -(arguments + 2));
@@ -415,14 +414,14 @@ static void leave_unserved(runtime *rt, task *t) {
 static void retire(runtime *rt, lua_State *L, task *t) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, t->slot);
+  lua_rawseti(L, -2, t->coroutine.slot);
   lua_pop(L, 1);
   runtime_stop_timer(rt, &t->timer);
   leave_member(rt, L, t);
   cancel_scope_close(&t->entry);
-  if (t->live.top != &t->coroutine) task_lose_coroutines(rt, L, t);
+  if (t->coroutine.top != &t->coroutine) task_lose_coroutines(rt, L, t);
   if (t->coroutine.frames != NULL) coroutine_release_frames(rt, L, &t->coroutine);
-  pooled_thread thread = {.thread = t->coroutine.thread, .slot = t->slot};
+  pooled_thread thread = {.thread = t->coroutine.thread, .slot = t->coroutine.slot};
   if (t->lost || t->seen) {
     threads_drop(rt, L, thread);
   } else {

@@ -126,8 +126,6 @@ typedef struct task {
   waiter waiter;
   union {
     struct {
-      /* the coroutine in which its code may suspend: its own, or one inside it; pinned */
-      coroutine *top;
       list waiters; /* tasks that wait in join or await of this one, linked by waiter.link */
       /* While it waits: the continuation of its C function, and the number of values for it. */
       lua_KFunction continuation;
@@ -149,7 +147,6 @@ typedef struct task {
   task_member *member;           /* NULL: it is in no scope, and under no context */
   task_exit *exits;              /* the calls to make at its end, the newest first */
   timer timer;
-  int slot; /* in runtime.tasks and runtime.threads */
   union {
     int results; /* DONE: the number of results */
     int permits; /* while it waits for a semaphore: the number of permits wanted */
@@ -185,7 +182,7 @@ static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
 static inline void task_enter(runtime *rt, task *t) {
   cp_assert(rt->current == NULL && rt->running == rt->driver);
   rt->current = t;
-  rt->running = t->live.top;
+  rt->running = t->coroutine.top;
 }
 
 /* Call it when the code of the task stops, and the code that drives the loop goes on. */
@@ -314,7 +311,7 @@ int task_refuse_suspension(runtime *rt, lua_State *L, const char *name);
 */
 static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *name) {
   task *t = rt->current;
-  if (t == NULL || t->live.top->thread != L || !lua_isyieldable(L)) {
+  if (t == NULL || t->coroutine.top->thread != L || !lua_isyieldable(L)) {
     task_refuse_suspension(rt, L, name);
     compat_unreachable();
   }
@@ -328,7 +325,7 @@ static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *na
 */
 static inline void task_raise_pending(runtime *rt, lua_State *L) {
   task *t = rt->current;
-  if (t != NULL && t->live.top->thread == L && task_needs_unwinding(t)) cancel_raise(rt, L, t);
+  if (t != NULL && t->coroutine.top->thread == L && task_needs_unwinding(t)) cancel_raise(rt, L, t);
 }
 
 /*

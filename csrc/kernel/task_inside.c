@@ -23,12 +23,12 @@ task *task_waiting_in(runtime *rt, lua_State *L) {
     if (c == NULL || c->kind != COROUTINE_OF_TASK) return NULL;
     t = container_of(c, task, coroutine);
   }
-  return t->live.top->thread == L ? t : NULL;
+  return t->coroutine.top->thread == L ? t : NULL;
 }
 
 void task_leave_innermost(runtime *rt, lua_State *L, task *t, coroutine_state state) {
-  coroutine *c = t->live.top;
-  t->live.top = c->outer;
+  coroutine *c = t->coroutine.top;
+  t->coroutine.top = c->outer;
   c->outer = NULL;
   c->state = (uint8_t)state;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
@@ -38,6 +38,6 @@ void task_leave_innermost(runtime *rt, lua_State *L, task *t, coroutine_state st
 }
 
 void task_lose_coroutines(runtime *rt, lua_State *L, task *t) {
-  while (t->live.top != &t->coroutine) task_leave_innermost(rt, L, t, COROUTINE_LOST);
+  while (t->coroutine.top != &t->coroutine) task_leave_innermost(rt, L, t, COROUTINE_LOST);
   if (rt->current == t) rt->running = &t->coroutine;
 }

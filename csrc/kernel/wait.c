@@ -7,7 +7,7 @@ const wait_type wait_none = {.name = "nothing"};
 
 bool wait_push_local(lua_State *L, const task *t, int index) {
   if (task_ended(t)) return false;
-  lua_State *top = t->live.top->thread;
+  lua_State *top = t->coroutine.top->thread;
   if (t->status != TASK_RUNNING && lua_status(top) != LUA_YIELD) return false;
   lua_pushvalue(top, index);
   if (top != L) lua_xmove(top, L, 1);
@@ -48,7 +48,7 @@ void wait_push_text(lua_State *L, const task *t) {
 
 void wait_push_where(lua_State *L, const task *t) {
   lua_Debug ar;
-  stack_walk w = stack_begin_at(task_ended(t) ? &t->coroutine : t->live.top);
+  stack_walk w = stack_begin_at(task_ended(t) ? &t->coroutine : t->coroutine.top);
   if (task_ended(t) || !stack_next_line(&w, &ar)) {
     lua_pushliteral(L, "?");
   } else {

@@ -76,7 +76,7 @@ static void dump_activation(lua_State *L, luaL_Buffer *buffer, const lua_Debug *
 */
 static void dump_stack(lua_State *L, luaL_Buffer *buffer, const task *t, int index) {
   lua_Debug ar;
-  stack_walk w = stack_begin_at(t->live.top);
+  stack_walk w = stack_begin_at(t->coroutine.top);
   for (int lines = 0; stack_next(&w, &ar) && lua_checkstack(w.thread, 1); lines++) {
     if (lines == DUMP_MAX_FRAMES) {
       luaL_addstring(buffer, "\t...\n");

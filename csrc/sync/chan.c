@@ -100,7 +100,7 @@ static inline waiter *first(runtime *rt, list *queue) {
   while (!list_empty(queue)) {
     waiter *w = container_of(queue->next, waiter, link);
     task *t = task_of(w);
-    if (lua_status(t->live.top->thread) == LUA_YIELD) return w;
+    if (lua_status(t->coroutine.top->thread) == LUA_YIELD) return w;
     task_wake(rt, t, WAKE_READY);
   }
   return NULL;
@@ -110,7 +110,7 @@ waiter *chan_first(runtime *rt, list *queue) { return first(rt, queue); }
 
 /* Returns the waiting task's stack, ready for a push: its C function has room for one value. */
 static lua_State *stack_for_value(task *t) {
-  lua_State *stack = t->live.top->thread;
+  lua_State *stack = t->coroutine.top->thread;
   lua_settop(stack, t->live.height++);
   return stack;
 }
@@ -126,7 +126,7 @@ static void hand_over(runtime *rt, lua_State *L, waiter *w) {
 static void take_from_sender(runtime *rt, lua_State *L, waiter *w) {
   task *sender = task_of(w);
   int value = w->which == 0 ? 2 : container_of(w, select_case, waiter)->value;
-  lua_State *stack = sender->live.top->thread;
+  lua_State *stack = sender->coroutine.top->thread;
   lua_pushvalue(stack, value);
   lua_xmove(stack, L, 1);
   task_wake(rt, sender, WAKE_READY);

@@ -120,7 +120,7 @@ static void serve(runtime *rt, waitlist *w) {
   if (m->locked) return;
   task *next = waitlist_first(rt, w);
   if (next == NULL) return;
-  mutex_give(rt, m, next, next->live.top->thread);
+  mutex_give(rt, m, next, next->coroutine.top->thread);
   task_wake(rt, next, WAKE_READY);
 }
 

@@ -27,7 +27,7 @@ static void serve(runtime *rt, waitlist *w) {
     if (next->wait == &wait_read_lock) {
       rw->readers++;
     } else if (rw->readers == 0) {
-      mutex_give(rt, &rw->writer, next, next->live.top->thread);
+      mutex_give(rt, &rw->writer, next, next->coroutine.top->thread);
     } else {
       return;
     }

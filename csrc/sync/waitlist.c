@@ -19,7 +19,7 @@ int waitlist_collect(lua_State *L) {
 
 void waitlist_left_unserved(runtime *rt, void *waits_on) { waitlist_serve(rt, waits_on); }
 
-static bool is_closed(const task *t) { return lua_status(t->live.top->thread) != LUA_YIELD; }
+static bool is_closed(const task *t) { return lua_status(t->coroutine.top->thread) != LUA_YIELD; }
 
 task *waitlist_first(runtime *rt, waitlist *w) {
   while (!list_empty(&w->tasks)) {

@@ -603,7 +603,7 @@ return {
     name = "coroutine-leaves-the-trace",
     says = "code that has resumed a coroutine inside a coroutine is outside of both afterwards",
     file = "csrc/kernel/resume.c",
-    from = "leave_innermost(rt, L, t, COROUTINE_RESTING);\n  rt->running = t->live.top;",
+    from = "leave_innermost(rt, L, t, COROUTINE_RESTING);\n  rt->running = t->coroutine.top;",
     to = "leave_innermost(rt, L, t, COROUTINE_RESTING);\n  rt->running = &t->coroutine;",
     specs = "spec/trace/span_spec.lua",
   },

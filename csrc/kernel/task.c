@@ -242,19 +242,18 @@ static inline void note_unserved(runtime *rt, const task *t, void *left) {
   if (left != NULL && t->wait->left_unserved != NULL) t->wait->left_unserved(rt, left);
 }
 
+void task_tell_wake(runtime *rt, const task *t) {
+  probe_tell(
+      rt,
+      &(probe_event){
+          .kind = PROBE_WAKE, .task = t, .object = PROBE_TASK, .word = wake_reason_name(t->wake)});
+}
+
 void task_wake(runtime *rt, task *t, wake_reason reason) {
   cp_assert(t->status == TASK_WAITING);
   void *left = leave_queues(rt, t);
   runtime_stop_timer(rt, &t->timer);
-  t->status = TASK_READY;
-  t->wake = (uint8_t)reason;
-  if (probe_is_wanted(&rt->probes, PROBE_WAKE)) {
-    probe_tell(
-        rt,
-        &(probe_event){
-            .kind = PROBE_WAKE, .task = t, .object = PROBE_TASK, .word = wake_reason_name(reason)});
-  }
-  task_enqueue(rt, t);
+  task_make_ready(rt, t, reason);
   if (reason != WAKE_READY) note_unserved(rt, t, left);
 }
 
@@ -267,9 +266,9 @@ bool task_is_closed(runtime *rt, task *t) {
 /* The thread of a waiting task was resumed: by the scheduler, or by code that may not do so. */
 static int after_park(lua_State *L, int status, lua_KContext runtime_address) {
   runtime *rt = (runtime *)runtime_address;
-  if (rt->running->thread != L) return task_refuse_resumption(rt, L, after_park);
+  if (!task_is_resumed(rt, L)) return task_refuse_resumption(rt, L, after_park);
   const task *t = rt->current;
-  if (lua_gettop(L) != t->live.height) lua_settop(L, t->live.height);
+  task_tidy_stack(t, L);
   return t->live.continuation(L, status, t->live.context);
 }
 
@@ -288,12 +287,9 @@ int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline
                          .kind = PROBE_TIMER, .task = t, .object = PROBE_TASK, .seconds = seconds});
     }
   }
-  t->status = TASK_WAITING;
-  t->wait_serial++;
-  t->live.height = lua_gettop(L);
   t->live.context = context;
   t->live.continuation = continuation;
-  return lua_yieldk(L, 0, (lua_KContext)rt, after_park);
+  return task_park_plainly(rt, L, wait, lua_gettop(L), after_park);
 }
 
 int task_refuse_resumption(runtime *rt, lua_State *L, lua_KFunction continuation) {
@@ -320,7 +316,7 @@ int task_after_wait(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
   runtime *rt = (runtime *)runtime_address;
   const task *t = rt->current;
-  if (rt->running->thread != L) return task_refuse_resumption(rt, L, task_after_wait);
+  if (!task_is_resumed(rt, L)) return task_refuse_resumption(rt, L, task_after_wait);
   if (task_needs_unwinding(t) || t->wake == WAKE_DEADLOCK) task_check_wake(rt, L);
   return 0;
 }

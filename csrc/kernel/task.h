@@ -339,6 +339,32 @@ static inline void task_raise_pending(runtime *rt, lua_State *L) {
 int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline_ns,
               lua_KContext context, lua_KFunction continuation);
 
+/*
+** The same in fewer instructions, for waits without a deadline. Lua itself calls `resumed`, whose
+** context is the runtime. It must begin by returning task_refuse_resumption unless task_is_resumed,
+** and the stack may then have other values above those that the task and its waker have put there.
+**   height  the number of values on the stack
+*/
+static inline int task_park_plainly(runtime *rt, lua_State *L, const wait_type *wait, int height,
+                                    lua_KFunction resumed) {
+  task *t = rt->current;
+  t->wait = wait;
+  t->status = TASK_WAITING;
+  t->wait_serial++;
+  t->live.height = height;
+  return lua_yieldk(L, 0, (lua_KContext)rt, resumed);
+}
+
+/* Whether the scheduler has resumed the parked thread, and no other code. */
+static inline bool task_is_resumed(const runtime *rt, const lua_State *L) {
+  return rt->running->thread == L;
+}
+
+/* Takes away what other code has left on the stack of the task, which has parked. */
+static inline void task_tidy_stack(const task *t, lua_State *L) {
+  if (lua_gettop(L) != t->live.height) lua_settop(L, t->live.height);
+}
+
 /* The error for code that resumes or closes the coroutine of a task. */
 #define TASK_REFUSAL \
   "this coroutine belongs to a task of coropanic: only its scheduler may resume or close it"
@@ -386,6 +412,28 @@ bool task_is_closed(runtime *rt, task *t);
 
 /* Makes a waiting task ready. Never raises. */
 void task_wake(runtime *rt, task *t, wake_reason reason);
+
+/* Tells the sinks that the task was woken.   [-0, +0, -] */
+void task_tell_wake(runtime *rt, const task *t);
+
+/* The last step of a wake-up: the task has left its queues, and its timer is stopped. */
+static inline void task_make_ready(runtime *rt, task *t, wake_reason reason) {
+  t->waits_on = NULL;
+  t->status = TASK_READY;
+  t->wake = (uint8_t)reason;
+  if (probe_is_wanted(&rt->probes, PROBE_WAKE)) task_tell_wake(rt, t);
+  task_enqueue(rt, t);
+}
+
+/*
+** The same as task_wake for a task that waits in one queue, without a deadline, and is served.
+** Inline, because a message costs little more than this.
+*/
+static inline void task_wake_served(runtime *rt, task *t) {
+  cp_assert(t->status == TASK_WAITING && t->wait->leave == NULL && t->timer.number == TIMER_IDLE);
+  list_remove(&t->waiter.link);
+  task_make_ready(rt, t, WAKE_READY);
+}
 
 #pragma GCC visibility pop
 

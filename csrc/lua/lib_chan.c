@@ -29,7 +29,7 @@ static int chan_make(lua_State *L) {
 
 static int method_send(lua_State *L) {
   chan *c = check_own(L, "send");
-  if (lua_gettop(L) < 2) lua_settop(L, 2);
+  if (lua_gettop(L) != 2) lua_settop(L, 2);
   return chan_send(c->object.runtime, L, c);
 }
 
@@ -40,8 +40,8 @@ static int method_recv(lua_State *L) {
 
 static int method_try_send(lua_State *L) {
   chan *c = check_own(L, "try_send");
-  if (lua_gettop(L) < 2) lua_settop(L, 2);
-  lua_pushboolean(L, chan_send_now(c->object.runtime, L, c, 1, 2));
+  if (lua_gettop(L) != 2) lua_settop(L, 2);
+  lua_pushboolean(L, chan_send_now(c->object.runtime, L, c, 1));
   return 1;
 }
 
@@ -79,11 +79,9 @@ static int method_capacity(lua_State *L) {
 
 /* Upvalue 2 is the channel. */
 static int next_value(lua_State *L) {
-  lua_settop(L, 0);
-  lua_pushvalue(L, lua_upvalueindex(2));
-  chan *c = lua_touserdata(L, 1);
+  chan *c = lua_touserdata(L, lua_upvalueindex(2));
   if (c->object.runtime->closed) runtime_refuse_closed(L);
-  return chan_next(c->object.runtime, L, c);
+  return chan_next(c->object.runtime, L, c, lua_upvalueindex(2));
 }
 
 static int method_iter(lua_State *L) {

@@ -62,37 +62,47 @@ static void grow(lua_State *L, int index, chan *c) {
   c->head = 0;
 }
 
-/* Puts the value at index `value` into the buffer, which has a free slot.   [-0, +0, -] */
-static void put(lua_State *L, int index, chan *c, int value) {
-  lua_getiuservalue(L, index, CHAN_UV_BUFFER);
-  lua_pushvalue(L, value);
-  lua_rawseti(L, -2, slot_of(c, c->count) + 1);
-  lua_pop(L, 1);
+/* Pops a value and puts it into the buffer `table`, which has a free slot.   [-1, +0, -] */
+static inline void put(lua_State *L, int table, chan *c) {
+  lua_rawseti(L, table, slot_of(c, c->count) + 1);
   c->count++;
 }
 
-/* Takes the oldest value out of the buffer and pushes it.   [-0, +1, -] */
-static void take(lua_State *L, int index, chan *c) {
+/* Takes the oldest value out of the buffer: pushes the table, and the value above it.   [-0, +2, -] */
+static inline void take(lua_State *L, int index, chan *c) {
   lua_getiuservalue(L, index, CHAN_UV_BUFFER);
   lua_rawgeti(L, -1, c->head + 1);
   lua_pushnil(L);
   lua_rawseti(L, -3, c->head + 1);
-  lua_replace(L, -2);
   c->head = slot_of(c, 1);
   c->count--;
 }
 
 /* --- handing over --- */
 
+/* Whether the waiter is a task that waits for one channel, and not a case of a select. */
+static inline bool is_plain(const waiter *w) { return w->which == 0; }
+
+static inline task *plain_task(waiter *w) { return container_of(w, task, waiter); }
+
 /*
 ** Returns the task of a waiter. If the task waits in a select, notes the number of the case in
 ** `fired`.
 */
-static task *task_of(waiter *w) {
-  if (w->which == 0) return container_of(w, task, waiter);
+static inline task *task_of(waiter *w) {
+  if (is_plain(w)) return plain_task(w);
   task *t = container_of(w, select_case, waiter)->task;
   t->fired = (uint16_t)w->which;
   return t;
+}
+
+/* Wakes the task of a waiter, which was served. */
+static inline void wake_served(runtime *rt, const waiter *w, task *t) {
+  if (is_plain(w)) {
+    task_wake_served(rt, t);
+  } else {
+    task_wake(rt, t, WAKE_READY);
+  }
 }
 
 /* A task whose coroutine a script has closed has no stack for a value: it is woken, to end. */
@@ -109,27 +119,34 @@ static inline waiter *first(runtime *rt, list *queue) {
 waiter *chan_first(runtime *rt, list *queue) { return first(rt, queue); }
 
 /* Returns the waiting task's stack, ready for a push: its C function has room for one value. */
-static lua_State *stack_for_value(task *t) {
+static inline lua_State *stack_for_value(task *t) {
   lua_State *stack = t->coroutine.top->thread;
-  lua_settop(stack, t->live.height++);
+  task_tidy_stack(t, stack);
+  t->live.height++;
   return stack;
 }
 
 /* Gives the value on top of the stack to the waiting receiver `w`.   [-1, +0, -] */
-static void hand_over(runtime *rt, lua_State *L, waiter *w) {
+static inline void hand_over(runtime *rt, lua_State *L, waiter *w) {
   task *receiver = task_of(w);
   lua_xmove(L, stack_for_value(receiver), 1);
-  task_wake(rt, receiver, WAKE_READY);
+  wake_served(rt, w, receiver);
 }
 
-/* Pushes the value of the waiting sender `w`, and wakes the sender.   [-0, +1, -] */
-static void take_from_sender(runtime *rt, lua_State *L, waiter *w) {
+/*
+** Pushes the value of the waiting sender `w`, and wakes the sender. A task that waits to send to
+** one channel has the value on top of its stack, and does not need it any more.   [-0, +1, -]
+*/
+static inline void take_from_sender(runtime *rt, lua_State *L, waiter *w) {
   task *sender = task_of(w);
-  int value = w->which == 0 ? 2 : container_of(w, select_case, waiter)->value;
   lua_State *stack = sender->coroutine.top->thread;
-  lua_pushvalue(stack, value);
+  if (is_plain(w)) {
+    task_tidy_stack(sender, stack);
+  } else {
+    lua_pushvalue(stack, container_of(w, select_case, waiter)->value);
+  }
   lua_xmove(stack, L, 1);
-  task_wake(rt, sender, WAKE_READY);
+  wake_served(rt, w, sender);
 }
 
 int chan_raise_closed(runtime *rt, lua_State *L) {
@@ -137,43 +154,60 @@ int chan_raise_closed(runtime *rt, lua_State *L) {
   return panic_raise(rt, L);
 }
 
-bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index, int value) {
+/* See chan_send_now. */
+static inline bool send_now(runtime *rt, lua_State *L, chan *c, int index) {
   for (;;) {
     if (c->closed) chan_raise_closed(rt, L);
     waiter *receiver = first(rt, &c->receivers);
     if (receiver != NULL) {
-      lua_pushvalue(L, value);
       hand_over(rt, L, receiver);
       return true;
     }
     if (c->count == c->capacity) return false;
     if (c->count < c->slots) {
-      put(L, index, c, value);
+      lua_getiuservalue(L, index, CHAN_UV_BUFFER);
+      lua_pushvalue(L, -2);
+      put(L, -2, c);
       return true;
     }
     grow(L, index, c);
   }
 }
 
-bool chan_receive_now(runtime *rt, lua_State *L, chan *c, int index) {
+bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index) {
+  return send_now(rt, L, c, index);
+}
+
+/* What a receive has got. */
+typedef enum received { RECEIVED_NOTHING, RECEIVED_VALUE, RECEIVED_END } received;
+
+/*
+** Receives, if that is possible now: pushes the value, or nil at the end. If there was a buffer, its
+** table is below the value.   [-0, +(0|1|2), -]
+*/
+static inline received receive_now(runtime *rt, lua_State *L, chan *c, int index) {
   waiter *sender = first(rt, &c->senders);
-  bool received = true;
   if (c->count > 0) {
     take(L, index, c);
     if (sender != NULL) {
       take_from_sender(rt, L, sender);
-      put(L, index, c, lua_gettop(L));
-      lua_pop(L, 1);
+      put(L, -3, c);
     }
-  } else if (sender != NULL) {
-    take_from_sender(rt, L, sender);
-  } else if (c->closed) {
-    received = false;
-    lua_pushnil(L);
-  } else {
-    return false;
+    return RECEIVED_VALUE;
   }
-  lua_pushboolean(L, received);
+  if (sender != NULL) {
+    take_from_sender(rt, L, sender);
+    return RECEIVED_VALUE;
+  }
+  if (!c->closed) return RECEIVED_NOTHING;
+  lua_pushnil(L);
+  return RECEIVED_END;
+}
+
+bool chan_receive_now(runtime *rt, lua_State *L, chan *c, int index) {
+  received what = receive_now(rt, L, c, index);
+  if (what == RECEIVED_NOTHING) return false;
+  lua_pushboolean(L, what == RECEIVED_VALUE);
   return true;
 }
 
@@ -202,35 +236,42 @@ void chan_collect(runtime *rt, chan *c) {
 static const wait_type wait_send = {.name = "send", .push_object = wait_push_self};
 static const wait_type wait_receive = {.name = "receive", .push_object = wait_push_self};
 
-/* Parks the current task in `queue`, one of the two of `c`. */
-static int wait_in(runtime *rt, lua_State *L, chan *c, list *queue, const wait_type *wait,
-                   const char *name, lua_KFunction continuation) {
+/*
+** Parks the current task in `queue`, one of the two of `c`. The stack has `height` values, the first
+** of which is the channel.
+*/
+static inline int wait_in(runtime *rt, lua_State *L, chan *c, list *queue, const wait_type *wait,
+                          int height, const char *name, lua_KFunction resumed) {
   task *t = task_check_suspend(rt, L, name);
   list_append(queue, &t->waiter.link);
   t->waits_on = c;
-  return task_park(rt, L, wait, TIME_FOREVER, (lua_KContext)rt, continuation);
+  return task_park_plainly(rt, L, wait, height, resumed);
 }
 
 static int after_send(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
   runtime *rt = (runtime *)runtime_address;
+  if (!task_is_resumed(rt, L)) return task_refuse_resumption(rt, L, after_send);
   const task *t = rt->current;
   if (t->wake == WAKE_READY) return 0;
   if (t->wake == WAKE_CLOSED) return chan_raise_closed(rt, L);
   task_check_wake(rt, L);
+  task_tidy_stack(t, L);
   return chan_send(rt, L, lua_touserdata(L, 1));
 }
 
 int chan_send(runtime *rt, lua_State *L, chan *c) {
   task_raise_pending(rt, L);
-  if (chan_send_now(rt, L, c, 1, 2)) return 0;
-  return wait_in(rt, L, c, &c->senders, &wait_send, "send", after_send);
+  if (send_now(rt, L, c, 1)) return 0;
+  return wait_in(rt, L, c, &c->senders, &wait_send, 2, "send", after_send);
 }
 
 static int after_receive(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
   runtime *rt = (runtime *)runtime_address;
+  if (!task_is_resumed(rt, L)) return task_refuse_resumption(rt, L, after_receive);
   const task *t = rt->current;
+  task_tidy_stack(t, L);
   if (t->wake == WAKE_READY || t->wake == WAKE_CLOSED) {
     lua_pushboolean(L, t->wake == WAKE_READY);
     return 2;
@@ -241,16 +282,21 @@ static int after_receive(lua_State *L, int status, lua_KContext runtime_address)
 
 int chan_receive(runtime *rt, lua_State *L, chan *c) {
   task_raise_pending(rt, L);
-  if (chan_receive_now(rt, L, c, 1)) return 2;
-  return wait_in(rt, L, c, &c->receivers, &wait_receive, "recv", after_receive);
+  received what = receive_now(rt, L, c, 1);
+  if (what != RECEIVED_NOTHING) {
+    lua_pushboolean(L, what == RECEIVED_VALUE);
+    return 2;
+  }
+  lua_settop(L, 1);
+  return wait_in(rt, L, c, &c->receivers, &wait_receive, 1, "recv", after_receive);
 }
 
 /*
-** Returns the value on top of the stack to `iter`. received: it came from the channel, so it must
+** Returns the value on top of the stack to `iter`. is_value: it came from the channel, so it must
 ** not be nil; otherwise it is the nil that ends the loop.
 */
-static int push_next(lua_State *L, bool received) {
-  if (received && lua_isnil(L, -1)) {
+static inline int push_next(lua_State *L, bool is_value) {
+  if (is_value && lua_isnil(L, -1)) {
     return luaL_error(L,
                       "'iter' met a nil in the channel: use 'recv', which tells it from the end");
   }
@@ -260,18 +306,19 @@ static int push_next(lua_State *L, bool received) {
 static int after_next(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
   runtime *rt = (runtime *)runtime_address;
+  if (!task_is_resumed(rt, L)) return task_refuse_resumption(rt, L, after_next);
   const task *t = rt->current;
+  task_tidy_stack(t, L);
   if (t->wake == WAKE_READY || t->wake == WAKE_CLOSED) return push_next(L, t->wake == WAKE_READY);
   task_check_wake(rt, L);
-  return chan_next(rt, L, lua_touserdata(L, 1));
+  return chan_next(rt, L, lua_touserdata(L, 1), 1);
 }
 
-int chan_next(runtime *rt, lua_State *L, chan *c) {
+int chan_next(runtime *rt, lua_State *L, chan *c, int index) {
   task_raise_pending(rt, L);
-  if (!chan_receive_now(rt, L, c, 1)) {
-    return wait_in(rt, L, c, &c->receivers, &wait_receive, "iter", after_next);
-  }
-  bool received = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return push_next(L, received);
+  received what = receive_now(rt, L, c, index);
+  if (what != RECEIVED_NOTHING) return push_next(L, what == RECEIVED_VALUE);
+  lua_settop(L, 1);
+  lua_copy(L, index, 1);
+  return wait_in(rt, L, c, &c->receivers, &wait_receive, 1, "iter", after_next);
 }

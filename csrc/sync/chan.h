@@ -90,15 +90,16 @@ static inline bool chan_can_send(runtime *rt, chan *c) {
 }
 
 /*
-** Sends the value at index `value` through `c`, the channel at `index`. Returns false if the send
-** would have to wait. Panics if the channel is closed.   [-0, +0, e]
+** Sends the value on top of the stack through `c`, the channel at `index`; afterwards the value, or
+** nothing, or another value more is there. Returns false, and leaves the stack as it is, if the send
+** would have to wait. Panics if the channel is closed.   [-(0|1), +(0|1), e]
 */
-bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index, int value);
+bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index);
 
 /*
 ** Receives from `c`, the channel at `index`: pushes a value and true, or nil and false if the
 ** channel is closed and drained. Returns false, and pushes nothing, if the receive would have to
-** wait.   [-0, +(2|0), -]
+** wait. There may be one value more below those two.   [-0, +(2|3|0), -]
 */
 bool chan_receive_now(runtime *rt, lua_State *L, chan *c, int index);
 
@@ -106,13 +107,14 @@ bool chan_receive_now(runtime *rt, lua_State *L, chan *c, int index);
 int chan_raise_closed(runtime *rt, lua_State *L);
 
 /*
-** Return the result from a C function with the channel `c` at index 1, and for chan_send the value
-** to send at index 2. Each call is a suspension point.   [-0, +n, e]
+** Return the result from a C function. Each call is a suspension point.   [-?, +n, e]
+** For chan_send the stack is the channel `c` and the value to send; for chan_receive the channel is
+** the first value; for chan_next it is at `index`.
 */
 int chan_send(runtime *rt, lua_State *L, chan *c);    /* → nothing */
 int chan_receive(runtime *rt, lua_State *L, chan *c); /* → value, true; or nil, false */
 /* → value, or nil at the end; raises if the value is nil */
-int chan_next(runtime *rt, lua_State *L, chan *c);
+int chan_next(runtime *rt, lua_State *L, chan *c, int index);
 
 #pragma GCC visibility pop
 

@@ -123,12 +123,22 @@ static uint32_t choose(runtime *rt, lua_State *L, uint32_t count, select_case *c
 */
 static int finish(runtime *rt, lua_State *L, uint32_t number, const select_case *chosen) {
   if (chosen->value != 0) {
-    if (!chan_send_now(rt, L, chosen->chan, chosen->value + 1, chosen->value)) return 0;
+    lua_pushvalue(L, chosen->value);
+    if (!chan_send_now(rt, L, chosen->chan, chosen->value + 1)) {
+      lua_pop(L, 1);
+      return 0;
+    }
     lua_pushinteger(L, number);
     return 1;
   }
+  int top = lua_gettop(L);
   lua_pushinteger(L, number);
-  return chan_receive_now(rt, L, chosen->chan, case_index(number)) ? 3 : 0;
+  if (!chan_receive_now(rt, L, chosen->chan, case_index(number))) return 0;
+  if (lua_gettop(L) > top + 3) { /* the value that may be below the two */
+    lua_pushinteger(L, number);
+    lua_replace(L, -4);
+  }
+  return 3;
 }
 
 /* --- entering queues --- */

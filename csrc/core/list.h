@@ -46,6 +46,32 @@ static inline list *list_take_first(list *head) {
   return first;
 }
 
+/*
+** A ring is a list without a head, so that an object that seldom has one needs a single pointer: to
+** the last element, NULL for none.
+*/
+
+/* Puts `element`, which is in no list, at the end of the ring. */
+static inline void ring_append(list **last, list *element) {
+  if (*last != NULL) list_prepend(*last, element);
+  *last = element;
+}
+
+/* Takes `element` out of the ring; harmless if it is in none. */
+static inline void ring_remove(list **last, list *element) {
+  if (*last == element) *last = list_empty(element) ? NULL : element->prev;
+  list_remove(element);
+}
+
+/*
+** Iterates over the ring: returns the first element if `previous` is NULL, else the one after
+** `previous`, or NULL at the end.
+*/
+static inline list *ring_next(const list *last, list *previous) {
+  if (previous == last) return NULL;
+  return previous == NULL ? last->next : previous->next;
+}
+
 /* Moves all elements of `from` to the end of `to`, in order. */
 static inline void list_append_all(list *to, list *from) {
   if (list_empty(from)) return;

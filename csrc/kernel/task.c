@@ -82,7 +82,6 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   memset(t, 0, sizeof(task));
   memcpy(t->name, name, name_size);
   list_init(&t->waiter.link);
-  list_init(&t->live.waiters);
   t->coroutine.kind = COROUTINE_OF_TASK;
   t->coroutine.top = &t->coroutine;
   t->timer.number = TIMER_IDLE;
@@ -356,7 +355,7 @@ static bool keep_results(lua_State *L, task *t, int index, int values) {
 static uint32_t wake_waiters(runtime *rt, task *t) {
   uint32_t count = 0;
   list *link;
-  while ((link = list_take_first(&t->live.waiters)) != NULL) {
+  while ((link = ring_next(t->live.joiners, NULL)) != NULL) {
     task_wake(rt, container_of(link, task, waiter.link), WAKE_READY);
     count++;
   }

@@ -126,7 +126,7 @@ typedef struct task {
   waiter waiter;
   union {
     struct {
-      list waiters; /* tasks that wait in join or await of this one, linked by waiter.link */
+      list *joiners; /* a ring: tasks that wait in join or await of this one, by waiter.link */
       /* While it waits: the continuation of its C function, and the number of values for it. */
       lua_KFunction continuation;
       lua_KContext context;

@@ -128,7 +128,8 @@ static bool is_ancestor(runtime *rt, lua_State *L, const task *t, const task *ca
 static void append_awaiters(runtime *rt, lua_State *L, const task *t) {
   const task *awaiters[SUSPENSION_MAX_POINTS];
   int count = 0;
-  for (list *link = t->live.waiters.next; link != &t->live.waiters; link = link->next) {
+  list *link = NULL;
+  while ((link = ring_next(t->live.joiners, link)) != NULL) {
     const task *awaiter = container_of(link, task, waiter.link);
     if (is_ancestor(rt, L, t, awaiter)) continue;
     if (count == SUSPENSION_MAX_POINTS) break;
@@ -139,7 +140,7 @@ static void append_awaiters(runtime *rt, lua_State *L, const task *t) {
 
 /* Whether any task that depends on this one waits. Cheap, because most panics have none. */
 static bool has_points(runtime *rt, lua_State *L, const task *t) {
-  if (!list_empty(&t->live.waiters)) return true;
+  if (t->live.joiners != NULL) return true;
   int steps = RECORD_MAX_ANCESTORS;
   task_push(rt, L, t);
   bool found = next_parked_ancestor(L, &steps) != NULL;

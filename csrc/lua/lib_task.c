@@ -34,10 +34,16 @@ static const task *next_joined(const void *waits_on, const task *previous) {
   return previous == NULL ? waits_on : NULL;
 }
 
+static void leave_joined(runtime *rt, task *t) {
+  (void)rt;
+  task *joined = t->waits_on;
+  if (joined != NULL) ring_remove(&joined->live.joiners, &t->waiter.link);
+}
+
 /* The fields that join and await share. */
-#define JOINING                                                                           \
-  .push_object = push_joined, .push_text = push_joined_text, .next_blocker = next_joined, \
-  .joins = true
+#define JOINING                                                                     \
+  .push_object = push_joined, .push_text = push_joined_text, .leave = leave_joined, \
+  .next_blocker = next_joined, .joins = true
 
 static const wait_type wait_join = {.name = "join", JOINING};
 static const wait_type wait_await = {.name = "await", JOINING};
@@ -50,7 +56,7 @@ static int wait_for(lua_State *L, task *t, const char *method, const wait_type *
   task_is_closed(rt, t);
   if (self == t) return luaL_error(L, "a task can not %s itself: it would wait for ever", method);
   if (deadline == TIME_FOREVER) deadlock_check(rt, L, wait, t);
-  list_append(&t->live.waiters, &self->waiter.link);
+  ring_append(&t->live.joiners, &self->waiter.link);
   self->waits_on = t;
   return task_park(rt, L, wait, deadline, 0, continuation);
 }

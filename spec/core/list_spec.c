@@ -139,6 +139,59 @@ static void a_list_that_was_emptied_is_usable(void) {
   check_list(&queue, "abd");
 }
 
+/* --- rings --- */
+
+static list *ring;
+
+static void set_up_ring(const char *names) {
+  set_up();
+  ring = NULL;
+  for (; *names != '\0'; names++) ring_append(&ring, &items[*names - 'a'].link);
+}
+
+static void check_ring(const char *expected) {
+  char names[ITEMS + 1] = "";
+  size_t count = 0;
+  list *l = NULL;
+  while ((l = ring_next(ring, l)) != NULL && count < ITEMS) {
+    names[count++] = container_of(l, item, link)->name;
+  }
+  check_text(names, count, expected);
+}
+
+static void a_ring_keeps_the_order(void) {
+  set_up_ring("abc");
+  check_ring("abc");
+}
+
+static void an_element_leaves_a_ring_from_any_place(void) {
+  set_up_ring("abcd");
+  ring_remove(&ring, &items[1].link);
+  check_ring("acd");
+  ring_remove(&ring, &items[3].link);
+  check_ring("ac");
+  ring_remove(&ring, &items[0].link);
+  check_ring("c");
+  ring_remove(&ring, &items[2].link);
+  check_pointer(ring, NULL);
+}
+
+static void a_ring_goes_on_behind_a_last_element_that_has_left(void) {
+  set_up_ring("abc");
+  ring_remove(&ring, &items[2].link);
+  ring_append(&ring, &items[3].link);
+  check_ring("abd");
+}
+
+static void removing_what_is_in_no_ring_is_harmless(void) {
+  set_up_ring("ab");
+  ring_remove(&ring, &items[2].link);
+  check_ring("ab");
+  set_up_ring("");
+  ring_remove(&ring, &items[2].link);
+  check_pointer(ring, NULL);
+}
+
 static const test tests[] = {
     TEST(a_new_list_is_empty),
     TEST(appended_elements_keep_their_order),
@@ -152,6 +205,10 @@ static const test tests[] = {
     TEST(all_elements_move_into_an_empty_list),
     TEST(moving_no_elements_changes_nothing),
     TEST(a_list_that_was_emptied_is_usable),
+    TEST(a_ring_keeps_the_order),
+    TEST(an_element_leaves_a_ring_from_any_place),
+    TEST(a_ring_goes_on_behind_a_last_element_that_has_left),
+    TEST(removing_what_is_in_no_ring_is_harmless),
 };
 
 SUITE(list);

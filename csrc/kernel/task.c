@@ -10,7 +10,7 @@
 #include "kernel/unhandled.h"
 
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
-  if (t->name[0] != '\0') return t->name;
+  if (t->named) return t->name;
   snprintf(buffer, TASK_NAME_SIZE, "task %llu", (unsigned long long)t->id);
   return buffer;
 }
@@ -76,11 +76,12 @@ static void set_hearing(const runtime *rt, task *t, spawn_spans spans) {
 }
 
 static task *new_task(const runtime *rt, lua_State *L, const spawn_options *options) {
-  const char *name = options->name == NULL ? "" : options->name;
-  size_t name_size = strlen(name) + 1;
-  task *t = lua_newuserdatauv(L, sizeof(task) + name_size, TASK_UV_COUNT);
+  size_t name_length = options->name == NULL ? 0 : strlen(options->name);
+  size_t room = name_length == 0 ? 0 : name_length + 1;
+  task *t = lua_newuserdatauv(L, sizeof(task) + room, TASK_UV_COUNT);
   memset(t, 0, sizeof(task));
-  memcpy(t->name, name, name_size);
+  t->named = name_length > 0;
+  if (t->named) memcpy(t->name, options->name, room);
   list_init(&t->waiter.link);
   t->coroutine.kind = COROUTINE_OF_TASK;
   t->coroutine.top = &t->coroutine;
@@ -89,8 +90,9 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   t->daemon = options->daemon || options->service;
   t->service = options->service;
   set_hearing(rt, t, (spawn_spans)options->spans);
-  t->aftermath = rt->aftermath;
-  if (t->aftermath == 0 && rt->current != NULL) t->aftermath = rt->current->aftermath;
+  unsigned aftermath = rt->aftermath;
+  if (aftermath == 0 && rt->current != NULL) aftermath = rt->current->aftermath;
+  t->aftermath = aftermath & TASK_AFTERMATH_MAX;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_type_ref);
   lua_setmetatable(L, -2);
   return t;
@@ -168,8 +170,8 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
 
 /* Takes the task out of its scope and context, if any.   [-0, +0, -] */
 static void leave_member(runtime *rt, lua_State *L, task *t) {
-  if (t->member != NULL) t->member->type->leave(rt, L, t);
-  t->member = NULL;
+  if (t->live.member != NULL) t->live.member->type->leave(rt, L, t);
+  t->live.member = NULL;
 }
 
 /* Gives back everything that was got for a task that can't be made, and raises.   [-0, +0, e] */
@@ -185,7 +187,7 @@ static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
 */
 static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn_options *options,
                   void *reserved) {
-  if (t->member != NULL) t->member->type->join(rt, L, t);
+  if (t->live.member != NULL) t->live.member->type->join(rt, L, t);
   if (reserved != NULL) options->group_type->join(rt, L, t, reserved);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_pushvalue(L, -2);
@@ -204,7 +206,7 @@ task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *
   luaL_checkstack(L, 8, NULL);
   task *t = new_task(rt, L, options);
   if (options->attributes != 0) set_attributes(rt, L, options->attributes);
-  if (options->become_member != NULL) t->member = options->become_member(rt, L, t, options);
+  if (options->become_member != NULL) t->live.member = options->become_member(rt, L, t, options);
   void *reserved = NULL;
   const char *why = equip(rt, L, t, arguments, options, &reserved);
   if (why != NULL) discard(rt, L, t, why);
@@ -335,8 +337,7 @@ static int pack_results(lua_State *L) {
 ** Pops the `values` results on top of L and stores them in the task at `index`. Returns false if
 ** there is no memory, and pushes a record that says so.   [-values, +(0|1), -]
 */
-static bool keep_results(lua_State *L, task *t, int index, int values) {
-  t->results = values;
+static bool keep_results(lua_State *L, int index, int values) {
   if (values == 0) {
     lua_pushnil(L);
   } else if (values > 1) {
@@ -438,16 +439,19 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
   task_push(rt, L, t);
   int index = lua_gettop(L) - values;
   if (values > 0) lua_insert(L, index);
-  if (status == TASK_DONE && !keep_results(L, t, index, values)) {
+  if (status == TASK_DONE && !keep_results(L, index, values)) {
     record_wrap_safe(rt, L, L, 0, RECORD_MEMORY);
     status = TASK_PANICKED;
   }
-  panic_heir *heir = t->member == NULL ? NULL : t->member->heir;
+  panic_heir *heir = t->live.member == NULL ? NULL : t->live.member->heir;
   uint32_t comers = wake_waiters(rt, t);
   leave_unserved(rt, t);
   retire(rt, L, t);
   t->status = (uint8_t)status;
-  if (status != TASK_DONE) {
+  if (status == TASK_DONE) {
+    t->ended.results = values;
+  } else {
+    t->ended.owner = PANIC_NOBODYS;
     record_test(L, -1)->task_status = (uint8_t)status;
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, index, TASK_UV_RESULT);
@@ -470,7 +474,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
 void task_push_record(lua_State *L, int index) { lua_getiuservalue(L, index, TASK_UV_RESULT); }
 
 int task_push_results(lua_State *L, const task *t, int index) {
-  int results = t->results;
+  int results = t->ended.results;
   if (results == 0) return 0;
   index = lua_absindex(L, index);
   luaL_checkstack(L, results + 1, "too many results");

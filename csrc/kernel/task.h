@@ -52,6 +52,11 @@ typedef enum wake_reason {
 typedef struct waiter {
   list link;
   uint32_t which; /* 0: embedded in its task; else the number of the select's case, from 1 */
+  union {
+    int permits; /* that the task wants from a semaphore, or was given by it */
+    /* what woke the task: the number of a select's case, or the ready directions of a descriptor */
+    uint32_t fired;
+  };
 } waiter;
 
 /*
@@ -121,12 +126,16 @@ enum {
   TASK_UV_COUNT = TASK_UV_PARENT
 };
 
+/* task.aftermath has room for more than HANDLER_MAX_DEPTH. */
+#define TASK_AFTERMATH_MAX 15u
+
 typedef struct task {
   /* in the one queue where the task stands: the ready one, or that of the object it waits for */
   waiter waiter;
   union {
     struct {
       list *joiners; /* a ring: tasks that wait in join or await of this one, by waiter.link */
+      task_member *member; /* NULL: it is in no scope, and under no context */
       /* While it waits: the continuation of its C function, and the number of values for it. */
       lua_KFunction continuation;
       lua_KContext context;
@@ -134,6 +143,10 @@ typedef struct task {
     } live;
     struct {
       uint32_t comers; /* tasks that were woken to come for its panic and have not run yet */
+      union {
+        int results;   /* DONE: their number */
+        uint8_t owner; /* PANICKED: panic_owner, the owner of its panic (unhandled.h) */
+      };
       uint8_t trace_id[16];
     } ended;
   };
@@ -141,39 +154,32 @@ typedef struct task {
   uint64_t id;              /* from 1, never reused */
   const location *location; /* where it was spawned */
   const wait_type *wait;    /* the type of its wait, or of its last one */
-  void *waits_on;     /* while WAITING: the task, waitlist, ... that it waits for; NULL: none */
-  cancel_scope entry; /* its outermost cancel scope */
+  void *waits_on; /* while WAITING: the task, waitlist, ... that it waits for; NULL: none */
   inner_cancel_scope *innermost; /* its innermost open cancel scope; NULL: the entry */
-  task_member *member;           /* NULL: it is in no scope, and under no context */
   task_exit *exits;              /* the calls to make at its end, the newest first */
   timer timer;
-  union {
-    int results; /* DONE: the number of results */
-    int permits; /* while it waits for a semaphore: the number of permits wanted */
-  };
-  uint32_t generation;  /* ancestors, kept or not */
-  uint32_t wait_serial; /* counts parks, so that a late wake-up wakes nothing */
-  uint8_t status;       /* task_status */
-  uint8_t wake;         /* wake_reason of the last wake-up */
-  /* what woke it: the number of a select's case, or the ready directions of a descriptor */
-  uint16_t fired;
-  uint16_t asked; /* how many of its cancel scopes were asked to end and wait to be raised */
-  uint8_t raises; /* raises of an exit in a row, without a suspension */
+  cancel_scope entry;  /* its outermost cancel scope */
+  uint32_t generation; /* ancestors, kept or not */
+  uint8_t status;      /* task_status */
+  uint8_t wake;        /* wake_reason of the last wake-up */
+  uint16_t asked;      /* how many of its cancel scopes were asked to end and wait to be raised */
+  uint8_t raises;      /* raises of an exit in a row, without a suspension */
+  uint8_t epilogues;   /* attempts to run the entry frame's deferred calls */
+  /* the number of handlers in the chain that led to it, at the end of a run */
+  uint8_t aftermath : 4;
+  bool daemon : 1;
+  bool service : 1; /* a daemon that ends last, when every other task of the run has */
+  bool started : 1;
   /* parked for good, and must be unwound from outside; TASK_UV_RESULT has the record */
-  bool forced;
-  uint8_t epilogues; /* attempts to run the entry frame's deferred calls */
-  uint8_t aftermath; /* the number of handlers in the chain that led to it, at the end of a run */
-  bool daemon;
-  bool service; /* a daemon that ends last, when every other task of the run has */
-  bool started;
-  bool muted;  /* spawned by an observer, or by such a task: observers hear nothing of it */
-  bool silent; /* a service, or spawned by such a task: it makes no spans */
+  bool forced : 1;
+  bool muted : 1;  /* spawned by an observer, or by such a task: observers hear nothing of it */
+  bool silent : 1; /* a service, or spawned by such a task: it makes no spans */
   /* its thread was closed while it ran, yielded by itself, or died in a hook: it is not reused */
-  bool lost;
-  bool seen;     /* code may know its thread, so it must not be reused */
-  bool leaked;   /* it was found asleep, with nothing left to wake it */
-  uint8_t owner; /* panic_owner: the owner of its panic (unhandled.h) */
-  char name[];   /* "": unnamed, shown as "task <id>" */
+  bool lost : 1;
+  bool seen : 1;   /* code may know its thread, so it must not be reused */
+  bool leaked : 1; /* it was found asleep, with nothing left to wake it */
+  bool named : 1;  /* else it has no room for a name, and is shown as "task <id>" */
+  char name[];
 } task;
 
 static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
@@ -193,6 +199,9 @@ static inline void task_leave(runtime *rt) {
 
 /* Room for the name of an unnamed task. */
 #define TASK_NAME_SIZE 32
+
+/* Returns the name that the task was given; "": none. */
+static inline const char *task_given_name(const task *t) { return t->named ? t->name : ""; }
 
 /* Returns the task's name; writes one to `buffer` if the task has none. */
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]);
@@ -350,7 +359,6 @@ static inline int task_park_plainly(runtime *rt, lua_State *L, const wait_type *
   task *t = rt->current;
   t->wait = wait;
   t->status = TASK_WAITING;
-  t->wait_serial++;
   t->live.height = height;
   return lua_yieldk(L, 0, (lua_KContext)rt, resumed);
 }

@@ -160,7 +160,7 @@ static bool hold(runtime *rt, lua_State *L, const task *t, int index, panic_heir
   lua_settop(L, rec);
   held_panic *held = find_held(rt, L, t);
   if (held == NULL) return false;
-  if (!made || t->owner != PANIC_NOBODYS) {
+  if (!made || t->ended.owner != PANIC_NOBODYS) {
     let_go(rt, L, held);
     return false;
   }
@@ -174,8 +174,8 @@ static bool hold(runtime *rt, lua_State *L, const task *t, int index, panic_heir
 /* --- changing hands --- */
 
 bool unhandled_give(runtime *rt, lua_State *L, task *t, panic_owner owner) {
-  if (t->status != TASK_PANICKED || t->owner != PANIC_NOBODYS) return false;
-  t->owner = (uint8_t)owner;
+  if (t->status != TASK_PANICKED || t->ended.owner != PANIC_NOBODYS) return false;
+  t->ended.owner = (uint8_t)owner;
   held_panic *held = find_held(rt, L, t);
   if (held != NULL) let_go(rt, L, held);
   return true;
@@ -198,9 +198,9 @@ void unhandled_pass_on(runtime *rt, lua_State *L, task *t, int index, panic_heir
   }
   t->ended.comers = comers;
   if (t == rt->main_task) unhandled_give(rt, L, t, PANIC_JOINERS); /* the caller of co.run */
-  if (heir != NULL && comers == 0 && t->owner == PANIC_NOBODYS)
+  if (heir != NULL && comers == 0 && t->ended.owner == PANIC_NOBODYS)
     heir->type->take(rt, L, heir, index);
-  if (t->owner == PANIC_NOBODYS && hold(rt, L, t, index, comers > 0 ? heir : NULL)) {
+  if (t->ended.owner == PANIC_NOBODYS && hold(rt, L, t, index, comers > 0 ? heir : NULL)) {
     lua_pop(L, 1);
   } else {
     give_to_handler(rt, L, t, index); /* no memory to hold it: better too early than never */
@@ -220,7 +220,7 @@ static void give_to_heir(runtime *rt, lua_State *L, const held_panic *held, int 
 
 void unhandled_arrived(runtime *rt, lua_State *L, int index, bool comes) {
   task *t = lua_touserdata(L, index);
-  if (t->status != TASK_PANICKED || t->owner != PANIC_NOBODYS || t->ended.comers == 0) return;
+  if (t->status != TASK_PANICKED || t->ended.owner != PANIC_NOBODYS || t->ended.comers == 0) return;
   t->ended.comers--;
   if (comes || t->ended.comers > 0) return;
   const held_panic *held = find_held(rt, L, t);

@@ -36,7 +36,7 @@ int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_
     case FD_WAITING: return task_park(rt, L, &wait_fd, deadline_ns, 0, continuation);
     case FD_ALWAYS:
       t->wake = WAKE_READY;
-      t->fired = (uint16_t)asked;
+      t->waiter.fired = asked;
       return continuation(L, LUA_OK, 0);
     default: return io_refuse(L, fd, errno);
   }

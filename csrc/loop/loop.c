@@ -12,7 +12,7 @@ void loop_timer_fired(runtime *rt, lua_State *L, timer *t) {
 }
 
 void loop_fd_ready(runtime *rt, task *t, unsigned ready) {
-  t->fired = (uint16_t)ready;
+  t->waiter.fired = ready;
   task_wake(rt, t, ready == 0 ? WAKE_CLOSED : WAKE_READY);
 }
 

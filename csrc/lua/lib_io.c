@@ -85,7 +85,7 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
     lua_pushliteral(L, "closed");
     return 2;
   }
-  return push_ready(L, t->fired);
+  return push_ready(L, (int)t->waiter.fired);
 }
 
 /*

@@ -74,7 +74,7 @@ static int acquire(lua_State *L, const char *method, bool guarded) {
   lua_settop(L, 1);
   if (guarded) lock_guard_push(rt, L, release_permits, permits);
   bool have = semaphore_try_acquire(rt, s, permits);
-  if (rt->current != NULL) rt->current->permits = permits;
+  if (rt->current != NULL) rt->current->waiter.permits = permits;
   return wait_unless(L, have, &s->waitlist, &wait_semaphore, seconds, method);
 }
 

@@ -286,10 +286,10 @@ static int task_tostring(lua_State *L) {
 ** is told however co.await is left.
 */
 typedef struct callback {
-  uint32_t wait_serial; /* of the task's park in co.await; 0: not parked yet */
   int results;
-  bool given; /* resume was called, and the task will get the results */
-  bool left;  /* co.await has returned or raised */
+  bool parked; /* the task waits in co.await, or has waited there */
+  bool given;  /* resume was called, and the task will get the results */
+  bool left;   /* co.await has returned or raised */
 } callback;
 
 #define CALLBACK_TYPE "coropanic.callback"
@@ -303,8 +303,8 @@ enum { CALLBACK_UV_RESULTS = 1, CALLBACK_UV_TASK, CALLBACK_UV_COUNT = CALLBACK_U
 */
 static bool is_awaited(runtime *rt, const callback *c, task *waiting) {
   if (c->given || c->left || waiting == NULL || task_ended(waiting)) return false;
-  if (c->wait_serial != 0) {
-    return waiting->status == TASK_WAITING && waiting->wait_serial == c->wait_serial &&
+  if (c->parked) {
+    return waiting->status == TASK_WAITING && waiting->waits_on == c &&
            !task_is_closed(rt, waiting);
   }
   return waiting == rt->current || !cancel_will_raise(rt, waiting);
@@ -329,7 +329,7 @@ static int resume_callback(lua_State *L) {
     c->results = results;
     lua_pop(L, 1);
     if (results > 0) lua_setiuservalue(L, lua_upvalueindex(2), CALLBACK_UV_RESULTS);
-    if (c->wait_serial != 0) task_wake(rt, waiting, WAKE_READY);
+    if (c->parked) task_wake(rt, waiting, WAKE_READY);
   }
   lua_pushboolean(L, taken);
   return 1;
@@ -375,8 +375,9 @@ static int await_callback(lua_State *L, int status, lua_KContext context) {
   callback *c = lua_touserdata(L, 2);
   lua_settop(L, 2);
   if (c->given) return push_callback_results(L);
-  const task *self = task_check_suspend(rt, L, "await");
-  c->wait_serial = self->wait_serial + 1; /* task_park counts */
+  task *self = task_check_suspend(rt, L, "await");
+  c->parked = true;
+  self->waits_on = c;
   return task_park(rt, L, &wait_callback, TIME_FOREVER, 0, after_callback);
 }
 

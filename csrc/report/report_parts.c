@@ -65,7 +65,7 @@ void report_write_head(lua_State *L, int index, text_writer *w) {
   } else {
     lua_getiuservalue(L, index, RECORD_UV_TASK);
     const task *t = task_test(L, -1);
-    report_put_task(w, r->task_id, t == NULL ? "" : t->name);
+    report_put_task(w, r->task_id, t == NULL ? "" : task_given_name(t));
     lua_pop(L, 1);
   }
   text_put(w, verb_of(r));
@@ -218,7 +218,7 @@ void report_write_ancestors(lua_State *L, int index, text_writer *w) {
     const task *parent = task_test(L, -1);
     text_put(w, " by ");
     if (parent != NULL) {
-      report_put_task(w, parent->id, parent->name);
+      report_put_task(w, parent->id, task_given_name(parent));
     } else if (t->generation == 0) {
       text_put(w, "main thread");
     } else {

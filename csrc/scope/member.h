@@ -22,7 +22,7 @@ typedef struct member {
 } member;
 
 /* Returns the live task as a member; NULL: it is in no scope, and under no context. */
-static inline member *member_of(const task *t) { return (member *)t->member; }
+static inline member *member_of(const task *t) { return (member *)t->live.member; }
 
 /* Call it when the scope is gone: no scope waits for the member any more. */
 static inline void member_lose_scope(member *m) {

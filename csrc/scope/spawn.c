@@ -7,7 +7,7 @@ ctx *scope_current_context(const runtime *rt) {
   const task *t = rt->current;
   if (t == NULL) return NULL;
   if (t->innermost != NULL) return container_of(t->innermost, body, cancel)->under.context;
-  return t->member == NULL ? NULL : member_of(t)->under.context;
+  return t->live.member == NULL ? NULL : member_of(t)->under.context;
 }
 
 /* Returns the scope that a task spawned now joins; NULL: none. */
@@ -15,7 +15,7 @@ static scope *current_scope(const task *t) {
   inner_cancel_scope *c = t->innermost;
   while (c != NULL && scope_of(c) == NULL) c = c->outer;
   if (c != NULL) return scope_of(c);
-  return t->member == NULL ? NULL : member_of(t)->scope;
+  return t->live.member == NULL ? NULL : member_of(t)->scope;
 }
 
 /* --- joining --- */
@@ -122,7 +122,7 @@ static task_member *become_member(runtime *rt, lua_State *L, task *t,
 
 task *scope_spawn(runtime *rt, lua_State *L, int arguments, scope_spawn_options *options) {
   const task *spawner = rt->current;
-  bool inherits = spawner != NULL && (spawner->member != NULL || spawner->innermost != NULL);
+  bool inherits = spawner != NULL && (spawner->live.member != NULL || spawner->innermost != NULL);
   if (inherits || options->scope != NULL || options->context != 0) {
     options->task.become_member = become_member;
   }

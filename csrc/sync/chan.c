@@ -92,7 +92,7 @@ static inline task *plain_task(waiter *w) { return container_of(w, task, waiter)
 static inline task *task_of(waiter *w) {
   if (is_plain(w)) return plain_task(w);
   task *t = container_of(w, select_case, waiter)->task;
-  t->fired = (uint16_t)w->which;
+  t->waiter.fired = w->which;
   return t;
 }
 

@@ -239,7 +239,7 @@ static int after_select(lua_State *L, int status, lua_KContext top) {
   }
   bool received = lua_gettop(L) > (int)top;
   if (!received && t->wake == WAKE_CLOSED) return chan_raise_closed(rt, L);
-  lua_pushinteger(L, t->fired);
+  lua_pushinteger(L, t->waiter.fired);
   if (!received) return 1;
   lua_insert(L, -2);
   lua_pushboolean(L, t->wake == WAKE_READY);

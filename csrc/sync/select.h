@@ -15,7 +15,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* The most cases of one select: `task.fired` has 16 bits for the number of a case. */
+/* The most cases of one select. */
 #define SELECT_MAX_CASES 65535
 
 typedef struct selection {

@@ -15,8 +15,8 @@ void semaphore_release(runtime *rt, semaphore *s, int permits) {
 static void serve(runtime *rt, waitlist *w) {
   semaphore *s = (semaphore *)w;
   task *next;
-  while ((next = waitlist_first(rt, w)) != NULL && next->permits <= s->free) {
-    s->free -= next->permits;
+  while ((next = waitlist_first(rt, w)) != NULL && next->waiter.permits <= s->free) {
+    s->free -= next->waiter.permits;
     task_wake(rt, next, WAKE_READY);
   }
 }
@@ -26,7 +26,7 @@ static void serve(runtime *rt, waitlist *w) {
 ** one whose coroutine a script closes after the task was served and before it runs.
 */
 static void take_back(runtime *rt, waitlist *w, const task *t) {
-  semaphore_release(rt, (semaphore *)w, t->permits);
+  semaphore_release(rt, (semaphore *)w, t->waiter.permits);
 }
 
 const waitlist_type semaphore_type = {

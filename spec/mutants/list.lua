@@ -212,8 +212,8 @@ return {
     name = "awaited-panic-is-the-scopes",
     says = "a panic that somebody awaits ends the scope too",
     file = "csrc/kernel/unhandled.c",
-    from = "heir != NULL && comers == 0 && t->owner",
-    to = "heir != NULL && t->owner",
+    from = "heir != NULL && comers == 0 && t->ended.owner",
+    to = "heir != NULL && t->ended.owner",
     specs = "spec/structure/scope_panic_spec.lua",
   },
   {

@@ -124,6 +124,7 @@ typedef struct runtime {
   struct coroutine *running; /* the coroutine whose code runs; see coroutine.h */
   struct task *current;
   struct coroutine *driver; /* its code drives the loop; NULL: the loop is not running */
+  int tasks_index;          /* where the C function that drives the loop has the table of tasks */
   list ready;               /* tasks in FIFO order, by task.link */
   size_t ready_count;
   size_t batch;           /* turns left before a run looks at the clock */

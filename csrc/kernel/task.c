@@ -53,8 +53,7 @@ void task_push(runtime *rt, lua_State *L, const task *t) {
 ** cut off, because the runtime holds the live ones anyway. The task is on top of the stack.
 ** [-0, +0, -]
 */
-static void trim_ancestors(lua_State *L, const task *t) {
-  if (t->generation % RECORD_MAX_ANCESTORS != 0) return;
+static void trim_ancestors(lua_State *L) {
   lua_pushvalue(L, -1);
   for (int i = 0; i < RECORD_MAX_ANCESTORS && lua_type(L, -1) == LUA_TUSERDATA; i++) {
     lua_getiuservalue(L, -1, TASK_UV_PARENT);
@@ -78,8 +77,9 @@ static void set_hearing(const runtime *rt, task *t, spawn_spans spans) {
 static task *new_task(const runtime *rt, lua_State *L, const spawn_options *options) {
   size_t name_length = options->name == NULL ? 0 : strlen(options->name);
   size_t room = name_length == 0 ? 0 : name_length + 1;
-  task *t = lua_newuserdatauv(L, sizeof(task) + room, TASK_UV_COUNT);
-  memset(t, 0, sizeof(task));
+  size_t size = sizeof(task) + room;
+  task *t = lua_newuserdatauv(L, size, TASK_UV_COUNT);
+  memset(t, 0, size); /* the C library's: the compiler's own, for a known size, is slower */
   t->named = name_length > 0;
   if (t->named) memcpy(t->name, options->name, room);
   list_init(&t->waiter.link);
@@ -93,7 +93,7 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   unsigned aftermath = rt->aftermath;
   if (aftermath == 0 && rt->current != NULL) aftermath = rt->current->aftermath;
   t->aftermath = aftermath & TASK_AFTERMATH_MAX;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_type_ref);
+  lua_pushvalue(L, options->tables.type);
   lua_setmetatable(L, -2);
   return t;
 }
@@ -106,10 +106,10 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
 static bool inherit(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
   task *parent = rt->current;
   if (parent != NULL) {
-    task_push(rt, L, parent);
+    lua_rawgeti(L, options->tables.tasks, parent->coroutine.slot);
     lua_setiuservalue(L, -2, TASK_UV_PARENT);
     t->generation = parent->generation + 1;
-    trim_ancestors(L, t);
+    if (t->generation % RECORD_MAX_ANCESTORS == 0) trim_ancestors(L);
   }
   const trace_ids *given = options->trace;
   trace_ids *own = &t->coroutine.context.own;
@@ -158,7 +158,8 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
   t->coroutine.thread = thread.thread;
   t->coroutine.slot = thread.slot;
   const char *why = NULL;
-  if (!lua_checkstack(thread.thread, arguments + LUA_MINSTACK)) {
+  /* A few fit into what every thread has. */
+  if (arguments > LUA_MINSTACK / 2 && !lua_checkstack(thread.thread, arguments + LUA_MINSTACK)) {
     why = "too many arguments";
   } else if (options->group_type != NULL) {
     *reserved = options->group_type->reserve(rt, options->group);
@@ -189,21 +190,27 @@ static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn
                   void *reserved) {
   if (t->live.member != NULL) t->live.member->type->join(rt, L, t);
   if (reserved != NULL) options->group_type->join(rt, L, t, reserved);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, t->coroutine.slot);
-  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, options->tables.tasks, t->coroutine.slot);
   t->location = stack_location(rt, L, 1);
-  lua_insert(L, -(arguments + 2));
-  lua_xmove(L, t->coroutine.thread, arguments + 1);
+  lua_xmove(L, t->coroutine.thread, arguments + 2);
+  lua_xmove(t->coroutine.thread, L, 1);
   rt->live_count++;
   if (t->daemon) rt->daemon_count++;
   if (t->service) rt->service_count++;
   task_enqueue(rt, t);
 }
 
+void task_push_tables(runtime *rt, lua_State *L, int arguments, task_tables *tables) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_type_ref);
+  lua_rotate(L, -(arguments + 3), 2);
+  tables->tasks = lua_gettop(L) - (arguments + 2);
+  tables->type = tables->tasks + 1;
+}
+
 task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options) {
-  luaL_checkstack(L, 8, NULL);
   task *t = new_task(rt, L, options);
   if (options->attributes != 0) set_attributes(rt, L, options->attributes);
   if (options->become_member != NULL) t->live.member = options->become_member(rt, L, t, options);
@@ -408,10 +415,8 @@ static void leave_unserved(runtime *rt, task *t) {
 ** [-0, +0, -]
 */
 static void retire(runtime *rt, lua_State *L, task *t) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, t->coroutine.slot);
-  lua_pop(L, 1);
+  lua_rawseti(L, rt->tasks_index, t->coroutine.slot);
   runtime_stop_timer(rt, &t->timer);
   leave_member(rt, L, t);
   cancel_scope_close(&t->entry);
@@ -432,16 +437,29 @@ static void retire(runtime *rt, lua_State *L, task *t) {
 }
 
 /*
+** Whether the object of the task, which ends in this way, is still needed when the runtime does not
+** anchor it any more: it gets a value, or code is told of it.
+*/
+static bool is_needed_at_end(const runtime *rt, const task *t, task_status status, int values) {
+  bool has_reason = t->entry.state > CANCEL_SCOPE_LEFT;
+  return status != TASK_DONE || values > 0 || has_reason || t->exits != NULL ||
+         probe_is_wanted(&rt->probes, PROBE_END);
+}
+
+/*
 ** First come the calls that need memory. Then comes the end itself, which calls nothing of scripts,
 ** so that no code sees a task that has half ended. Last, all that must hear of it are told.
 */
 void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values) {
-  task_push(rt, L, t);
-  int index = lua_gettop(L) - values;
-  if (values > 0) lua_insert(L, index);
-  if (status == TASK_DONE && !keep_results(L, index, values)) {
-    record_wrap_safe(rt, L, L, 0, RECORD_MEMORY);
-    status = TASK_PANICKED;
+  int index = 0; /* of its object, if it is needed */
+  if (is_needed_at_end(rt, t, status, values)) {
+    lua_rawgeti(L, rt->tasks_index, t->coroutine.slot);
+    index = lua_gettop(L) - values;
+    if (values > 0) lua_insert(L, index);
+    if (status == TASK_DONE && !keep_results(L, index, values)) {
+      record_wrap_safe(rt, L, L, 0, RECORD_MEMORY);
+      status = TASK_PANICKED;
+    }
   }
   panic_heir *heir = t->live.member == NULL ? NULL : t->live.member->heir;
   uint32_t comers = wake_waiters(rt, t);
@@ -468,7 +486,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
         &(probe_event){
             .kind = PROBE_END, .calls = true, .task = t, .L = L, .object = index, .word = word});
   }
-  lua_settop(L, index - 1);
+  if (index != 0) lua_settop(L, index - 1);
 }
 
 void task_push_record(lua_State *L, int index) { lua_getiuservalue(L, index, TASK_UV_RESULT); }

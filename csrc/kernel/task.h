@@ -239,7 +239,27 @@ typedef struct spawn_group_type {
   void (*join)(runtime *rt, lua_State *L, struct task *t, void *reserved);
 } spawn_group_type;
 
+/* The stack indices at which a C function that spawns has two tables. */
+typedef struct task_tables {
+  int tasks; /* the live tasks, runtime.tasks_ref */
+  int type;  /* their metatable, runtime.task_type_ref */
+} task_tables;
+
+/*
+** In functions that are registered with these tables as upvalues (lib_register_spawners), so that a
+** spawn looks nothing up.
+*/
+#define TASK_TABLES_OF_UPVALUES \
+  { .tasks = lua_upvalueindex(2), .type = lua_upvalueindex(3) }
+
+/*
+** In other code: pushes the tables below the function and its `arguments` on top of the stack, and
+** ensures LUA_MINSTACK slots.   [-0, +2, e]
+*/
+void task_push_tables(runtime *rt, lua_State *L, int arguments, task_tables *tables);
+
 typedef struct spawn_options {
+  task_tables tables;
   const char *name; /* NULL or "": unnamed */
   bool daemon;
   bool service;   /* a daemon that ends last */
@@ -260,14 +280,15 @@ typedef struct spawn_options {
 /*
 ** Pops a function and its `arguments`, makes a task of them that is ready to run, and pushes it.
 ** Its parent is the current task. Unless the options say otherwise, its trace is the current one.
-** [-(arguments + 1), +1, m]
+** There must be half of LUA_MINSTACK free slots.   [-(arguments + 1), +1, m]
 */
 task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options);
 
 /*
 ** Ends the task; every way to end goes through this. Pops from L's stack what the status asks for:
 ** the `values` results (DONE), or the record (else). Wakes the tasks that wait for it, and passes
-** its panic on. Never raises.   [-values, +0, -]
+** its panic on. Never raises. L is the thread that drives the loop, in the function that drives it.
+** [-values, +0, -]
 */
 void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values);
 

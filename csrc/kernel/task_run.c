@@ -206,14 +206,14 @@ static void unwind_entry(runtime *rt, lua_State *L, task *t, bool lost) {
 
 static void end_with_results(runtime *rt, lua_State *L, task *t, int values) {
   lua_State *thread = t->coroutine.thread;
-  if (!lua_checkstack(L, values + LUA_MINSTACK)) {
+  if (values > 0 && !lua_checkstack(L, values + LUA_MINSTACK)) {
     lua_settop(thread, 0);
     record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory for a task's results");
     task_leave(rt);
     task_end(rt, L, t, TASK_PANICKED, 1);
     return;
   }
-  lua_xmove(thread, L, values);
+  if (values > 0) lua_xmove(thread, L, values);
   task_leave(rt);
   task_end(rt, L, t, TASK_DONE, values);
 }

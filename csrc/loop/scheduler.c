@@ -340,6 +340,12 @@ static void check_not_running(const runtime *rt, lua_State *L, const char *name,
   c_stack_check_host(L, LOOP_C_LEVELS);
 }
 
+/* Pushes the table of tasks, where task_end finds it while the loop runs.   [-0, +1, -] */
+static void push_tasks(runtime *rt, lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  rt->tasks_index = lua_gettop(L);
+}
+
 /* Pushes a record that says why the run can't go on.   [-0, +1, -] */
 static void push_deadlock(runtime *rt, lua_State *L) {
   if (rt->ready_count > 0) {
@@ -362,7 +368,11 @@ static int deliver(lua_State *L, const task *main, int index) {
 static int spawn_main(lua_State *L) {
   const char *name = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  task_spawn(runtime_find(L), L, lua_gettop(L) - 1, &(spawn_options){.name = name});
+  spawn_options options = {.name = name};
+  runtime *rt = runtime_find(L);
+  int arguments = lua_gettop(L) - 1;
+  task_push_tables(rt, L, arguments, &options.tables);
+  task_spawn(rt, L, arguments, &options);
   return 1;
 }
 
@@ -392,6 +402,7 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   task *main = make_main(rt, L, arguments, options->name);
   int index = lua_gettop(L);
+  push_tasks(rt, L);
   apply_options(rt, L, options);
   rt->main_task = main;
   interrupt_begin(rt, L);
@@ -422,6 +433,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
                     "co.step inside a task: its loop makes the steps, so use co.yield");
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   rt->driver = rt->running;
+  push_tasks(rt, L);
   wakeup_drain(&loop_of(rt)->wakeup);
   int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
   do {
@@ -431,6 +443,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   if (!list_empty(&rt->unhandled_panics)) unhandled_expire(rt, L, runtime_now(rt));
   observe_flush(rt, L);
   rt->driver = NULL;
+  lua_pop(L, 1);
   bool more = rt->ready_count > 0;
   if (more) rt->backend->notify(rt);
   return more;

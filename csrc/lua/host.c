@@ -23,7 +23,11 @@ void cp_spawn(lua_State *L, int arguments) {
     luaL_error(L, "cp_spawn: function expected, got %s", luaL_typename(L, function));
   }
   lua_settop(L, function + arguments);
-  scope_spawn(rt, L, arguments, &(scope_spawn_options){0});
+  scope_spawn_options options = {0};
+  task_push_tables(rt, L, arguments, &options.task.tables);
+  scope_spawn(rt, L, arguments, &options);
+  lua_replace(L, function);
+  lua_settop(L, function);
 }
 
 int cp_step(lua_State *L, double budget) {

@@ -9,6 +9,20 @@ void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions) {
   luaL_setfuncs(L, functions, 1);
 }
 
+void lib_register_spawners(lua_State *L, runtime *rt, const luaL_Reg *functions) {
+  lua_pushlightuserdata(L, rt);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_type_ref);
+  luaL_setfuncs(L, functions, 3);
+}
+
+void lib_add_spawners(lua_State *L, runtime *rt, const char *type, const luaL_Reg *methods) {
+  luaL_getmetatable(L, type);
+  lua_getfield(L, -1, "__index");
+  lib_register_spawners(L, rt, methods);
+  lua_pop(L, 2);
+}
+
 void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *methods,
                   const luaL_Reg *metamethods) {
   runtime_new_type(rt, L, type, metamethods);

@@ -42,6 +42,14 @@ LIB_FILES(LIB_DECLARE)
 void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions);
 
 /*
+** The same for functions that spawn tasks: upvalues 2 and 3 are TASK_TABLES_OF_UPVALUES.   [-0, +0, m]
+*/
+void lib_register_spawners(lua_State *L, runtime *rt, const luaL_Reg *functions);
+
+/* Adds such functions to the methods of the type.   [-0, +0, m] */
+void lib_add_spawners(lua_State *L, runtime *rt, const char *type, const luaL_Reg *methods);
+
+/*
 ** Makes the metatable `type` ("coropanic.mutex") with these metamethods, methods in __index, and
 ** itself hidden from scripts.   [-0, +0, m]
 */

@@ -89,7 +89,8 @@ static int run_run_with(lua_State *L) {
 
 static int run_spawn(lua_State *L) {
   arg_check_function(L, 1, "spawn");
-  scope_spawn(runtime_of(L), L, lua_gettop(L) - 1, &(scope_spawn_options){0});
+  scope_spawn_options options = {.task = {.tables = TASK_TABLES_OF_UPVALUES}};
+  scope_spawn(runtime_of(L), L, lua_gettop(L) - 1, &options);
   return 1;
 }
 
@@ -101,7 +102,7 @@ int spawn_with(lua_State *L, struct scope *scope) {
   options_check_names(L, 1, "spawn_with", names);
   arg_check_function(L, 2, "spawn_with");
   int arguments = lua_gettop(L) - 2;
-  scope_spawn_options options = {.scope = scope};
+  scope_spawn_options options = {.task = {.tables = TASK_TABLES_OF_UPVALUES}, .scope = scope};
   spawn_options *spawn = &options.task;
   spawn->daemon = options_boolean(L, 1, "spawn_with", "daemon");
   if (options_boolean(L, 1, "spawn_with", "detached_trace")) spawn->trace = &no_trace;
@@ -117,7 +118,7 @@ int spawn_with(lua_State *L, struct scope *scope) {
     options_error(L, 1, "spawn_with", "attributes", "table");
   }
   if (type == LUA_TTABLE) spawn->attributes = lua_gettop(L);
-  luaL_checkstack(L, arguments + 1, "too many arguments");
+  luaL_checkstack(L, arguments + 1 + LUA_MINSTACK, "too many arguments");
   for (int i = 2; i <= arguments + 2; i++) lua_pushvalue(L, i);
   scope_spawn(rt, L, arguments, &options);
   return 1;
@@ -213,8 +214,6 @@ void lib_run_open(lua_State *L, runtime *rt) {
   static const luaL_Reg functions[] = {
       {"run", run_run},
       {"run_with", run_run_with},
-      {"spawn", run_spawn},
-      {"spawn_with", run_spawn_with},
       {"thread_pool", run_thread_pool},
       {"step", run_step},
       {"timeout", run_timeout},
@@ -230,5 +229,8 @@ void lib_run_open(lua_State *L, runtime *rt) {
       {"on_suspend", run_on_suspend},
       {NULL, NULL},
   };
+  static const luaL_Reg spawners[] = {
+      {"spawn", run_spawn}, {"spawn_with", run_spawn_with}, {NULL, NULL}};
   lib_register(L, rt, functions);
+  lib_register_spawners(L, rt, spawners);
 }

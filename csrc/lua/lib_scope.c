@@ -84,7 +84,8 @@ static scope *check_open(lua_State *L, const char *method) {
 static int method_spawn(lua_State *L) {
   scope *s = check_open(L, "spawn");
   arg_check_method_function(L, 2, 1, "spawn");
-  scope_spawn(runtime_of(L), L, lua_gettop(L) - 2, &(scope_spawn_options){.scope = s});
+  scope_spawn_options options = {.task = {.tables = TASK_TABLES_OF_UPVALUES}, .scope = s};
+  scope_spawn(runtime_of(L), L, lua_gettop(L) - 2, &options);
   return 1;
 }
 
@@ -131,8 +132,6 @@ void lib_scope_open(lua_State *L, runtime *rt) {
       {NULL, NULL},
   };
   static const luaL_Reg methods[] = {
-      {"spawn", method_spawn},
-      {"spawn_with", method_spawn_with},
       {"cancel", method_cancel},
       {NULL, NULL},
   };
@@ -143,6 +142,9 @@ void lib_scope_open(lua_State *L, runtime *rt) {
     runtime_add_machinery(rt, (machinery){.function = functions[i].func, .drives = true});
   }
   lib_register(L, rt, functions);
+  static const luaL_Reg spawners[] = {
+      {"spawn", method_spawn}, {"spawn_with", method_spawn_with}, {NULL, NULL}};
   lib_new_type(L, rt, SCOPE_TYPE, methods, metamethods);
+  lib_add_spawners(L, rt, SCOPE_TYPE, spawners);
   lib_new_type(L, rt, WITH_TYPE, with_methods, with_metamethods);
 }

@@ -153,7 +153,8 @@ static int waitgroup_method_spawn(lua_State *L) {
   arg_check_method_function(L, 2, 1, "spawn");
   runtime *rt = wg->waitlist.object.runtime;
   waitgroup_expect(rt, L, wg);
-  scope_spawn_options options = {.task = {.group_type = &waitgroup_spawns, .group = wg}};
+  scope_spawn_options options = {
+      .task = {.tables = TASK_TABLES_OF_UPVALUES, .group_type = &waitgroup_spawns, .group = wg}};
   scope_spawn(rt, L, lua_gettop(L) - 2, &options);
   return 1;
 }
@@ -234,7 +235,6 @@ void lib_sync_open(lua_State *L, runtime *rt) {
       {"add", waitgroup_method_add},
       {"done", waitgroup_method_done},
       {"wait", waitgroup_method_wait},
-      {"spawn", waitgroup_method_spawn},
       {NULL, NULL},
   };
   static const luaL_Reg waitgroup_metamethods[] = {
@@ -261,7 +261,9 @@ void lib_sync_open(lua_State *L, runtime *rt) {
       {NULL, NULL},
   };
   lib_new_type(L, rt, SEMAPHORE_TYPE, semaphore_methods, semaphore_metamethods);
+  static const luaL_Reg waitgroup_spawners[] = {{"spawn", waitgroup_method_spawn}, {NULL, NULL}};
   lib_new_type(L, rt, WAITGROUP_TYPE, waitgroup_methods, waitgroup_metamethods);
+  lib_add_spawners(L, rt, WAITGROUP_TYPE, waitgroup_spawners);
   lib_new_type(L, rt, EVENT_TYPE, event_methods, event_metamethods);
   lib_register(L, rt, functions);
 }

@@ -12,7 +12,7 @@ struct scope;
 
 /*
 ** Expects (options, function, arguments...) on the stack; pushes the task. Return its result from a
-** C function.
+** C function that lib_register_spawners has registered.
 **   scope  the scope of the task; NULL: the innermost one
 */
 int spawn_with(lua_State *L, struct scope *scope);

@@ -168,7 +168,7 @@ static void give_back(runtime *rt, lua_State *L, frame_stack *s) {
 static void lose_frames(runtime *rt, lua_State *L, frame_stack *s) {
   for (; s->depth > 1; s->depth--) {
     const frame_type *type = frames_top(s)->type;
-    if (type->is_thin) type->lost(rt, L, s, 0, NULL);
+    if (type->is_thin) type->lost(rt, L, s);
   }
 }
 

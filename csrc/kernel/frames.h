@@ -68,13 +68,12 @@ typedef struct frame_type {
   int (*leave)(struct runtime *rt, lua_State *L, struct frame_stack *s, frame_state state);
   /*
   ** Called when the activation of its C function is gone and the frame, the innermost one, is about
-  ** to be closed. Returns when the frame's work is over. May suspend; then the continuation is
-  ** called, with its context, to call this again. That of a thin frame finds its value by
+  ** to be closed. Returns when the frame's work is over. May park the task; then unwind_after_lost
+  ** is the continuation, and calls this again. That of a thin frame finds its value by
   ** frames_push_object, leaves the stack as it is, and neither suspends nor raises. NULL: there is
   ** nothing to do.   [-?, +?, e]
   */
-  void (*lost)(struct runtime *rt, lua_State *L, struct frame_stack *s, lua_KContext context,
-               lua_KFunction continuation);
+  void (*lost)(struct runtime *rt, lua_State *L, struct frame_stack *s);
 } frame_type;
 
 extern const frame_type frame_func;     /* one call of a co.func or of co.call */

@@ -277,11 +277,10 @@ static int after_park(lua_State *L, int status, lua_KContext runtime_address) {
   if (!task_is_resumed(rt, L)) return task_refuse_resumption(rt, L, after_park);
   const task *t = rt->current;
   task_tidy_stack(t, L);
-  return t->live.continuation(L, status, t->live.context);
+  return t->wait->continuation(L, status, runtime_address);
 }
 
-int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline_ns,
-              lua_KContext context, lua_KFunction continuation) {
+int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline_ns) {
   task *t = rt->current;
   t->wait = wait;
   if (deadline_ns != TIME_FOREVER) {
@@ -295,8 +294,6 @@ int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline
                          .kind = PROBE_TIMER, .task = t, .object = PROBE_TASK, .seconds = seconds});
     }
   }
-  t->live.context = context;
-  t->live.continuation = continuation;
   return task_park_plainly(rt, L, wait, lua_gettop(L), after_park);
 }
 

@@ -136,10 +136,7 @@ typedef struct task {
     struct {
       list *joiners; /* a ring: tasks that wait in join or await of this one, by waiter.link */
       task_member *member; /* NULL: it is in no scope, and under no context */
-      /* While it waits: the continuation of its C function, and the number of values for it. */
-      lua_KFunction continuation;
-      lua_KContext context;
-      int height;
+      int height;          /* while it waits: the number of values on the stack of its C function */
     } live;
     struct {
       uint32_t comers; /* tasks that were woken to come for its panic and have not run yet */
@@ -359,15 +356,12 @@ static inline void task_raise_pending(runtime *rt, lua_State *L) {
 }
 
 /*
-** Parks the current task. Return the result from a C function. Before, put the task's waiter into a
-** queue, or also set `waits_on`, as `wait` needs. If other code resumes the thread, it is refused,
-** and the task goes on waiting.   [-0, +0, e]
-**   deadline_ns   TIME_FOREVER for none
-**   continuation  runs on waking, with the values on the stack now and those that the waker has
-**                 pushed; it must call task_check_wake, or look at `wake` itself
+** Parks the current task, which goes on in the continuation of `wait`. Return the result from a C
+** function. Before, put the task's waiter into a queue, or also set `waits_on`, as `wait` needs. If
+** other code resumes the thread, it is refused, and the task goes on waiting.   [-0, +0, e]
+**   deadline_ns  TIME_FOREVER for none
 */
-int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline_ns,
-              lua_KContext context, lua_KFunction continuation);
+int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline_ns);
 
 /*
 ** The same in fewer instructions, for waits without a deadline. Lua itself calls `resumed`, whose

@@ -17,7 +17,6 @@ static inline int handler_index(const frame_stack *s, const frame_type *type) {
 }
 
 static int after_call(lua_State *L, int status, lua_KContext frames_address);
-static int after_lost(lua_State *L, int status, lua_KContext frames_address);
 
 /*
 ** Call it when the innermost frame's body has ended with an error, on top of the stack.
@@ -138,7 +137,7 @@ static int call_deferred(runtime *rt, frame_stack *s, lua_State *L, int handler,
 */
 static void finish_lost(runtime *rt, frame_stack *s, lua_State *L) {
   const frame_type *type = frames_top(s)->type;
-  type->lost(rt, L, s, (lua_KContext)s, after_lost);
+  type->lost(rt, L, s);
   if (type->is_thin) {
     frames_drop_object(s);
     return;
@@ -367,10 +366,10 @@ static int finish_entry(runtime *rt, lua_State *L, frame_stack *s) {
   return leave_entry(rt, L, s, drive(rt, s, L, LUA_OK, 0));
 }
 
-/* Runs when the wait of a lost frame is over, or the task was woken for another reason. */
-static int after_lost(lua_State *L, int status, lua_KContext frames_address) {
+int unwind_after_lost(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
-  return finish_entry(runtime_of(L), L, (frame_stack *)frames_address);
+  runtime *rt = (runtime *)runtime_address;
+  return finish_entry(rt, L, rt->current->coroutine.frames);
 }
 
 int unwind_finish(lua_State *L) {

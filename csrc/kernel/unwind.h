@@ -16,6 +16,12 @@
 extern const frame_type frame_entry; /* the entry of a task */
 extern const frame_type frame_block; /* ends a block with a deferred call in a `<close>` variable */
 
+/*
+** The continuation of waits in frame_type.lost: runs when the wait is over, or the task was woken
+** for another reason.
+*/
+int unwind_after_lost(lua_State *L, int status, lua_KContext runtime_address);
+
 /* Registers the functions below that the runtime needs.   [-0, +0, m] */
 void unwind_open(runtime *rt, lua_State *L);
 

@@ -53,6 +53,15 @@ typedef struct wait_type {
   /* Whether the ready task only let others run: no event has woken it. NULL: it did not. */
   bool (*gave_way)(const struct task *t);
 
+  /*
+  ** The continuation of the C function in which the task waits: runs on waking, with the runtime as
+  ** its context, and on the stack the values that were there when the task parked and those that the
+  ** waker has pushed. It must call task_check_wake, or look at `wake` itself. NULL: the task is
+  ** parked by task_park_plainly, which gives Lua another one.
+  */
+  lua_KFunction continuation;
+
+  bool reads; /* a reader's wait for a lock, which several readers may have at once */
   bool joins; /* a wait for another task's outcome, after which the task may join the next one */
   bool from_outside; /* ended by an event outside the process, such as a readable descriptor */
 } wait_type;

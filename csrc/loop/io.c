@@ -5,9 +5,9 @@
 
 #define NS_PER_MILLISECOND INT64_C(1000000)
 
-static void leave(runtime *rt, task *t) { rt->backend->fd_stop(rt, t); }
+void io_leave(runtime *rt, task *t) { rt->backend->fd_stop(rt, t); }
 
-static bool push_text(lua_State *L, const task *t) {
+bool io_push_text(lua_State *L, const task *t) {
   if (!wait_push_local(L, t, IO_INDEX_FD)) return false;
   wait_push_local(L, t, IO_INDEX_MODE);
   lua_pushfstring(L, "wait_fd of %d (%s)", (int)lua_tointeger(L, -2), lua_tostring(L, -1));
@@ -16,28 +16,20 @@ static bool push_text(lua_State *L, const task *t) {
   return true;
 }
 
-static const wait_type wait_fd = {
-    .name = "wait_fd",
-    .push_object = wait_push_self,
-    .push_text = push_text,
-    .leave = leave,
-    .from_outside = true,
-};
-
 int io_refuse(lua_State *L, int fd, int refusal) {
   if (refusal == ENOMEM) return luaL_error(L, "not enough memory");
   return luaL_error(L, "co.wait_fd: descriptor %d: %s", fd, strerror(refusal));
 }
 
 int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_ns,
-            lua_KFunction continuation) {
+            const wait_type *wait) {
   task *t = rt->current;
   switch (rt->backend->fd_wait(rt, t, fd, asked)) {
-    case FD_WAITING: return task_park(rt, L, &wait_fd, deadline_ns, 0, continuation);
+    case FD_WAITING: return task_park(rt, L, wait, deadline_ns);
     case FD_ALWAYS:
       t->wake = WAKE_READY;
       t->waiter.fired = asked;
-      return continuation(L, LUA_OK, 0);
+      return wait->continuation(L, LUA_OK, (lua_KContext)rt);
     default: return io_refuse(L, fd, errno);
   }
 }

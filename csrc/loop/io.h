@@ -25,12 +25,20 @@ enum { IO_INDEX_MODE = 2, IO_INDEX_FD = 3 };
 ** Parks the current task until `fd` is ready in one of the directions `asked` (POLLER_READ, ...).
 ** Return the result from a C function that has the object for the descriptor at index 1, and mode
 ** and number at IO_INDEX_MODE and IO_INDEX_FD.   [-0, +0, e] The continuation finds the ready
-** directions in the task's `fired` if it was woken with WAKE_READY. WAKE_CLOSED: the descriptor was
+** directions in the waiter's `fired` if it was woken with WAKE_READY. WAKE_CLOSED: the descriptor was
 ** closed meanwhile. For a descriptor that is always ready, such as a regular file, the continuation
 ** is called at once, with WAKE_READY. Raises if the system refuses to wait.
 */
 int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_ns,
-            lua_KFunction continuation);
+            const wait_type *wait);
+
+/* The fields of the wait_type of a wait for a descriptor; besides it has a continuation. */
+#define IO_WAIT                                                                                   \
+  .name = "wait_fd", .push_object = wait_push_self, .push_text = io_push_text, .leave = io_leave, \
+  .from_outside = true
+
+bool io_push_text(lua_State *L, const task *t);
+void io_leave(runtime *rt, task *t);
 
 /*
 ** Raises that the system refuses to wait for `fd`.   [-0, +0, e]

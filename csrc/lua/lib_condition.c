@@ -18,8 +18,11 @@ typedef struct condition {
 /* The user value: the mutex. */
 enum { CONDITION_UV_MUTEX = 1, CONDITION_UV_COUNT = CONDITION_UV_MUTEX };
 
-/* The stack of the C function that waits. */
-enum { CONDITION_INDEX = 1, MUTEX_INDEX };
+/*
+** The stack of the C function that waits. Once the wait for a signal has ended, REASON_INDEX has its
+** wake_reason.
+*/
+enum { CONDITION_INDEX = 1, MUTEX_INDEX, REASON_INDEX };
 
 #define CONDITION_TYPE "coropanic.condition"
 
@@ -49,7 +52,10 @@ static void wake_first(runtime *rt, condition *c) {
 
 /* --- waiting --- */
 
-static const wait_type wait_signal = {.name = "wait", WAITLIST_WAIT};
+static int after_signal(lua_State *L, int status, lua_KContext runtime_address);
+static int relock(lua_State *L, int status, lua_KContext runtime_address);
+
+static const wait_type wait_signal = {.name = "wait", WAITLIST_WAIT, .continuation = after_signal};
 
 static bool push_mutex(lua_State *L, const task *t) { return wait_push_local(L, t, MUTEX_INDEX); }
 
@@ -59,6 +65,7 @@ static const wait_type wait_relock = {
     .push_object = push_mutex,
     .left_unserved = waitlist_left_unserved,
     .next_blocker = mutex_next_blocker,
+    .continuation = relock,
 };
 
 /*
@@ -92,32 +99,34 @@ static int leave_abandoned(runtime *rt, lua_State *L, wake_reason reason, const 
 }
 
 /*
-** Locks the mutex again after a wait that ended for `reason`. Return the result from the C
-** function. A cancellation does not end this wait, so that the task's guard and deferred calls find
-** the mutex locked; it is raised when the task has the mutex.   [-0, +1, e]
+** Locks the mutex again after the wait for a signal. Return the result from the C function. A
+** cancellation does not end this wait, so that the task's guard and deferred calls find the mutex
+** locked; it is raised when the task has the mutex.   [-0, +1, e]
 */
-static int relock(lua_State *L, int status, lua_KContext reason) {
+static int relock(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
-  mutex *m = lua_touserdata(L, MUTEX_INDEX);
-  runtime *rt = m->waitlist.object.runtime;
+  runtime *rt = (runtime *)runtime_address;
   task *self = rt->current;
+  mutex *m = lua_touserdata(L, MUTEX_INDEX);
+  wake_reason reason = (wake_reason)lua_tointeger(L, REASON_INDEX);
   if (m->locked && m->owner == self) { /* the former owner has handed it over */
     mutex_accept(rt, L, m, MUTEX_INDEX);
-    return leave(rt, L, (wake_reason)reason);
+    return leave(rt, L, reason);
   }
-  if (mutex_try_lock(rt, L, m, MUTEX_INDEX)) return leave(rt, L, (wake_reason)reason);
-  if (mutex_is_abandoned(m)) return leave_abandoned(rt, L, (wake_reason)reason, m);
+  if (mutex_try_lock(rt, L, m, MUTEX_INDEX)) return leave(rt, L, reason);
+  if (mutex_is_abandoned(m)) return leave_abandoned(rt, L, reason, m);
   if (deadlock_find(rt, L, &wait_relock, m)) {
-    pass_on(rt, L, (wake_reason)reason);
+    pass_on(rt, L, reason);
     return lua_error(L);
   }
   list_append(&m->waitlist.tasks, &self->waiter.link);
   self->waits_on = m;
-  return task_park(rt, L, &wait_relock, TIME_FOREVER, reason, relock);
+  return task_park(rt, L, &wait_relock, TIME_FOREVER);
 }
 
 static int after_signal(lua_State *L, int status, lua_KContext runtime_address) {
-  return relock(L, status, ((runtime *)runtime_address)->current->wake);
+  lua_pushinteger(L, ((runtime *)runtime_address)->current->wake);
+  return relock(L, status, runtime_address);
 }
 
 /*
@@ -157,7 +166,7 @@ static int condition_method_wait(lua_State *L) {
   int64_t deadline = runtime_deadline(rt, seconds);
   reserve_timer(rt, L, deadline);
   mutex_unlock(rt, L, m, MUTEX_INDEX);
-  return waitlist_park(rt, L, &c->waitlist, &wait_signal, deadline, "wait", after_signal);
+  return waitlist_park(rt, L, &c->waitlist, &wait_signal, deadline, "wait");
 }
 
 /* --- waking --- */

@@ -88,6 +88,8 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   return push_ready(L, (int)t->waiter.fired);
 }
 
+static const wait_type wait_fd = {IO_WAIT, .continuation = after_wait};
+
 /*
 ** Pushes the directions that are ready now, or nil; does not wait. Other code may have closed the
 ** descriptor; then the tasks that wait for it are woken, before this function raises.   [-0, +1, e]
@@ -115,7 +117,7 @@ static int run_wait_fd(lua_State *L) {
     if (seconds == 0 || !lua_isnil(L, -1)) return results;
   }
   task_check_suspend(rt, L, "wait_fd");
-  return io_park(rt, L, fd, asked, runtime_deadline(rt, seconds), after_wait);
+  return io_park(rt, L, fd, asked, runtime_deadline(rt, seconds), &wait_fd);
 }
 
 void lib_io_open(lua_State *L, runtime *rt) {

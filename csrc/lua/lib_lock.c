@@ -16,12 +16,21 @@ static void *check_rwmutex(lua_State *L, const char *method) {
 
 /* --- locking --- */
 
+static int after_wait(lua_State *L, int status, lua_KContext context);
+
+/* The fields that the waits for the three kinds of lock share. */
+#define LOCK_WAIT WAITLIST_WAIT, .next_blocker = mutex_next_blocker, .continuation = after_wait
+
+static const wait_type wait_lock = {.name = "lock", LOCK_WAIT};
+static const wait_type wait_read_lock = {.name = "read lock", LOCK_WAIT, .reads = true};
+static const wait_type wait_write_lock = {.name = "write lock", LOCK_WAIT};
+
 /*
 ** Takes the lock at 1 if it is free. wait: the wait type of the kind of lock, which tells it from
 ** the others.   [-0, +0, -]
 */
 static bool try_take(runtime *rt, lua_State *L, mutex *m, const wait_type *wait) {
-  if (wait == &wait_read_lock) return rwmutex_try_read_lock(rt, (rwmutex *)m);
+  if (wait->reads) return rwmutex_try_read_lock(rt, (rwmutex *)m);
   if (wait == &wait_write_lock) return rwmutex_try_lock(rt, L, (rwmutex *)m, 1);
   return mutex_try_lock(rt, L, m, 1);
 }
@@ -45,7 +54,7 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   runtime *rt = m->waitlist.object.runtime;
   bool taken = waitlist_woken(rt, L, &m->waitlist);
   if (rt->current->wake == WAKE_ABANDONED) return mutex_raise_abandoned(rt, L, m);
-  if (taken && rt->current->wait != &wait_read_lock) mutex_accept(rt, L, m, 1);
+  if (taken && !rt->current->wait->reads) mutex_accept(rt, L, m, 1);
   return lock_guard_push_outcome(L, taken);
 }
 
@@ -56,13 +65,12 @@ static int take(lua_State *L, mutex *m, const wait_type *wait, const char *metho
   waitlist_check(rt, L, method);
   mutex_check_hope(rt, L, m);
   lua_settop(L, 1);
-  if (guarded)
-    lock_guard_push(rt, L, wait == &wait_read_lock ? release_read_lock : release_lock, 1);
+  if (guarded) lock_guard_push(rt, L, wait->reads ? release_read_lock : release_lock, 1);
   if (try_take(rt, L, m, wait)) return lock_guard_push_outcome(L, true);
   if (seconds == 0) return lock_guard_push_outcome(L, false);
   if (rt->current != NULL && seconds < 0) deadlock_check(rt, L, wait, m);
   int64_t deadline = runtime_deadline(rt, seconds);
-  return waitlist_park(rt, L, &m->waitlist, wait, deadline, method, after_wait);
+  return waitlist_park(rt, L, &m->waitlist, wait, deadline, method);
 }
 
 /* Takes the lock at 1 if it is free, and pushes whether it was.   [-0, +1, e] */

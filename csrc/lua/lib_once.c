@@ -39,7 +39,9 @@ static const waitlist_type once_type = {
                .user_values = ONCE_UV_COUNT},
 };
 
-static const wait_type wait_once = {.name = "once", WAITLIST_WAIT};
+static int after_wait(lua_State *L, int status, lua_KContext context);
+
+static const wait_type wait_once = {.name = "once", WAITLIST_WAIT, .continuation = after_wait};
 
 static once *check_once(lua_State *L, const char *method) {
   return sync_check_self(L, &once_type.object, method);
@@ -151,10 +153,7 @@ static int leave_run(runtime *rt, lua_State *L, frame_stack *s, frame_state stat
 }
 
 /* Runs if the coroutine of the first call was closed. */
-static void lose_run(runtime *rt, lua_State *L, frame_stack *s, lua_KContext context,
-                     lua_KFunction continuation) {
-  (void)context;
-  (void)continuation;
+static void lose_run(runtime *rt, lua_State *L, frame_stack *s) {
   frames_push_object(s, L);
   end_run(rt, L, ONCE_NEW);
 }
@@ -200,7 +199,7 @@ static int wait_for_run(lua_State *L, once *o) {
     return panic_raise_kind(rt, L, RECORD_DEADLOCK);
   }
   waitlist_check(rt, L, "once");
-  return waitlist_park(rt, L, &o->waitlist, &wait_once, TIME_FOREVER, "once", after_wait);
+  return waitlist_park(rt, L, &o->waitlist, &wait_once, TIME_FOREVER, "once");
 }
 
 /* (once, arguments...) */

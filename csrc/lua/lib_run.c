@@ -180,14 +180,15 @@ static int run_yield(lua_State *L) {
 
 static bool sleep_is_over(const task *t) { return t->wake == WAKE_TIMEOUT; }
 
-static const wait_type wait_sleep = {.name = "sleep", .gave_way = sleep_is_over};
+static const wait_type wait_sleep = {
+    .name = "sleep", .gave_way = sleep_is_over, .continuation = task_after_wait};
 
 static int run_sleep(lua_State *L) {
   runtime *rt = runtime_of(L);
   double seconds = arg_check_seconds(L, 1, 1, "sleep");
   task_check_suspend(rt, L, "sleep");
   int64_t deadline = clock_deadline_ns(runtime_now(rt), seconds);
-  return task_park(rt, L, &wait_sleep, deadline, (lua_KContext)rt, task_after_wait);
+  return task_park(rt, L, &wait_sleep, deadline);
 }
 
 static int run_now(lua_State *L) {

@@ -23,12 +23,13 @@ static int wait_unless(lua_State *L, bool have, waitlist *w, const wait_type *wa
                        const char *method) {
   runtime *rt = w->object.runtime;
   if (have || seconds == 0) return lock_guard_push_outcome(L, have);
-  return waitlist_park(rt, L, w, wait, runtime_deadline(rt, seconds), method, after_wait);
+  return waitlist_park(rt, L, w, wait, runtime_deadline(rt, seconds), method);
 }
 
 /* --- semaphore --- */
 
-static const wait_type wait_semaphore = {.name = "acquire", WAITLIST_WAIT};
+static const wait_type wait_semaphore = {
+    .name = "acquire", WAITLIST_WAIT, .continuation = after_wait};
 
 static semaphore *check_semaphore(lua_State *L, const char *method) {
   return sync_check_self(L, &semaphore_type.object, method);
@@ -113,7 +114,7 @@ static int semaphore_tostring(lua_State *L) {
 
 /* --- waitgroup --- */
 
-static const wait_type wait_waitgroup = {.name = "wait", WAITLIST_WAIT};
+static const wait_type wait_waitgroup = {.name = "wait", WAITLIST_WAIT, .continuation = after_wait};
 
 static waitgroup *check_waitgroup(lua_State *L, const char *method) {
   return sync_check_self(L, &waitgroup_type.object, method);
@@ -179,7 +180,7 @@ static const waitlist_type event_type = {
     .object = {.name = "event", .metatable = EVENT_TYPE, .size = sizeof(event)},
 };
 
-static const wait_type wait_event = {.name = "wait", WAITLIST_WAIT};
+static const wait_type wait_event = {.name = "wait", WAITLIST_WAIT, .continuation = after_wait};
 
 static event *check_event(lua_State *L, const char *method) {
   return sync_check_self(L, &event_type.object, method);

@@ -45,12 +45,15 @@ static void leave_joined(runtime *rt, task *t) {
   .push_object = push_joined, .push_text = push_joined_text, .leave = leave_joined, \
   .next_blocker = next_joined, .joins = true
 
-static const wait_type wait_join = {.name = "join", JOINING};
-static const wait_type wait_await = {.name = "await", JOINING};
+static int after_join(lua_State *L, int status, lua_KContext context);
+static int after_await(lua_State *L, int status, lua_KContext context);
+
+static const wait_type wait_join = {.name = "join", JOINING, .continuation = after_join};
+static const wait_type wait_await = {.name = "await", JOINING, .continuation = after_await};
 
 /* Parks until the task at 1 ends or the deadline passes.   [-0, +0, e] */
 static int wait_for(lua_State *L, task *t, const char *method, const wait_type *wait,
-                    int64_t deadline, lua_KFunction continuation) {
+                    int64_t deadline) {
   runtime *rt = runtime_of(L);
   task *self = task_check_suspend(rt, L, method);
   task_is_closed(rt, t);
@@ -58,7 +61,7 @@ static int wait_for(lua_State *L, task *t, const char *method, const wait_type *
   if (deadline == TIME_FOREVER) deadlock_check(rt, L, wait, t);
   ring_append(&t->live.joiners, &self->waiter.link);
   self->waits_on = t;
-  return task_park(rt, L, wait, deadline, 0, continuation);
+  return task_park(rt, L, wait, deadline);
 }
 
 static int push_join_result(lua_State *L, task *t) {
@@ -105,7 +108,7 @@ static int method_join(lua_State *L) {
   if (task_ended(t)) return push_join_result(L, t);
   if (seconds == 0) return push_time_out(L);
   int64_t deadline = runtime_deadline(runtime_of(L), seconds);
-  return wait_for(L, t, "join", &wait_join, deadline, after_join);
+  return wait_for(L, t, "join", &wait_join, deadline);
 }
 
 /*
@@ -146,7 +149,7 @@ static int method_await(lua_State *L) {
   task *t = check_task(L, "await");
   task_raise_pending(runtime_of(L), L);
   if (task_ended(t)) return push_await_result(L, t);
-  return wait_for(L, t, "await", &wait_await, TIME_FOREVER, after_await);
+  return wait_for(L, t, "await", &wait_await, TIME_FOREVER);
 }
 
 static int method_cancel(lua_State *L) {
@@ -365,7 +368,7 @@ static int after_callback(lua_State *L, int status, lua_KContext context) {
   return push_callback_results(L);
 }
 
-static const wait_type wait_callback = {.name = "await"};
+static const wait_type wait_callback = {.name = "await", .continuation = after_callback};
 
 /* The function of co.await has returned: waits, unless it has called resume already. */
 static int await_callback(lua_State *L, int status, lua_KContext context) {
@@ -378,7 +381,7 @@ static int await_callback(lua_State *L, int status, lua_KContext context) {
   task *self = task_check_suspend(rt, L, "await");
   c->parked = true;
   self->waits_on = c;
-  return task_park(rt, L, &wait_callback, TIME_FOREVER, 0, after_callback);
+  return task_park(rt, L, &wait_callback, TIME_FOREVER);
 }
 
 static int run_await(lua_State *L) {

@@ -119,11 +119,8 @@ static void inherit_panic(runtime *rt, lua_State *L, panic_heir *heir, int index
 
 static void member_ended(runtime *rt, panic_heir *heir) {
   scope *s = scope_of_heir(heir);
-  task *owner = s->body.cancel.owner;
-  if (s->live > s->daemons) return;
-  if (owner->status == TASK_WAITING && owner->wait == &wait_scope && owner->waits_on == s) {
-    task_wake(rt, owner, WAKE_READY);
-  }
+  if (s->live > s->daemons || !scope_is_ending(s)) return;
+  task_wake(rt, s->body.cancel.owner, WAKE_READY);
 }
 
 static const panic_heir_type heir_type = {.take = inherit_panic, .told = member_ended};

@@ -23,9 +23,6 @@
 
 #define SCOPE_TYPE "coropanic.scope"
 
-/* The wait of the scope's task for the members. */
-extern const wait_type wait_scope;
-
 /* The most panics of members that are kept besides the first. */
 #define SCOPE_MAX_SUPPRESSED 32
 
@@ -68,6 +65,9 @@ scope *scope_open(runtime *rt, lua_State *L, scope_kind kind, int context);
 
 /* Returns the open scope whose cancel scope this is; NULL if it is that of a co.with. */
 scope *scope_of(inner_cancel_scope *c);
+
+/* Whether the scope's task waits for the members. */
+bool scope_is_ending(const scope *s);
 
 /*
 ** Closes a scope whose body was left and whose members are gone. Nothing refers to it any more.

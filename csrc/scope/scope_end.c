@@ -1,8 +1,33 @@
 #include "kernel/deadlock.h"
 #include "kernel/panic.h"
 #include "kernel/unhandled.h"
+#include "kernel/unwind.h"
 #include "scope/member.h"
 #include "scope/scope.h"
+
+/* --- waiting for the members --- */
+
+/* Iterates over the members in the order of their list. */
+static const task *next_member(const void *waits_on, const task *previous) {
+  const scope *s = waits_on;
+  const list *link = previous == NULL ? s->members.next : member_of(previous)->sibling.next;
+  return link == &s->members ? NULL : container_of(link, member, sibling)->task;
+}
+
+static int after_member(lua_State *L, int status, lua_KContext runtime_address);
+
+/* The fields that both waits share. The object's text says the rest. */
+#define SCOPE_WAIT \
+  .name = "end of scope", .verb = "end", .push_object = wait_push_self, .next_blocker = next_member
+
+static const wait_type wait_scope = {SCOPE_WAIT, .continuation = after_member};
+static const wait_type wait_lost_scope = {SCOPE_WAIT, .continuation = unwind_after_lost};
+
+bool scope_is_ending(const scope *s) {
+  const task *t = s->body.cancel.owner;
+  bool waits = t->status == TASK_WAITING && t->waits_on == s;
+  return waits && (t->wait == &wait_scope || t->wait == &wait_lost_scope);
+}
 
 /* --- the end --- */
 
@@ -119,7 +144,7 @@ static int wait_for_members(runtime *rt, lua_State *L, scope *s) {
     body_cancel(rt, L, &s->body, CANCEL_SCOPE);
   }
   rt->current->waits_on = s;
-  return task_park(rt, L, &wait_scope, TIME_FOREVER, (lua_KContext)rt, after_member);
+  return task_park(rt, L, &wait_scope, TIME_FOREVER);
 }
 
 /* The body has ended: waits for the members, then returns or raises the scope's outcome. */
@@ -133,13 +158,12 @@ static int leave(runtime *rt, lua_State *L, frame_stack *frames, frame_state sta
 ** The innermost scope has lost its body: cancels the members, waits for them, and closes the scope.
 ** A member's panic replaces the frame's outcome.
 */
-static void lost(runtime *rt, lua_State *L, frame_stack *frames, lua_KContext context,
-                 lua_KFunction continuation) {
+static void lost(runtime *rt, lua_State *L, frame_stack *frames) {
   scope *s = (scope *)body_leave_lost(rt, L, frames);
   if (s == NULL) return;
   if (!is_over(rt, s)) {
     rt->current->waits_on = s;
-    task_park(rt, L, &wait_scope, TIME_FOREVER, context, continuation);
+    task_park(rt, L, &wait_lost_scope, TIME_FOREVER);
     compat_unreachable();
   }
   unhandled_give_all(rt, L, &s->heir);
@@ -151,17 +175,3 @@ static void lost(runtime *rt, lua_State *L, frame_stack *frames, lua_KContext co
 }
 
 const frame_type frame_scope = {.shields = true, .has_object = true, .leave = leave, .lost = lost};
-
-/* Iterates over the members in the order of their list. */
-static const task *next_member(const void *waits_on, const task *previous) {
-  const scope *s = waits_on;
-  const list *link = previous == NULL ? s->members.next : member_of(previous)->sibling.next;
-  return link == &s->members ? NULL : container_of(link, member, sibling)->task;
-}
-
-const wait_type wait_scope = {
-    .name = "end of scope",
-    .verb = "end", /* the object's text says the rest */
-    .push_object = wait_push_self,
-    .next_blocker = next_member,
-};

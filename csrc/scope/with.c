@@ -54,10 +54,7 @@ static int leave(runtime *rt, lua_State *L, frame_stack *s, frame_state state) {
   return b->outcome == BODY_CANCELLED ? raise_end_of_context(rt, L) : lua_error(L);
 }
 
-static void lost(runtime *rt, lua_State *L, frame_stack *s, lua_KContext context,
-                 lua_KFunction continuation) {
-  (void)context;
-  (void)continuation;
+static void lost(runtime *rt, lua_State *L, frame_stack *s) {
   body *b = body_leave_lost(rt, L, s);
   if (b != NULL) over(rt, L, b);
 }

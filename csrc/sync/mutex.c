@@ -152,5 +152,3 @@ const task *mutex_next_blocker(const void *waits_on, const task *previous) {
   const task *owner = mutex_owner(waits_on);
   return previous == NULL && owner != NULL && !task_ended(owner) ? owner : NULL;
 }
-
-const wait_type wait_lock = {.name = "lock", WAITLIST_WAIT, .next_blocker = mutex_next_blocker};

@@ -36,7 +36,6 @@ typedef struct mutex {
 } mutex;
 
 extern const waitlist_type mutex_type;
-extern const wait_type wait_lock;
 
 /* The next_blocker of a wait for a mutex, or for an object that begins with one. */
 const task *mutex_next_blocker(const void *waits_on, const task *previous);

@@ -24,7 +24,7 @@ static void serve(runtime *rt, waitlist *w) {
   rwmutex *rw = (rwmutex *)w;
   task *next;
   while (!rw->writer.locked && (next = waitlist_first(rt, w)) != NULL) {
-    if (next->wait == &wait_read_lock) {
+    if (next->wait->reads) {
       rw->readers++;
     } else if (rw->readers == 0) {
       mutex_give(rt, &rw->writer, next, next->coroutine.top->thread);
@@ -41,7 +41,7 @@ static void serve(runtime *rt, waitlist *w) {
 */
 static void take_back(runtime *rt, waitlist *w, const task *t) {
   rwmutex *rw = (rwmutex *)w;
-  if (t->wait == &wait_read_lock) {
+  if (t->wait->reads) {
     end_reading(rt, rw);
   } else {
     mutex_release(rt, &rw->writer);
@@ -57,8 +57,3 @@ const waitlist_type rwmutex_type = {
     .take_back = take_back,
     .close = mutex_close,
 };
-
-const wait_type wait_read_lock = {
-    .name = "read lock", WAITLIST_WAIT, .next_blocker = mutex_next_blocker};
-const wait_type wait_write_lock = {
-    .name = "write lock", WAITLIST_WAIT, .next_blocker = mutex_next_blocker};

@@ -18,7 +18,6 @@ typedef struct rwmutex {
 } rwmutex;
 
 extern const waitlist_type rwmutex_type;
-extern const wait_type wait_read_lock, wait_write_lock;
 
 /* Locks the rwmutex at `index` for writing. Returns false if it is locked.   [-0, +0, -] */
 bool rwmutex_try_lock(runtime *rt, lua_State *L, rwmutex *rw, int index);

@@ -215,29 +215,22 @@ static bool push_text(lua_State *L, const task *t) {
   return true;
 }
 
-static const wait_type wait_select = {
-    .name = "select",
-    .push_object = push_channels,
-    .push_text = push_text,
-    .leave = leave,
-};
-
 /* --- waiting --- */
 
 /*
 ** Woken. If a value was sent to this task, or a channel that it receives from was closed, the waker
 ** has pushed the value or nil.
 */
-static int after_select(lua_State *L, int status, lua_KContext top) {
+static int after_select(lua_State *L, int status, lua_KContext runtime_address) {
   (void)status;
-  runtime *rt = runtime_of(L);
+  runtime *rt = (runtime *)runtime_address;
   const task *t = rt->current;
   if (t->wake != WAKE_READY && t->wake != WAKE_CLOSED) {
     task_check_wake(rt, L);
     lua_pushinteger(L, 0);
     return 1;
   }
-  bool received = lua_gettop(L) > (int)top;
+  bool received = !lua_istable(L, case_index(t->waiter.fired));
   if (!received && t->wake == WAKE_CLOSED) return chan_raise_closed(rt, L);
   lua_pushinteger(L, t->waiter.fired);
   if (!received) return 1;
@@ -245,6 +238,14 @@ static int after_select(lua_State *L, int status, lua_KContext top) {
   lua_pushboolean(L, t->wake == WAKE_READY);
   return 3;
 }
+
+static const wait_type wait_select = {
+    .name = "select",
+    .push_object = push_channels,
+    .push_text = push_text,
+    .leave = leave,
+    .continuation = after_select,
+};
 
 int select_run(runtime *rt, lua_State *L) {
   double seconds = arg_check_timeout(L, 1, 1, "select");
@@ -267,5 +268,5 @@ int select_run(runtime *rt, lua_State *L) {
   task *t = task_check_suspend(rt, L, "select");
   t->waits_on = enter_queues(rt, L, t, count);
   int64_t deadline = runtime_deadline(rt, seconds);
-  return task_park(rt, L, &wait_select, deadline, lua_gettop(L), after_select);
+  return task_park(rt, L, &wait_select, deadline);
 }

@@ -37,12 +37,12 @@ void waitlist_wake_all(runtime *rt, waitlist *w, wake_reason reason) {
 }
 
 int waitlist_park(runtime *rt, lua_State *L, waitlist *w, const wait_type *wait,
-                  int64_t deadline_ns, const char *name, lua_KFunction continuation) {
+                  int64_t deadline_ns, const char *name) {
   task *self = rt->current;
   if (self == NULL) return task_refuse_suspension(rt, L, name);
   list_append(&w->tasks, &self->waiter.link);
   self->waits_on = w;
-  return task_park(rt, L, wait, deadline_ns, (lua_KContext)rt, continuation);
+  return task_park(rt, L, wait, deadline_ns);
 }
 
 bool waitlist_woken(runtime *rt, lua_State *L, waitlist *w) {

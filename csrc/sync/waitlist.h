@@ -87,7 +87,7 @@ static inline void waitlist_check(runtime *rt, lua_State *L, const char *name) {
 **   name  the API function, for the error when no task runs that could wait
 */
 int waitlist_park(runtime *rt, lua_State *L, waitlist *w, const wait_type *wait,
-                  int64_t deadline_ns, const char *name, lua_KFunction continuation);
+                  int64_t deadline_ns, const char *name);
 
 /*
 ** Call it in the continuation: true if the task was served, false if its time ran out. For any

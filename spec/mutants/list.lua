@@ -99,7 +99,7 @@ return {
     name = "given-up-task-keeps-its-once",
     says = "a once whose first caller was given up is never run again",
     file = "csrc/kernel/coroutine.c",
-    from = "if (type->is_thin) type->lost(rt, L, s, 0, NULL);",
+    from = "if (type->is_thin) type->lost(rt, L, s);",
     to = "(void)type;\n    (void)rt;\n    (void)L;",
     specs = "spec/comm/once_spec.lua",
   },
@@ -188,8 +188,8 @@ return {
     name = "awaiting-gives-no-grace",
     says = "a panic is reported although its spawner, which awaits another task, is on its way to it",
     file = "csrc/lua/lib_task.c",
-    from = '{.name = "await", JOINING}',
-    to = '{.name = "await", JOINING, .joins = false}',
+    from = '{.name = "await", JOINING, ',
+    to = '{.name = "await", JOINING, .joins = false, ',
     specs = "spec/task/end_of_run_spec.lua",
   },
   {
@@ -326,8 +326,8 @@ return {
     name = "daemons-keep-the-scope",
     says = "a scope waits for its daemons",
     file = "csrc/scope/scope.c",
-    from = "if (s->live > s->daemons) return;",
-    to = "if (s->live > 0) return;",
+    from = "if (s->live > s->daemons ||",
+    to = "if (s->live > 0 ||",
     specs = "spec/structure/scope_spec.lua",
   },
   {
@@ -513,9 +513,9 @@ return {
     name = "cancelled-wait-leaves-the-mutex",
     says = "a task that is cancelled while it waits for a condition is unwound without the mutex",
     file = "csrc/lua/lib_condition.c",
-    from = "  return relock(L, status, ((runtime *)runtime_address)->current->wake);",
-    to = "  runtime *rt = (runtime *)runtime_address;\n  task_check_wake(rt, L);\n"
-      .. "  return relock(L, status, rt->current->wake);",
+    from = "  return relock(L, status, runtime_address);",
+    to = "  task_check_wake((runtime *)runtime_address, L);\n"
+      .. "  return relock(L, status, runtime_address);",
     specs = "spec/comm/condition_spec.lua",
   },
   {

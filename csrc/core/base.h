@@ -23,6 +23,14 @@
 #define container_of(pointer, type, member) \
   ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
+/*
+** For the few functions that a hot path is made of, where the compiler decides otherwise: one that
+** is always inlined, and one that never is, so that its callers save no registers for what they
+** seldom do.
+*/
+#define cp_inline __attribute__((always_inline)) static inline
+#define cp_apart __attribute__((noinline)) static
+
 #define NS_PER_SECOND INT64_C(1000000000)
 
 /* A deadline that never comes. All deadlines are nanoseconds of the runtime's clock. */

@@ -352,7 +352,7 @@ static inline task *task_check_suspend(runtime *rt, lua_State *L, const char *na
 */
 static inline void task_raise_pending(runtime *rt, lua_State *L) {
   task *t = rt->current;
-  if (t != NULL && t->coroutine.top->thread == L && task_needs_unwinding(t)) cancel_raise(rt, L, t);
+  if (t != NULL && task_needs_unwinding(t) && t->coroutine.top->thread == L) cancel_raise(rt, L, t);
 }
 
 /*

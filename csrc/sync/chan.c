@@ -83,37 +83,41 @@ static inline void take(lua_State *L, int index, chan *c) {
 /* Whether the waiter is a task that waits for one channel, and not a case of a select. */
 static inline bool is_plain(const waiter *w) { return w->which == 0; }
 
-static inline task *plain_task(waiter *w) { return container_of(w, task, waiter); }
-
-/*
-** Returns the task of a waiter. If the task waits in a select, notes the number of the case in
-** `fired`.
-*/
 static inline task *task_of(waiter *w) {
-  if (is_plain(w)) return plain_task(w);
+  return is_plain(w) ? container_of(w, task, waiter) : container_of(w, select_case, waiter)->task;
+}
+
+/* Notes which case of a select was served, and returns its task. */
+static task *fire(waiter *w) {
   task *t = container_of(w, select_case, waiter)->task;
   t->waiter.fired = w->which;
   return t;
 }
 
-/* Wakes the task of a waiter, which was served. */
-static inline void wake_served(runtime *rt, const waiter *w, task *t) {
-  if (is_plain(w)) {
-    task_wake_served(rt, t);
-  } else {
-    task_wake(rt, t, WAKE_READY);
-  }
+/* Wakes the task of a waiter, which was served or for which the channel was closed. */
+static void wake(runtime *rt, waiter *w, wake_reason reason) {
+  task_wake(rt, is_plain(w) ? task_of(w) : fire(w), reason);
 }
 
-/* A task whose coroutine a script has closed has no stack for a value: it is woken, to end. */
-static inline waiter *first(runtime *rt, list *queue) {
+/* A task whose coroutine a script has closed has no stack for a value. */
+static inline bool is_closed(waiter *w) {
+  return lua_status(task_of(w)->coroutine.top->thread) != LUA_YIELD;
+}
+
+/* The closed tasks at the head of the queue are woken, to end. */
+cp_apart waiter *first_behind_closed(runtime *rt, list *queue) {
   while (!list_empty(queue)) {
     waiter *w = container_of(queue->next, waiter, link);
-    task *t = task_of(w);
-    if (lua_status(t->coroutine.top->thread) == LUA_YIELD) return w;
-    task_wake(rt, t, WAKE_READY);
+    if (!is_closed(w)) return w;
+    wake(rt, w, WAKE_READY);
   }
   return NULL;
+}
+
+static inline waiter *first(runtime *rt, list *queue) {
+  if (list_empty(queue)) return NULL;
+  waiter *w = container_of(queue->next, waiter, link);
+  return is_closed(w) ? first_behind_closed(rt, queue) : w;
 }
 
 waiter *chan_first(runtime *rt, list *queue) { return first(rt, queue); }
@@ -126,11 +130,29 @@ static inline lua_State *stack_for_value(task *t) {
   return stack;
 }
 
+cp_apart void hand_over_to_select(runtime *rt, lua_State *L, waiter *w) {
+  task *receiver = fire(w);
+  lua_xmove(L, stack_for_value(receiver), 1);
+  task_wake(rt, receiver, WAKE_READY);
+}
+
 /* Gives the value on top of the stack to the waiting receiver `w`.   [-1, +0, -] */
 static inline void hand_over(runtime *rt, lua_State *L, waiter *w) {
-  task *receiver = task_of(w);
+  if (!is_plain(w)) {
+    hand_over_to_select(rt, L, w);
+    return;
+  }
+  task *receiver = container_of(w, task, waiter);
   lua_xmove(L, stack_for_value(receiver), 1);
-  wake_served(rt, w, receiver);
+  task_wake_served(rt, receiver);
+}
+
+cp_apart void take_from_select(runtime *rt, lua_State *L, waiter *w) {
+  task *sender = fire(w);
+  lua_State *stack = sender->coroutine.top->thread;
+  lua_pushvalue(stack, container_of(w, select_case, waiter)->value);
+  lua_xmove(stack, L, 1);
+  task_wake(rt, sender, WAKE_READY);
 }
 
 /*
@@ -138,15 +160,15 @@ static inline void hand_over(runtime *rt, lua_State *L, waiter *w) {
 ** one channel has the value on top of its stack, and does not need it any more.   [-0, +1, -]
 */
 static inline void take_from_sender(runtime *rt, lua_State *L, waiter *w) {
-  task *sender = task_of(w);
-  lua_State *stack = sender->coroutine.top->thread;
-  if (is_plain(w)) {
-    task_tidy_stack(sender, stack);
-  } else {
-    lua_pushvalue(stack, container_of(w, select_case, waiter)->value);
+  if (!is_plain(w)) {
+    take_from_select(rt, L, w);
+    return;
   }
+  task *sender = container_of(w, task, waiter);
+  lua_State *stack = sender->coroutine.top->thread;
+  task_tidy_stack(sender, stack);
   lua_xmove(stack, L, 1);
-  wake_served(rt, w, sender);
+  task_wake_served(rt, sender);
 }
 
 int chan_raise_closed(runtime *rt, lua_State *L) {
@@ -154,24 +176,30 @@ int chan_raise_closed(runtime *rt, lua_State *L) {
   return panic_raise(rt, L);
 }
 
+/* Puts the value on top of the stack into the buffer, which may have to grow; see send_now. */
+cp_apart bool send_to_buffer(runtime *rt, lua_State *L, chan *c, int index) {
+  if (c->closed) chan_raise_closed(rt, L);
+  if (c->count == c->slots) {
+    grow(L, index, c);
+    return chan_send_now(rt, L, c, index);
+  }
+  lua_getiuservalue(L, index, CHAN_UV_BUFFER);
+  lua_pushvalue(L, -2);
+  put(L, -2, c);
+  return true;
+}
+
 /* See chan_send_now. */
-static inline bool send_now(runtime *rt, lua_State *L, chan *c, int index) {
-  for (;;) {
-    if (c->closed) chan_raise_closed(rt, L);
+cp_inline bool send_now(runtime *rt, lua_State *L, chan *c, int index) {
+  if (!c->closed) {
     waiter *receiver = first(rt, &c->receivers);
     if (receiver != NULL) {
       hand_over(rt, L, receiver);
       return true;
     }
     if (c->count == c->capacity) return false;
-    if (c->count < c->slots) {
-      lua_getiuservalue(L, index, CHAN_UV_BUFFER);
-      lua_pushvalue(L, -2);
-      put(L, -2, c);
-      return true;
-    }
-    grow(L, index, c);
   }
+  return send_to_buffer(rt, L, c, index);
 }
 
 bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index) {
@@ -181,20 +209,24 @@ bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index) {
 /* What a receive has got. */
 typedef enum received { RECEIVED_NOTHING, RECEIVED_VALUE, RECEIVED_END } received;
 
+/* Receives from the buffer, which is not empty. A waiting sender's value takes the free place. */
+cp_apart received receive_from_buffer(runtime *rt, lua_State *L, chan *c, int index) {
+  take(L, index, c);
+  waiter *sender = first(rt, &c->senders);
+  if (sender != NULL) {
+    take_from_sender(rt, L, sender);
+    put(L, -3, c);
+  }
+  return RECEIVED_VALUE;
+}
+
 /*
 ** Receives, if that is possible now: pushes the value, or nil at the end. If there was a buffer, its
 ** table is below the value.   [-0, +(0|1|2), -]
 */
-static inline received receive_now(runtime *rt, lua_State *L, chan *c, int index) {
+cp_inline received receive_now(runtime *rt, lua_State *L, chan *c, int index) {
+  if (c->count > 0) return receive_from_buffer(rt, L, c, index);
   waiter *sender = first(rt, &c->senders);
-  if (c->count > 0) {
-    take(L, index, c);
-    if (sender != NULL) {
-      take_from_sender(rt, L, sender);
-      put(L, -3, c);
-    }
-    return RECEIVED_VALUE;
-  }
   if (sender != NULL) {
     take_from_sender(rt, L, sender);
     return RECEIVED_VALUE;
@@ -214,12 +246,11 @@ bool chan_receive_now(runtime *rt, lua_State *L, chan *c, int index) {
 void chan_close(runtime *rt, chan *c) {
   c->closed = true;
   waiter *w;
-  while ((w = chan_first(rt, &c->receivers)) != NULL) {
-    task *t = task_of(w);
-    lua_pushnil(stack_for_value(t));
-    task_wake(rt, t, WAKE_CLOSED);
+  while ((w = first(rt, &c->receivers)) != NULL) {
+    lua_pushnil(stack_for_value(task_of(w)));
+    wake(rt, w, WAKE_CLOSED);
   }
-  while ((w = chan_first(rt, &c->senders)) != NULL) task_wake(rt, task_of(w), WAKE_CLOSED);
+  while ((w = first(rt, &c->senders)) != NULL) wake(rt, w, WAKE_CLOSED);
 }
 
 void chan_collect(runtime *rt, chan *c) {
@@ -248,16 +279,20 @@ static inline int wait_in(runtime *rt, lua_State *L, chan *c, list *queue, const
   return task_park_plainly(rt, L, wait, height, resumed);
 }
 
-static int after_send(lua_State *L, int status, lua_KContext runtime_address) {
-  (void)status;
-  runtime *rt = (runtime *)runtime_address;
-  if (!task_is_resumed(rt, L)) return task_refuse_resumption(rt, L, after_send);
+/* The task was woken unserved.   [-0, +0, e] */
+cp_apart int send_again(runtime *rt, lua_State *L) {
   const task *t = rt->current;
-  if (t->wake == WAKE_READY) return 0;
   if (t->wake == WAKE_CLOSED) return chan_raise_closed(rt, L);
   task_check_wake(rt, L);
   task_tidy_stack(t, L);
   return chan_send(rt, L, lua_touserdata(L, 1));
+}
+
+static int after_send(lua_State *L, int status, lua_KContext runtime_address) {
+  (void)status;
+  runtime *rt = (runtime *)runtime_address;
+  if (!task_is_resumed(rt, L)) return task_refuse_resumption(rt, L, after_send);
+  return rt->current->wake == WAKE_READY ? 0 : send_again(rt, L);
 }
 
 int chan_send(runtime *rt, lua_State *L, chan *c) {

@@ -3,10 +3,13 @@
 ** that call a C function which yields.
 **   ring = floor.ring(n, fn, ...)  n coroutines, each begun as fn(yield, ...) and run to its first
 **                                  yield
+**   floor.shuffle(ring)            brings them into an order that has nothing to do with that of their
+**                                  memory
 **   floor.turn(ring, rounds)       resumes each of them `rounds` times; they are to yield each time
 */
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdint.h>
 
 typedef struct ring {
   lua_Integer length;
@@ -41,6 +44,21 @@ static int floor_ring(lua_State *L) {
   return 1;
 }
 
+/* Park and Miller's minimal standard: the same order each time. */
+static int floor_shuffle(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TUSERDATA);
+  ring *r = lua_touserdata(L, 1);
+  uint64_t state = 1;
+  for (lua_Integer i = r->length - 1; i > 0; i--) {
+    state = state * 16807 % 2147483647;
+    lua_Integer k = (lua_Integer)(state % (uint64_t)(i + 1));
+    lua_State *thread = r->threads[i];
+    r->threads[i] = r->threads[k];
+    r->threads[k] = thread;
+  }
+  return 0;
+}
+
 static int floor_turn(lua_State *L) {
   luaL_checktype(L, 1, LUA_TUSERDATA);
   const ring *r = lua_touserdata(L, 1);
@@ -52,7 +70,8 @@ static int floor_turn(lua_State *L) {
 }
 
 int luaopen_floor(lua_State *L) {
-  static const luaL_Reg functions[] = {{"ring", floor_ring}, {"turn", floor_turn}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"ring", floor_ring}, {"shuffle", floor_shuffle}, {"turn", floor_turn}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

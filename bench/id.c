@@ -1,7 +1,7 @@
 /*
 ** What an id costs, by itself: 64 random bits (a span id), or a trace id of one of the generators.
-**   bench_id <workload> <n>  makes n ids and prints what bench/peers/measure.lua describes; the workload is
-**                            "id", or "id_" and the name of a generator
+**   bench_id <workload> <n> ...  makes n ids and prints what bench/peers/measure.lua describes; the workload is
+**                            "id", or "id/" and the name of a generator
 */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,15 +13,15 @@
 
 /* The workload's generator; false: there is no such workload. "id" has none. */
 static bool choose(const char *workload, id_generator *g, id_source *source) {
-  if (strcmp(workload, "id_uuid7") == 0) {
+  if (strcmp(workload, "id/uuid7") == 0) {
     id_use_uuid7(g);
-  } else if (strcmp(workload, "id_hlc") == 0) {
+  } else if (strcmp(workload, "id/hlc") == 0) {
     id_use_hlc(g, 500);
-  } else if (strcmp(workload, "id_snowflake") == 0) {
+  } else if (strcmp(workload, "id/snowflake") == 0) {
     /* 4,096 a millisecond is less than can be made: the others are borrowed from the future. */
     return id_use_snowflake(g, source, 1, 0, SNOWFLAKE_BORROW, INT64_C(1) << 40) == MACHINE_OK;
   } else {
-    return strcmp(workload, "id") == 0 || strcmp(workload, "id_random") == 0;
+    return strcmp(workload, "id") == 0 || strcmp(workload, "id/random") == 0;
   }
   return true;
 }
@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
   id_source *source = id_source_open();
   long n = argc >= 3 ? strtol(argv[2], NULL, 10) : 0;
   if (n <= 0 || source == NULL || !choose(argv[1], &g, source)) {
-    fputs("usage: bench_id id|id_random|id_uuid7|id_snowflake|id_hlc <n>\n", stderr);
+    fputs("usage: bench_id id|id/random|id/uuid7|id/snowflake|id/hlc <n>\n", stderr);
     return 2;
   }
   bool is_span = strcmp(argv[1], "id") == 0;

@@ -6,10 +6,11 @@ local BUILD = os.getenv "BUILD" or "build"
 
 ---@class peer
 ---@field name string
----@field program string  # the command; it is given the workload, the size and the variant
+---@field program string  # the command; it is given the workload, the size, the collector and the variant
 ---@field version string  # a command whose first line of output is the version
 ---@field variant string?
----@field programs table<string, string>?  # for single workloads
+---@field programs table<string, string>?  # for single workloads, and all their cases
+---@field own_collector boolean?  # which knows no modes: one run stands beside ours in each of them
 
 local function lua(script) return ("%s bench/peers/%s.lua"):format(LUA, script) end
 
@@ -35,10 +36,6 @@ local coropanic = {
   version = LUA .. [[ -e 'require "coropanic" print("this checkout, on " .. _VERSION)']],
   programs = {
     id = IDS,
-    id_random = IDS,
-    id_uuid7 = IDS,
-    id_snowflake = IDS,
-    id_hlc = IDS,
     gc_pause = PAUSE,
     gateway = GATEWAY,
   },
@@ -65,9 +62,19 @@ return {
     program = lua "luv",
     version = version_of("luv", [["libuv " .. require("luv").version_string()]]),
   },
-  { name = "tarantool", program = "tarantool bench/peers/tarantool.lua", version = "tarantool --version" },
-  { name = "luajit", program = "luajit bench/peers/luajit.lua", version = "luajit -v" },
-  { name = "go", program = BUILD .. "/bench_go", version = ("go version %s/bench_go"):format(BUILD) },
+  {
+    name = "tarantool",
+    program = "tarantool bench/peers/tarantool.lua",
+    version = "tarantool --version",
+    own_collector = true,
+  },
+  { name = "luajit", program = "luajit bench/peers/luajit.lua", version = "luajit -v", own_collector = true },
+  {
+    name = "go",
+    program = BUILD .. "/bench_go",
+    version = ("go version %s/bench_go"):format(BUILD),
+    own_collector = true,
+  },
   {
     name = "lua-http",
     program = GATEWAY,

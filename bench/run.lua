@@ -7,7 +7,9 @@
 local cjson = require "cjson"
 local machine = require "machine"
 local peers = require "peers"
+local plot = require "plot"
 local report = require "report"
+local rows = require "rows"
 local workloads = require "workloads"
 
 local ROUNDS = math.tointeger(tonumber(os.getenv "ROUNDS" or 5))
@@ -18,7 +20,7 @@ if ONLY == "" then ONLY = nil end
 -- Seconds that a run may take before it counts as failed.
 local PATIENCE = 120
 
-local OURS = report.OURS
+local OURS = rows.OURS
 
 local function progress(...) io.stderr:write(string.format(...), "\n") end
 
@@ -41,10 +43,10 @@ local function find_peers()
 end
 
 -- Single programs are shared: they are told whom to be.
-local function command_of(peer, workload, size)
-  local program = peer.programs and peer.programs[workload.name]
+local function command_of(peer, workload, size, collector)
+  local program = peer.programs and peer.programs[workload.name:match "^[^/]+"]
   local whom = peer.variant or program and peer.name or ""
-  return ("%s %s %d %s"):format(program or peer.program, workload.name, size, whom)
+  return ("%s %s %d %s %s"):format(program or peer.program, workload.name, size, collector, whom)
 end
 
 local function read(path)
@@ -85,41 +87,76 @@ end
 ---@class measurement
 ---@field workload table
 ---@field size integer
+---@field collector string
 ---@field results table<string, table[]>  # by peer, a result for each round
 ---@field why table<string, string>  # peers without results
 ---@field failed boolean
 
-local function run_rounds(by_name, versions, workload, size)
-  local measurement = { workload = workload, size = size, results = {}, why = {}, failed = false }
-  local order = {}
-  for _, name in ipairs { OURS, table.unpack(workload.peers) } do
-    local why = excuse(by_name[name], versions, workload, size)
-    measurement.why[name] = why
-    if not why then
-      order[#order + 1] = by_name[name]
-      measurement.results[name] = {}
-    end
-  end
-  for round = 1, ROUNDS do
-    -- Back and forth, so that nobody always comes first.
-    local first, last, step = 1, #order, 1
-    if round % 2 == 0 then first, last, step = last, first, -1 end
-    for i = first, last, step do
-      local peer = order[i]
-      if not measurement.why[peer.name] then
-        local command = command_of(peer, workload, size)
-        local result, why = measure(command)
-        measurement.results[peer.name][round] = result
-        if not result then
-          progress("failed: %s: %s", command, why)
-          measurement.why[peer.name] = "failed: " .. why
-          measurement.failed = true
+-- The collector that a peer is told for a row's.
+local function collector_of(peer, collector)
+  local has_modes = collector == "generational" or collector == "incremental"
+  return peer.own_collector and has_modes and "running" or collector
+end
+
+---@class job  # a program, and the measurements for which it is run
+---@field peer peer
+---@field command string
+---@field measurements measurement[]
+
+--- The measurements of a workload at a size, one for each collector, and the jobs that make them.
+---@return measurement[], job[]
+local function plan(by_name, versions, workload, size)
+  local measurements, jobs, job_of = {}, {}, {}
+  for i, collector in ipairs(workload.collectors) do
+    local measurement =
+      { workload = workload, size = size, collector = collector, results = {}, why = {}, failed = false }
+    measurements[i] = measurement
+    for _, name in ipairs { OURS, table.unpack(workload.peers) } do
+      local peer = by_name[name]
+      measurement.why[name] = excuse(peer, versions, workload, size)
+      if not measurement.why[name] then
+        measurement.results[name] = {}
+        local command = command_of(peer, workload, size, collector_of(peer, collector))
+        if not job_of[command] then
+          job_of[command] = { peer = peer, command = command, measurements = {} }
+          jobs[#jobs + 1] = job_of[command]
         end
+        table.insert(job_of[command].measurements, measurement)
       end
     end
   end
-  for name in pairs(measurement.why) do measurement.results[name] = nil end
-  return measurement
+  return measurements, jobs
+end
+
+local function do_job(job, round)
+  if job.failed then return end
+  local name = job.peer.name
+  local result, why = measure(job.command)
+  job.failed = not result
+  for _, measurement in ipairs(job.measurements) do
+    if result then
+      measurement.results[name][round] = result
+    else
+      measurement.why[name] = "failed: " .. why
+      measurement.failed = true
+    end
+  end
+  if not result then progress("failed: %s: %s", job.command, why) end
+end
+
+---@return measurement[]
+local function run_rounds(by_name, versions, workload, size)
+  local measurements, jobs = plan(by_name, versions, workload, size)
+  for round = 1, ROUNDS do
+    -- Back and forth, so that nobody always comes first.
+    local first, last, step = 1, #jobs, 1
+    if round % 2 == 0 then first, last, step = last, first, -1 end
+    for i = first, last, step do do_job(jobs[i], round) end
+  end
+  for _, measurement in ipairs(measurements) do
+    for name in pairs(measurement.why) do measurement.results[name] = nil end
+  end
+  return measurements
 end
 
 local function selected()
@@ -148,10 +185,11 @@ local function main()
     local measurements = {}
     for _, size in ipairs(workload.sizes) do
       progress("%s %d", workload.name, size)
-      local measurement = run_rounds(by_name, run.versions, workload, size)
-      measurements[#measurements + 1] = measurement
-      run.measurements[#run.measurements + 1] = measurement
-      failed = failed or measurement.failed
+      for _, measurement in ipairs(run_rounds(by_name, run.versions, workload, size)) do
+        measurements[#measurements + 1] = measurement
+        run.measurements[#run.measurements + 1] = measurement
+        failed = failed or measurement.failed
+      end
     end
     report.print(measurements)
   end
@@ -161,8 +199,8 @@ local function main()
     report.write_raw(run, report.BUILD .. "/bench/partial.json")
   else
     report.write_raw(run, "bench/results/latest.json")
-    report.write_document(run, "docs/performance.md")
-    report.write_plot(run, "docs/performance.svg")
+    report.write_figures(run, "docs/performance.md")
+    plot.write(run, "docs/performance.svg")
   end
   return not failed
 end

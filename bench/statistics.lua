@@ -2,9 +2,13 @@
 
 local statistics = {}
 
---- The cost of one operation: seconds, or bytes.
-function statistics.cost(result)
-  if result.seconds_longest then return result.seconds_longest end
+-- What is shown of a run: "each", the cost of one operation in seconds or bytes, or one of the other figures
+-- that its result has, `seconds_<figure>`.
+statistics.EACH = "each"
+
+---@param figure string?  # nil: "each"
+function statistics.cost(result, figure)
+  if figure and figure ~= statistics.EACH then return result["seconds_" .. figure] end
   return (result.seconds or result.bytes) / result.operations
 end
 
@@ -26,24 +30,28 @@ end
 --- Of ours to theirs, round by round: what disturbs a round disturbs both.
 ---@param ours table[]  # results
 ---@param theirs table[]
+---@param figure string?
 ---@return spread
-function statistics.ratio(ours, theirs)
+function statistics.ratio(ours, theirs, figure)
   local ratios = {}
   for i, result in ipairs(ours) do
-    ratios[i] = statistics.cost(result) / statistics.cost(theirs[i])
+    ratios[i] = statistics.cost(result, figure) / statistics.cost(theirs[i], figure)
   end
   return statistics.spread(ratios)
 end
 
 ---@param results table[]
+---@param figure string?
 ---@return spread
-function statistics.costs(results)
+function statistics.costs(results, figure)
   local costs = {}
-  for i, result in ipairs(results) do costs[i] = statistics.cost(result) end
+  for i, result in ipairs(results) do costs[i] = statistics.cost(result, figure) end
   return statistics.spread(costs)
 end
 
-local function is_for(target, size)
+local function is_for(target, measurement, figure)
+  if measurement.collector == "stopped" or (target.figure or statistics.EACH) ~= figure then return false end
+  local size = measurement.size
   if not target.sizes then return true end
   for _, other in ipairs(target.sizes) do
     if other == size then return true end
@@ -51,12 +59,13 @@ local function is_for(target, size)
   return false
 end
 
---- The target for a size, if there is one.
+--- The target of a figure of a measurement, if there is one.
 ---@param key "against" | "against_size" | "at_most_cost"
 ---@param value any  # whom it is against; nil: any
-function statistics.target(workload, size, key, value)
-  for _, target in ipairs(workload.targets) do
-    if target[key] and (value == nil or target[key] == value) and is_for(target, size) then return target end
+function statistics.target(measurement, figure, key, value)
+  for _, target in ipairs(measurement.workload.targets) do
+    local is_it = target[key] and (value == nil or target[key] == value)
+    if is_it and is_for(target, measurement, figure) then return target end
   end
 end
 

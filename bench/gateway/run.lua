@@ -1,5 +1,5 @@
 --- Starts one of the servers beside this file and has wrk send it requests, as many at a time as it is told.
---- Usage: run.lua gateway <connections> coropanic|lua-http
+--- Usage: run.lua gateway <connections> <collector> coropanic|lua-http
 
 local measure = require "peers.measure"
 local service = require "gateway.service"
@@ -22,9 +22,9 @@ function server:__close()
   self.output:close() -- waits for its end
 end
 
-local function start(name)
+local function start(name, collector)
   -- The shell says who it is, and becomes the server; the server then says where it listens.
-  local output = assert(io.popen(("echo $$; exec %s bench/gateway/%s.lua"):format(LUA, name)))
+  local output = assert(io.popen(("echo $$; exec %s bench/gateway/%s.lua %s"):format(LUA, name, collector)))
   local started = setmetatable({ output = output, pid = output:read "n" }, server)
   started.port = output:read "n"
   if not started.port then
@@ -47,7 +47,7 @@ end
 measure.main {
   gateway = function(connections, name)
     if not SERVERS[name] then error(("no server %q"):format(tostring(name)), 0) end
-    local running <close> = start(name)
+    local running <close> = start(name, arg[3])
     load(running.port, connections, WARM_UP_SECONDS)
     local answered, seconds = load(running.port, connections, SECONDS)
     if answered == 0 then error("nothing was answered", 0) end

@@ -9,7 +9,9 @@ local workloads = {}
 
 local function nothing() end
 
-function workloads.switch(n)
+local function in_order(ring) return ring end
+
+local function switch(n, arrange)
   local rounds = measure.rounds(n)
   local count = 0
   local ring = {}
@@ -21,12 +23,13 @@ function workloads.switch(n)
     end)
     resume(ring[i])
   end
+  arrange(ring)
   local function turn(times)
     for _ = 1, times do
       for i = 1, n do resume(ring[i]) end
     end
   end
-  local watch = measure.watch "stopped"
+  local watch = measure.watch()
   watch.start()
   turn(rounds)
   watch.stop()
@@ -35,14 +38,53 @@ function workloads.switch(n)
   return watch.result(n * rounds)
 end
 
+workloads["switch"] = function(n) return switch(n, in_order) end
+
+workloads["switch/random"] = function(n) return switch(n, measure.shuffle) end
+
 function workloads.spawn(n)
   local ended = 0
   local function task() ended = ended + 1 end
-  local result = measure.time("stopped", n, function()
+  local result = measure.time(n, function()
     for _ = 1, n do wrap(task)() end
   end)
   measure.expect("coroutines that ended", ended, 2 * n)
   return result
+end
+
+local function parked() yield() end
+
+-- n coroutines that have yielded.
+local function park(n, fn)
+  local keep = {}
+  for i = 1, n do
+    keep[i] = create(fn or parked)
+    resume(keep[i])
+  end
+  return keep
+end
+
+workloads["spawn/cold"] = function(n)
+  local watch = measure.watch()
+  watch.start()
+  local keep = park(n)
+  watch.stop()
+  for i = 1, n do resume(keep[i]) end
+  measure.expect("the last", coroutine.status(keep[n]), "dead")
+  return watch.result(n)
+end
+
+workloads["spawn/parked"] = function(n)
+  local keep = park(n)
+  local ended = 0
+  local function task() ended = ended + 1 end
+  local watch = measure.watch()
+  watch.start()
+  for _ = 1, measure.CHURN do wrap(task)() end
+  watch.stop()
+  measure.expect("parked coroutines", #keep, n)
+  measure.expect("coroutines that ended", ended, measure.CHURN)
+  return watch.result(measure.CHURN)
 end
 
 local function skynet(first, size)
@@ -55,7 +97,7 @@ end
 
 function workloads.skynet(n)
   local sum
-  local result = measure.time("running", n, function() sum = wrap(skynet)(0, n) end)
+  local result = measure.time(n, function() sum = wrap(skynet)(0, n) end)
   measure.expect("sum", sum, n * (n - 1) / 2)
   return result
 end
@@ -66,7 +108,7 @@ function workloads.chan_unbuffered(n)
   local echo = wrap(function(value)
     while true do value = yield(value) end
   end)
-  local result = measure.time("running", n, function()
+  local result = measure.time(n, function()
     sum = 0
     for i = 1, n do sum = sum + echo(i) end
   end)
@@ -75,7 +117,7 @@ function workloads.chan_unbuffered(n)
 end
 
 workloads["func"] = function(n)
-  return measure.time("stopped", n, function()
+  return measure.time(n, function()
     for _ = 1, n do pcall(nothing) end
   end)
 end
@@ -112,24 +154,13 @@ function workloads.panic(n, variant)
   local times = measure.rounds(n + 10)
   if variant == "xpcall" then times = math.floor(times / 20) end
   local message
-  local result = measure.time("stopped", times, function() message = guards[variant](n, times) end)
+  local result = measure.time(times, function() message = guards[variant](n, times) end)
   local ending = variant == "xpcall" and "x\nstack traceback:\n" or "x"
   assert(message:find(ending, 1, true), message)
   return result
 end
 
 workloads.report = workloads.panic
-
-local function parked() yield() end
-
-local function park(n)
-  local keep = {}
-  for i = 1, n do
-    keep[i] = create(parked)
-    resume(keep[i])
-  end
-  return keep
-end
 
 -- Subtracts the array that keeps them, which is the benchmark's.
 local function size_of_array(n)
@@ -141,10 +172,10 @@ local function size_of_array(n)
   return size
 end
 
-function workloads.memory(n)
+function workloads.memory(n, _, case)
   local array = size_of_array(n)
   local before = measure.heap()
-  local keep = park(n)
+  local keep = park(n, case == "c" and yield or parked)
   local bytes = measure.heap() - before - array
   measure.expect("coroutines", #keep, n)
   return { operations = n, bytes = bytes }

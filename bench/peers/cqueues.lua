@@ -17,19 +17,25 @@ local function run(fn)
   return result
 end
 
-function workloads.switch(n)
+-- Tasks take turns in the order in which they have left `enter(i)`; `open` is called once all have begun.
+local function switch(n, enter, open)
   local rounds = measure.rounds(n, 400000)
   local sleep = cqueues.sleep
   local count = 0
   local result = run(function(controller)
-    local function task()
+    local begun = 0
+    local function task(i)
+      begun = begun + 1
+      enter(i)
       sleep(0)
       for _ = 1, rounds do sleep(0) end
       count = count + 1
     end
-    for _ = 1, n - 1 do controller:wrap(task) end
+    for i = 1, n - 1 do controller:wrap(task, i) end
+    while begun < n - 1 do sleep(0) end
+    open()
     sleep(0)
-    local watch = measure.watch "stopped"
+    local watch = measure.watch()
     watch.start()
     for _ = 1, rounds do sleep(0) end
     watch.stop()
@@ -39,21 +45,76 @@ function workloads.switch(n)
   return result
 end
 
+local function nothing() end
+
+workloads["switch"] = function(n) return switch(n, nothing, nothing) end
+
+-- Each is woken by a condition of its own.
+workloads["switch/random"] = function(n)
+  local conditions = {}
+  for i = 1, n - 1 do conditions[i] = condition.new() end
+  local function enter(i) conditions[i]:wait() end
+  local function open()
+    for _, each in ipairs(measure.shuffle(table.move(conditions, 1, n - 1, 1, {}))) do each:signal() end
+  end
+  return switch(n, enter, open)
+end
+
 local GENERATION = 100
 
-function workloads.spawn(n)
+local function generations(controller, n, task)
+  for _ = 1, n // GENERATION do
+    for _ = 1, GENERATION do controller:wrap(task) end
+    cqueues.sleep(0)
+  end
+end
+
+workloads["spawn"] = function(n)
   local ended = 0
   local function task() ended = ended + 1 end
-  local result = measure.time("stopped", n, function()
-    run(function(controller)
-      for _ = 1, n // GENERATION do
-        for _ = 1, GENERATION do controller:wrap(task) end
-        cqueues.sleep(0)
-      end
-    end)
+  local result = measure.time(n, function()
+    run(function(controller) generations(controller, n, task) end)
   end)
   measure.expect("tasks that ended", ended, 2 * n)
   return result
+end
+
+-- Parks n tasks, and has them leave once `use` has returned.
+local function with_parked(n, before, use)
+  local begun, ended = 0, 0
+  run(function(controller)
+    local leave = condition.new()
+    local function task()
+      begun = begun + 1
+      leave:wait()
+      ended = ended + 1
+    end
+    before()
+    for _ = 1, n do controller:wrap(task) end
+    while begun < n do cqueues.sleep(0) end
+    use(controller)
+    leave:signal()
+  end)
+  measure.expect("tasks that ended", ended, n)
+end
+
+workloads["spawn/cold"] = function(n)
+  local watch = measure.watch()
+  with_parked(n, watch.start, watch.stop)
+  return watch.result(n)
+end
+
+workloads["spawn/parked"] = function(n)
+  local watch = measure.watch()
+  local ended = 0
+  local function task() ended = ended + 1 end
+  with_parked(n, nothing, function(controller)
+    watch.start()
+    generations(controller, measure.CHURN, task)
+    watch.stop()
+  end)
+  measure.expect("tasks that ended", ended, measure.CHURN)
+  return watch.result(measure.CHURN)
 end
 
 local function skynet(first, size)
@@ -66,7 +127,7 @@ end
 
 function workloads.skynet(n)
   local sum
-  local watch = measure.watch "running"
+  local watch = measure.watch()
   watch.start()
   run(function() sum = promise.new(skynet, 0, n):get() end)
   watch.stop()
@@ -117,7 +178,7 @@ end
 
 function workloads.chan_unbuffered(n)
   local sum
-  local result = measure.time("running", n, function()
+  local result = measure.time(n, function()
     run(function(controller)
       local there, back = new_channel(0), new_channel(0)
       controller:wrap(function()
@@ -136,7 +197,7 @@ end
 
 function workloads.chan_buffered(n)
   local sum
-  local result = measure.time("running", n, function()
+  local result = measure.time(n, function()
     run(function(controller)
       local ch = new_channel(measure.CAPACITY)
       controller:wrap(function()
@@ -153,7 +214,7 @@ end
 function workloads.select8(n)
   local sum
   local each = n // 8
-  local result = measure.time("running", each * 8, function()
+  local result = measure.time(each * 8, function()
     run(function(controller)
       local chans, filled = {}, {}
       for i = 1, 8 do
@@ -185,7 +246,7 @@ end
 function workloads.mutex(n)
   local times = measure.rounds(n, 100000)
   local count
-  local result = measure.time("running", n * times, function()
+  local result = measure.time(n * times, function()
     count = 0
     run(function(controller)
       local free = condition.new()
@@ -211,7 +272,7 @@ end
 
 function workloads.timers(n)
   local repeats = measure.repeats_of_timers(n)
-  local watch = measure.watch "running"
+  local watch = measure.watch()
   local fired, cancelled = 0, 0
   local delays, longer = measure.delays(n)
   for _ = 1, repeats do
@@ -257,7 +318,7 @@ local function memory(n, size)
   return { operations = n, bytes = bytes }
 end
 
-function workloads.memory(n) return memory(n, measure.heap) end
+workloads["memory/lua"] = function(n) return memory(n, measure.heap) end
 
 function workloads.memory_resident(n) return memory(n, measure.resident) end
 

@@ -12,7 +12,7 @@ function workloads.defer(n)
     for _ = 1, PER_BLOCK do local _ <close> = closing end
   end
   local blocks = n // PER_BLOCK
-  local result = measure.time("stopped", blocks * PER_BLOCK, function()
+  local result = measure.time(blocks * PER_BLOCK, function()
     for _ = 1, blocks do block() end
   end)
   measure.expect("closed", count, 2 * blocks * PER_BLOCK)

@@ -47,7 +47,9 @@ local function run(fn)
   return result
 end
 
-function workloads.switch(n)
+local function in_order() end
+
+local function switch(n, arrange)
   local rounds = measure.rounds(n)
   local count = 0
   local result = run(function()
@@ -57,8 +59,9 @@ function workloads.switch(n)
       count = count + 1
     end
     for _ = 1, n - 1 do spawn(task) end
+    arrange(ready)
     give_way()
-    local watch = measure.watch "stopped"
+    local watch = measure.watch()
     watch.start()
     for _ = 1, rounds do give_way() end
     watch.stop()
@@ -68,26 +71,69 @@ function workloads.switch(n)
   return result
 end
 
+workloads["switch"] = function(n) return switch(n, in_order) end
+
+workloads["switch/random"] = function(n) return switch(n, measure.shuffle) end
+
 local GENERATION = 100
 
-function workloads.spawn(n)
+local function generations(n, task)
+  for _ = 1, n // GENERATION do
+    for _ = 1, GENERATION do enqueue(coroutine.create(task)) end
+    give_way()
+  end
+end
+
+-- Begins n coroutines that park, and returns them.
+local function park(n)
+  local parked = {}
+  local function task()
+    parked[#parked + 1] = running()
+    yield()
+  end
+  for _ = 1, n do enqueue(coroutine.create(task)) end
+  give_way()
+  measure.expect("parked coroutines", #parked, n)
+  return parked
+end
+
+workloads["spawn/cold"] = function(n)
+  local watch = measure.watch()
+  run(function()
+    watch.start()
+    local parked = park(n)
+    watch.stop()
+    for i = 1, n do resume(parked[i]) end
+  end)
+  return watch.result(n)
+end
+
+workloads["spawn/parked"] = function(n)
+  local watch = measure.watch()
   local ended = 0
   local function task() ended = ended + 1 end
-  local result = measure.time("stopped", n, function()
-    run(function()
-      for _ = 1, n // GENERATION do
-        for _ = 1, GENERATION do enqueue(coroutine.create(task)) end
-        give_way()
-      end
-    end)
+  run(function()
+    local parked = park(n)
+    watch.start()
+    generations(measure.CHURN, task)
+    watch.stop()
+    for i = 1, n do resume(parked[i]) end
   end)
+  measure.expect("coroutines that ended", ended, measure.CHURN)
+  return watch.result(measure.CHURN)
+end
+
+workloads["spawn"] = function(n)
+  local ended = 0
+  local function task() ended = ended + 1 end
+  local result = measure.time(n, function() run(function() generations(n, task) end) end)
   measure.expect("coroutines that ended", ended, 2 * n)
   return result
 end
 
 function workloads.timers(n)
   local repeats = measure.repeats_of_timers(n)
-  local watch = measure.watch "running"
+  local watch = measure.watch()
   local fired, cancelled = 0, 0
   local delays = measure.delays(n)
   for _ = 1, repeats do

@@ -1,8 +1,11 @@
 -- What the peers that are written in Lua share; runs in Lua 5.1 to 5.4, LuaJIT and Tarantool.
 --
--- A peer is a program, `<program> <workload> <n> [variant]`, which prints one line of JSON and ends with a
--- status other than 0 when what it computed is wrong. Time is the processor's time of the process: everything
--- measured here runs on one thread, and what other programs do meanwhile does not count, nor does waiting.
+-- A peer is a program, `<program> <workload> <n> <collector> [variant]`, which prints one line of JSON and
+-- ends with a status other than 0 when what it computed is wrong. It computes on one thread. Time is the
+-- processor's time of that process: neither what other programs do meanwhile counts, nor waiting.
+--
+-- <collector> is "generational" or "incremental", the modes of Lua 5.4's; "running", for languages whose
+-- collector is another; "stopped" while the watch runs; or "any", where it makes no difference.
 
 local measure = {}
 
@@ -17,20 +20,38 @@ local LEAST = 2000000
 -- Sizes that all peers share.
 measure.CAPACITY = 100 -- of the buffered channel
 measure.PER_BLOCK = 100 -- what is deferred in one frame
+measure.CHURN = 100000 -- tasks that come and go beside parked ones
 
 -- Seconds for each of n timers, so that all are inserted before the first fires.
 local SECONDS_PER_TIMER = 8e-6
+
+-- Numbers from 0 to 1, the same each time: Park and Miller's minimal standard.
+local function generator()
+  local state = 1
+  return function()
+    state = (state * 16807) % 2147483647
+    return state / 2147483647
+  end
+end
+
+--- Brings a list into an order that has nothing to do with the former one, the same each time.
+---@return table list
+function measure.shuffle(list)
+  local random = generator()
+  for i = #list, 2, -1 do
+    local k = math.floor(random() * i) + 1
+    list[i], list[k] = list[k], list[i]
+  end
+  return list
+end
 
 --- n delays in no order, the same each time, and one that is longer than all of them.
 ---@return number[] delays
 ---@return number longer
 function measure.delays(n)
-  local delays, state = {}, 1
+  local delays, random = {}, generator()
   local shortest = n * SECONDS_PER_TIMER
-  for i = 1, n do
-    state = (state * 16807) % 2147483647 -- Park and Miller's minimal standard
-    delays[i] = shortest * (1 + 0.1 * state / 2147483647)
-  end
+  for i = 1, n do delays[i] = shortest * (1 + 0.1 * random()) end
   return delays, shortest * 1.2
 end
 
@@ -45,10 +66,20 @@ function measure.rounds(per_round, least)
   return math.max(math.floor((least or LEAST) / per_round), 2)
 end
 
---- A stop-watch, for what only a part of is to be timed. It starts from a heap without garbage.
----@param collector "running" | "stopped"  # while it runs
-function measure.watch(collector)
-  assert(collector == "running" or collector == "stopped")
+local collector = "any" -- as the command line says
+
+local function use_collector(name)
+  collector = name
+  if name == "generational" or name == "incremental" then
+    collectgarbage(name)
+  elseif name ~= "running" and name ~= "stopped" and name ~= "any" then
+    error(("no collector %q"):format(tostring(name)), 0)
+  end
+end
+
+--- A stop-watch, for what only a part of is to be timed. It starts from a heap without garbage, and may be
+--- started again.
+function measure.watch()
   local watch, began = { seconds = 0 }, nil
   function watch.start()
     collectgarbage()
@@ -73,12 +104,11 @@ function measure.watch(collector)
 end
 
 --- Times one call of `fn`, after one that warms up.
----@param collector "running" | "stopped"
 ---@param operations integer  # in one call
 ---@param fn fun()
-function measure.time(collector, operations, fn)
+function measure.time(operations, fn)
   fn()
-  local watch = measure.watch(collector)
+  local watch = measure.watch()
   watch.start()
   fn()
   watch.stop()
@@ -113,16 +143,29 @@ function measure.resident()
   return tonumber(text:match "VmRSS:%s*(%d+) kB") * 1024
 end
 
+-- "memory/defer" is a case of "memory", unless there is a function of its own for it.
+local function find(name, tables)
+  local job, case = name:match "^([^/]+)/(.+)$"
+  for _, workloads in ipairs(tables) do
+    if workloads[name] then return workloads[name] end
+  end
+  for _, workloads in ipairs(tables) do
+    if workloads[job] then return workloads[job], case end
+  end
+end
+
 --- Runs the workload that the command line names and prints its result.
----@param workloads table<string, fun(n: integer, variant: string?): table>
-function measure.main(workloads)
-  local name, n, variant = arg[1], tonumber(arg[2]), arg[3]
-  local workload = workloads[name]
+---@param ... table<string, fun(n: integer, variant: string?, case: string?): table>
+function measure.main(...)
+  local name, n, variant = arg[1], tonumber(arg[2]), arg[4]
+  local workload, case
+  if name then workload, case = find(name, { ... }) end
   if not workload or not n then
-    io.stderr:write(("usage: %s <workload> <n> [variant]\n"):format(arg[0]))
+    io.stderr:write(("usage: %s <workload> <n> <collector> [variant]\n"):format(arg[0]))
     os.exit(2)
   end
-  local result = workload(n, variant)
+  use_collector(arg[3])
+  local result = workload(n, variant, case)
   local fields = {}
   for field, value in pairs(result) do
     fields[#fields + 1] = ('"%s":%.9g'):format(field, value)

@@ -1,5 +1,6 @@
 -- The longest pause by the collector while many tasks are parked, for all peers in Lua 5.4: the load is the
--- same for all of them, and they differ in how their tasks park. Usage: pause.lua gc_pause <n> <peer>
+-- same for all of them, and they differ in how their tasks park.
+-- Usage: pause.lua gc_pause <n> <collector> <peer>
 
 local measure = require "peers.measure"
 
@@ -107,11 +108,6 @@ end
 
 measure.main {
   gc_pause = function(n, name)
-    -- The stand-alone interpreter begins in generational mode, whose major collections stop the program until
-    -- all of the heap is marked: no pause of it would tell the peers apart. Incremental mode is what
-    -- luaL_newstate gives to programs that embed Lua, and what those use for whom pauses matter; its
-    -- parameters are left as they are.
-    collectgarbage "incremental"
     local park = peers[name] or error(("no peer %q"):format(tostring(name)))
     local woken, longest = park(n, function() return longest_pause(n) end)
     measure.expect("tasks that woke", woken, n)

@@ -21,20 +21,25 @@ local function join_all(fibers)
   for i = 1, #fibers do assert(fibers[i]:join()) end
 end
 
--- The main fiber is one of the n.
-function workloads.switch(n)
+local function in_order(fibers) return fibers end
+
+-- The main fiber is one of the n. Fibers take turns in the order in which they were woken.
+local function switch(n, arrange)
   local rounds = measure.rounds(n)
   local yield = fiber.yield
   local count = 0
   local fibers = {}
   local function task()
+    fiber.sleep(math.huge) -- until it is woken
     yield()
     for _ = 1, rounds do yield() end
     count = count + 1
   end
   for i = 1, n - 1 do fibers[i] = start(task) end
   yield()
-  local watch = measure.watch "stopped"
+  for _, each in ipairs(arrange(fibers)) do each:wakeup() end
+  yield()
+  local watch = measure.watch()
   watch.start()
   for _ = 1, rounds do yield() end
   watch.stop()
@@ -43,17 +48,50 @@ function workloads.switch(n)
   return watch.result(n * rounds)
 end
 
+workloads["switch"] = function(n) return switch(n, in_order) end
+
+workloads["switch/random"] = function(n) return switch(n, measure.shuffle) end
+
 local GENERATION = 100
 
-function workloads.spawn(n)
+local function generations(n, task)
+  for _ = 1, n / GENERATION do
+    for _ = 1, GENERATION do fiber.new(task) end
+    fiber.yield()
+  end
+end
+
+-- Begins n fibers that park, and returns what has them leave.
+local function park(n)
+  local begun = 0
+  local gate = fiber.cond()
+  local function task()
+    begun = begun + 1
+    gate:wait()
+  end
+  local fibers = {}
+  for i = 1, n do fibers[i] = start(task) end
+  fiber.yield()
+  measure.expect("fibers that began", begun, n)
+  return function()
+    gate:broadcast()
+    join_all(fibers)
+  end
+end
+
+workloads["spawn/cold"] = function(n)
+  local watch = measure.watch()
+  watch.start()
+  local leave = park(n)
+  watch.stop()
+  leave()
+  return watch.result(n)
+end
+
+workloads["spawn"] = function(n)
   local ended = 0
   local function task() ended = ended + 1 end
-  local result = measure.time("stopped", n, function()
-    for _ = 1, n / GENERATION do
-      for _ = 1, GENERATION do fiber.new(task) end
-      fiber.yield()
-    end
-  end)
+  local result = measure.time(n, function() generations(n, task) end)
   measure.expect("fibers that ended", ended, 2 * n)
   return result
 end
@@ -70,7 +108,7 @@ end
 
 function workloads.skynet(n)
   local sum
-  local result = measure.time("running", n, function()
+  local result = measure.time(n, function()
     local root = fiber.channel()
     fiber.new(skynet, root, 0, n)
     sum = root:get()
@@ -81,7 +119,7 @@ end
 
 function workloads.chan_unbuffered(n)
   local sum
-  local result = measure.time("running", n, function()
+  local result = measure.time(n, function()
     local there, back = fiber.channel(), fiber.channel()
     local echo = start(function()
       for _ = 1, n do back:put(there:get()) end
@@ -99,7 +137,7 @@ end
 
 function workloads.chan_buffered(n)
   local sum
-  local result = measure.time("running", n, function()
+  local result = measure.time(n, function()
     local ch = fiber.channel(measure.CAPACITY)
     local sender = start(function()
       for i = 1, n do ch:put(i) end
@@ -115,7 +153,7 @@ end
 function workloads.mutex(n)
   local times = measure.rounds(n, 200000)
   local count
-  local result = measure.time("running", n * times, function()
+  local result = measure.time(n * times, function()
     count = 0
     local free = fiber.cond()
     local locked = false
@@ -141,7 +179,7 @@ end
 
 function workloads.timers(n)
   local repeats = measure.repeats_of_timers(n)
-  local watch = measure.watch "running"
+  local watch = measure.watch()
   local fired, cancelled = 0, 0
   local delays = measure.delays(n)
   for _ = 1, repeats do
@@ -170,11 +208,11 @@ function workloads.timers(n)
   return watch.result(repeats * n)
 end
 
-local function park() fiber.sleep(math.huge) end
+local function sleep() fiber.sleep(math.huge) end
 
 function workloads.memory_resident(n)
   local before = measure.resident()
-  for _ = 1, n do fiber.new(park) end
+  for _ = 1, n do fiber.new(sleep) end
   fiber.yield()
   return { operations = n, bytes = measure.resident() - before }
 end

@@ -3,7 +3,7 @@
 package.path = "bench/?.lua;" .. package.path
 
 local peers = require "peers"
-local report = require "report"
+local rows = require "rows"
 local statistics = require "statistics"
 local workloads = require "workloads"
 
@@ -17,7 +17,10 @@ describe("the benchmark's figures", function()
   it("are the cost of one operation", function()
     assert.equal(0.5, statistics.cost { operations = 4, seconds = 2 })
     assert.equal(100, statistics.cost { operations = 3, bytes = 300 })
-    assert.equal(0.2, statistics.cost { seconds_longest = 0.2 })
+  end)
+
+  it("may be others than that cost", function()
+    assert.equal(0.2, statistics.cost({ seconds_longest = 0.2 }, "longest"))
   end)
 
   it("have a median, a least and a greatest one", function()
@@ -44,39 +47,72 @@ describe("a row of the benchmark", function()
     },
   }
 
-  local function measurement(size, ours, theirs)
+  local function measurement(size, ours, theirs, collector)
     return {
       workload = workload,
       size = size,
+      collector = collector or "generational",
       results = { coropanic = ours, lua = theirs },
       why = { go = "missing" },
     }
   end
 
-  local rows = report.rows {
+  local list = rows.of {
     measurement(5, seconds(4e-9), seconds(8e-9)),
+    measurement(5, seconds(5e-9), seconds(8e-9), "stopped"),
     measurement(7, seconds(13e-9), seconds(8e-9)),
   }
 
   it("says whether the target is met", function()
-    assert.equal("0.50", rows[1].ratio)
-    assert.equal("2 times faster", rows[1].target)
-    assert.equal("met", rows[1].verdict)
-    assert.equal("missed", rows[3].verdict)
+    assert.equal("0.50", list[1].ratio)
+    assert.equal("2 times faster", list[1].target)
+    assert.equal("met", list[1].verdict)
+    assert.equal("missed", list[5].verdict)
   end)
 
   it("says who is missing, and compares with nothing", function()
-    assert.equal("go", rows[2].peer)
-    assert.equal("missing", rows[2].verdict)
-    assert.is_true(rows[2].not_measured)
-    assert.equal("", rows[2].ratio)
-    assert.is_nil(rows[4].not_measured) -- no target at that size
+    assert.equal("go", list[2].peer)
+    assert.equal("missing", list[2].verdict)
+    assert.is_true(list[2].not_measured)
+    assert.equal("", list[2].ratio)
+    assert.is_nil(list[6].not_measured) -- no target at that size
   end)
 
-  it("compares sizes with each other", function()
-    assert.equal("coropanic 5", rows[5].peer)
-    assert.equal("3.25", rows[5].ratio)
-    assert.equal("missed", rows[5].verdict)
+  it("has no target while the collector is stopped", function()
+    assert.equal("stopped", list[3].collector)
+    assert.equal("0.62", list[3].ratio)
+    assert.equal("", list[3].target)
+    assert.equal("", list[3].verdict)
+  end)
+
+  it("compares sizes with each other, under the same collector", function()
+    assert.equal("coropanic 5", list[7].peer)
+    assert.equal("3.25", list[7].ratio)
+    assert.equal("missed", list[7].verdict)
+  end)
+
+  it("has the cost alone where there is nobody to compare with", function()
+    local alone = { name = "stand", unit = workload.unit, peers = {}, targets = { { at_most_cost = 3 } } }
+    local made = rows.of {
+      { workload = alone, size = 1, collector = "any", results = { coropanic = seconds(4e-9) }, why = {} },
+    }
+    assert.equal(1, #made)
+    assert.equal("4.00 ns", made[1].ours)
+    assert.equal("at most 3 ns", made[1].target)
+    assert.equal("missed", made[1].verdict)
+    assert.equal("", made[1].collector)
+  end)
+
+  it("shows each figure of a run", function()
+    local several = { name = "wait", unit = workload.unit, peers = {}, targets = {} }
+    several.figures = { "each", "p99" }
+    local result = { operations = 1, seconds = 5e-9, seconds_p99 = 7e-9 }
+    local made = rows.of {
+      { workload = several, size = 1, collector = "any", results = { coropanic = { result } }, why = {} },
+    }
+    assert.equal("wait", made[1].label)
+    assert.equal("wait p99", made[2].label)
+    assert.equal("7.00 ns", made[2].ours)
   end)
 end)
 
@@ -99,6 +135,8 @@ describe("the benchmark's workloads", function()
   local names = {}
   for _, peer in ipairs(peers) do names[peer.name] = true end
 
+  local COLLECTORS = { generational = true, incremental = true, stopped = true, any = true }
+
   for _, workload in ipairs(workloads) do
     it(workload.name .. " names peers and sizes that exist", function()
       local takes_part, sizes = {}, {}
@@ -107,6 +145,7 @@ describe("the benchmark's workloads", function()
         takes_part[name] = true
       end
       for _, size in ipairs(workload.sizes) do sizes[size] = true end
+      for _, collector in ipairs(workload.collectors) do assert.is_true(COLLECTORS[collector], collector) end
       for name in pairs(workload.limits or {}) do assert.is_true(takes_part[name], name) end
       for _, target in ipairs(workload.targets) do
         if target.against then assert.is_true(takes_part[target.against], target.against) end

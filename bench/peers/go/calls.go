@@ -20,7 +20,7 @@ func calls(n int) (measurement, error) {
 			guarded(f)
 		}
 	}
-	return timed(stopped, n, run, func() error { return expect("calls", count, 2*n) })
+	return timed(n, run, func() error { return expect("calls", count, 2*n) })
 }
 
 // defers defers n calls, many in a frame.
@@ -38,7 +38,7 @@ func defers(n int) (measurement, error) {
 			frame()
 		}
 	}
-	return timed(stopped, frames*deferredAFrame, run, func() error {
+	return timed(frames*deferredAFrame, run, func() error {
 		return expect("deferred calls", count, 2*frames*deferredAFrame)
 	})
 }

@@ -53,7 +53,7 @@ func cancelTree(n int) (measurement, error) {
 			f.tree(ctx, n)
 		}()
 		f.begun.Wait()
-		w := &watch{collector: running}
+		w := &watch{}
 		w.start()
 		cancel()
 		root.Wait()

@@ -17,7 +17,7 @@ func unbuffered(n int) (measurement, error) {
 		}
 		close(there)
 	}
-	return timed(running, n, run, func() error { return expect("sum", sum, n*(n+1)/2) })
+	return timed(n, run, func() error { return expect("sum", sum, n*(n+1)/2) })
 }
 
 // buffered sends n values through a channel with room for some.
@@ -36,7 +36,7 @@ func buffered(n int) (measurement, error) {
 			sum += value
 		}
 	}
-	return timed(running, n, run, func() error { return expect("sum", sum, n*(n+1)/2) })
+	return timed(n, run, func() error { return expect("sum", sum, n*(n+1)/2) })
 }
 
 // selectOfEight receives n values from eight channels, each of which has a sender of its own.
@@ -70,5 +70,5 @@ func selectOfEight(n int) (measurement, error) {
 			sum += value
 		}
 	}
-	return timed(running, 8*each, run, func() error { return expect("sum", sum, 8*(each*(each+1)/2)) })
+	return timed(8*each, run, func() error { return expect("sum", sum, 8*(each*(each+1)/2)) })
 }

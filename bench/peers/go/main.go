@@ -1,8 +1,9 @@
 // Command bench is Go's part of the comparison: the same workloads on goroutines, all on one processor.
 //
-//	bench <workload> <n>
+//	bench <workload> <n> <collector>
 //
-// What n counts is told in bench/workloads.lua. It warms up, measures, checks what came out, and prints one
+// What n counts is told in bench/workloads.lua; <collector> is "running", "stopped", or "any" where it makes no
+// difference. It warms up, measures, checks what came out, and prints one
 // line of JSON: {"operations":N,"seconds":S}, or {"operations":N,"bytes":B}. A wrong result is told on stderr
 // and ends it with status 1.
 package main
@@ -21,8 +22,11 @@ import (
 type workload func(n int) (measurement, error)
 
 var workloads = map[string]workload{
-	"switch":          switches,
+	"switch":          func(n int) (measurement, error) { return switches(n, inOrder) },
+	"switch/random":   func(n int) (measurement, error) { return switches(n, shuffled) },
 	"spawn":           spawn,
+	"spawn/cold":      spawnCold,
+	"spawn/parked":    spawnBesideParked,
 	"skynet":          skynet,
 	"chan_unbuffered": unbuffered,
 	"chan_buffered":   buffered,
@@ -32,7 +36,11 @@ var workloads = map[string]workload{
 	"func":            calls,
 	"defer":           defers,
 	"panic":           panics,
-	"memory":          memory,
+	"memory/lua":      func(n int) (measurement, error) { return memory(n, waitForEver) },
+	"memory/defer":    func(n int) (measurement, error) { return memory(n, deferring) },
+	"memory/timeout":  func(n int) (measurement, error) { return memory(n, withTimeout) },
+	"memory/select":   func(n int) (measurement, error) { return memory(n, selecting()) },
+	"memory/channel":  func(n int) (measurement, error) { return memory(n, receiving) },
 	"memory_resident": memoryResident,
 	"cancel_tree":     cancelTree,
 }
@@ -53,9 +61,10 @@ func fail(status int, format string, arguments ...any) {
 
 func main() {
 	runtime.GOMAXPROCS(1)
-	if len(os.Args) != 3 {
-		fail(2, "usage: bench <workload> <n>; workloads: %s", names())
+	if len(os.Args) < 4 {
+		fail(2, "usage: bench <workload> <n> <collector>; workloads: %s", names())
 	}
+	collectorStopped = os.Args[3] == "stopped"
 	run, known := workloads[os.Args[1]]
 	n, err := strconv.Atoi(os.Args[2])
 	if !known {

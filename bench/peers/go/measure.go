@@ -16,6 +16,7 @@ const (
 	channelCapacity = 100       // of the buffered channel
 	generation      = 100       // goroutines alive at a time while spawning is timed
 	deferredAFrame  = 100
+	churn           = 100_000 // goroutines that come and go beside parked ones
 )
 
 // measurement is what a workload hands to the orchestrator.
@@ -23,6 +24,29 @@ type measurement struct {
 	Operations int      `json:"operations"`
 	Seconds    *float64 `json:"seconds,omitempty"`
 	Bytes      *int64   `json:"bytes,omitempty"`
+}
+
+// modulus is that of Park and Miller's minimal standard, whose numbers are the same each time.
+const modulus = 2147483647
+
+// shuffled returns the numbers from 0 on in an order that has nothing to do with them.
+func shuffled(n int) []int {
+	order, state := inOrder(n), 1
+	for i := n - 1; i > 0; i-- {
+		state = state * 16807 % modulus
+		k := state % (i + 1)
+		order[i], order[k] = order[k], order[i]
+	}
+	return order
+}
+
+// inOrder returns the numbers from 0 on.
+func inOrder(n int) []int {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	return order
 }
 
 // timesFor returns how often to repeat what does perRound operations, so that there are at least as many as
@@ -44,21 +68,15 @@ func processorTime() (time.Duration, error) {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
 }
 
-// collector says whether garbage is collected while a watch runs.
-type collector bool
-
-const (
-	running collector = true
-	stopped collector = false
-)
+// collectorStopped says that no garbage is collected while a watch runs.
+var collectorStopped bool
 
 // watch is a stop-watch, for what only a part of is to be timed. It may be started again, and adds up.
 type watch struct {
-	collector collector
-	percent   int // of the collector, as it was
-	began     time.Duration
-	elapsed   time.Duration
-	err       error // of the clock
+	percent int // of the collector, as it was
+	began   time.Duration
+	elapsed time.Duration
+	err     error // of the clock
 }
 
 // start starts from a heap without garbage.
@@ -70,7 +88,7 @@ func (w *watch) start() {
 // collect is the first half of start, for whom others would not let finish in time: collecting gives way often.
 func (w *watch) collect() {
 	runtime.GC()
-	if w.collector == stopped {
+	if collectorStopped {
 		w.percent = debug.SetGCPercent(-1)
 	}
 }
@@ -80,7 +98,7 @@ func (w *watch) begin() { w.began = w.now() }
 
 func (w *watch) stop() {
 	w.elapsed += w.now() - w.began
-	if w.collector == stopped {
+	if collectorStopped {
 		debug.SetGCPercent(w.percent)
 	}
 }
@@ -103,9 +121,9 @@ func (w *watch) result(operations int) (measurement, error) {
 }
 
 // timed times one call of run, after one that warms up, and lets check look at what both came to.
-func timed(c collector, operations int, run func(), check func() error) (measurement, error) {
+func timed(operations int, run func(), check func() error) (measurement, error) {
 	run()
-	w := watch{collector: c}
+	w := watch{}
 	w.start()
 	run()
 	w.stop()

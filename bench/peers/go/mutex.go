@@ -30,5 +30,5 @@ func mutex(n int) (measurement, error) {
 		}
 		ended.Wait()
 	}
-	return timed(running, n*times, run, func() error { return expect("times locked", count, n*times) })
+	return timed(n*times, run, func() error { return expect("times locked", count, n*times) })
 }

@@ -28,5 +28,5 @@ func panics(n int) (measurement, error) {
 			frame()
 		}
 	}
-	return timed(stopped, times, run, func() error { return expect("recovered", recovered, 2*times) })
+	return timed(times, run, func() error { return expect("recovered", recovered, 2*times) })
 }

@@ -45,5 +45,5 @@ func skynet(n int) (measurement, error) {
 		go grow(root, 0, n)
 		sum = <-root
 	}
-	return timed(running, n, run, func() error { return expect("sum", sum, n*(n-1)/2) })
+	return timed(n, run, func() error { return expect("sum", sum, n*(n-1)/2) })
 }

@@ -17,17 +17,21 @@ const (
 // switches lets n goroutines, of which this is one, give way to each other; an operation is a Gosched that has
 // returned. Go's queue is not strictly first come, first served: a goroutine at its head now and then
 // overtakes those that a processor has already taken from it. So each counts its own turns, and the operations
-// are those that were had, of which there are about rounds for each.
-func switches(n int) (measurement, error) {
+// are those that were had, of which there are about rounds for each. The goroutines are woken in the order of
+// their numbers that arrange returns, and first come to run in it.
+func switches(n int, arrange func(n int) []int) (measurement, error) {
 	rounds := timesFor(n, leastOperations)
 	var phase int32
-	var begun, idle, turns int64
-	gate := make(chan struct{})
+	var waiting, begun, idle, turns int64
+	gates := make([]chan struct{}, n)
 	var ended sync.WaitGroup
 	ended.Add(n - 1)
 	for i := 1; i < n; i++ {
+		gate := make(chan struct{})
+		gates[i] = gate
 		go func() {
 			defer ended.Done()
+			atomic.AddInt64(&waiting, 1)
 			<-gate
 			atomic.AddInt64(&begun, 1)
 			own := 0
@@ -47,9 +51,16 @@ func switches(n int) (measurement, error) {
 			}
 		}()
 	}
-	w := watch{collector: stopped}
+	w := watch{}
+	for atomic.LoadInt64(&waiting) < int64(n-1) {
+		runtime.Gosched()
+	}
 	w.collect()
-	close(gate)
+	for _, i := range arrange(n) {
+		if i > 0 { // this goroutine
+			close(gates[i])
+		}
+	}
 	for atomic.LoadInt64(&begun) < int64(n-1) {
 		runtime.Gosched()
 	}

@@ -12,7 +12,6 @@ const perTimer = 8 * time.Microsecond
 
 // delays returns n of them in no order, the same each time and as the peers in Lua have them.
 func delays(n int) []time.Duration {
-	const modulus = 2147483647 // of Park and Miller's minimal standard
 	all, state := make([]time.Duration, n), 1
 	shortest := float64(n) * float64(perTimer)
 	for i := range all {
@@ -72,10 +71,10 @@ func timers(n int) (measurement, error) {
 	if repeats == 0 {
 		repeats = 1
 	}
-	(&tally{}).wait(delays(1000), &watch{collector: running}) // warms up
+	(&tally{}).wait(delays(1000), &watch{}) // warms up
 	all := delays(n)
 	var t tally
-	w := watch{collector: running}
+	w := watch{}
 	for i := 0; i < repeats; i++ {
 		t.wait(all, &w)
 	}

@@ -1,0 +1,70 @@
+-- Frames, deferred calls, panics.
+
+local co = require "coropanic"
+local measure = require "peers.measure"
+
+local run = co.run
+
+local workloads = {}
+
+local function nothing() end
+
+workloads["func"] = function(n)
+  local guarded = co.func(nothing)
+  return measure.time(n, function()
+    for _ = 1, n do guarded() end
+  end)
+end
+
+function workloads.defer(n)
+  local count = 0
+  local defer = co.defer
+  local function release() count = count + 1 end
+  local frame = co.func(function()
+    for _ = 1, measure.PER_BLOCK do defer(release) end
+  end)
+  local frames = n // measure.PER_BLOCK
+  local result = measure.time(frames * measure.PER_BLOCK, function()
+    for _ = 1, frames do frame() end
+  end)
+  measure.expect("deferred calls", count, 2 * frames * measure.PER_BLOCK)
+  return result
+end
+
+local function deep(frames, fail)
+  if frames <= 1 then fail "x" end
+  deep(frames - 1, fail)
+  return 1
+end
+
+-- `use(record)` is called with each record, or nothing is done with it.
+local function panics(n, times, use)
+  local recovered = 0
+  local function rescue()
+    local value, record = co.recover()
+    if value == "x" and record then recovered = recovered + 1 end
+    if use then use(record) end
+  end
+  local frame = co.func(function()
+    co.defer(rescue)
+    deep(n, co.panic)
+  end)
+  local result = measure.time(times, function()
+    run(function()
+      for _ = 1, times do frame() end
+    end)
+  end)
+  measure.expect("recovered", recovered, 2 * times)
+  return result
+end
+
+function workloads.panic(n) return panics(n, measure.rounds(n + 10)) end
+
+function workloads.report(n)
+  local text
+  local result = panics(n, measure.rounds(n + 10) // 20, function(record) text = tostring(record) end)
+  assert(text:find("panic: x", 1, true), text)
+  return result
+end
+
+return workloads

@@ -14,7 +14,7 @@
 
 /* No number may reach TIMER_IDLE, and the block's size must fit in size_t. */
 #define MOST_ENTRIES (SIZE_MAX / TIMER_BYTES)
-#define MAX_CAPACITY (MOST_ENTRIES < UINT32_MAX ? (uint32_t)MOST_ENTRIES : UINT32_MAX)
+#define MAX_CAPACITY (MOST_ENTRIES < TIMER_IDLE ? (uint32_t)MOST_ENTRIES : TIMER_IDLE)
 
 static bool comes_before(const timer_entry *a, const timer_entry *b) {
   if (a->deadline_ns != b->deadline_ns) return a->deadline_ns < b->deadline_ns;
@@ -104,7 +104,7 @@ void timer_heap_free(timer_heap *heap) {
 bool timer_heap_add(timer_heap *heap, timer *t, int64_t deadline_ns) {
   cp_assert(t->number == TIMER_IDLE);
   if (heap->count == heap->capacity && !grow(heap)) return false;
-  t->number = heap->free;
+  t->number = heap->free & TIMER_IDLE;
   heap->free = heap->places[t->number];
   heap->timers[t->number] = t;
   timer_entry entry = {deadline_ns, heap->next_order++, t->number};

@@ -20,8 +20,8 @@ void cancel_scope_open(inner_cancel_scope *c, const cancel_scope_type *type, tas
   c->type = type;
   c->owner = owner;
   c->floor = floor;
-  c->outer = owner->innermost;
-  owner->innermost = c;
+  c->outer = task_innermost(owner);
+  owner->coroutine.frames->innermost = c;
 }
 
 void cancel_scope_answer(cancel_scope *c) {
@@ -36,9 +36,10 @@ void cancel_scope_leave(cancel_scope *c) {
 }
 
 void cancel_scope_close(cancel_scope *c) {
-  if (c->is_inner) {
-    cp_assert(owner_of(c)->innermost == inner_of(c));
-    owner_of(c)->innermost = inner_of(c)->outer;
+  frame_stack *s = owner_of(c)->coroutine.frames;
+  if (c->is_inner && s != NULL) { /* at the end of the task its frames go first */
+    cp_assert(s->innermost == inner_of(c));
+    s->innermost = inner_of(c)->outer;
   }
   cancel_scope_answer(c);
   c->state = CANCEL_SCOPE_CLOSED;
@@ -52,7 +53,7 @@ static bool has_frame(const inner_cancel_scope *c) {
 cancel_scope *cancel_scope_find_asked(const task *t, uint32_t shield) {
   if (shield == 0 && t->entry.state == CANCEL_SCOPE_ASKED) return (cancel_scope *)&t->entry;
   cancel_scope *found = NULL;
-  for (inner_cancel_scope *c = t->innermost; c != NULL && c->floor >= shield; c = c->outer) {
+  for (inner_cancel_scope *c = task_innermost(t); c != NULL && c->floor >= shield; c = c->outer) {
     if (c->base.state == CANCEL_SCOPE_ASKED && has_frame(c)) found = &c->base;
   }
   return found;

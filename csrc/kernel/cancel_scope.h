@@ -79,8 +79,8 @@ static inline bool cancel_scope_is_cancelled(const cancel_scope *c) {
 }
 
 /*
-** Opens an inner cancel scope, which is all zero, as the innermost one of the task, with its frame
-** at index `floor`. That of a task's entry, all zero, is open.
+** Opens an inner cancel scope, which is all zero, as the innermost one of the task, which has frames,
+** and will have the cancel scope's at index `floor`. That of a task's entry, all zero, is open.
 */
 void cancel_scope_open(inner_cancel_scope *c, const cancel_scope_type *type, struct task *owner,
                        uint32_t floor);

@@ -137,6 +137,7 @@ static frame_stack *acquire_frames(runtime *rt, lua_State *L) {
   if (s != NULL) {
     rt->free_frames = s->next_free;
     rt->free_frames_count--;
+    s->innermost = NULL;
     return s;
   }
   s = new_frames(rt, L);

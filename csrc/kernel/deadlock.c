@@ -33,13 +33,13 @@ static bool target_reaches(search *s, const wait_type *wait, const void *target)
 ** Whether a deadline ends the wait: that of any cancel scope around it, the task's entry included.
 */
 static bool has_time_out(const task *t) {
-  const inner_cancel_scope *c = t->innermost;
+  const inner_cancel_scope *c = task_innermost(t);
   while (c != NULL && !c->base.has_deadline) c = c->outer;
   return c != NULL || t->entry.has_deadline;
 }
 
 bool deadlock_waits_for_ever(const task *t) {
-  return t->status == TASK_WAITING && t->timer.number == TIMER_IDLE && !has_time_out(t);
+  return t->status == TASK_WAITING && t->live.timer.number == TIMER_IDLE && !has_time_out(t);
 }
 
 /* Whether `t` is the task that the search began with, or waits for it for ever. */

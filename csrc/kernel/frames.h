@@ -97,7 +97,10 @@ typedef struct frame {
 */
 typedef struct frame_stack {
   struct runtime *runtime;
-  struct frame_stack *next_free; /* in the runtime's pool */
+  union {
+    struct inner_cancel_scope *innermost; /* of a task: see task_innermost */
+    struct frame_stack *next_free;        /* while it is in the runtime's pool */
+  };
   lua_State *values;
   frame *frames;
   uint32_t depth; /* frames in use; the innermost is frames[depth - 1] */

@@ -85,7 +85,7 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   list_init(&t->waiter.link);
   t->coroutine.kind = COROUTINE_OF_TASK;
   t->coroutine.top = &t->coroutine;
-  t->timer.number = TIMER_IDLE;
+  t->live.timer.number = TIMER_IDLE;
   t->wait = &wait_none;
   t->daemon = options->daemon || options->service;
   t->service = options->service;
@@ -260,7 +260,7 @@ void task_tell_wake(runtime *rt, const task *t) {
 void task_wake(runtime *rt, task *t, wake_reason reason) {
   cp_assert(t->status == TASK_WAITING);
   void *left = leave_queues(rt, t);
-  runtime_stop_timer(rt, &t->timer);
+  runtime_stop_timer(rt, &t->live.timer);
   task_make_ready(rt, t, reason);
   if (reason != WAKE_READY) note_unserved(rt, t, left);
 }
@@ -284,7 +284,7 @@ int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline
   task *t = rt->current;
   t->wait = wait;
   if (deadline_ns != TIME_FOREVER) {
-    if (!rt->backend->timer_set(rt, &t->timer, deadline_ns)) {
+    if (!rt->backend->timer_set(rt, &t->live.timer, deadline_ns)) {
       leave_queues(rt, t);
       return luaL_error(L, "not enough memory");
     }
@@ -414,7 +414,7 @@ static void leave_unserved(runtime *rt, task *t) {
 static void retire(runtime *rt, lua_State *L, task *t) {
   lua_pushboolean(L, 0);
   lua_rawseti(L, rt->tasks_index, t->coroutine.slot);
-  runtime_stop_timer(rt, &t->timer);
+  runtime_stop_timer(rt, &t->live.timer);
   leave_member(rt, L, t);
   cancel_scope_close(&t->entry);
   if (t->coroutine.top != &t->coroutine) task_lose_coroutines(rt, L, t);

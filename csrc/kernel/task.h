@@ -137,6 +137,7 @@ typedef struct task {
       list *joiners; /* a ring: tasks that wait in join or await of this one, by waiter.link */
       task_member *member; /* NULL: it is in no scope, and under no context */
       int height;          /* while it waits: the number of values on the stack of its C function */
+      timer timer;
     } live;
     struct {
       uint32_t comers; /* tasks that were woken to come for its panic and have not run yet */
@@ -151,10 +152,8 @@ typedef struct task {
   uint64_t id;              /* from 1, never reused */
   const location *location; /* where it was spawned */
   const wait_type *wait;    /* the type of its wait, or of its last one */
-  void *waits_on; /* while WAITING: the task, waitlist, ... that it waits for; NULL: none */
-  inner_cancel_scope *innermost; /* its innermost open cancel scope; NULL: the entry */
-  task_exit *exits;              /* the calls to make at its end, the newest first */
-  timer timer;
+  void *waits_on;      /* while WAITING: the task, waitlist, ... that it waits for; NULL: none */
+  task_exit *exits;    /* the calls to make at its end, the newest first */
   cancel_scope entry;  /* its outermost cancel scope */
   uint32_t generation; /* ancestors, kept or not */
   uint8_t status;      /* task_status */
@@ -192,6 +191,12 @@ static inline void task_enter(runtime *rt, task *t) {
 static inline void task_leave(runtime *rt) {
   rt->current = NULL;
   rt->running = rt->driver;
+}
+
+/* Returns the innermost open cancel scope inside the task's entry; NULL: none. */
+static inline inner_cancel_scope *task_innermost(const task *t) {
+  const frame_stack *s = t->coroutine.frames; /* a cancel scope has a frame */
+  return s == NULL ? NULL : s->innermost;
 }
 
 /* Room for the name of an unnamed task. */
@@ -453,7 +458,8 @@ static inline void task_make_ready(runtime *rt, task *t, wake_reason reason) {
 ** Inline, because a message costs little more than this.
 */
 static inline void task_wake_served(runtime *rt, task *t) {
-  cp_assert(t->status == TASK_WAITING && t->wait->leave == NULL && t->timer.number == TIMER_IDLE);
+  cp_assert(t->status == TASK_WAITING && t->wait->leave == NULL &&
+            t->live.timer.number == TIMER_IDLE);
   list_remove(&t->waiter.link);
   task_make_ready(rt, t, WAKE_READY);
 }

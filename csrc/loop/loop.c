@@ -5,7 +5,7 @@
 
 void loop_timer_fired(runtime *rt, lua_State *L, timer *t) {
   if (t->owner == TIMER_OF_TASK) {
-    task_wake(rt, container_of(t, task, timer), WAKE_TIMEOUT);
+    task_wake(rt, container_of(t, task, live.timer), WAKE_TIMEOUT);
   } else {
     context_expire(rt, L, t);
   }

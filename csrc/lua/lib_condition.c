@@ -134,7 +134,7 @@ static int after_signal(lua_State *L, int status, lua_KContext runtime_address) 
 ** unlocked.   [-0, +0, e]
 */
 static void reserve_timer(runtime *rt, lua_State *L, int64_t deadline_ns) {
-  timer *t = &rt->current->timer;
+  timer *t = &rt->current->live.timer;
   if (deadline_ns == TIME_FOREVER) return;
   if (!rt->backend->timer_set(rt, t, deadline_ns)) luaL_error(L, "not enough memory");
   runtime_stop_timer(rt, t);

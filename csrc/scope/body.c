@@ -76,7 +76,7 @@ void body_leave(runtime *rt, lua_State *L, body *b, frame_stack *s, frame_state 
 }
 
 body *body_leave_lost(runtime *rt, lua_State *L, const frame_stack *s) {
-  inner_cancel_scope *c = rt->current->innermost;
+  inner_cancel_scope *c = task_innermost(rt->current);
   if (c == NULL || c->floor != s->depth - 1) return NULL;
   lua_settop(L, 0);
   cancel_scope_push(rt, L, &c->base);

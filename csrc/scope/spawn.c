@@ -6,13 +6,14 @@
 ctx *scope_current_context(const runtime *rt) {
   const task *t = rt->current;
   if (t == NULL) return NULL;
-  if (t->innermost != NULL) return container_of(t->innermost, body, cancel)->under.context;
+  inner_cancel_scope *c = task_innermost(t);
+  if (c != NULL) return container_of(c, body, cancel)->under.context;
   return t->live.member == NULL ? NULL : member_of(t)->under.context;
 }
 
 /* Returns the scope that a task spawned now joins; NULL: none. */
 static scope *current_scope(const task *t) {
-  inner_cancel_scope *c = t->innermost;
+  inner_cancel_scope *c = task_innermost(t);
   while (c != NULL && scope_of(c) == NULL) c = c->outer;
   if (c != NULL) return scope_of(c);
   return t->live.member == NULL ? NULL : member_of(t)->scope;
@@ -122,7 +123,8 @@ static task_member *become_member(runtime *rt, lua_State *L, task *t,
 
 task *scope_spawn(runtime *rt, lua_State *L, int arguments, scope_spawn_options *options) {
   const task *spawner = rt->current;
-  bool inherits = spawner != NULL && (spawner->live.member != NULL || spawner->innermost != NULL);
+  bool inherits =
+      spawner != NULL && (spawner->live.member != NULL || task_innermost(spawner) != NULL);
   if (inherits || options->scope != NULL || options->context != 0) {
     options->task.become_member = become_member;
   }

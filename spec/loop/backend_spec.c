@@ -34,7 +34,7 @@ static bool timer_set(runtime *rt, timer *t, int64_t deadline_ns) {
   if (free == MOST) return false;
   host.timers[free] = t;
   host.deadlines[free] = deadline_ns;
-  t->number = free;
+  t->number = free & TIMER_IDLE;
   return true;
 }
 

@@ -406,8 +406,8 @@ return {
     name = "who-is-to-end-waits-not",
     says = "a task in a deferred call that waits for ever is no part of a deadlock once it is to end",
     file = "csrc/kernel/deadlock.c",
-    from = "t->timer.number == TIMER_IDLE && !has_time_out(t)",
-    to = "t->timer.number == TIMER_IDLE && t->asked == 0 && !has_time_out(t)",
+    from = "t->live.timer.number == TIMER_IDLE && !has_time_out(t)",
+    to = "t->live.timer.number == TIMER_IDLE && t->asked == 0 && !has_time_out(t)",
     specs = "spec/structure/deadlock_cycle_spec.lua",
   },
   {

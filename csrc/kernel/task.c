@@ -1,18 +1,21 @@
 #include "kernel/task.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "kernel/panic.h"
 #include "kernel/probe.h"
 #include "kernel/stack.h"
+#include "kernel/text.h"
 #include "kernel/threads.h"
 #include "kernel/unhandled.h"
 
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]) {
   if (t->named) return t->name;
-  snprintf(buffer, TASK_NAME_SIZE, "task %llu", (unsigned long long)t->id);
-  return buffer;
+  static const char prefix[] = "task ";
+  const size_t length = sizeof(prefix) - 1;
+  _Static_assert(TASK_NAME_SIZE >= sizeof(prefix) - 1 + TEXT_NUMBER_SIZE, "room for any id");
+  char *digits = text_digits(buffer + length, t->id);
+  return memcpy(digits - length, prefix, length);
 }
 
 const uint8_t *task_trace_id(task *t) {

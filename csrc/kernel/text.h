@@ -23,6 +23,9 @@
 /* Room for a decimal number of 64 bits. */
 #define TEXT_NUMBER_SIZE 24
 
+/* Writes a decimal number to the end of the buffer, and returns where it begins. */
+char *text_digits(char buffer[TEXT_NUMBER_SIZE], uint64_t number);
+
 /*
 ** The destination of report text, which arrives in bounded pieces, in order. `write` must not
 ** raise.

@@ -4,6 +4,7 @@
 
 #include "kernel/probe.h"
 #include "kernel/record.h"
+#include "kernel/text.h"
 #include "scope/member.h"
 
 /* The most members that a scope's text names. */
@@ -183,6 +184,25 @@ static int push_members(runtime *rt, lua_State *L, const scope *s) {
 }
 
 /*
+** Adds ` (3 tasks: `. The pieces are no strings of Lua: each panic of a member makes this text
+** (wait_note_suspensions), and a million panics would leave millions of pieces among Lua's strings.
+** [-0, +?, m]
+*/
+static void add_count(luaL_Buffer *b, bool cancelled, uint32_t live) {
+  char digits[TEXT_NUMBER_SIZE];
+  luaL_addstring(b, cancelled ? " (cancelled, still running: " : " (");
+  luaL_addstring(b, text_digits(digits, live));
+  luaL_addstring(b, live == 1 ? " task: " : " tasks: ");
+}
+
+static void add_name(luaL_Buffer *b, const task *t, bool first) {
+  char buffer[TASK_NAME_SIZE];
+  luaL_addstring(b, first ? "\"" : ", \"");
+  luaL_addstring(b, task_name(t, buffer));
+  luaL_addchar(b, '"');
+}
+
+/*
 ** The members are pushed before the text is made, because a finalizer may let them end meanwhile.
 */
 void scope_push_text(runtime *rt, lua_State *L, const scope *s) {
@@ -195,24 +215,16 @@ void scope_push_text(runtime *rt, lua_State *L, const scope *s) {
   int first = lua_gettop(L) + 1;
   bool closed = s->body.cancel.base.state == CANCEL_SCOPE_CLOSED;
   int named = closed ? 0 : push_members(rt, L, s);
-  int live = (int)s->live;
+  uint32_t live = s->live;
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   luaL_addstring(&b, names[s->kind]);
   if (named == 0) {
     luaL_addstring(&b, closed ? " (ended)" : " (no tasks)");
   } else {
-    const char *cancelled =
-        cancel_scope_is_cancelled(&s->body.cancel.base) ? "cancelled, still running: " : "";
-    lua_pushfstring(L, " (%s%d %s: ", cancelled, live, live == 1 ? "task" : "tasks");
-    luaL_addvalue(&b);
-    for (int i = 0; i < named; i++) {
-      char buffer[TASK_NAME_SIZE];
-      const char *name = task_name(lua_touserdata(L, first + i), buffer);
-      lua_pushfstring(L, "%s\"%s\"", i == 0 ? "" : ", ", name);
-      luaL_addvalue(&b);
-    }
-    luaL_addstring(&b, live > named ? ", ...)" : ")");
+    add_count(&b, cancel_scope_is_cancelled(&s->body.cancel.base), live);
+    for (int i = 0; i < named; i++) add_name(&b, lua_touserdata(L, first + i), i == 0);
+    luaL_addstring(&b, live > (uint32_t)named ? ", ...)" : ")");
   }
   luaL_pushresult(&b);
   lua_copy(L, -1, first);

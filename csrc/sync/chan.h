@@ -51,7 +51,7 @@ typedef struct select_case {
   task *task;
   chan *chan; /* NULL: this case is never ready */
   int value; /* stack index of the value to send, with the channel above it; 0: the case receives */
-  /* used while the cases enter their queues: the index of a case that has not entered yet */
+  /* while the cases are shuffled: the index of a case that has not entered its queue yet */
   uint32_t order;
 } select_case;
 
@@ -81,12 +81,16 @@ void chan_close(runtime *rt, chan *c);
 */
 waiter *chan_first(runtime *rt, list *queue);
 
+static inline bool chan_has_first(runtime *rt, list *queue) {
+  return !list_empty(queue) && chan_first(rt, queue) != NULL;
+}
+
 /* Whether the operation could be done now, without waiting. */
 static inline bool chan_can_receive(runtime *rt, chan *c) {
-  return c->count > 0 || c->closed || chan_first(rt, &c->senders) != NULL;
+  return c->count > 0 || c->closed || chan_has_first(rt, &c->senders);
 }
 static inline bool chan_can_send(runtime *rt, chan *c) {
-  return c->count < c->capacity || c->closed || chan_first(rt, &c->receivers) != NULL;
+  return c->count < c->capacity || c->closed || chan_has_first(rt, &c->receivers);
 }
 
 /*

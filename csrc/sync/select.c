@@ -59,26 +59,48 @@ static void leave(runtime *rt, task *t) {
 */
 static int case_index(uint32_t number) { return (int)number + 1; }
 
+/* A case as it was found, with the fields of select_case. */
+typedef struct found_case {
+  chan *chan;
+  int value;
+} found_case;
+
+/*
+** So many cases are kept as check_cases has found them; those behind them are looked at again in
+** each step.
+*/
+#define KEPT_CASES 8
+
+/*
+** Copies the value and the channel of the case at `index`, which is no channel; raises unless the
+** case sends.   [-0, +(0|2), e]
+*/
+cp_apart found_case check_sending_case(lua_State *L, int index) {
+  static const char expected[] = "channel or {channel, value}";
+  if (lua_isnil(L, index)) return (found_case){0};
+  if (!lua_istable(L, index)) arg_type_error(L, index, "select", expected);
+  luaL_checkstack(L, LUA_MINSTACK, "too many cases");
+  lua_rawgeti(L, index, 2);
+  int value = lua_gettop(L);
+  lua_rawgeti(L, index, 1);
+  chan *c = chan_test(L, -1);
+  if (c == NULL && !lua_isnil(L, -1)) {
+    arg_type_error(L, index, "select", expected);
+    compat_unreachable();
+  }
+  if (c != NULL && c->owned) arg_error(L, index, "select", CHAN_OWNED_MESSAGE);
+  return (found_case){.chan = c, .value = value};
+}
+
 /*
 ** Checks the cases, and copies the value and the channel of each case that sends.
 ** [-0, +2 each, e]
 */
-static void check_cases(lua_State *L, uint32_t count) {
-  static const char expected[] = "channel or {channel, value}";
+static void check_cases(lua_State *L, uint32_t count, found_case kept[KEPT_CASES]) {
   for (uint32_t i = 1; i <= count; i++) {
-    int index = case_index(i);
-    if (lua_isnil(L, index) || chan_test(L, index) != NULL) continue;
-    if (!lua_istable(L, index)) arg_type_error(L, index, "select", expected);
-    luaL_checkstack(L, LUA_MINSTACK, "too many cases");
-    lua_rawgeti(L, index, 2);
-    lua_rawgeti(L, index, 1);
-    const chan *c = chan_test(L, -1);
-    if (lua_isnil(L, -1)) continue;
-    if (c == NULL) {
-      arg_type_error(L, index, "select", expected);
-      compat_unreachable();
-    }
-    if (c->owned) arg_error(L, index, "select", CHAN_OWNED_MESSAGE);
+    found_case found = {.chan = chan_test(L, case_index(i))};
+    if (found.chan == NULL) found = check_sending_case(L, case_index(i));
+    if (i <= KEPT_CASES) kept[i - 1] = found;
   }
 }
 
@@ -86,15 +108,21 @@ static void check_cases(lua_State *L, uint32_t count) {
 ** Returns case `number`. copies: the index of the next sending case's copies; moves on past those
 ** used.
 */
-static select_case case_at(lua_State *L, uint32_t number, int *copies) {
-  int index = case_index(number);
-  if (!lua_istable(L, index)) return (select_case){.chan = chan_test(L, index)};
-  int value = *copies;
-  *copies += 2;
-  return (select_case){.chan = chan_test(L, value + 1), .value = value};
+static inline found_case case_at(lua_State *L, uint32_t number, const found_case kept[KEPT_CASES],
+                                 int *copies) {
+  found_case found = {0};
+  if (number <= KEPT_CASES) {
+    found = kept[number - 1];
+  } else if (lua_istable(L, case_index(number))) {
+    found = (found_case){.chan = chan_test(L, *copies + 1), .value = *copies};
+  } else {
+    found.chan = chan_test(L, case_index(number));
+  }
+  if (found.value != 0) *copies += 2;
+  return found;
 }
 
-static bool is_ready(runtime *rt, const select_case *s) {
+static inline bool is_ready(runtime *rt, const found_case *s) {
   if (s->chan == NULL) return false;
   return s->value != 0 ? chan_can_send(rt, s->chan) : chan_can_receive(rt, s->chan);
 }
@@ -103,12 +131,13 @@ static bool is_ready(runtime *rt, const select_case *s) {
 ** Chooses one of the ready cases, each with the same probability, and returns its number; 0 if none
 ** is ready. (Algorithm R of Vitter 1985, for one place.)
 */
-static uint32_t choose(runtime *rt, lua_State *L, uint32_t count, select_case *chosen) {
+static uint32_t choose(runtime *rt, lua_State *L, uint32_t count, const found_case kept[KEPT_CASES],
+                       found_case *chosen) {
   uint32_t number = 0;
   uint64_t ready = 0;
   int copies = case_index(count) + 1;
   for (uint32_t i = 1; i <= count; i++) {
-    select_case candidate = case_at(L, i, &copies);
+    found_case candidate = case_at(L, i, kept, &copies);
     if (!is_ready(rt, &candidate)) continue;
     if (++ready > 1 && rng_below(&rt->order, ready) != 0) continue;
     number = i;
@@ -121,7 +150,7 @@ static uint32_t choose(runtime *rt, lua_State *L, uint32_t count, select_case *c
 ** Sends or receives for the chosen case, and returns the number of results. 0: the case is not
 ** ready any more, because a finalizer that ran meanwhile has used the channel.
 */
-static int finish(runtime *rt, lua_State *L, uint32_t number, const select_case *chosen) {
+static int finish(runtime *rt, lua_State *L, uint32_t number, const found_case *chosen) {
   if (chosen->value != 0) {
     lua_pushvalue(L, chosen->value);
     if (!chan_send_now(rt, L, chosen->chan, chosen->value + 1)) {
@@ -143,34 +172,53 @@ static int finish(runtime *rt, lua_State *L, uint32_t number, const select_case 
 
 /* --- entering queues --- */
 
+static list *queue_of(const select_case *entry) {
+  return entry->value != 0 ? &entry->chan->senders : &entry->chan->receivers;
+}
+
 static void enter_queue(select_case *entry) {
-  if (entry->chan == NULL) return;
-  list *queue = entry->value != 0 ? &entry->chan->senders : &entry->chan->receivers;
-  list_append(queue, &entry->waiter.link);
+  if (entry->chan != NULL) list_append(queue_of(entry), &entry->waiter.link);
+}
+
+/* Whether the last waiter in the queue of the entry is another case of the same select. */
+static bool is_repeated(const selection *s, const select_case *entry) {
+  if (entry->chan == NULL) return false;
+  uintptr_t last = (uintptr_t)queue_of(entry)->prev;
+  return last - (uintptr_t)s->cases < s->count * sizeof(select_case);
 }
 
 /*
-** Puts the cases into the queues of their channels, in random order: of several cases of one
-** channel, the first in its queue is served. (Durstenfeld's shuffle, of the order in which they
-** enter.)   [-0, +0, m]
+** Several cases are for one channel, of which the first in its queue is served: puts all cases into
+** the queues again, in random order. (Durstenfeld's shuffle, of the order in which they enter.)
 */
-static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t count) {
-  selection *s = take_selection(rt, L, count);
-  int copies = case_index(count) + 1;
-  s->count = count;
-  for (uint32_t i = 1; i <= count; i++) {
-    select_case *entry = &s->cases[i - 1];
-    *entry = case_at(L, i, &copies);
-    entry->task = t;
-    entry->waiter.which = i;
-    entry->order = i - 1;
-    list_init(&entry->waiter.link);
+static void shuffle(runtime *rt, selection *s) {
+  for (uint32_t i = 0; i < s->count; i++) {
+    list_remove(&s->cases[i].waiter.link);
+    s->cases[i].order = i;
   }
-  for (uint32_t left = count; left > 0; left--) {
+  for (uint32_t left = s->count; left > 0; left--) {
     uint32_t chosen = (uint32_t)rng_below(&rt->order, left);
     enter_queue(&s->cases[s->cases[chosen].order]);
     s->cases[chosen].order = s->cases[left - 1].order;
   }
+}
+
+/* Puts the cases into the queues of their channels.   [-0, +0, m] */
+static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t count,
+                               const found_case kept[KEPT_CASES]) {
+  selection *s = take_selection(rt, L, count);
+  int copies = case_index(count) + 1;
+  bool repeated = false;
+  s->count = count;
+  for (uint32_t i = 1; i <= count; i++) {
+    select_case *entry = &s->cases[i - 1];
+    found_case found = case_at(L, i, kept, &copies);
+    *entry = (select_case){.waiter.which = i, .task = t, .chan = found.chan, .value = found.value};
+    list_init(&entry->waiter.link);
+    repeated = repeated || is_repeated(s, entry);
+    enter_queue(entry);
+  }
+  if (repeated) shuffle(rt, s);
   return s;
 }
 
@@ -252,11 +300,12 @@ int select_run(runtime *rt, lua_State *L) {
   if (lua_gettop(L) == 0) lua_settop(L, 1);
   if (lua_gettop(L) - 1 > SELECT_MAX_CASES) return luaL_error(L, "too many cases");
   uint32_t count = (uint32_t)lua_gettop(L) - 1;
-  check_cases(L, count);
+  found_case kept[KEPT_CASES];
+  check_cases(L, count, kept);
   task_raise_pending(rt, L);
-  select_case chosen = {0};
+  found_case chosen = {0};
   uint32_t number;
-  while ((number = choose(rt, L, count, &chosen)) != 0) {
+  while ((number = choose(rt, L, count, kept, &chosen)) != 0) {
     int results = finish(rt, L, number, &chosen);
     if (results != 0) return results;
   }
@@ -266,7 +315,7 @@ int select_run(runtime *rt, lua_State *L) {
   }
   luaL_checkstack(L, LUA_MINSTACK, NULL); /* for the value that another task will push */
   task *t = task_check_suspend(rt, L, "select");
-  t->waits_on = enter_queues(rt, L, t, count);
+  t->waits_on = enter_queues(rt, L, t, count, kept);
   int64_t deadline = runtime_deadline(rt, seconds);
   return task_park(rt, L, &wait_select, deadline);
 }

@@ -26,6 +26,69 @@ local function filled(...)
   return ch
 end
 
+--- Cases that receive, send and are nil in turn, and the channel of each.
+local function mixed_cases(count, make)
+  local cases, channels = {}, {}
+  for i = 1, count do
+    channels[i] = make()
+    if i % 3 == 1 then cases[i] = channels[i] end
+    if i % 3 == 2 then cases[i] = { channels[i], "sent " .. i } end
+  end
+  return cases, channels
+end
+
+describe("a select of many cases", function()
+  local COUNT = 29
+
+  for _, capacity in ipairs { 0, 3 } do
+    it("finds the one that is ready, channels of capacity " .. capacity, function()
+      run(function()
+        for i = 1, COUNT do
+          if i % 3 ~= 0 then
+            local cases, channels = mixed_cases(COUNT, function() return co.chan(capacity) end)
+            for k = 2, COUNT, 3 do
+              for _ = 1, k == i and 0 or capacity do channels[k]:send "full" end
+            end
+            local other
+            if i % 3 == 1 then
+              co.spawn(function() channels[i]:send("received " .. i) end)
+            elseif capacity == 0 then
+              other = co.spawn(function() return channels[i]:recv() end)
+            end
+            settle()
+            local result = table.pack(co.select(nil, table.unpack(cases, 1, COUNT)))
+            if i % 3 == 1 then
+              assert.same({ i, "received " .. i, true, n = 3 }, result)
+            else
+              assert.same({ i, n = 1 }, result)
+              local value = other and other:await() or channels[i]:recv()
+              assert.equal("sent " .. i, value)
+            end
+          end
+        end
+      end)
+    end)
+  end
+
+  it("is served by its case when it waits", function()
+    run(function()
+      for i = 1, COUNT do
+        local cases, channels = mixed_cases(COUNT, co.chan)
+        local task = selector(nil, table.unpack(cases, 1, COUNT))
+        if i % 3 == 1 then
+          channels[i]:send("received " .. i)
+          assert.same({ true, i, "received " .. i, true }, { task:join() })
+        elseif i % 3 == 2 then
+          assert.equal("sent " .. i, (channels[i]:recv()))
+          assert.same({ true, i }, { task:join() })
+        else
+          task:cancel()
+        end
+      end
+    end)
+  end)
+end)
+
 describe("a select with a ready case", function()
   it("receives: the case's number, the value, true", function()
     assert.same({ 2, "v", true }, { co.select(nil, co.chan(), filled "v") })

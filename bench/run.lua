@@ -147,7 +147,8 @@ end
 ---@return measurement[]
 local function run_rounds(by_name, versions, workload, size)
   local measurements, jobs = plan(by_name, versions, workload, size)
-  for round = 1, ROUNDS do
+  local most = workload.rounds and workload.rounds[size] or ROUNDS
+  for round = 1, math.min(ROUNDS, most) do
     -- Back and forth, so that nobody always comes first.
     local first, last, step = 1, #jobs, 1
     if round % 2 == 0 then first, last, step = last, first, -1 end

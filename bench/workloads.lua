@@ -4,6 +4,7 @@
 --   operation          what the cost is of
 --   unit               how it is shown
 --   collectors         the modes of the collector in which it is measured, each in rows of its own
+--   rounds             { size = the most rounds }, for sizes that take long
 --   figures            what is shown of a run, if it is not the cost of each operation: see statistics.lua
 --   peers              whom coropanic is compared with, see bench/peers.lua
 --   limits             { peer = { the largest size, why } }, for those that can not do all sizes
@@ -29,6 +30,12 @@ local ANY = { "any" }
 
 local FIBER_STACKS = { 30000, "a fiber has a C stack of its own, and a process may map only so many" }
 local TOO_SLOW = "takes too long to be repeated"
+
+-- How often sizes are run at most that take long.
+local AT_A_MILLION = { [1000000] = 3 }
+
+-- The cost of each may not grow with the number of all.
+local LINEAR = { against_size = 1000, at_most = 1.5, sizes = { 100000, 1000000 } }
 
 local workloads = {
   {
@@ -121,6 +128,28 @@ local workloads = {
     targets = { { against = "go", at_most = 0.9 }, { against = "tarantool", at_most = 0.65 } },
   },
   {
+    name = "wake",
+    sizes = { 1000, 100000 },
+    size = "tasks, each of which waits for a channel of its own",
+    operation = "a task is woken by a value and waits for the next; they are woken in the order of memory",
+    unit = NANOSECONDS,
+    collectors = RUNNING,
+    peers = { "lua", "cqueues", "tarantool", "luajit", "go" },
+    limits = { tarantool = FIBER_STACKS },
+    targets = {},
+  },
+  {
+    name = "wake/random",
+    sizes = { 1000, 100000 },
+    size = "tasks, each of which waits for a channel of its own",
+    operation = "the same, in an order that has nothing to do with that of memory",
+    unit = NANOSECONDS,
+    collectors = RUNNING,
+    peers = { "lua", "cqueues", "tarantool", "luajit", "go" },
+    limits = { tarantool = FIBER_STACKS },
+    targets = {},
+  },
+  {
     name = "chan_buffered",
     sizes = { 1000000 },
     size = "values",
@@ -195,6 +224,27 @@ local workloads = {
     },
   },
   {
+    name = "panic/task",
+    sizes = { 10 },
+    size = "frames",
+    operation = "a task is spawned, panics, recovers from it and ends; of Lua: a coroutine and a pcall in it",
+    unit = NANOSECONDS,
+    collectors = RUNNING,
+    peers = { "lua-pcall", "lua-xpcall", "go" },
+    targets = {},
+  },
+  {
+    name = "panic/joined",
+    sizes = { 10 },
+    size = "frames",
+    operation = "a task is spawned and panics, and another that joins it gets the record; of Lua: a coroutine"
+      .. " that fails, and the message of its resumption",
+    unit = NANOSECONDS,
+    collectors = RUNNING,
+    peers = { "lua-pcall", "lua-xpcall", "go" },
+    targets = {},
+  },
+  {
     name = "report",
     sizes = { 10 },
     size = "frames",
@@ -213,6 +263,49 @@ local workloads = {
     collectors = RUNNING,
     peers = { "go" },
     targets = {},
+  },
+  {
+    name = "cancel",
+    sizes = { 1000, 100000, 1000000 },
+    size = "tasks in a scope, which sleep",
+    operation = "a task is unwound, runs a deferred call and ends because its scope is cancelled",
+    unit = NANOSECONDS,
+    collectors = RUNNING,
+    rounds = AT_A_MILLION,
+    peers = { "go" },
+    targets = { LINEAR },
+  },
+  {
+    name = "supervise",
+    sizes = { 1000, 100000, 1000000 },
+    size = "tasks of a supervisor",
+    operation = "a task panics, and is reported to a handler that does nothing",
+    unit = NANOSECONDS,
+    collectors = RUNNING,
+    rounds = AT_A_MILLION,
+    peers = {},
+    targets = { LINEAR },
+  },
+  {
+    name = "scope",
+    sizes = { 1000, 100000, 1000000 },
+    size = "tasks of a scope",
+    operation = "a task panics, the first of them by itself and the others while they are cancelled for it",
+    unit = NANOSECONDS,
+    collectors = RUNNING,
+    rounds = AT_A_MILLION,
+    peers = {},
+    targets = { LINEAR },
+  },
+  {
+    name = "nested_scopes",
+    sizes = { 10, 100, 190 },
+    size = "scopes, each in the one before",
+    operation = "a scope is opened and closed",
+    unit = NANOSECONDS,
+    collectors = RUNNING,
+    peers = {},
+    targets = { { against_size = 10, at_most = 1.5, sizes = { 190 } } },
   },
   {
     name = "memory_resident",

@@ -150,17 +150,79 @@ local guards = {
   end,
 }
 
+-- What messages have in them.
+local function ending(variant) return variant == "xpcall" and "x\nstack traceback:\n" or "x" end
+
 function workloads.panic(n, variant)
   local times = measure.rounds(n + 10)
   if variant == "xpcall" then times = math.floor(times / 20) end
   local message
   local result = measure.time(times, function() message = guards[variant](n, times) end)
-  local ending = variant == "xpcall" and "x\nstack traceback:\n" or "x"
-  assert(message:find(ending, 1, true), message)
+  assert(message:find(ending(variant), 1, true), message)
   return result
 end
 
 workloads.report = workloads.panic
+
+-- The error ends in a coroutine of its own.
+workloads["panic/task"] = function(n, variant)
+  local times = measure.rounds(n + 10)
+  if variant == "xpcall" then times = math.floor(times / 20) end
+  local guard, message = guards[variant], nil
+  local function task() message = guard(n, 1) end
+  local result = measure.time(times, function()
+    for _ = 1, times do wrap(task)() end
+  end)
+  assert(message:find(ending(variant), 1, true), message)
+  return result
+end
+
+-- The error ends its coroutine, and who resumes it gets the message; or, as with xpcall, a traceback.
+workloads["panic/joined"] = function(n, variant)
+  local times = measure.rounds(n + 10)
+  local traceback = variant == "xpcall" and debug.traceback
+  if traceback then times = math.floor(times / 20) end
+  local message
+  local result = measure.time(times, function()
+    for _ = 1, times do
+      local thread = create(deep)
+      local _
+      _, message = resume(thread, n, error)
+      if traceback then message = traceback(thread, message) end
+    end
+  end)
+  assert(message:find(ending(variant), 1, true), message)
+  return result
+end
+
+-- Handing a value over is all that waking is without a scheduler.
+local function wake(n, arrange)
+  local rounds = measure.rounds(n, measure.WAKES)
+  local received, ring = 0, {}
+  local function task()
+    while true do
+      yield()
+      received = received + 1
+    end
+  end
+  for i = 1, n do
+    ring[i] = create(task)
+    resume(ring[i])
+  end
+  arrange(ring)
+  local watch = measure.watch()
+  watch.start()
+  for _ = 1, rounds do
+    for i = 1, n do resume(ring[i], i) end
+  end
+  watch.stop()
+  measure.expect("values received", received, rounds * n)
+  return watch.result(rounds * n)
+end
+
+workloads["wake"] = function(n) return wake(n, in_order) end
+
+workloads["wake/random"] = function(n) return wake(n, measure.shuffle) end
 
 -- Subtracts the array that keeps them, which is the benchmark's.
 local function size_of_array(n)

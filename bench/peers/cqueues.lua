@@ -211,6 +211,42 @@ function workloads.chan_buffered(n)
   return result
 end
 
+-- Room for one value, so that a sender need not wait for a receiver that does.
+local function wake(n, arrange)
+  local rounds = measure.rounds(n, measure.WAKES)
+  local received = 0
+  local watch = measure.watch()
+  run(function(controller)
+    local channels = {}
+    local waiting = 0
+    local function task(ch)
+      waiting = waiting + 1
+      for _ = 1, rounds do
+        ch:recv()
+        received = received + 1
+      end
+    end
+    for i = 1, n do
+      channels[i] = new_channel(1)
+      controller:wrap(task, channels[i])
+    end
+    while waiting < n do cqueues.sleep(0) end
+    arrange(channels)
+    watch.start()
+    for round = 1, rounds do
+      for i = 1, n do channels[i]:send(i) end
+      while received < round * n do cqueues.sleep(0) end
+    end
+    watch.stop()
+  end)
+  measure.expect("values received", received, rounds * n)
+  return watch.result(rounds * n)
+end
+
+workloads["wake"] = function(n) return wake(n, nothing) end
+
+workloads["wake/random"] = function(n) return wake(n, measure.shuffle) end
+
 function workloads.select8(n)
   local sum
   local each = n // 8

@@ -20,6 +20,9 @@ local LEAST = 2000000
 -- Sizes that all peers share.
 measure.CAPACITY = 100 -- of the buffered channel
 measure.PER_BLOCK = 100 -- what is deferred in one frame
+measure.WAKES = 400000 -- values sent at least
+measure.ENDINGS = 50000 -- tasks that are ended together, at least
+measure.LEVELS = 100000 -- scopes opened at least
 measure.CHURN = 100000 -- tasks that come and go beside parked ones
 
 -- Seconds for each of n timers, so that all are inserted before the first fires.

@@ -150,6 +150,38 @@ function workloads.chan_buffered(n)
   return result
 end
 
+local function wake(n, arrange)
+  local rounds = measure.rounds(n, measure.WAKES)
+  local received = 0
+  local channels, fibers = {}, {}
+  local function task(ch)
+    for _ = 1, rounds do
+      ch:get()
+      received = received + 1
+    end
+  end
+  for i = 1, n do
+    channels[i] = fiber.channel()
+    fibers[i] = start(task, channels[i])
+  end
+  fiber.yield()
+  arrange(channels)
+  local watch = measure.watch()
+  watch.start()
+  for _ = 1, rounds do
+    for i = 1, n do channels[i]:put(i) end
+    fiber.yield()
+  end
+  watch.stop()
+  join_all(fibers)
+  measure.expect("values received", received, rounds * n)
+  return watch.result(rounds * n)
+end
+
+workloads["wake"] = function(n) return wake(n, in_order) end
+
+workloads["wake/random"] = function(n) return wake(n, measure.shuffle) end
+
 function workloads.mutex(n)
   local times = measure.rounds(n, 200000)
   local count

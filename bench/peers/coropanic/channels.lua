@@ -94,4 +94,37 @@ function workloads.mutex(n)
   return result
 end
 
+-- Each of n tasks waits for a channel of its own; they are sent values in the order of their memory, or in
+-- another.
+local function wake(n, arrange)
+  local rounds = measure.rounds(n, measure.WAKES)
+  local received = 0
+  local watch = measure.watch()
+  run(function()
+    local channels = {}
+    local function task(ch)
+      for _ in ch:iter() do received = received + 1 end
+    end
+    for i = 1, n do
+      channels[i] = co.chan()
+      co.spawn(task, channels[i])
+    end
+    co.yield()
+    arrange(channels)
+    watch.start()
+    for _ = 1, rounds do
+      for i = 1, n do channels[i]:send(i) end
+      co.yield()
+    end
+    watch.stop()
+    measure.expect("values received", received, rounds * n)
+    for i = 1, n do channels[i]:close() end
+  end)
+  return watch.result(rounds * n)
+end
+
+workloads["wake"] = function(n) return wake(n, function() end) end
+
+workloads["wake/random"] = function(n) return wake(n, measure.shuffle) end
+
 return workloads

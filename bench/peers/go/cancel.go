@@ -69,3 +69,36 @@ func cancelTree(n int) (measurement, error) {
 	}
 	return w.result(total)
 }
+
+// cancel ends n goroutines, which wait for the same context, by cancelling it.
+func cancel(n int) (measurement, error) {
+	times := leastEndings / n
+	if times == 0 {
+		times = 1
+	}
+	w := watch{}
+	var ended int64
+	for i := 0; i < times; i++ {
+		ctx, end := context.WithCancel(context.Background())
+		var begun, alive sync.WaitGroup
+		begun.Add(n)
+		alive.Add(n)
+		for k := 0; k < n; k++ {
+			go func() {
+				defer alive.Done()
+				defer atomic.AddInt64(&ended, 1)
+				begun.Done()
+				<-ctx.Done()
+			}()
+		}
+		begun.Wait()
+		w.start()
+		end()
+		alive.Wait()
+		w.stop()
+	}
+	if err := expect("goroutines that ended", int(ended), times*n); err != nil {
+		return measurement{}, err
+	}
+	return w.result(times * n)
+}

@@ -1,5 +1,10 @@
 package main
 
+import (
+	"runtime"
+	"sync/atomic"
+)
+
 // unbuffered sends n values to another goroutine, which sends them back.
 func unbuffered(n int) (measurement, error) {
 	var sum int
@@ -71,4 +76,42 @@ func selectOfEight(n int) (measurement, error) {
 		}
 	}
 	return timed(8*each, run, func() error { return expect("sum", sum, 8*(each*(each+1)/2)) })
+}
+
+// wake sends values to n goroutines, each of which waits for a channel of its own, in the order of their numbers
+// that arrange returns.
+func wake(n int, arrange func(n int) []int) (measurement, error) {
+	rounds := timesFor(n, leastWakes)
+	var begun, received int64
+	until := func(count *int64, wanted int) {
+		for atomic.LoadInt64(count) < int64(wanted) {
+			runtime.Gosched()
+		}
+	}
+	channels := make([]chan int, n)
+	for i := range channels {
+		ch := make(chan int)
+		channels[i] = ch
+		go func() {
+			atomic.AddInt64(&begun, 1)
+			for range ch {
+				atomic.AddInt64(&received, 1)
+			}
+		}()
+	}
+	until(&begun, n)
+	order := arrange(n)
+	w := watch{}
+	w.start()
+	for round := 1; round <= rounds; round++ {
+		for i, place := range order {
+			channels[place] <- i
+		}
+		until(&received, round*n)
+	}
+	w.stop()
+	for _, ch := range channels {
+		close(ch)
+	}
+	return w.result(rounds * n)
 }

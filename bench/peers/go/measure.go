@@ -13,6 +13,8 @@ import (
 const (
 	leastOperations = 2_000_000 // that are timed: enough to see microseconds of the clock as nothing
 	leastLocks      = 400_000   // the same of a mutex
+	leastWakes      = 400_000   // values sent to goroutines that wait
+	leastEndings    = 50_000    // goroutines that are ended together
 	channelCapacity = 100       // of the buffered channel
 	generation      = 100       // goroutines alive at a time while spawning is timed
 	deferredAFrame  = 100

@@ -45,7 +45,7 @@ int waitlist_park(runtime *rt, lua_State *L, waitlist *w, const wait_type *wait,
   return task_park(rt, L, wait, deadline_ns);
 }
 
-bool waitlist_woken(runtime *rt, lua_State *L, waitlist *w) {
+bool waitlist_woken_otherwise(runtime *rt, lua_State *L, waitlist *w) {
   const task *self = rt->current;
   const waitlist_type *type = waitlist_type_of(w);
   if (self->wake == WAKE_READY && cancel_will_raise(rt, self) && type->take_back != NULL) {

@@ -89,12 +89,19 @@ static inline void waitlist_check(runtime *rt, lua_State *L, const char *name) {
 int waitlist_park(runtime *rt, lua_State *L, waitlist *w, const wait_type *wait,
                   int64_t deadline_ns, const char *name);
 
+/* waitlist_woken, unless the task was served and nothing is to be raised.   [-0, +0, e] */
+bool waitlist_woken_otherwise(runtime *rt, lua_State *L, waitlist *w);
+
 /*
 ** Call it in the continuation: true if the task was served, false if its time ran out. For any
 ** other wake reason it raises, and gives back before that what the task was given meanwhile.
 ** WAKE_ABANDONED comes as false, and the continuation looks at it.   [-0, +0, e]
 */
-bool waitlist_woken(runtime *rt, lua_State *L, waitlist *w);
+static inline bool waitlist_woken(runtime *rt, lua_State *L, waitlist *w) {
+  const task *self = rt->current;
+  if (self->wake == WAKE_READY && !task_needs_unwinding(self)) return true;
+  return waitlist_woken_otherwise(rt, L, w);
+}
 
 #pragma GCC visibility pop
 

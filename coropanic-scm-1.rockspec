@@ -62,6 +62,7 @@ build = {
       sources = {
         "csrc/core/baggage.c",
         "csrc/core/clock.c",
+        "csrc/core/fifo.c",
         "csrc/core/hex.c",
         "csrc/core/id.c",
         "csrc/core/id_hlc.c",

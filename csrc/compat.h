@@ -64,6 +64,40 @@ static inline void compat_write_number(lua_State *L, int index, char *buffer) {
 #define compat_prefetch(address) __builtin_prefetch(address)
 
 /*
+** Ask for what lua_resume and lua_yield use of a coroutine. The API does not say where its stack
+** and its activations are, so the second function guesses: it takes two of the first words of
+** lua_State (as numbers), where all releases of Lua 5.4 and 5.5 keep the top of the stack and the
+** newest activation, and prefetches what they point to. Nothing is ever read or written there, and
+** a prefetch of any address, also of an invalid one, has no effect but on time. Reading the words
+** themselves is safe whatever they are, because every lua_State is larger. So an interpreter with
+** another lua_State loses time, and nothing else.
+**
+** They are always_inline because gcc 12 takes an inline function that only prefetches for one
+** without effect, and deletes its calls.
+*/
+#define COMPAT_ALWAYS_INLINE __attribute__((always_inline)) static inline
+
+COMPAT_ALWAYS_INLINE void compat_prefetch_thread(const lua_State *thread) {
+  const char *bytes = (const char *)thread;
+  compat_prefetch(bytes);
+  compat_prefetch(bytes + 64);
+  compat_prefetch(bytes + 128);
+  compat_prefetch(bytes + 176);
+}
+
+/* The thread itself should be in the cache. A dead or new thread will do, too. */
+COMPAT_ALWAYS_INLINE void compat_prefetch_stack(const lua_State *thread) {
+  const uintptr_t *words = (const uintptr_t *)(const void *)thread;
+  uintptr_t top = words[2];
+  uintptr_t activation = words[4];
+  compat_prefetch((const void *)(top - 1));
+  compat_prefetch((const void *)(top - 64));
+  compat_prefetch((const void *)activation);
+  compat_prefetch((const void *)(activation + 48));
+  compat_prefetch((const void *)(activation - 64));
+}
+
+/*
 ** Lua's collector may run at many calls, and with it a finalizer; a debug hook may run at any call.
 ** With assertions on, each call of these macros that may collect also calls the function at
 ** COMPAT_STORM in the registry, if there is one (spec/reentry/storm_spec.lua). The function is

@@ -23,6 +23,7 @@ static int close_runtime(lua_State *L) {
   probes_init(&rt->probes);
   rt->current = rt->main_task = NULL;
   rt->free_frames = NULL;
+  rt->ready = (fifo){0};
   rt->running = rt->main;
   rt->main->frames = NULL;
   rt->main->context = (trace_context){0};
@@ -75,7 +76,6 @@ static void init_fields(opened *o, lua_State *L) {
   host.fn = lua_getallocf(L, &host.ud);
   owned_memory_init(&rt->owned, host);
   rt->memory = owned_memory_allocator(&rt->owned);
-  list_init(&rt->ready);
   list_init(&rt->unhandled_panics);
   list_init(&rt->ending);
   probes_init(&rt->probes);

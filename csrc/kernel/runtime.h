@@ -30,6 +30,7 @@
 #include "compat.h"
 #include "core/base.h"
 #include "core/clock.h"
+#include "core/fifo.h"
 #include "core/id.h"
 #include "core/list.h"
 #include "core/owned_memory.h"
@@ -125,8 +126,8 @@ typedef struct runtime {
   struct task *current;
   struct coroutine *driver; /* its code drives the loop; NULL: the loop is not running */
   int tasks_index;          /* where the C function that drives the loop has the table of tasks */
-  list ready;               /* tasks in FIFO order, by task.link */
-  size_t ready_count;
+  /* Ready tasks, first in first out. It has room for as many as there are slots in `threads`. */
+  fifo ready;
   size_t batch;           /* turns left before a run looks at the clock */
   size_t live_count;      /* tasks that have not ended */
   size_t daemon_count;    /* of these, daemons */

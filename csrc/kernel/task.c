@@ -396,8 +396,8 @@ static void run_exits(runtime *rt, lua_State *L, task *t) {
 }
 
 /*
-** A task that is ended while it waits or is ready (given up, or a script has closed its coroutine)
-** leaves its queue as any other does. A running task stands in no queue, although it may have been
+** A task that is ended while it waits (given up, or a script has closed its coroutine) leaves its
+** queue as any other does. A running task stands in no queue, although it may have been
 ** about to: if there was no memory to tell of a deadlock, `waits_on` is still set, and may be
 ** garbage.
 */
@@ -406,7 +406,6 @@ static void leave_unserved(runtime *rt, task *t) {
     t->waits_on = NULL;
     return;
   }
-  if (t->status == TASK_READY && !list_empty(&t->waiter.link)) rt->ready_count--;
   note_unserved(rt, t, leave_queues(rt, t));
 }
 

@@ -130,7 +130,7 @@ enum {
 #define TASK_AFTERMATH_MAX 15u
 
 typedef struct task {
-  /* in the one queue where the task stands: the ready one, or that of the object it waits for */
+  /* in the queue of the object that it waits for */
   waiter waiter;
   union {
     struct {
@@ -319,8 +319,8 @@ int task_push_results(lua_State *L, const task *t, int index);
 
 /* Puts a READY task at the end of the queue, and notifies a host that polls between two steps. */
 static inline void task_enqueue(runtime *rt, task *t) {
-  list_append(&rt->ready, &t->waiter.link);
-  rt->ready_count++;
+  cp_assert(list_empty(&t->waiter.link));
+  fifo_add(&rt->ready, t);
   if (rt->driver == NULL) rt->backend->notify(rt);
 }
 

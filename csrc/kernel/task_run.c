@@ -275,8 +275,7 @@ void task_run_finish(runtime *rt, lua_State *L, task *t, int status, int values)
 */
 void task_run_give_up(runtime *rt, lua_State *L, task *t) {
   if (t->status == TASK_WAITING) task_wake(rt, t, WAKE_CANCELLED);
-  list_remove(&t->waiter.link);
-  rt->ready_count--;
+  fifo_remove(&rt->ready, t);
   task_enter(rt, t);
   resume_close_all(rt, L, t);
   lua_pushnil(L);

@@ -30,13 +30,14 @@ void threads_drop(runtime *rt, lua_State *L, pooled_thread thread) {
 }
 
 /*
-** (runtime, pooled_thread): makes a thread, and room in `tasks` for its task; called protected. The
+** (runtime, pooled_thread): makes a thread, and room in `tasks` and `ready` for its task; called
+** protected. The
 ** table of slots gets the thread first, without a slot, so that nothing except the slot must be
 ** undone if the rest fails. An entry that stays does no harm, because threads_owner compares the
 ** threads.
 */
 static int make_thread(lua_State *L) {
-  const runtime *rt = lua_touserdata(L, 1);
+  runtime *rt = lua_touserdata(L, 1);
   pooled_thread *made = lua_touserdata(L, 2);
   lua_settop(L, 0);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads_ref);
@@ -47,6 +48,8 @@ static int make_thread(lua_State *L) {
   made->slot = luaL_ref(L, 1);
   lua_pushinteger(L, made->slot);
   lua_rawsetp(L, 2, made->thread);
+  if (!fifo_reserve(&rt->ready, &rt->memory, (size_t)made->slot))
+    luaL_error(L, "not enough memory");
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   /* luaL_ref keeps some numbers for itself; but `tasks` has a length only if it has no gaps. */
   for (lua_Integer slot = (lua_Integer)lua_rawlen(L, -1) + 1; slot <= made->slot; slot++) {

@@ -323,7 +323,7 @@ static bool extend_first(runtime *rt, lua_State *L, int64_t now_ns) {
   held_panic *held = held_of_link(rt->unhandled_panics.next);
   if (held->abandoned || !spawner_is_joining(rt, L, held)) return false;
   bool may_search = lua_gc(L, LUA_GCISRUNNING) && lua_gc(L, LUA_GCCOUNT) <= SEARCH_MAX_KB;
-  if (rt->ready_count == 0 && !held->searched && may_search) {
+  if (fifo_count(&rt->ready) == 0 && !held->searched && may_search) {
     search(rt, L);
     return true; /* it has been abandoned, or is due again */
   }

@@ -50,7 +50,7 @@ int io_pollfd(runtime *rt) {
   bool was_open = loop->wakeup.read_fd >= 0;
   if (!wakeup_open(&loop->wakeup)) return -1;
   if (!poller_watch(&loop->poller, loop->wakeup.read_fd)) return -1;
-  if (!was_open && rt->ready_count > 0) wakeup_signal(&loop->wakeup);
+  if (!was_open && fifo_count(&rt->ready) > 0) wakeup_signal(&loop->wakeup);
   int fd = poller_fd(&loop->poller);
   return fd >= 0 ? fd : loop->wakeup.read_fd;
 }

@@ -11,8 +11,8 @@ static bool has_given_way(const task *t) {
 }
 
 static bool all_have_given_way(const runtime *rt) {
-  for (const list *link = rt->ready.next; link != &rt->ready; link = link->next) {
-    if (!has_given_way(container_of(link, task, waiter.link))) return false;
+  for (size_t i = 0; i < fifo_count(&rt->ready); i++) {
+    if (!has_given_way(fifo_at(&rt->ready, i))) return false;
   }
   return true;
 }
@@ -31,7 +31,7 @@ bool polling_is_endless(runtime *rt) {
 void polling_push_deadlock(runtime *rt, lua_State *L) {
   char name[TASK_NAME_SIZE];
   char message[256];
-  const task *t = container_of(rt->ready.next, task, waiter.link);
+  const task *t = fifo_at(&rt->ready, 0);
   snprintf(message, sizeof(message),
            "task %llu \"%.64s\" polls, so the virtual clock stands still: it has yielded for %d "
            "rounds; wait for what "

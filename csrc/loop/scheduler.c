@@ -9,6 +9,7 @@
 #include "kernel/probe.h"
 #include "kernel/task_run.h"
 #include "kernel/unhandled.h"
+#include "loop/ahead.h"
 #include "loop/io.h"
 #include "loop/polling.h"
 #include "loop/shutdown.h"
@@ -37,33 +38,14 @@ const wait_type wait_yield = {.name = "yield", .gave_way = always};
 
 /* --- one round --- */
 
-/* Fewer tasks than this are in the processor's nearest cache anyway. */
-#define PREFETCH_FROM 64
-
-/*
-** While the next task runs, prefetches the task behind it. With 100,000 tasks, all long out of the
-** cache, a switch then costs a tenth less. The task's coroutine is not prefetched: Lua does not say
-** where its stack is, and prefetching what Lua does say made no difference.
-*/
-static inline void prefetch_behind(const list *next) {
-  const list *behind = next->next->next;
-  compat_prefetch(behind);
-  compat_prefetch(&container_of(behind, task, waiter.link)->status);
-}
-
 static inline task *take_ready(runtime *rt) {
-  list *link;
-  if (rt->shuffled) {
-    uint64_t window = rt->ready_count < SHUFFLE_WINDOW ? rt->ready_count : SHUFFLE_WINDOW;
-    link = rt->ready.next;
-    for (uint64_t skip = rng_below(&rt->order, window); skip > 0; skip--) link = link->next;
-    list_remove(link);
-  } else {
-    if (rt->ready_count > PREFETCH_FROM) prefetch_behind(rt->ready.next);
-    link = list_take_first(&rt->ready);
+  if (!rt->shuffled) {
+    ahead_of_ready(rt);
+    return fifo_take(&rt->ready);
   }
-  rt->ready_count--;
-  return container_of(link, task, waiter.link);
+  uint64_t window = fifo_count(&rt->ready);
+  if (window > SHUFFLE_WINDOW) window = SHUFFLE_WINDOW;
+  return fifo_take_at(&rt->ready, rng_below(&rt->order, window));
 }
 
 static void fire_timers(runtime *rt, lua_State *L) {
@@ -72,7 +54,7 @@ static void fire_timers(runtime *rt, lua_State *L) {
   int64_t now = runtime_now(rt);
   timer *due;
   while ((due = timer_heap_take_due(timers, now)) != NULL) {
-    if (timers->count > PREFETCH_FROM) compat_prefetch(timer_heap_first(timers));
+    if (timers->count > AHEAD_FROM) compat_prefetch(timer_heap_first(timers));
     loop_timer_fired(rt, L, due);
   }
 }
@@ -122,7 +104,7 @@ static int64_t run_timed(runtime *rt, lua_State *L, int64_t start_ns) {
 
 /* Runs each task that is ready now once; fewer if `until_ns` comes first.   [-0, +0, -] */
 static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
-  size_t count = rt->ready_count;
+  size_t count = fifo_count(&rt->ready);
   if (rt->budget_ns == 0 && until_ns == TIME_FOREVER) {
     while (count-- > 0) task_run_resume(rt, L, take_ready(rt));
     return;
@@ -144,8 +126,8 @@ static void run_batch(runtime *rt, lua_State *L) {
     run_round(rt, L, TIME_FOREVER);
     return;
   }
-  rt->batch = rt->ready_count < SMALL_BATCH ? SMALL_BATCH : rt->ready_count;
-  while (rt->ready_count > 0 && rt->batch > 0) {
+  rt->batch = fifo_count(&rt->ready) < SMALL_BATCH ? SMALL_BATCH : fifo_count(&rt->ready);
+  while (fifo_count(&rt->ready) > 0 && rt->batch > 0) {
     rt->batch--;
     task_run_resume(rt, L, take_ready(rt));
   }
@@ -160,7 +142,7 @@ static int64_t next_deadline(const runtime *rt) {
 }
 
 int64_t scheduler_next_deadline(const runtime *rt) {
-  if (rt->ready_count > 0) return runtime_now(rt);
+  if (fifo_count(&rt->ready) > 0) return runtime_now(rt);
   return earlier(next_deadline(rt), io_next_look(rt));
 }
 
@@ -182,7 +164,7 @@ static void sleep_until_next(runtime *rt, lua_State *L) {
   if (probe(&rt->probes, PROBE_SLEEP)) tell_sleep(rt, L);
   int64_t next = next_deadline(rt);
   int64_t now = runtime_now(rt);
-  if (rt->ready_count > 0) {
+  if (fifo_count(&rt->ready) > 0) {
     /* An observer has made a task ready. */
   } else if (next == TIME_FOREVER) {
     io_wait(rt, -1);
@@ -226,7 +208,7 @@ static bool run_until_done(runtime *rt, lua_State *L, const task *main) {
     if (interrupt_is_due(rt)) interrupt_serve(rt, L);
     if (rt->interrupted && task_ended(main)) return true;
     look_around(rt, L);
-    if (rt->ready_count > 0) {
+    if (fifo_count(&rt->ready) > 0) {
       if (polling_is_endless(rt)) return false;
       run_batch(rt, L);
       if (!list_empty(&rt->unhandled_panics)) unhandled_expire(rt, L, runtime_now(rt));
@@ -252,7 +234,7 @@ static void end_others(runtime *rt, lua_State *L) {
       continue;
     }
     look_around(rt, L);
-    if (rt->ready_count > 0) {
+    if (fifo_count(&rt->ready) > 0) {
       if (polling_is_endless(rt)) return; /* end_all wakes the sleeping tasks */
       run_batch(rt, L);
     } else if (!shutdown_others_may_go_on(rt, L) || !wait_for_work(rt, L)) {
@@ -287,10 +269,10 @@ static void end_all(runtime *rt, lua_State *L) {
     }
     if (interrupt_is_due(rt)) interrupt_serve(rt, L);
     look_around(rt, L);
-    if (rt->ready_count > 0 && polling_is_endless(rt)) {
+    if (fifo_count(&rt->ready) > 0 && polling_is_endless(rt)) {
       end_stuck(rt, L, polled++ == 0 ? SHUTDOWN_ROUNDS : 2 * SHUTDOWN_ROUNDS);
       rt->polled_rounds = 0;
-    } else if (rt->ready_count > 0) {
+    } else if (fifo_count(&rt->ready) > 0) {
       run_batch(rt, L);
     } else if (!wait_for_work(rt, L)) {
       end_stuck(rt, L, rounds++);
@@ -348,7 +330,7 @@ static void push_tasks(runtime *rt, lua_State *L) {
 
 /* Pushes a record that says why the run can't go on.   [-0, +1, -] */
 static void push_deadlock(runtime *rt, lua_State *L) {
-  if (rt->ready_count > 0) {
+  if (fifo_count(&rt->ready) > 0) {
     polling_push_deadlock(rt, L);
   } else {
     shutdown_push_deadlock(rt, L, "all tasks are asleep - deadlock!");
@@ -439,12 +421,12 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   do {
     look_around(rt, L);
     run_round(rt, L, until);
-  } while (budget_ns != 0 && rt->ready_count > 0 && runtime_now(rt) < until);
+  } while (budget_ns != 0 && fifo_count(&rt->ready) > 0 && runtime_now(rt) < until);
   if (!list_empty(&rt->unhandled_panics)) unhandled_expire(rt, L, runtime_now(rt));
   observe_flush(rt, L);
   rt->driver = NULL;
   lua_pop(L, 1);
-  bool more = rt->ready_count > 0;
+  bool more = fifo_count(&rt->ready) > 0;
   if (more) rt->backend->notify(rt);
   return more;
 }

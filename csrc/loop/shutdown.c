@@ -108,6 +108,7 @@ static void wake_from_deadlock(runtime *rt, lua_State *L, task *t) {
 void shutdown_wake_all(runtime *rt, lua_State *L) { each_task(rt, L, wake_from_deadlock); }
 
 static void abandon_one(runtime *rt, lua_State *L, task *t) {
+  if (t->status == TASK_READY) fifo_remove(&rt->ready, t);
   task_enter(rt, t);
   record_make_safe(rt, L, t->coroutine.thread, 0, RECORD_DEADLOCK,
                    "given up: still asleep after every attempt to end it");

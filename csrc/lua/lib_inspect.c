@@ -124,7 +124,7 @@ static int inspect_stats(lua_State *L) {
   } counters[] = {
       {"spawned", rt->probes.counts[PROBE_SPAWN]},
       {"live", rt->live_count},
-      {"ready", rt->ready_count},
+      {"ready", fifo_count(&rt->ready)},
       {"switches", rt->probes.counts[PROBE_START]},
       {"panics", rt->probes.counts[PROBE_PANIC]},
       {"recovered", rt->probes.counts[PROBE_RECOVER]},

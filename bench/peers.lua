@@ -28,6 +28,7 @@ end
 
 local IDS = BUILD .. "/bench_id"
 local PAUSE = lua "pause"
+local FRAME = lua "frame"
 local GATEWAY = LUA .. " bench/gateway/run.lua"
 
 local coropanic = {
@@ -37,11 +38,17 @@ local coropanic = {
   programs = {
     id = IDS,
     gc_pause = PAUSE,
+    frame = FRAME,
     gateway = GATEWAY,
   },
 }
 
-local plain = { name = "lua", program = lua "lua", version = LUA .. " -v", programs = { gc_pause = PAUSE } }
+local plain = {
+  name = "lua",
+  program = lua "lua",
+  version = LUA .. " -v",
+  programs = { gc_pause = PAUSE, frame = FRAME },
+}
 
 return {
   coropanic,
@@ -55,7 +62,7 @@ return {
     name = "cqueues",
     program = lua "cqueues",
     version = version_of("cqueues", [[require("cqueues").VERSION]]),
-    programs = { gc_pause = PAUSE },
+    programs = { gc_pause = PAUSE, frame = FRAME },
   },
   {
     name = "luv",

@@ -13,6 +13,7 @@
 --                      { against = peer, at_most = ratio or times_faster = 1 / ratio, sizes = only those }
 --                      { against_size = n, at_most = ratio } of our cost to our own cost at that size
 --                      { at_most_cost = cost in the unit } of the cost itself
+--                      { figure = another than the cost of each }
 --                      in each mode of the collector, but not for a stopped one
 -- `make bench` reads nothing else to know what to do.
 
@@ -71,7 +72,7 @@ local workloads = {
     operation = "a task is spawned, begins and ends; of Lua: `coroutine.wrap(f)()`",
     unit = NANOSECONDS,
     collectors = ALSO_STOPPED,
-    peers = { "lua", "cqueues", "luv", "tarantool", "luajit", "go" },
+    peers = { "floor", "lua", "cqueues", "luv", "tarantool", "luajit", "go" },
     targets = { { against = "lua", at_most = 1 }, { against = "cqueues", at_most = 0.3 } },
   },
   {
@@ -207,7 +208,7 @@ local workloads = {
     operation = "a call is deferred and run; of Lua: a to-be-closed variable",
     unit = NANOSECONDS,
     collectors = ALSO_STOPPED,
-    peers = { "lua-close", "go" },
+    peers = { "floor", "lua-close", "go" },
     targets = { { against = "lua-close", at_most = 2.2 } },
   },
   {
@@ -217,7 +218,7 @@ local workloads = {
     operation = "a panic, its record and recovery; of Lua: pcall, xpcall with debug.traceback; of Go: bare",
     unit = NANOSECONDS,
     collectors = ALSO_STOPPED,
-    peers = { "lua-pcall", "lua-xpcall", "go" },
+    peers = { "floor", "lua-pcall", "lua-xpcall", "go" },
     targets = {
       { against = "lua-pcall", at_most = 4.5, sizes = { 10 } },
       { against = "lua-xpcall", times_faster = 45, sizes = { 10 } },
@@ -330,6 +331,18 @@ local workloads = {
     targets = { { against = "lua", at_most = 1.1, sizes = { 1000000 } } },
   },
   {
+    name = "frame",
+    sizes = { 10000 },
+    size = "tasks, a tenth of which runs in each frame and leaves small tables to the collector",
+    operation = "a frame of a host with a loop of its own: the time within which half of the frames are done,"
+      .. " 99 of 100, or 999 of 1,000",
+    unit = MICROSECONDS,
+    collectors = RUNNING,
+    figures = { "p50", "p99", "p999" },
+    peers = { "lua", "cqueues" },
+    targets = {},
+  },
+  {
     name = "id",
     sizes = { 20000000 },
     size = "ids",
@@ -348,7 +361,11 @@ local workloads = {
     collectors = RUNNING,
     needs = "wrk",
     peers = { "lua-http" },
-    targets = { { against = "lua-http", times_faster = 1.5 } },
+    figures = { "each", "p99" },
+    targets = {
+      { against = "lua-http", times_faster = 1.5 },
+      { against = "lua-http", figure = "p99", at_most = 1 },
+    },
   },
 }
 

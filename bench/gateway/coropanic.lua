@@ -8,6 +8,8 @@ local http = require "http"
 local service = require "gateway.service"
 local socket = require "coropanic.socket"
 
+collectgarbage(arg[1]) -- "generational" or "incremental"
+
 local answer = service.new(co.semaphore, co.yield)
 
 ---@return string?  # nil: the client has left, or sends more than a head

@@ -26,6 +26,8 @@ function semaphore:release()
   self.released:signal(1)
 end
 
+collectgarbage(arg[1]) -- "generational" or "incremental"
+
 local answer = service.new(new_semaphore, function() cqueues.sleep(0) end)
 
 local function respond(_, stream)

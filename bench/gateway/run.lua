@@ -34,14 +34,14 @@ local function start(name, collector)
   return started
 end
 
----@return integer answered, number seconds
+---@return integer answered, number seconds, number p99  # seconds within which 99 of 100 answers came
 local function load(port, connections, seconds)
   local url = quoted(("http://%s:%d%s"):format(service.HOST, port, service.PATH))
   local wrk <close> = assert(io.popen(WRK:format(connections, seconds, url, quoted(service.BODY))))
   local output = wrk:read "a"
-  local answered, microseconds = output:match "answered: (%d+) in (%d+) us\n$"
+  local answered, microseconds, p99 = output:match "answered: (%d+) in (%d+) us, p99 (%d+) us\n$"
   if not answered then error(output:match "refused: [^\n]+" or "wrk did not run", 0) end
-  return tonumber(answered), tonumber(microseconds) / 1e6
+  return tonumber(answered), tonumber(microseconds) / 1e6, tonumber(p99) / 1e6
 end
 
 measure.main {
@@ -49,8 +49,8 @@ measure.main {
     if not SERVERS[name] then error(("no server %q"):format(tostring(name)), 0) end
     local running <close> = start(name, arg[3])
     load(running.port, connections, WARM_UP_SECONDS)
-    local answered, seconds = load(running.port, connections, SECONDS)
+    local answered, seconds, p99 = load(running.port, connections, SECONDS)
     if answered == 0 then error("nothing was answered", 0) end
-    return { operations = answered, seconds = seconds }
+    return { operations = answered, seconds = seconds, seconds_p99 = p99 }
   end,
 }

@@ -3,8 +3,6 @@
 
 local service = {}
 
-collectgarbage(arg[1]) -- "generational" or "incremental"
-
 service.HOST = "127.0.0.1"
 service.PATH = "/quote/42"
 service.BODY = '{"sku":42,"price_cents":1042}'

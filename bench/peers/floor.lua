@@ -1,4 +1,4 @@
--- The floor: a bare C loop of lua_resume and lua_yield (bench/floor.c), the least that a switch can cost.
+-- The floor: bare C over Lua's API (bench/floor.c), the least that each of these can cost in Lua 5.4.
 
 local floor = require "floor"
 local measure = require "peers.measure"
@@ -43,6 +43,47 @@ workloads["spawn/cold"] = function(n)
   floor.turn(ring, 1)
   measure.expect("coroutines that began", begun, n)
   return watch.result(n)
+end
+
+workloads["spawn"] = function(n)
+  local ended = 0
+  local function task() ended = ended + 1 end
+  local result = measure.time(n, function() floor.spawn(task, n) end)
+  measure.expect("coroutines that ended", ended, 2 * n)
+  return result
+end
+
+local function deep(frames, fail)
+  if frames <= 1 then fail "x" end
+  deep(frames - 1, fail)
+  return 1
+end
+
+workloads["panic"] = function(n)
+  local times = measure.rounds(n + 10)
+  local caught = 0
+  local result = measure.time(times, function()
+    for _ = 1, times do
+      if floor.traced(deep, n, floor.raise) == "x" then caught = caught + 1 end
+    end
+  end)
+  measure.expect("errors caught", caught, 2 * times)
+  return result
+end
+
+workloads["defer"] = function(n)
+  local count = 0
+  local defer = floor.defer
+  local function release() count = count + 1 end
+  local function block()
+    for _ = 1, measure.PER_BLOCK do defer(release) end
+  end
+  local blocks = n // measure.PER_BLOCK
+  local result = measure.time(blocks * measure.PER_BLOCK, function()
+    for _ = 1, blocks do floor.frame(block) end
+  end)
+  measure.expect("deferred calls", count, 2 * blocks * measure.PER_BLOCK)
+  return result
 end
 
 measure.main(workloads)

@@ -91,14 +91,18 @@ function Stream:finish()
   until dropped > LINGER_BYTES or not self:fill()
 end
 
---- Releases the socket; also good from a deferred call while the task is being cancelled.
+local function close(handle)
+  if not handle:is_closing() then
+    handle:close()
+  end
+end
+
+--- Releases the socket; also good from a deferred call while the task is being cancelled. Takes no memory, of
+--- which there may be none.
 function Stream:close()
   self.waiter = nil
-  for _, handle in ipairs { self.timer, self.handle } do
-    if not handle:is_closing() then
-      handle:close()
-    end
-  end
+  close(self.timer)
+  close(self.handle)
 end
 
 local stream = {}

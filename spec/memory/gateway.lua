@@ -11,7 +11,7 @@ function closable:is_closing() return self.closed end
 function closable.start() end -- of a timer: no time passes
 
 package.loaded.luv = {
-  new_timer = function() return setmetatable({}, closable) end,
+  new_timer = function() return setmetatable({ closed = false }, closable) end,
   update_time = function() end,
 }
 package.loaded.tokens = { look_up = function(token) return token == "alice" and "valid" or nil end }
@@ -46,7 +46,7 @@ local gateway = { connections = 0, requests = 0, draining = false }
 --- Sends a request, with so many bytes to be had, or any number.
 ---@return string? status  # nil: dropped
 local function ask(request, bytes)
-  local handle = setmetatable({ input = request }, closable)
+  local handle = setmetatable({ input = request, closed = false }, closable)
   collectgarbage()
   limit(bytes)
   local spawned = pcall(connection.spawn, gateway, handle, "client")
@@ -68,7 +68,7 @@ local REQUESTS = {
   "GET /nowhere" .. HEAD .. "\r\n",
   "POST /quotes" .. HEAD .. "Content-Length: " .. #BODY .. "\r\n\r\n" .. BODY,
 }
-local STEP = 256 -- bytes
+local STEP = 32 -- bytes
 
 co.run_with({ clock = "virtual", unhandled = function() end }, function()
   for _, request in ipairs(REQUESTS) do

@@ -52,10 +52,13 @@ int panic_goexit(runtime *rt, lua_State *L) {
   return panic_exit(rt, L, 0);
 }
 
-bool panic_is_in_flight(const runtime *rt, lua_State *L, int index) {
-  const record *r = record_test(L, index);
+static bool is_in_flight(const runtime *rt, const record *r) {
   if (r == NULL || r->recovered) return false;
   return r->task_id == (rt->current == NULL ? 0 : rt->current->id);
+}
+
+bool panic_is_in_flight(const runtime *rt, lua_State *L, int index) {
+  return is_in_flight(rt, record_test(L, index));
 }
 
 /*
@@ -90,7 +93,7 @@ int panic_handler(lua_State *L) {
   ** as in Go.
   */
   bool again = s != NULL && frames_holds_record(s, L, -1);
-  if (!again && panic_is_in_flight(rt, L, -1)) return 1;
+  if (!again && is_in_flight(rt, r)) return 1;
   lua_pushvalue(L, -1);
   record_wrap_untold(rt, L, L, 1, RECORD_ERROR);
   if (is_caught_by_load(L, record_test(L, -1))) {
@@ -109,25 +112,18 @@ void panic_settle(runtime *rt, lua_State *L, int status) {
 
 /*
 ** Whether the activation at `level` is a C function that opens frames and runs their deferred
-** calls; false if there is no such level.   [-0, +0, -]
+** calls; false if there is no such level. Sets `tail_called`: its caller is no longer on the stack.
+** [-0, +0, -]
 */
-static bool is_driver(const runtime *rt, lua_State *L, int level) {
+static bool is_driver(const runtime *rt, lua_State *L, int level, bool *tail_called) {
   lua_Debug activation;
+  *tail_called = false;
   if (!lua_getstack(L, level, &activation)) return false;
-  lua_getinfo(L, "f", &activation);
+  lua_getinfo(L, "ft", &activation);
+  *tail_called = activation.istailcall;
   lua_CFunction f = lua_tocfunction(L, -1);
   lua_pop(L, 1);
   return runtime_is_driver(rt, f);
-}
-
-/*
-** Whether the activation at `level` was tail called, so that its caller is no longer on the stack.
-*/
-static bool is_tail_called(lua_State *L, int level) {
-  lua_Debug activation;
-  if (!lua_getstack(L, level, &activation)) return false;
-  lua_getinfo(L, "t", &activation);
-  return activation.istailcall;
 }
 
 /*
@@ -137,13 +133,14 @@ static bool is_tail_called(lua_State *L, int level) {
 */
 static int find_caller(const runtime *rt, lua_State *L, const frame_stack *s, int *driver) {
   int top = (int)s->depth - 1;
-  if (is_driver(rt, L, 1)) {
+  bool caller_is_tail_called, ignored;
+  if (is_driver(rt, L, 1, &caller_is_tail_called)) {
     *driver = 1;
     bool deferred = s->frames[top].type == &frame_deferred && top > 0;
     return deferred && s->frames[top - 1].state == STATE_RETURNING ? top - 1 : -1;
   }
   *driver = 2;
-  return is_driver(rt, L, 2) && !is_tail_called(L, 1) ? top : -1;
+  return is_driver(rt, L, 2, &ignored) && !caller_is_tail_called ? top : -1;
 }
 
 /*
@@ -162,8 +159,10 @@ static int find_panicking(const runtime *rt, lua_State *L, const frame_stack *s)
     if (lua_getstack(L, level, &ar) && is_finalizer(L, &ar)) return -1;
   }
   int driver;
+  bool ignored;
   int index = find_caller(rt, L, s, &driver);
-  if (index > 1 && s->frames[index].type == &frame_func && is_driver(rt, L, driver + 1)) index--;
+  bool is_func = index > 1 && s->frames[index].type == &frame_func;
+  if (is_func && is_driver(rt, L, driver + 1, &ignored)) index--;
   if (index < 1 || s->frames[index].type != &frame_deferred) return -1;
   return s->frames[index - 1].state == STATE_PANICKING ? index - 1 : -1;
 }

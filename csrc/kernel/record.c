@@ -35,14 +35,18 @@ void record_push_detail(lua_State *L, int index, record_detail detail) {
   lua_remove(L, -2);
 }
 
-void record_set_detail(lua_State *L, int index, record_detail detail) {
+/* Few records have more than two details. */
+void record_push_details(lua_State *L, int index) {
   index = lua_absindex(L, index);
-  if (lua_getiuservalue(L, index, RECORD_UV_DETAILS) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_createtable(L, DETAIL_COUNT, 0);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, index, RECORD_UV_DETAILS);
-  }
+  if (lua_getiuservalue(L, index, RECORD_UV_DETAILS) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 2);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, index, RECORD_UV_DETAILS);
+}
+
+void record_set_detail(lua_State *L, int index, record_detail detail) {
+  record_push_details(L, index);
   lua_insert(L, -2);
   lua_rawseti(L, -2, detail);
   lua_pop(L, 1);
@@ -97,7 +101,7 @@ static record_catcher catcher_of(const runtime *rt, lua_CFunction f, bool innerm
 /*
 ** Captures the levels [from, to) into the record on top of L. Anchors the functions, which keeps
 ** the frames' strings alive. The name of a frame belongs to the constants of its caller, so one
-** function more is anchored.   [-0, +0, -]
+** function more is anchored, unless the stack ends there.   [-0, +0, -]
 */
 static void capture_levels(const runtime *rt, lua_State *L, const one_stack *s, record *r, int from,
                            int to, int *uv) {
@@ -116,7 +120,8 @@ static void capture_levels(const runtime *rt, lua_State *L, const one_stack *s, 
         (record_frame){.name = ar->name, .line = ar->currentline, .function = *uv};
     anchor_function(L, s->from.thread, (*uv)++);
   }
-  if ((ar = find_activation(s, to, &room)) != NULL) {
+  bool is_end = to == s->from.level + s->levels;
+  if (!is_end && (ar = find_activation(s, to, &room)) != NULL) {
     lua_getinfo(s->from.thread, "f", ar);
     anchor_function(L, s->from.thread, (*uv)++);
   }
@@ -138,49 +143,49 @@ static void capture_stack(const runtime *rt, lua_State *L, const one_stack *s, r
   r->frames_omitted += (uint32_t)(s->levels - FRAMES_MAX);
 }
 
-void record_resolve(lua_State *L, int index) {
-  record *r = record_test(L, index);
-  for (int i = 0; i < r->frame_count; i++) {
-    record_frame *f = &r->frames[i];
-    if (f->source != NULL) continue;
-    lua_Debug ar;
-    lua_getiuservalue(L, index, f->function);
-    lua_getinfo(L, ">S", &ar);
-    f->source = ar.source;
-    f->what = ar.what;
-    f->line_defined = ar.linedefined;
-  }
+void record_describe(lua_State *L, int index, const record_frame *f, lua_Debug *ar) {
+  lua_getiuservalue(L, index, f->function);
+  lua_getinfo(L, ">S", ar);
 }
 
 /*
-** Finds the fingerprint of a frame's function. before: the frame before, which has the same
-** function in a direct recursion. The main function of a file needs none, and may be large.
-** [-0, +0, m]
+** Finds the fingerprint of a frame's function. before: that of the frame before, which has the same
+** function in a direct recursion; NULL: there is none. The main function of a file needs none, and
+** may be large.   [-0, +0, m]
 */
-static void find_fingerprint(lua_State *L, int index, record_frame *f, const record_frame *before) {
-  bool found = false;
+static record_fingerprint find_fingerprint(lua_State *L, int index, const record_frame *f,
+                                           const record_fingerprint *before) {
+  record_fingerprint result = {.found = false};
+  int top = lua_gettop(L);
   lua_getiuservalue(L, index, f->function);
-  if (before != NULL) lua_getiuservalue(L, index, before->function);
-  if (before != NULL && lua_rawequal(L, -1, -2)) {
-    found = before->has_fingerprint == FINGERPRINT_FOUND;
-    f->fingerprint = before->fingerprint;
-  } else if (*f->what == 'L') {
-    lua_pushvalue(L, before != NULL ? -2 : -1);
-    found = fingerprint_find(L, &f->fingerprint);
+  if (before != NULL) {
+    lua_getiuservalue(L, index, f[-1].function);
+    if (lua_rawequal(L, -1, -2)) {
+      lua_settop(L, top);
+      return *before;
+    }
     lua_pop(L, 1);
   }
-  f->has_fingerprint = found ? FINGERPRINT_FOUND : FINGERPRINT_NONE;
-  lua_pop(L, before != NULL ? 2 : 1);
+  lua_Debug ar;
+  record_describe(L, index, f, &ar);
+  if (*ar.what == 'L') result.found = fingerprint_find(L, &result.value);
+  lua_settop(L, top);
+  return result;
 }
 
-void record_find_fingerprints(lua_State *L, int index) {
-  record_resolve(L, index);
-  record *r = record_test(L, index);
+const record_fingerprint *record_push_fingerprints(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  record_push_detail(L, index, DETAIL_FINGERPRINTS);
+  if (!lua_isnil(L, -1)) return lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  const record *r = record_test(L, index);
+  record_fingerprint *all = lua_newuserdatauv(L, r->frame_count * sizeof(record_fingerprint), 0);
   for (int i = 0; i < r->frame_count; i++) {
-    record_frame *f = &r->frames[i];
-    if (f->has_fingerprint != FINGERPRINT_UNKNOWN) continue;
-    find_fingerprint(L, index, f, i > 0 ? f - 1 : NULL);
+    all[i] = find_fingerprint(L, index, &r->frames[i], i > 0 ? &all[i - 1] : NULL);
   }
+  lua_pushvalue(L, -1);
+  record_set_detail(L, index, DETAIL_FINGERPRINTS);
+  return all;
 }
 
 /* Notes the task, the trace and the time in the record. */
@@ -250,13 +255,23 @@ static void take_value(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Returns how many levels of a stack are kept. */
-static int kept_of(int levels) { return levels > FRAMES_MAX ? FRAMES_MAX : levels; }
+/* What a record has room for. */
+typedef struct record_room {
+  int frames;
+  int functions; /* those of the frames, and others that own a frame's name */
+} record_room;
 
-/* Pushes a record with room for so many frames and stacks.   [-0, +1, m] */
-static record *new_record(const runtime *rt, lua_State *L, int frames, int stacks) {
-  size_t size = sizeof(record) + (size_t)frames * sizeof(record_frame);
-  record *r = lua_newuserdatauv(L, size, RECORD_UV_FUNCTIONS - 1 + frames + 2 * stacks);
+/* Adds the room for a stack of so many levels. */
+static void add_room(record_room *room, int levels) {
+  bool whole = levels <= FRAMES_MAX;
+  room->frames += whole ? levels : FRAMES_MAX;
+  room->functions += whole ? levels : FRAMES_MAX + 1;
+}
+
+/* Pushes a record with that room. Most are garbage soon: each byte counts.   [-0, +1, m] */
+static record *new_record(const runtime *rt, lua_State *L, record_room room) {
+  size_t size = sizeof(record) + (size_t)room.frames * sizeof(record_frame);
+  record *r = lua_newuserdatauv(L, size, RECORD_UV_FUNCTIONS - 1 + room.functions);
   memset(r, 0, sizeof(record));
   r->magic = &record_magic;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->record_type_ref);
@@ -266,7 +281,7 @@ static record *new_record(const runtime *rt, lua_State *L, int frames, int stack
 
 static void renew_spare(runtime *rt, lua_State *L) {
   rt->spare_used = false;
-  new_record(rt, L, 0, 1)->kind = RECORD_MEMORY;
+  new_record(rt, L, (record_room){0})->kind = RECORD_MEMORY;
   runtime_set_value(rt, L, RUNTIME_UV_SPARE);
 }
 
@@ -274,17 +289,17 @@ void record_open(runtime *rt, lua_State *L) { renew_spare(rt, L); }
 
 /*
 ** Finds the stack of `thread` from `level` outwards and those of its resumers. Returns their
-** number, and adds the number of their kept levels to `frames`.
+** number, and adds the room for them.
 */
 static int find_stacks(runtime *rt, lua_State *thread, int level,
-                       one_stack stacks[RECORD_MAX_STACKS], int *frames) {
+                       one_stack stacks[RECORD_MAX_STACKS], record_room *room) {
   int count = 0;
   stack_walk w = stack_begin(rt, thread, level);
   do {
     one_stack *s = &stacks[count++];
     s->from = w;
     s->levels = stack_count(&w, RECORD_DEEP_STACK, s->found);
-    *frames += kept_of(s->levels);
+    add_room(room, s->levels);
   } while (count < RECORD_MAX_STACKS && stack_outer(&w));
   return count;
 }
@@ -336,13 +351,18 @@ static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) 
   /* A dead thread is full. Without memory for the functions on its stack the record has none. */
   if (!lua_checkstack(thread, 1)) thread = NULL;
   const record *inner = push_inner(rt, L, thread, level);
-  int frames = inner == NULL ? 0 : inner->frame_count;
-  int count = thread == NULL ? 0 : find_stacks(rt, thread, level, stacks, &frames);
-  record *r = new_record(rt, L, frames, count + 1);
+  record_room room = {0};
+  if (inner != NULL) room = (record_room){inner->frame_count, inner->frame_count + 1};
+  int count = thread == NULL ? 0 : find_stacks(rt, thread, level, stacks, &room);
+  record *r = new_record(rt, L, room);
   int uv = RECORD_UV_FUNCTIONS;
   lua_insert(L, -2);
-  if (inner != NULL) take_inner(L, r, inner, &uv);
-  lua_setiuservalue(L, -2, uv++); /* the inner record keeps the strings of its frames */
+  if (inner != NULL) {
+    take_inner(L, r, inner, &uv);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, -3, uv++); /* the inner record keeps the strings of its frames */
+  }
+  lua_pop(L, 1);
   for (int i = 0; i < count; i++) {
     capture_stack(rt, L, &stacks[i], r, &uv);
   }

@@ -51,30 +51,16 @@ typedef enum cancel_source {
   CANCEL_INTERRUPT, /* a signal handler: Ctrl-C */
 } cancel_source;
 
-typedef enum record_fingerprint {
-  FINGERPRINT_UNKNOWN,
-  FINGERPRINT_NONE, /* a function of C, or the main function of a file: see fingerprint.h */
-  FINGERPRINT_FOUND
-} record_fingerprint;
-
 /*
 ** One activation. The strings belong to the functions that the record's user values anchor, or are
-** constants of the VM, so that they live as long as the record. The fields that the function alone
-** determines are filled in by record_resolve, because most panics are recovered and nobody reads
-** their frames.
+** constants of the VM, so that they live as long as the record. What the function alone determines
+** is asked of it when somebody reads it (record_describe), because most panics are recovered and
+** nobody reads their frames.
 */
 typedef struct record_frame {
   const char *name; /* NULL if the VM can't tell */
   int line;         /* current line; -1 for C */
   int function;     /* the number of the user value that anchors the function */
-  /* Set by record_resolve: */
-  const char
-      *source; /* the chunk's name in Lua: "@path", "=literal", text; "=[C]" for C; NULL before */
-  const char *what; /* "Lua", "C" or "main" */
-  int line_defined;
-  /* Set by record_find_fingerprints: */
-  record_fingerprint has_fingerprint;
-  uint64_t fingerprint;
 } record_frame;
 
 /* The function on the captured stack that catches the error of which the record was made. */
@@ -92,9 +78,9 @@ enum {
   RECORD_UV_TASK,      /* the task that panicked, or nil outside tasks */
   RECORD_UV_LINK,      /* the record of the panic that this one replaced, or nil */
   RECORD_UV_CAUSE,     /* the record of the awaited task, or nil */
-  RECORD_UV_DETAILS,   /* table by record_detail, or nil */
-  RECORD_UV_CACHE,     /* a table of the fields computed so far, or nil */
-  RECORD_UV_FUNCTIONS  /* from here on: the functions that own the strings of the frames */
+  /* a table: the details by record_detail, the fields computed so far by name; or nil */
+  RECORD_UV_DETAILS,
+  RECORD_UV_FUNCTIONS /* from here on: the functions that own the strings of the frames */
 };
 
 typedef struct record {
@@ -166,13 +152,22 @@ void record_make_safe(struct runtime *rt, lua_State *L, lua_State *thread, int l
                       record_kind kind, const char *message);
 
 /*
-** Completes the frames of the record at `index`. Call it before reading their source, what or
-** line_defined.   [-0, +0, -]
+** Sets source, what and linedefined to those of a frame of the record at `index`. The strings live
+** as long as the record.   [-0, +0, -]
 */
-void record_resolve(lua_State *L, int index);
+void record_describe(lua_State *L, int index, const record_frame *f, lua_Debug *ar);
 
-/* Completes the frames of the record at `index` and finds their fingerprints.   [-0, +0, m] */
-void record_find_fingerprints(lua_State *L, int index);
+/* A function of C has none, and the main function of a file: see fingerprint.h. */
+typedef struct record_fingerprint {
+  bool found;
+  uint64_t value;
+} record_fingerprint;
+
+/*
+** Pushes the fingerprints of the functions of the frames of the record at `index`, and returns
+** them. They live as long as the pushed value.   [-0, +1, m]
+*/
+const record_fingerprint *record_push_fingerprints(lua_State *L, int index);
 
 /* Whether the record is of a cancellation, so that it has a source. */
 static inline bool record_is_cancellation(const record *r) {
@@ -187,8 +182,11 @@ typedef enum record_detail {
   DETAIL_SUSPENSION_POINTS, /* the waits of ancestors and awaiters (waiting.h) */
   DETAIL_CANCELLED_BY,      /* the task that requested the cancellation */
   DETAIL_GUARD,             /* the guard of a task whose panic was held (unhandled.c) */
-  DETAIL_COUNT = DETAIL_GUARD
+  DETAIL_FINGERPRINTS,      /* record_fingerprint of each frame */
 } record_detail;
+
+/* Pushes the table of the details of the record at `index`, making it if need be.   [-0, +1, m] */
+void record_push_details(lua_State *L, int index);
 
 /* Pushes a detail of the record at `index`; nil if the record does not have it.   [-0, +1, -] */
 void record_push_detail(lua_State *L, int index, record_detail detail);

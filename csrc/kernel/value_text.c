@@ -146,15 +146,6 @@ static void push_found(lua_State *L, const value_text *found) {
 
 /* --- messages --- */
 
-void value_text_push_cache(lua_State *L, int index) {
-  index = lua_absindex(L, index);
-  if (lua_getiuservalue(L, index, RECORD_UV_CACHE) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_pushvalue(L, -1);
-  lua_setiuservalue(L, index, RECORD_UV_CACHE);
-}
-
 /* Returns the message of a record whose value is nil, or NULL. */
 static const char *message_of_nil(const record *r) {
   switch (r->kind) {
@@ -179,7 +170,7 @@ static void find_value(lua_State *L, const record *r, value_text *out) {
 }
 
 /*
-** Fills the cache on top of the stack with the message of the record at `index`.   [-0, +0, m]
+** Fills the details on top of the stack with the message of the record at `index`.   [-0, +0, m]
 ** While a __tostring runs, its record has the message false. If that __tostring asks for the
 ** message again, it would never end.
 */
@@ -207,7 +198,7 @@ static void fill_message(lua_State *L, int index) {
 bool value_text_push_message(lua_State *L, int index) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   index = lua_absindex(L, index);
-  value_text_push_cache(L, index);
+  record_push_details(L, index);
   int type = lua_getfield(L, -1, "message");
   if (type == LUA_TNIL) {
     lua_pop(L, 1);

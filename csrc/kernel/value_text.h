@@ -44,12 +44,6 @@ void value_text_find_message(lua_State *L, int index, value_text *out);
 bool value_text_push_message(lua_State *L, int index);
 
 /*
-** Pushes the table of the fields computed so far of the record at `index`, made if missing. It has
-** the record's fields, and "message_failed".   [-0, +1, m]
-*/
-void value_text_push_cache(lua_State *L, int index);
-
-/*
 ** Returns the type of the value at `index` for people: its metatable's __name, or Lua's type. The
 ** text lives as long as the value. It may need memory: call it protected, or where "m" is allowed.
 ** [-0, +0, m]

@@ -141,6 +141,7 @@ static void append_awaiters(runtime *rt, lua_State *L, const task *t) {
 /* Whether any task that depends on this one waits. Cheap, because most panics have none. */
 static bool has_points(runtime *rt, lua_State *L, const task *t) {
   if (t->live.joiners != NULL) return true;
+  if (t->generation == 0) return false;
   int steps = RECORD_MAX_ANCESTORS;
   task_push(rt, L, t);
   bool found = next_parked_ancestor(L, &steps) != NULL;

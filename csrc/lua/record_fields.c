@@ -192,11 +192,14 @@ static void push_chunk(lua_State *L, const char *source) {
   }
 }
 
-static void push_frame(lua_State *L, const record_frame *f) {
+static void push_frame(lua_State *L, int index, const record_frame *f,
+                       const record_fingerprint *fingerprint) {
+  lua_Debug ar;
+  record_describe(L, index, f, &ar);
   lua_createtable(L, 0, 5);
-  push_chunk(L, f->source);
+  push_chunk(L, ar.source);
   lua_setfield(L, -2, "source");
-  lua_pushstring(L, f->what);
+  lua_pushstring(L, ar.what);
   lua_setfield(L, -2, "what");
   if (f->name != NULL) {
     lua_pushstring(L, f->name);
@@ -206,45 +209,47 @@ static void push_frame(lua_State *L, const record_frame *f) {
     lua_pushinteger(L, f->line);
     lua_setfield(L, -2, "line");
   }
-  if (f->has_fingerprint == FINGERPRINT_FOUND) {
-    push_u64_hex(L, f->fingerprint);
+  if (fingerprint->found) {
+    push_u64_hex(L, fingerprint->value);
     lua_setfield(L, -2, "fingerprint");
   }
 }
 
 /* Pushes the frames. Those left out stood after frame `omitted_after`. */
 static void push_frames(lua_State *L, int index, const record *r) {
-  record_find_fingerprints(L, index);
+  const record_fingerprint *fingerprints = record_push_fingerprints(L, index);
   lua_createtable(L, r->frame_count, 0);
   for (int i = 0; i < r->frame_count; i++) {
-    push_frame(L, &r->frames[i]);
+    push_frame(L, index, &r->frames[i], &fingerprints[i]);
     lua_rawseti(L, -2, i + 1);
   }
+  lua_remove(L, -2);
   if (r->frames_omitted == 0) return;
   set_omitted(L, r->frames_omitted);
   lua_pushinteger(L, r->inner_count);
   lua_setfield(L, -2, "omitted_after");
 }
 
-static void add_to_hash(stack_hash *hash, int version, const record_frame *f) {
+static void add_to_hash(stack_hash *hash, int version, const lua_Debug *ar, const char *name,
+                        const record_fingerprint *fingerprint) {
   char digits[16 + 1] = "";
-  const char *fingerprint = NULL;
-  if (f->has_fingerprint == FINGERPRINT_FOUND) {
-    hex_encode_u64(digits, f->fingerprint);
-    fingerprint = digits;
-  }
-  stack_hash_add(hash, f->source, stack_hash_identity(version, f->what, f->name, fingerprint));
+  if (fingerprint->found) hex_encode_u64(digits, fingerprint->value);
+  const char *text = fingerprint->found ? digits : NULL;
+  stack_hash_add(hash, ar->source, stack_hash_identity(version, ar->what, name, text));
 }
 
 void record_fields_push_hash(lua_State *L, int index, int version, bool with_c) {
-  record_find_fingerprints(L, index);
+  const record_fingerprint *fingerprints = record_push_fingerprints(L, index);
   const record *r = record_test(L, index);
   stack_hash hash;
   stack_hash_init(&hash);
   for (int i = 0; i < r->frame_count; i++) {
-    const record_frame *f = &r->frames[i];
-    if (with_c || *f->what != 'C') add_to_hash(&hash, version, f);
+    lua_Debug ar;
+    record_describe(L, index, &r->frames[i], &ar);
+    if (with_c || *ar.what != 'C')
+      add_to_hash(&hash, version, &ar, r->frames[i].name, &fingerprints[i]);
   }
+  lua_pop(L, 1);
   push_u64_hex(L, hash.value);
 }
 
@@ -419,7 +424,7 @@ void record_fields_push(lua_State *L, int index, const char *name) {
   }
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   index = lua_absindex(L, index);
-  value_text_push_cache(L, index);
+  record_push_details(L, index);
   if (lua_getfield(L, -1, name) == LUA_TNIL) {
     lua_pop(L, 1);
     f->push(L, index, record_test(L, index));

@@ -171,8 +171,7 @@ static void write_record(lua_State *L, int index, text_writer *w, int depth) {
   text_put(w, "\n");
   report_write_head(L, index, w);
   text_put_colour(w, TEXT_DIM);
-  record_resolve(L, index);
-  report_write_frames(record_test(L, index), w);
+  report_write_frames(L, index, w);
   report_write_ancestors(L, index, w);
   text_put_colour(w, TEXT_PLAIN);
   report_write_waiting(L, index, w);

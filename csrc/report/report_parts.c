@@ -1,6 +1,5 @@
 #include "report/report_parts.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "core/hex.h"
@@ -80,10 +79,26 @@ void report_write_head(lua_State *L, int index, text_writer *w) {
 
 /* --- the stack --- */
 
-static void place_of(char place[PLACE_SIZE], const record_frame *f) {
-  text_chunk_name(place, f->source);
-  size_t length = strlen(place);
-  if (f->line > 0) snprintf(place + length, PLACE_SIZE - length, ":%d", f->line);
+/* The frames of one record, which are written one after the other. */
+typedef struct stack_text {
+  lua_State *L;
+  int index; /* of the record */
+  const record *r;
+  text_writer *w;
+  int column; /* where the functions begin */
+} stack_text;
+
+static void describe(const stack_text *s, const record_frame *f, lua_Debug *ar) {
+  record_describe(s->L, s->index, f, ar);
+}
+
+static void place_of(char place[PLACE_SIZE], const char *source, int line) {
+  text_chunk_name(place, source);
+  if (line <= 0) return;
+  char digits[TEXT_NUMBER_SIZE];
+  char *end = place + strlen(place);
+  *end++ = ':';
+  strcpy(end, text_digits(digits, (uint64_t)line));
 }
 
 /* Counts the columns of a place, one for each byte that begins a character. */
@@ -95,44 +110,48 @@ static int width_of(const char *place) {
   return width;
 }
 
-static int column_of(const record *r) {
+static int column_of(const stack_text *s) {
   char place[PLACE_SIZE];
   int column = 0;
-  for (int i = 0; i < r->frame_count; i++) {
-    place_of(place, &r->frames[i]);
+  for (int i = 0; i < s->r->frame_count; i++) {
+    lua_Debug ar;
+    describe(s, &s->r->frames[i], &ar);
+    place_of(place, ar.source, s->r->frames[i].line);
     int width = width_of(place);
     if (width > column && width <= PLACE_COLUMN_MAX) column = width;
   }
   return column;
 }
 
-static void put_function(text_writer *w, const record_frame *f) {
+static void put_function(text_writer *w, const char *name, const lua_Debug *ar) {
   text_put(w, " in ");
-  if (f->name != NULL) {
-    text_put_name(w, f->name, strlen(f->name));
-  } else if (*f->what == 'm') {
+  if (name != NULL) {
+    text_put_name(w, name, strlen(name));
+  } else if (*ar->what == 'm') {
     text_put(w, "main chunk");
-  } else if (*f->what == 'C') {
+  } else if (*ar->what == 'C') {
     text_put(w, "?");
   } else {
     char chunk[LUA_IDSIZE];
-    text_chunk_name(chunk, f->source);
+    text_chunk_name(chunk, ar->source);
     text_put(w, "function <");
     text_put_name(w, chunk, strlen(chunk));
     text_put(w, ":");
-    text_put_number(w, (uint64_t)f->line_defined);
+    text_put_number(w, (uint64_t)ar->linedefined);
     text_put(w, ">");
   }
   text_put(w, "\n");
 }
 
-static void put_frame(text_writer *w, const record_frame *f, int column) {
+static void put_frame(const stack_text *s, const record_frame *f) {
   char place[PLACE_SIZE];
-  place_of(place, f);
-  text_put_name(w, place, strlen(place));
-  int padding = column - width_of(place);
-  if (padding > 0) text_put(w, spaces + (PLACE_COLUMN_MAX - padding));
-  put_function(w, f);
+  lua_Debug ar;
+  describe(s, f, &ar);
+  place_of(place, ar.source, f->line);
+  text_put_name(s->w, place, strlen(place));
+  int padding = s->column - width_of(place);
+  if (padding > 0) text_put(s->w, spaces + (PLACE_COLUMN_MAX - padding));
+  put_function(s->w, f->name, &ar);
 }
 
 static void put_omitted_count(text_writer *w, uint64_t count, const char *what) {
@@ -156,48 +175,56 @@ static void put_omitted_at_least(text_writer *w, uint64_t count, const char *wha
   put_omitted_count(w, count, what);
 }
 
+/* Whether two frames are the same line of the report. */
+static bool is_same(const stack_text *s, const record_frame *a, const record_frame *b) {
+  if (a->line != b->line) return false;
+  bool same_name =
+      a->name == b->name || (a->name != NULL && b->name != NULL && strcmp(a->name, b->name) == 0);
+  if (!same_name) return false;
+  lua_Debug of_a, of_b;
+  describe(s, a, &of_a);
+  describe(s, b, &of_b);
+  return of_a.source == of_b.source && of_a.linedefined == of_b.linedefined;
+}
+
 /* Returns how many frames from `i` on, before `end`, are the same line of the report. */
-static int run_length(const record *r, int i, int end) {
-  const record_frame *first = &r->frames[i];
-  int length = 1;
-  for (int j = i + 1; j < end; j++, length++) {
-    const record_frame *f = &r->frames[j];
-    bool same_name = f->name == first->name ||
-                     (f->name != NULL && first->name != NULL && strcmp(f->name, first->name) == 0);
-    if (f->source != first->source || f->line != first->line || !same_name) break;
-    if (f->line_defined != first->line_defined) break;
-  }
-  return length;
+static int run_length(const stack_text *s, int i, int end) {
+  const record_frame *frames = s->r->frames;
+  int next = i + 1;
+  while (next < end && is_same(s, &frames[i], &frames[next])) next++;
+  return next - i;
 }
 
 /*
 ** Writes the frames [from, to). Of a recursion only the first lines are shown, as in Python's
 ** tracebacks.
 */
-static void put_frames(text_writer *w, const record *r, int from, int to, int column) {
+static void put_frames(const stack_text *s, int from, int to) {
   while (from < to) {
-    int run = run_length(r, from, to);
+    int run = run_length(s, from, to);
     int shown = run > MAX_REPEATED + 1 ? MAX_REPEATED : run;
-    for (int i = 0; i < shown; i++) put_frame(w, &r->frames[from + i], column);
+    for (int i = 0; i < shown; i++) put_frame(s, &s->r->frames[from + i]);
     if (shown < run) {
-      text_put(w, "... the same ");
-      text_put_number(w, (uint64_t)(run - shown));
-      text_put(w, " more times ...\n");
+      text_put(s->w, "... the same ");
+      text_put_number(s->w, (uint64_t)(run - shown));
+      text_put(s->w, " more times ...\n");
     }
     from += run;
   }
 }
 
-void report_write_frames(const record *r, text_writer *w) {
-  int column = column_of(r);
+void report_write_frames(lua_State *L, int index, text_writer *w) {
+  const record *r = record_test(L, index);
+  stack_text s = {.L = L, .index = index, .r = r, .w = w};
+  s.column = column_of(&s);
   w->indent++;
-  put_frames(w, r, 0, r->inner_count, column);
+  put_frames(&s, 0, r->inner_count);
   if (record_is_deep(r)) {
     put_omitted_at_least(w, r->frames_omitted, "frame");
   } else if (r->frames_omitted > 0) {
     report_put_omitted(w, r->frames_omitted, "frame");
   }
-  put_frames(w, r, r->inner_count, r->frame_count, column);
+  put_frames(&s, r->inner_count, r->frame_count);
   w->indent--;
 }
 

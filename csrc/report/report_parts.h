@@ -19,8 +19,11 @@
 */
 void report_write_head(lua_State *L, int index, text_writer *w);
 
-/* Writes the stack: one indented line for each frame, with the functions in one column. */
-void report_write_frames(const record *r, text_writer *w);
+/*
+** Writes the stack: one indented line for each frame, with the functions in one column.
+** [-0, +0, -]
+*/
+void report_write_frames(lua_State *L, int index, text_writer *w);
 
 /* Writes `spawned at file:line by task 3 "x"` for the task and each ancestor.   [-0, +0, -] */
 void report_write_ancestors(lua_State *L, int index, text_writer *w);

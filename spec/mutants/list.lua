@@ -236,8 +236,8 @@ return {
     name = "tail-called-recover",
     says = "recover works in a function that a deferred function tail calls",
     file = "csrc/kernel/panic.c",
-    from = "is_driver(rt, L, 2) && !is_tail_called(L, 1) ? top : -1",
-    to = "is_driver(rt, L, 2) ? top : -1",
+    from = "is_driver(rt, L, 2, &ignored) && !caller_is_tail_called ? top : -1",
+    to = "is_driver(rt, L, 2, &ignored) ? top : -1",
     specs = "spec/panic/recover_spec.lua",
   },
   {
@@ -260,8 +260,8 @@ return {
     name = "raised-again-is-the-same",
     says = "an error with the record of a panic in flight is taken for that panic",
     file = "csrc/kernel/panic.c",
-    from = "if (!again && panic_is_in_flight(rt, L, -1)) return 1;",
-    to = "if (panic_is_in_flight(rt, L, -1)) return 1;",
+    from = "if (!again && is_in_flight(rt, r)) return 1;",
+    to = "if (is_in_flight(rt, r)) return 1;",
     specs = "spec/panic/chain_spec.lua",
   },
   {

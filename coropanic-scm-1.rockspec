@@ -72,6 +72,7 @@ build = {
         "csrc/core/poller.c",
         "csrc/core/random.c",
         "csrc/core/sampling.c",
+        "csrc/core/slots.c",
         "csrc/core/stack_hash.c",
         "csrc/core/timer.c",
         "csrc/core/traceparent.c",

@@ -36,6 +36,7 @@
 #include "core/owned_memory.h"
 #include "core/random.h"
 #include "core/sampling.h"
+#include "core/slots.h"
 #include "kernel/backend.h"
 #include "kernel/frames.h"
 #include "kernel/location.h"
@@ -73,12 +74,6 @@ enum {
 
 /* The objects in which timers are embedded. */
 enum { TIMER_OF_TASK, TIMER_OF_CONTEXT };
-
-/* A thread of the pool: anchored in `threads` at `slot` while it is in use or at rest. */
-typedef struct pooled_thread {
-  lua_State *thread;
-  int slot;
-} pooled_thread;
 
 /* The hook of a thread when a run began (interrupt.h). */
 typedef struct watched_hook {
@@ -180,10 +175,10 @@ typedef struct runtime {
   uint64_t in_use;        /* the number of the call that has set the generator */
   location_table locations;
 
-  /* Pooled threads (threads.h). */
-  pooled_thread *pool;
+  /* The threads of tasks (threads.h). */
+  slot_table slots; /* of all threads, in use or at rest */
+  uint32_t pool;    /* the slot of the first thread at rest, by slot_entry.next; 0: none rests */
   size_t pool_count;
-  size_t pool_capacity;
   size_t pool_max; /* the most threads at rest */
 
   /* Registry references. */
@@ -193,7 +188,6 @@ typedef struct runtime {
   int task_type_ref;      /* the metatable of tasks */
   int tasks_ref;          /* slot -> live task, which it anchors */
   int threads_ref;        /* slot -> thread */
-  int slots_ref;          /* address of a thread in that table -> its slot */
   int refusal_ref;        /* the error for code that resumes or closes a task's coroutine */
   int anchors_ref;        /* frame stacks, except those of coroutines that are no task's */
   int coroutines_ref;     /* weak: thread -> its coroutine, except for tasks and the main thread */

@@ -156,19 +156,20 @@ void task_push_attributes(const runtime *rt, lua_State *L, int index) {
 static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
                          const spawn_options *options, void **reserved) {
   if (!inherit(rt, L, t, options)) return trace_why_none(rt);
-  pooled_thread thread;
-  if (!threads_take(rt, L, &thread)) return "not enough memory";
-  t->coroutine.thread = thread.thread;
-  t->coroutine.slot = thread.slot;
+  uint32_t slot = threads_take(rt, L);
+  if (slot == 0) return "not enough memory";
+  lua_State *thread = threads_at(rt, slot);
+  t->coroutine.thread = thread;
+  t->coroutine.slot = slot;
   const char *why = NULL;
   /* A few fit into what every thread has. */
-  if (arguments > LUA_MINSTACK / 2 && !lua_checkstack(thread.thread, arguments + LUA_MINSTACK)) {
+  if (arguments > LUA_MINSTACK / 2 && !lua_checkstack(thread, arguments + LUA_MINSTACK)) {
     why = "too many arguments";
   } else if (options->group_type != NULL) {
     *reserved = options->group_type->reserve(rt, options->group);
     if (*reserved == NULL) why = "not enough memory";
   }
-  if (why != NULL) threads_return(rt, L, thread);
+  if (why != NULL) threads_return(rt, L, slot);
   return why;
 }
 
@@ -421,11 +422,10 @@ static void retire(runtime *rt, lua_State *L, task *t) {
   cancel_scope_close(&t->entry);
   if (t->coroutine.top != &t->coroutine) task_lose_coroutines(rt, L, t);
   if (t->coroutine.frames != NULL) coroutine_release_frames(rt, L, &t->coroutine);
-  pooled_thread thread = {.thread = t->coroutine.thread, .slot = t->coroutine.slot};
   if (t->lost || t->seen) {
-    threads_drop(rt, L, thread);
+    threads_drop(rt, L, t->coroutine.slot);
   } else {
-    threads_return(rt, L, thread);
+    threads_return(rt, L, t->coroutine.slot);
   }
   t->ended.comers = 0;
   memcpy(t->ended.trace_id, t->coroutine.context.own.trace->trace_id, sizeof(t->ended.trace_id));

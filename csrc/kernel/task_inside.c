@@ -1,12 +1,9 @@
 /* The coroutines that a task's code is in: see task.h. */
 #include "kernel/task.h"
+#include "kernel/threads.h"
 
 task *task_owning(runtime *rt, lua_State *L, const lua_State *thread) {
-  if (rt->live_count == 0) return NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->slots_ref);
-  lua_rawgetp(L, -1, thread);
-  lua_Integer slot = lua_tointeger(L, -1);
-  lua_pop(L, 2);
+  uint32_t slot = threads_find(rt, L, thread);
   if (slot == 0) return NULL;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_rawgeti(L, -1, slot);

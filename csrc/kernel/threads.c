@@ -3,98 +3,93 @@
 void threads_open(runtime *rt, lua_State *L) {
   lua_newtable(L);
   rt->threads_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_newtable(L);
-  rt->slots_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  slots_init(&rt->slots);
   rt->pool_max = THREAD_POOL_MAX;
 }
 
-static bool reserve_pool(runtime *rt, size_t threads) {
-  if (threads <= rt->pool_capacity) return true;
-  size_t capacity = rt->pool_capacity == 0 ? 16 : rt->pool_capacity * 2;
-  if (capacity < threads) capacity = threads;
-  pooled_thread *pool = mem_resize(&rt->memory, rt->pool, rt->pool_capacity * sizeof(pooled_thread),
-                                   capacity * sizeof(pooled_thread));
-  if (pool == NULL) return false;
-  rt->pool = pool;
-  rt->pool_capacity = capacity;
-  return true;
+uint32_t threads_find(const runtime *rt, lua_State *L, const lua_State *thread) {
+  if (!rt->closed) return slots_find(&rt->slots, thread);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads_ref);
+  uint32_t slot = (uint32_t)lua_rawlen(L, -1);
+  bool found = false;
+  while (slot > 0 && !found) {
+    lua_rawgeti(L, -1, slot);
+    found = lua_tothread(L, -1) == thread;
+    lua_pop(L, 1);
+    if (!found) slot--;
+  }
+  lua_pop(L, 1);
+  return slot;
 }
 
-void threads_drop(runtime *rt, lua_State *L, pooled_thread thread) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->slots_ref);
-  lua_pushnil(L);
-  lua_rawsetp(L, -2, thread.thread);
+void threads_drop(runtime *rt, lua_State *L, uint32_t slot) {
+  slots_remove(&rt->slots, slot);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads_ref);
-  luaL_unref(L, -1, thread.slot);
-  lua_pop(L, 2);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, slot);
+  lua_pop(L, 1);
 }
 
 /*
-** (runtime, pooled_thread): makes a thread, and room in `tasks` and `ready` for its task; called
-** protected. The
-** table of slots gets the thread first, without a slot, so that nothing except the slot must be
-** undone if the rest fails. An entry that stays does no harm, because threads_owner compares the
-** threads.
+** (runtime, slot): makes a thread, and room in `tasks` for its task; called protected. What follows
+** lua_newthread runs no finalizer, so the slot stays reserved. If it fails, nothing must be undone.
 */
 static int make_thread(lua_State *L) {
   runtime *rt = lua_touserdata(L, 1);
-  pooled_thread *made = lua_touserdata(L, 2);
-  lua_settop(L, 0);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads_ref);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->slots_ref);
-  made->thread = lua_newthread(L);
-  lua_pushinteger(L, 0);
-  lua_rawsetp(L, 2, made->thread);
-  made->slot = luaL_ref(L, 1);
-  lua_pushinteger(L, made->slot);
-  lua_rawsetp(L, 2, made->thread);
-  if (!fifo_reserve(&rt->ready, &rt->memory, (size_t)made->slot))
-    luaL_error(L, "not enough memory");
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  /* luaL_ref keeps some numbers for itself; but `tasks` has a length only if it has no gaps. */
-  for (lua_Integer slot = (lua_Integer)lua_rawlen(L, -1) + 1; slot <= made->slot; slot++) {
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, -2, slot);
+  uint32_t *made = lua_touserdata(L, 2);
+  lua_State *thread = lua_newthread(L);
+  uint32_t slot = slots_reserve(&rt->slots, &rt->memory);
+  if (slot == 0 || !fifo_reserve(&rt->ready, &rt->memory, slot)) {
+    return luaL_error(L, "not enough memory");
   }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, slot);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads_ref);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, slot);
+  slots_add(&rt->slots, thread);
+  *made = slot;
   return 0;
 }
 
 /* Does the same as threads_take, without the hook. */
-static bool take_or_make(runtime *rt, lua_State *L, pooled_thread *thread) {
-  if (rt->pool_count > 0) {
-    *thread = rt->pool[--rt->pool_count];
-    return true;
+static uint32_t take_or_make(runtime *rt, lua_State *L) {
+  uint32_t slot = rt->pool;
+  if (slot != 0) {
+    rt->pool = rt->slots.at[slot].next;
+    rt->pool_count--;
+    return slot;
   }
-  *thread = (pooled_thread){0};
   lua_pushcfunction(L, make_thread);
   lua_pushlightuserdata(L, rt);
-  lua_pushlightuserdata(L, thread);
-  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return true;
-  lua_pop(L, 1);
-  if (thread->slot != 0) threads_drop(rt, L, *thread);
-  return false;
+  lua_pushlightuserdata(L, &slot);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  return slot;
 }
 
-bool threads_take(runtime *rt, lua_State *L, pooled_thread *thread) {
-  if (!take_or_make(rt, L, thread)) return false;
+uint32_t threads_take(runtime *rt, lua_State *L) {
+  uint32_t slot = take_or_make(rt, L);
+  if (slot == 0) return 0;
+  lua_State *thread = threads_at(rt, slot);
   int mask = lua_gethookmask(L);
-  if ((mask | lua_gethookmask(thread->thread)) != 0) {
-    lua_sethook(thread->thread, lua_gethook(L), mask, lua_gethookcount(L));
+  if ((mask | lua_gethookmask(thread)) != 0) {
+    lua_sethook(thread, lua_gethook(L), mask, lua_gethookcount(L));
   }
-  return true;
+  return slot;
 }
 
-void threads_return(runtime *rt, lua_State *L, pooled_thread thread) {
-  bool kept = rt->pool_count < rt->pool_max && lua_gethookmask(thread.thread) == 0 &&
-              reserve_pool(rt, rt->pool_count + 1);
-  if (kept) {
-    rt->pool[rt->pool_count++] = thread;
-  } else {
-    threads_drop(rt, L, thread);
+void threads_return(runtime *rt, lua_State *L, uint32_t slot) {
+  if (rt->pool_count >= rt->pool_max || lua_gethookmask(threads_at(rt, slot)) != 0) {
+    threads_drop(rt, L, slot);
+    return;
   }
+  rt->slots.at[slot].next = rt->pool;
+  rt->pool = slot;
+  rt->pool_count++;
 }
 
 void threads_limit(runtime *rt, lua_State *L, size_t max) {
   rt->pool_max = max;
-  while (rt->pool_count > max) threads_drop(rt, L, rt->pool[--rt->pool_count]);
+  while (rt->pool_count > max) threads_drop(rt, L, take_or_make(rt, L));
 }

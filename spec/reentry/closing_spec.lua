@@ -110,6 +110,28 @@ describe("after the runtime's end", function()
     assert.equal("true\t2\n1\t3\ntrue\ntrue\t", result.stdout:match "^(.*)thread: ")
   end)
 
+  it("the coroutine of a task stays the scheduler's", function()
+    local result = helpers.run_script [[
+      local thread
+      OLDER = setmetatable({}, { __gc = function()
+        print(coroutine.resume(thread))
+        print(coroutine.close(thread))
+      end })
+      local co = require "coropanic"
+      for _ = 1, 3 do
+        co.spawn(function()
+          thread = thread or coroutine.running()
+          co.defer(print, "never")
+          co.sleep(9)
+        end)
+      end
+      co.step()
+    ]]
+    assert.equal("", result.stderr)
+    assert.equal(("false\tthis coroutine belongs to a task of coropanic: "
+      .. "only its scheduler may resume or close it\n"):rep(2), result.stdout)
+  end)
+
   it("every function says that the Lua state is being closed", function()
     local result = helpers.run_script [[
       local co, calls

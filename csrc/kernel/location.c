@@ -52,8 +52,8 @@ static void grow(location_table *table) {
 /* The chunk may be gone, and the address of its name reused: so the text is compared too. */
 static bool is_same(const location *s, const lua_Debug *ar) {
   if (s->source != ar->source || s->line != ar->currentline) return false;
-  size_t length = strlen(ar->short_src);
-  return memcmp(s->text, ar->short_src, length) == 0 && s->text[length] == ':';
+  return memcmp(s->text, ar->short_src, s->source_length) == 0 &&
+         ar->short_src[s->source_length] == '\0';
 }
 
 const location *location_intern(location_table *table, const lua_Debug *ar) {
@@ -68,6 +68,7 @@ const location *location_intern(location_table *table, const lua_Debug *ar) {
   location *s = mem_new(table->memory, sizeof(location));
   if (s == NULL) return &unknown_location;
   s->source = ar->source;
+  s->source_length = strlen(ar->short_src);
   s->line = ar->currentline;
   snprintf(s->text, sizeof(s->text), "%s:%d", ar->short_src, ar->currentline);
   s->next_in_bucket = table->buckets[b];

@@ -20,7 +20,8 @@
 
 typedef struct location {
   struct location *next_in_bucket;
-  const char *source; /* compared as an address, never read: the chunk may be gone */
+  const char *source;   /* compared as an address, never read: the chunk may be gone */
+  size_t source_length; /* of the part of `text` before the colon */
   int line;
   char text[LUA_IDSIZE + 16]; /* "file.lua:12" */
 } location;

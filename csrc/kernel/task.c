@@ -415,6 +415,7 @@ static void leave_unserved(runtime *rt, task *t) {
 ** [-0, +0, -]
 */
 static void retire(runtime *rt, lua_State *L, task *t) {
+  cp_assert(lua_istable(L, rt->tasks_index));
   lua_pushboolean(L, 0);
   lua_rawseti(L, rt->tasks_index, t->coroutine.slot);
   runtime_stop_timer(rt, &t->live.timer);

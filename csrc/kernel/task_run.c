@@ -303,10 +303,14 @@ static void end_unstarted(runtime *rt, lua_State *L, task *t) {
   end_with_record(rt, L, t);
 }
 
-/* Whether the thread is as task_spawn has left it.   [-0, +0, -] */
-static bool is_untouched(lua_State *thread) {
+/*
+** Returns the number of arguments on a thread that is as task_spawn has left it, which it may be no
+** more; then -1.   [-0, +0, -]
+*/
+static int count_arguments(lua_State *thread) {
   lua_Debug ar;
-  return lua_status(thread) == LUA_OK && lua_gettop(thread) > 0 && !lua_getstack(thread, 0, &ar);
+  bool is_untouched = lua_status(thread) == LUA_OK && !lua_getstack(thread, 0, &ar);
+  return is_untouched ? lua_gettop(thread) - 1 : -1;
 }
 
 /*
@@ -321,7 +325,8 @@ static void lose_unstarted(runtime *rt, lua_State *L, task *t) {
 
 int task_run_start(runtime *rt, lua_State *L, task *t) {
   t->started = true;
-  if (!is_untouched(t->coroutine.thread)) {
+  int arguments = count_arguments(t->coroutine.thread);
+  if (arguments < 0) {
     lose_unstarted(rt, L, t);
     return -1;
   }
@@ -330,7 +335,7 @@ int task_run_start(runtime *rt, lua_State *L, task *t) {
     return -1;
   }
   handler_run_start(rt, t->coroutine.thread);
-  return lua_gettop(t->coroutine.thread) - 1;
+  return arguments;
 }
 
 int task_run_tell_start(runtime *rt, lua_State *L, task *t) {
@@ -341,9 +346,9 @@ int task_run_tell_start(runtime *rt, lua_State *L, task *t) {
                      .kind = PROBE_START, .calls = true, .task = t, .object = PROBE_TASK, .L = L});
   task_enter(rt, t);
   if (!is_first) return 0;
-  if (is_untouched(thread)) return lua_gettop(thread) - 1;
-  lose_unstarted(rt, L, t);
-  return -1;
+  int arguments = count_arguments(thread);
+  if (arguments < 0) lose_unstarted(rt, L, t);
+  return arguments;
 }
 
 void task_run_tell_stop(runtime *rt, lua_State *L, task *t) {

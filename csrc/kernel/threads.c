@@ -53,14 +53,18 @@ static int make_thread(lua_State *L) {
   return 0;
 }
 
-/* Does the same as threads_take, without the hook. */
-static uint32_t take_or_make(runtime *rt, lua_State *L) {
+/* Takes a thread out of the pool; 0: none rests. */
+static inline uint32_t take(runtime *rt) {
   uint32_t slot = rt->pool;
-  if (slot != 0) {
-    rt->pool = rt->slots.at[slot].next;
-    rt->pool_count--;
-    return slot;
-  }
+  if (slot == 0) return 0;
+  rt->pool = rt->slots.at[slot].next;
+  rt->pool_count--;
+  return slot;
+}
+
+/* Returns the slot of a new thread; 0: there is no memory.   [-0, +0, -] */
+static uint32_t make(runtime *rt, lua_State *L) {
+  uint32_t slot = 0;
   lua_pushcfunction(L, make_thread);
   lua_pushlightuserdata(L, rt);
   lua_pushlightuserdata(L, &slot);
@@ -69,7 +73,8 @@ static uint32_t take_or_make(runtime *rt, lua_State *L) {
 }
 
 uint32_t threads_take(runtime *rt, lua_State *L) {
-  uint32_t slot = take_or_make(rt, L);
+  uint32_t slot = take(rt);
+  if (slot == 0) slot = make(rt, L);
   if (slot == 0) return 0;
   lua_State *thread = threads_at(rt, slot);
   int mask = lua_gethookmask(L);
@@ -91,5 +96,5 @@ void threads_return(runtime *rt, lua_State *L, uint32_t slot) {
 
 void threads_limit(runtime *rt, lua_State *L, size_t max) {
   rt->pool_max = max;
-  while (rt->pool_count > max) threads_drop(rt, L, take_or_make(rt, L));
+  while (rt->pool_count > max) threads_drop(rt, L, take(rt));
 }

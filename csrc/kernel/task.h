@@ -370,8 +370,10 @@ int task_park(runtime *rt, lua_State *L, const wait_type *wait, int64_t deadline
 
 /*
 ** The same in fewer instructions, for waits without a deadline. Lua itself calls `resumed`, whose
-** context is the runtime. It must begin by returning task_refuse_resumption unless task_is_resumed,
-** and the stack may then have other values above those that the task and its waker have put there.
+** context is the runtime. It must begin by returning task_refuse_resumption unless task_is_resumed.
+** Of the stack it may then rely on the values that the task has left, and on top on those that the
+** waker has pushed: a host that has resumed the thread, against the rules, may have left others
+** between them (task_tidy_stack).
 **   height  the number of values on the stack
 */
 static inline int task_park_plainly(runtime *rt, lua_State *L, const wait_type *wait, int height,

@@ -122,12 +122,13 @@ static inline waiter *first(runtime *rt, list *queue) {
 
 waiter *chan_first(runtime *rt, list *queue) { return first(rt, queue); }
 
-/* Returns the waiting task's stack, ready for a push: its C function has room for one value. */
+/*
+** Returns the waiting task's stack, ready for a push: its C function has room for one value. Of the
+** thread only its first cache line is read, because all its memory may be cold.
+*/
 static inline lua_State *stack_for_value(task *t) {
-  lua_State *stack = t->coroutine.top->thread;
-  task_tidy_stack(t, stack);
   t->live.height++;
-  return stack;
+  return t->coroutine.top->thread;
 }
 
 cp_apart void hand_over_to_select(runtime *rt, lua_State *L, waiter *w) {
@@ -165,9 +166,7 @@ static inline void take_from_sender(runtime *rt, lua_State *L, waiter *w) {
     return;
   }
   task *sender = container_of(w, task, waiter);
-  lua_State *stack = sender->coroutine.top->thread;
-  task_tidy_stack(sender, stack);
-  lua_xmove(stack, L, 1);
+  lua_xmove(sender->coroutine.top->thread, L, 1);
   task_wake_served(rt, sender);
 }
 
@@ -306,12 +305,12 @@ static int after_receive(lua_State *L, int status, lua_KContext runtime_address)
   runtime *rt = (runtime *)runtime_address;
   if (!task_is_resumed(rt, L)) return task_refuse_resumption(rt, L, after_receive);
   const task *t = rt->current;
-  task_tidy_stack(t, L);
   if (t->wake == WAKE_READY || t->wake == WAKE_CLOSED) {
     lua_pushboolean(L, t->wake == WAKE_READY);
     return 2;
   }
   task_check_wake(rt, L);
+  task_tidy_stack(t, L);
   return chan_receive(rt, L, lua_touserdata(L, 1));
 }
 
@@ -343,9 +342,9 @@ static int after_next(lua_State *L, int status, lua_KContext runtime_address) {
   runtime *rt = (runtime *)runtime_address;
   if (!task_is_resumed(rt, L)) return task_refuse_resumption(rt, L, after_next);
   const task *t = rt->current;
-  task_tidy_stack(t, L);
   if (t->wake == WAKE_READY || t->wake == WAKE_CLOSED) return push_next(L, t->wake == WAKE_READY);
   task_check_wake(rt, L);
+  task_tidy_stack(t, L);
   return chan_next(rt, L, lua_touserdata(L, 1), 1);
 }
 

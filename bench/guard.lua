@@ -1,10 +1,13 @@
--- Counts the instructions of each hot path and compares them with bench/baseline.json; with the argument
--- `baseline` it writes that file instead. Counts do not wobble, times do: only these decide anything.
+-- Counts the instructions of each hot path, and the cache misses of each cold one, and compares them with
+-- bench/baseline.json; with the argument `baseline` it writes that file instead. Counts do not wobble, times
+-- do: only these decide anything.
 
 local cjson = require "cjson"
+local cold_paths = require "cold_paths"
+local hot_paths = require "hot_paths"
 local instructions = require "instructions"
 local machine = require "machine"
-local paths = require "hot_paths"
+local misses = require "misses"
 local verdicts = require "verdicts"
 
 local BASELINE = "bench/baseline.json"
@@ -12,6 +15,7 @@ local BUILD = os.getenv "BUILD" or "build"
 local LUA = os.getenv "LUA" or "lua5.4"
 
 local FEW, MANY = 1000, 3000 -- operations
+local COLD_FEW, COLD_MANY = 4000, 12000 -- twice and six times of each task
 
 -- What the lines of some files may cost a path, wherever they are inlined: of the trace, and of the decision
 -- that nothing is recorded.
@@ -27,7 +31,11 @@ local LIMITS = {
 
 -- What was allocated is freed, and counts. The state is not closed: that would unload the module, and
 -- callgrind would not know any more which lines it has counted.
-local CODE = 'collectgarbage "stop" require("hot_paths")["%s"](%d) collectgarbage() os.exit(true)'
+local CODE = 'collectgarbage "stop" require("%s")["%s"](%d) collectgarbage() os.exit(true)'
+
+local function program(paths, path, operations)
+  return { build = BUILD, lua = LUA, code = CODE:format(paths, path, operations) }
+end
 
 local function environment()
   return {
@@ -41,8 +49,8 @@ end
 
 --- Instructions per operation, in all and by file. A path has both processors to itself.
 local function count(path)
-  local few = instructions.start(BUILD, LUA, CODE:format(path, FEW))
-  local many = instructions.start(BUILD, LUA, CODE:format(path, MANY))
+  local few = instructions.start(program("hot_paths", path, FEW))
+  local many = instructions.start(program("hot_paths", path, MANY))
   few, many = few(), many()
   local by_file = {}
   for file, cost in pairs(many.by_file) do
@@ -51,17 +59,28 @@ local function count(path)
   return (many.total - few.total) / (MANY - FEW), by_file
 end
 
+--- Misses per operation.
+local function count_misses(path)
+  local few = misses.start(program("cold_paths", path, COLD_FEW))
+  local many = misses.start(program("cold_paths", path, COLD_MANY))
+  few, many = few(), many()
+  return (many - few) / (COLD_MANY - COLD_FEW)
+end
+
 local function cost_of_files(by_file, pattern)
   local cost = 0
   for file, of_file in pairs(by_file) do cost = cost + (file:find(pattern) and of_file or 0) end
   return cost
 end
 
+local function rounded(value) return math.floor(value * 10 + 0.5) / 10 end
+
 local function count_all()
-  local counted, limited = {}, {}
-  for path in pairs(paths) do
+  local counted, limited = { instructions = {}, misses = {} }, {}
+  for path in pairs(cold_paths) do counted.misses[path] = rounded(count_misses(path)) end
+  for path in pairs(hot_paths) do
     local total, by_file = count(path)
-    counted[path] = math.floor(total * 10 + 0.5) / 10
+    counted.instructions[path] = rounded(total)
     for _, limit in ipairs(LIMITS) do
       if limit.path == path then limited[limit] = cost_of_files(by_file, limit.file) end
     end
@@ -75,36 +94,48 @@ local function read_baseline()
 end
 
 --- An object with its keys in order, a line each, so that a change of one count is a change of one line.
-local function write_object(file, object, format)
+local function write_object(file, name, object, format)
+  file:write("  ", cjson.encode(name), ": {\n")
   local keys = {}
   for key in pairs(object) do keys[#keys + 1] = key end
   table.sort(keys)
   for i, key in ipairs(keys) do
     file:write("    ", cjson.encode(key), ": ", format(object[key]), i < #keys and "," or "", "\n")
   end
+  file:write "  }"
 end
 
 local function write_baseline(counted)
   local file <close> = assert(io.open(BASELINE, "w"))
-  file:write '{\n  "environment": {\n'
-  write_object(file, environment(), cjson.encode)
-  file:write '  },\n  "instructions": {\n'
-  write_object(file, counted, function(value) return ("%.1f"):format(value) end)
-  file:write "  }\n}\n"
+  local function a_digit(value) return ("%.1f"):format(value) end
+  file:write "{\n"
+  write_object(file, "environment", environment(), cjson.encode)
+  file:write ",\n"
+  write_object(file, "instructions", counted.instructions, a_digit)
+  file:write ",\n"
+  write_object(file, "misses", counted.misses, a_digit)
+  file:write "\n}\n"
 end
 
 local function show(value, format) return value and format:format(value) or "-" end
 
 local ROW = "%-28s %10s %10s %8s  %s"
 
-local function report(baseline, counted, limited)
+---@return boolean failed
+local function compare(title, before, now)
   local failed = false
-  print(ROW:format("instructions of", "baseline", "now", "change", ""))
-  for _, v in ipairs(verdicts.compare(baseline.instructions, counted)) do
+  print(ROW:format(title, "baseline", "now", "change", ""))
+  for _, v in ipairs(verdicts.compare(before, now)) do
     failed = failed or v.failed
     local change = show(v.change and 100 * v.change, "%+.1f%%")
     print(ROW:format(v.path, show(v.before, "%.1f"), show(v.now, "%.1f"), change, v.text))
   end
+  return failed
+end
+
+local function report(baseline, counted, limited)
+  local dearer = compare("instructions of", baseline.instructions, counted.instructions)
+  local colder = compare("cache misses of", baseline.misses, counted.misses)
   local too_many = false
   for _, limit in ipairs(LIMITS) do
     local is_over = limited[limit] > limit.at_most
@@ -117,11 +148,11 @@ local function report(baseline, counted, limited)
     print("The baseline was counted elsewhere, and counts depend on that:")
     print("  " .. table.concat(differences, "\n  "))
   end
-  if failed then
+  if dearer or colder then
     print(("A hot path has changed by more than %g%%: make it as fast as it was, or commit what\n"
       .. "`make bench-baseline` writes, and why."):format(100 * verdicts.LIMIT))
   end
-  return not failed and not too_many
+  return not (dearer or colder or too_many)
 end
 
 local counted, limited = count_all()

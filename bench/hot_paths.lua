@@ -35,6 +35,16 @@ paths["spawn"] = function(n)
   end)
 end
 
+-- None of them ends before all have begun, so that no coroutine of a former task is at hand.
+paths["spawn, all alive"] = function(n)
+  co.run(function()
+    local leave = co.event()
+    for _ = 1, n do co.spawn(leave.wait, leave) end
+    co.yield()
+    leave:set()
+  end)
+end
+
 paths["spawn with its own trace"] = function(n)
   local options = { detached_trace = true }
   co.run(function()
@@ -48,6 +58,21 @@ end
 paths["await"] = function(n)
   co.run(function()
     for i = 1, n do co.spawn(math.abs, i):await() end
+  end)
+end
+
+paths["switch in random order"] = function(n)
+  local resumes = {}
+  local function wait(resume) resumes[#resumes + 1] = resume end
+  co.run(function()
+    for _ = 1, 100 do
+      co.spawn(function()
+        co.await(wait)
+        for _ = 1, n // 100 do yield() end
+      end)
+    end
+    yield()
+    for i = 0, 99 do resumes[i * 37 % 100 + 1]() end
   end)
 end
 
@@ -141,6 +166,19 @@ paths["defer"] = function(n)
   for _ = 1, n // 100 do frame() end
 end
 
+paths["defer in a task that parks"] = function(n)
+  local function task()
+    co.defer(nothing)
+    yield()
+  end
+  co.run(function()
+    for _ = 1, n // 100 do
+      for _ = 1, 100 do co.spawn(task) end
+      yield()
+    end
+  end)
+end
+
 paths["once, its first call"] = function(n)
   co.run(function()
     for _ = 1, n do co.once(nothing)() end
@@ -169,6 +207,39 @@ end
 paths["panic through 1"] = function(n) panics(1, n, nothing) end
 paths["panic through 10"] = function(n) panics(10, n, nothing) end
 paths["panic through 50"] = function(n) panics(50, n, nothing) end
+-- Each in a task of its own.
+local function panics_in_tasks(n, use)
+  local function task()
+    co.defer(function()
+      local _, record = co.recover()
+      use(record)
+    end)
+    deep(10)
+  end
+  co.run(function()
+    for _ = 1, n // 100 do
+      for _ = 1, 100 do co.spawn(task) end
+      yield()
+    end
+  end)
+end
+
+paths["panic in a task"] = function(n) panics_in_tasks(n, nothing) end
+
+paths["panic that is joined"] = function(n)
+  co.run(function()
+    for _ = 1, n do co.spawn(deep, 10):join() end
+  end)
+end
+
+paths["panic in a supervisor"] = function(n)
+  co.run_with({ unhandled = nothing, clock = "virtual" }, function()
+    co.supervise(function(scope)
+      for _ = 1, n do scope:spawn(error, "x", 0) end
+    end)
+  end)
+end
+
 paths["report"] = function(n) panics(10, n, tostring) end
 
 paths["cancel"] = function(n)
@@ -182,6 +253,27 @@ paths["cancel"] = function(n)
     co.yield()
     root:cancel()
     root:join()
+  end)
+end
+
+paths["scope in a scope"] = function(n)
+  local depth
+  local function level()
+    if depth == 0 then return end
+    depth = depth - 1
+    co.scope(level)
+  end
+  co.run(function()
+    for _ = 1, n // 50 do
+      depth = 50
+      level()
+    end
+  end)
+end
+
+paths["time-out that does not run out"] = function(n)
+  co.run(function()
+    for _ = 1, n do co.with_timeout(60, nothing) end
   end)
 end
 

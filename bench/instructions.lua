@@ -1,5 +1,7 @@
 -- How many instructions a program executes, counted by valgrind's callgrind.
 
+local isolated = require "isolated"
+
 local instructions = {}
 
 ---@class counts
@@ -32,27 +34,13 @@ function instructions.parse(lines)
   return counts
 end
 
--- Lua's hash of strings also depends on where its stack lies: nobody's variables, no random addresses.
-local COMMAND = table.concat({
-  "env -i PATH=/usr/bin:/bin LC_ALL=C LD_PRELOAD=%s/frozen_time.so",
-  "LUA_PATH='bench/?.lua;lua/?.lua;lua/?/init.lua' LUA_CPATH='%s/?.so'",
-  "setarch -R valgrind --tool=callgrind --callgrind-out-file=%s %s -e '%s' 2>&1",
-}, " ")
-
---- Starts counting what a piece of Lua executes.
----@param build string  # directory
----@param lua string  # interpreter
----@param code string  # without single quotes
+--- Starts counting what a program executes.
+---@param program isolated.program
 ---@return fun(): counts  # waits for it
-function instructions.start(build, lua, code)
-  local out = os.tmpname()
-  local pipe = assert(io.popen(COMMAND:format(build, build, out, lua, code)))
+function instructions.start(program)
+  local wait = isolated.start("--tool=callgrind --callgrind-out-file", program)
   return function()
-    local said = pipe:read "a"
-    local ok = pipe:close()
-    if not ok then error("callgrind failed:\n" .. said, 0) end
-    local file <close> = assert(io.open(out))
-    os.remove(out)
+    local file <close> = wait()
     return instructions.parse(file:lines())
   end
 end

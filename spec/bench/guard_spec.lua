@@ -3,6 +3,7 @@
 package.path = "bench/?.lua;" .. package.path
 
 local instructions = require "instructions"
+local misses = require "misses"
 local verdicts = require "verdicts"
 
 local function lines(text) return text:gmatch "[^\n]+" end
@@ -40,6 +41,18 @@ fi=(2) inline.h
 fe=(1)
 2 4]])
     assert.same({ ["a.c"] = 9, ["inline.h"] = 3 }, counts.by_file)
+  end)
+end)
+
+describe("counts of cache misses", function()
+  it("are those of reads and writes of data, of the whole program", function()
+    local count = misses.parse(lines [[
+desc: LL cache: 262144 B, 64 B, 8-way associative
+events: Ir I1mr ILmr Dr D1mr DLmr Dw D1mw DLmw
+fn=first
+10 5 1 1 2 1 1 1 1 1
+summary: 500 40 30 200 25 20 100 9 7]])
+    assert.equal(27, count)
   end)
 end)
 
@@ -90,21 +103,23 @@ describe("the guard's verdict", function()
 end)
 
 describe("the guarded hot paths", function()
-  local paths = require "hot_paths"
+  local hot_paths, cold_paths = require "hot_paths", require "cold_paths"
 
   it("all have a baseline", function()
     local file <close> = assert(io.open "bench/baseline.json")
-    local baseline = require("cjson").decode(file:read "a").instructions
-    for path in pairs(paths) do assert.is_number(baseline[path], path) end
+    local baseline = require("cjson").decode(file:read "a")
+    for path in pairs(hot_paths) do assert.is_number(baseline.instructions[path], path) end
+    for path in pairs(cold_paths) do assert.is_number(baseline.misses[path], path) end
   end)
 
   it("run", function()
-    for path, operate in pairs(paths) do
+    for path, operate in pairs(hot_paths) do
       local spawned = require("coropanic").stats().spawned
       operate(200)
       if path ~= "func" and path ~= "defer" then
         assert.is_true(require("coropanic").stats().spawned > spawned, path)
       end
     end
+    for _, operate in pairs(cold_paths) do operate(2000) end
   end)
 end)

@@ -48,10 +48,10 @@ typedef struct cancel_scope_type {
 
 /* What every cancel scope has. The entry of a task has no more; all others are inner ones. */
 typedef struct cancel_scope {
-  uint8_t state;     /* cancel_scope_state */
-  uint8_t source;    /* cancel_source; set when it was asked */
-  bool has_deadline; /* the context under which it runs has a deadline, which will end it */
-  bool is_inner;
+  uint8_t source;        /* cancel_source; set when it was asked */
+  uint8_t state : 4;     /* cancel_scope_state */
+  bool has_deadline : 1; /* the context under which it runs has a deadline, which will end it */
+  bool is_inner : 1;
 } cancel_scope;
 
 /*

@@ -9,16 +9,16 @@ void location_table_init(location_table *table, const allocator *memory) {
   *table = (location_table){.memory = memory};
 }
 
+/* Returns the bytes of the two arrays. They are one block of memory. */
+static size_t size_of_arrays(uint32_t bucket_count) {
+  return (size_t)bucket_count * 2 * sizeof(location *);
+}
+
 void location_table_free(location_table *table) {
-  for (uint32_t i = 0; i < table->bucket_count; i++) {
-    location *s = table->buckets[i];
-    while (s != NULL) {
-      location *next = s->next_in_bucket;
-      mem_free(table->memory, s, sizeof(location));
-      s = next;
-    }
+  for (uint32_t i = 0; i < table->count; i++) {
+    mem_free(table->memory, table->numbered[i], sizeof(location));
   }
-  mem_free(table->memory, table->buckets, table->bucket_count * sizeof(location *));
+  mem_free(table->memory, table->buckets, size_of_arrays(table->bucket_count));
   location_table_init(table, table->memory);
 }
 
@@ -28,25 +28,28 @@ static uint32_t bucket_of(const char *source, int line, uint32_t bucket_count) {
   return (uint32_t)(h >> 32) & (bucket_count - 1);
 }
 
-/* Doubles the buckets. Without memory they stay: lookups are then slower, not wrong. */
-static void grow(location_table *table) {
-  uint32_t count = table->bucket_count == 0 ? 16 : table->bucket_count * 2;
-  location **buckets = mem_new(table->memory, count * sizeof(location *));
-  if (buckets == NULL) return;
-  memset(buckets, 0, count * sizeof(location *));
-  for (uint32_t i = 0; i < table->bucket_count; i++) {
-    location *s = table->buckets[i];
-    while (s != NULL) {
-      location *next = s->next_in_bucket;
-      uint32_t b = bucket_of(s->source, s->line, count);
-      s->next_in_bucket = buckets[b];
-      buckets[b] = s;
-      s = next;
-    }
-  }
-  mem_free(table->memory, table->buckets, table->bucket_count * sizeof(location *));
-  table->buckets = buckets;
+static void add_to_bucket(location_table *table, location *s) {
+  uint32_t b = bucket_of(s->source, s->line, table->bucket_count);
+  s->next_in_bucket = table->buckets[b];
+  table->buckets[b] = s;
+}
+
+/* Doubles the arrays. False: there is no memory. */
+static bool grow(location_table *table) {
+  location_table old = *table;
+  uint32_t count = old.bucket_count == 0 ? 16 : old.bucket_count * 2;
+  location **arrays = mem_new(table->memory, size_of_arrays(count));
+  if (arrays == NULL) return false;
+  memset(arrays, 0, size_of_arrays(count));
+  table->buckets = arrays;
+  table->numbered = arrays + count;
   table->bucket_count = count;
+  for (uint32_t i = 0; i < old.count; i++) {
+    table->numbered[i] = old.numbered[i];
+    add_to_bucket(table, old.numbered[i]);
+  }
+  mem_free(table->memory, old.buckets, size_of_arrays(old.bucket_count));
+  return true;
 }
 
 /* The chunk may be gone, and the address of its name reused: so the text is compared too. */
@@ -56,23 +59,32 @@ static bool is_same(const location *s, const lua_Debug *ar) {
          ar->short_src[s->source_length] == '\0';
 }
 
-const location *location_intern(location_table *table, const lua_Debug *ar) {
-  if (ar == NULL) return &unknown_location;
-  if (table->count >= table->bucket_count) grow(table);
-  if (table->bucket_count == 0) return &unknown_location;
+/* Returns the location of the activation if it is known; else NULL. */
+static const location *find(const location_table *table, const lua_Debug *ar) {
+  if (table->bucket_count == 0) return NULL;
   uint32_t b = bucket_of(ar->source, ar->currentline, table->bucket_count);
-  for (location *s = table->buckets[b]; s != NULL; s = s->next_in_bucket) {
-    if (is_same(s, ar)) return s;
-  }
+  const location *s = table->buckets[b];
+  while (s != NULL && !is_same(s, ar)) s = s->next_in_bucket;
+  return s;
+}
+
+const location *location_intern(location_table *table, const lua_Debug *ar) {
+  const location *known = ar == NULL ? &unknown_location : find(table, ar);
+  if (known != NULL) return known;
   if (table->count >= LOCATION_MAX) return &unknown_location;
+  if (table->count == table->bucket_count && !grow(table)) return &unknown_location;
   location *s = mem_new(table->memory, sizeof(location));
   if (s == NULL) return &unknown_location;
   s->source = ar->source;
   s->source_length = strlen(ar->short_src);
   s->line = ar->currentline;
   snprintf(s->text, sizeof(s->text), "%s:%d", ar->short_src, ar->currentline);
-  s->next_in_bucket = table->buckets[b];
-  table->buckets[b] = s;
-  table->count++;
+  table->numbered[table->count++] = s;
+  s->number = (uint16_t)table->count;
+  add_to_bucket(table, s);
   return s;
+}
+
+const location *location_numbered(const location_table *table, uint16_t number) {
+  return number == 0 || number > table->count ? &unknown_location : table->numbered[number - 1];
 }

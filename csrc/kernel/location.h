@@ -1,6 +1,6 @@
 /*
 ** Spawn locations, "file.lua:12": one for each line of the program that spawns, not one for each
-** task.
+** task. A task has only the number of its location.
 */
 #ifndef CP_KERNEL_LOCATION_H
 #define CP_KERNEL_LOCATION_H
@@ -16,18 +16,20 @@
 ** The most distinct locations. A program has as many as lines that spawn; but chunks loaded under
 ** ever new names would let the table grow without end. Further locations read "?".
 */
-#define LOCATION_MAX 65536
+#define LOCATION_MAX UINT16_MAX
 
 typedef struct location {
   struct location *next_in_bucket;
   const char *source;   /* compared as an address, never read: the chunk may be gone */
   size_t source_length; /* of the part of `text` before the colon */
   int line;
+  uint16_t number;            /* from 1; 0: that of "?" */
   char text[LUA_IDSIZE + 16]; /* "file.lua:12" */
 } location;
 
 typedef struct location_table {
   location **buckets;
+  location **numbered;   /* from number 1; as many as there are buckets */
   uint32_t bucket_count; /* power of two, or 0 */
   uint32_t count;
   const allocator *memory;
@@ -41,6 +43,9 @@ void location_table_free(location_table *table);
 ** memory. Never NULL. It lives as long as the table.
 */
 const location *location_intern(location_table *table, const lua_Debug *ar);
+
+/* Returns the location with this number; "?" if the table was freed. Never NULL. */
+const location *location_numbered(const location_table *table, uint16_t number);
 
 #pragma GCC visibility pop
 

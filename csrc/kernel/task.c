@@ -196,7 +196,7 @@ static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn
   if (reserved != NULL) options->group_type->join(rt, L, t, reserved);
   lua_pushvalue(L, -1);
   lua_rawseti(L, options->tables.tasks, t->coroutine.slot);
-  t->location = stack_location(rt, L, 1);
+  t->location = stack_location(rt, L, 1)->number;
   lua_xmove(L, t->coroutine.thread, arguments + 2);
   lua_xmove(t->coroutine.thread, L, 1);
   rt->live_count++;

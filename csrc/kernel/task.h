@@ -148,19 +148,19 @@ typedef struct task {
       uint8_t trace_id[16];
     } ended;
   };
-  coroutine coroutine;      /* its trace context is without a trace once it has ended */
-  uint64_t id;              /* from 1, never reused */
-  const location *location; /* where it was spawned */
-  const wait_type *wait;    /* the type of its wait, or of its last one */
-  void *waits_on;      /* while WAITING: the task, waitlist, ... that it waits for; NULL: none */
-  task_exit *exits;    /* the calls to make at its end, the newest first */
-  cancel_scope entry;  /* its outermost cancel scope */
-  uint32_t generation; /* ancestors, kept or not */
-  uint8_t status;      /* task_status */
-  uint8_t wake;        /* wake_reason of the last wake-up */
-  uint16_t asked;      /* how many of its cancel scopes were asked to end and wait to be raised */
-  uint8_t raises;      /* raises of an exit in a row, without a suspension */
-  uint8_t epilogues;   /* attempts to run the entry frame's deferred calls */
+  coroutine coroutine;   /* its trace context is without a trace once it has ended */
+  uint64_t id;           /* from 1, never reused */
+  const wait_type *wait; /* the type of its wait, or of its last one */
+  void *waits_on;        /* while WAITING: the task, waitlist, ... that it waits for; NULL: none */
+  task_exit *exits;      /* the calls to make at its end, the newest first */
+  cancel_scope entry;    /* its outermost cancel scope */
+  uint16_t location;     /* number of the place where it was spawned */
+  uint32_t generation;   /* ancestors, kept or not */
+  uint8_t status;        /* task_status */
+  uint8_t wake;          /* wake_reason of the last wake-up */
+  uint16_t asked;        /* how many of its cancel scopes were asked to end and wait to be raised */
+  uint8_t raises;        /* raises of an exit in a row, without a suspension */
+  uint8_t epilogues;     /* attempts to run the entry frame's deferred calls */
   /* the number of handlers in the chain that led to it, at the end of a run */
   uint8_t aftermath : 4;
   bool daemon : 1;
@@ -204,6 +204,11 @@ static inline inner_cancel_scope *task_innermost(const task *t) {
 
 /* Returns the name that the task was given; "": none. */
 static inline const char *task_given_name(const task *t) { return t->named ? t->name : ""; }
+
+/* Returns the place where the task was spawned, "file.lua:12" or "?". */
+static inline const char *task_spawned_at(const runtime *rt, const task *t) {
+  return location_numbered(&rt->locations, t->location)->text;
+}
 
 /* Returns the task's name; writes one to `buffer` if the task has none. */
 const char *task_name(const task *t, char buffer[TASK_NAME_SIZE]);

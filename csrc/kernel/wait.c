@@ -69,7 +69,7 @@ void wait_push_task(lua_State *L, const task *t) {
   lua_setfield(L, -2, "waiting_on");
   wait_push_where(L, t);
   lua_setfield(L, -2, "where");
-  lua_pushstring(L, t->location->text);
+  lua_pushstring(L, task_spawned_at(runtime_find(L), t));
   lua_setfield(L, -2, "spawned_at");
 }
 

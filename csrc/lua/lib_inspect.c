@@ -45,7 +45,7 @@ static void dump_head(lua_State *L, luaL_Buffer *buffer, task *t, int index) {
   }
   luaL_addstring(buffer, ", trace ");
   luaL_addlstring(buffer, trace_id, sizeof(trace_id));
-  lua_pushfstring(L, "\n\tspawned at %s", t->location->text);
+  lua_pushfstring(L, "\n\tspawned at %s", task_spawned_at(runtime_find(L), t));
   luaL_addvalue(buffer);
   lua_getiuservalue(L, index, TASK_UV_PARENT);
   const task *parent = task_test(L, -1);

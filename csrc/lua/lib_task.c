@@ -204,8 +204,7 @@ static void field_span_id(runtime *rt, lua_State *L, task *t) {
 }
 
 static void field_spawned_at(runtime *rt, lua_State *L, task *t) {
-  (void)rt;
-  lua_pushstring(L, t->location->text);
+  lua_pushstring(L, task_spawned_at(rt, t));
 }
 
 static void field_waiting_on(runtime *rt, lua_State *L, task *t) {

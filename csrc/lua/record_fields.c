@@ -138,7 +138,7 @@ static void push_task_table(lua_State *L, const task *t, int more) {
   lua_setfield(L, -2, "id");
   lua_pushstring(L, task_name(t, buffer));
   lua_setfield(L, -2, "name");
-  lua_pushstring(L, t->location->text);
+  lua_pushstring(L, task_spawned_at(runtime_find(L), t));
   lua_setfield(L, -2, "spawned_at");
 }
 

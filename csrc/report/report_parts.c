@@ -239,7 +239,8 @@ void report_write_ancestors(lua_State *L, int index, text_writer *w) {
       break;
     }
     text_put(w, "spawned at ");
-    text_put_name(w, t->location->text, strlen(t->location->text));
+    const char *place = task_spawned_at(runtime_find(L), t);
+    text_put_name(w, place, strlen(place));
     lua_getiuservalue(L, -1, TASK_UV_PARENT);
     lua_remove(L, -2);
     const task *parent = task_test(L, -1);

@@ -245,6 +245,14 @@ describe("a task", function()
     assert.equal(helpers.here(-1), task.spawned_at)
   end)
 
+  co_it("knows its place among the places of many others", seeded, function()
+    local lines = {}
+    for line = 1, 200 do lines[line] = "tasks[#tasks + 1] = spawn(function() end)" end
+    local tasks = {}
+    assert(load(table.concat(lines, "\n"), "=many places", "t", { tasks = tasks, spawn = co.spawn }))()
+    for line = 1, 200 do assert.equal("many places:" .. line, tasks[line].spawned_at) end
+  end)
+
   co_it("has a trace id and a span id, also after its end", seeded, function()
     local task = co.spawn(function() return co.trace.current() end)
     local trace_id, span_id = task.trace_id, task.span_id

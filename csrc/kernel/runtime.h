@@ -72,6 +72,9 @@ enum {
   RUNTIME_UV_COUNT = RUNTIME_UV_INTERRUPT
 };
 
+/* The pools of selections, by size. */
+#define SELECTION_POOLS 3
+
 /* The objects in which timers are embedded. */
 enum { TIMER_OF_TASK, TIMER_OF_CONTEXT };
 
@@ -136,8 +139,8 @@ typedef struct runtime {
   bool spare_used;        /* the spare record was given away and must be renewed */
   bool shuffled;          /* run_with{seed=}: take ready tasks in random order */
   rng order;              /* of ready tasks, and of the ready cases of a select */
-  struct selection *free_selections;
-  int64_t budget_ns; /* of one round; 0: none was given */
+  struct selection *free_selections[SELECTION_POOLS]; /* see sync/select.c */
+  int64_t budget_ns;                                  /* of one round; 0: none was given */
   uint64_t next_task_id;
   struct task *main_task; /* of the present run */
   /* of the run's host, and of the universe's main thread if that is another one */

@@ -51,8 +51,11 @@ typedef enum wake_reason {
 */
 typedef struct waiter {
   list link;
-  uint32_t which; /* 0: embedded in its task; else the number of the select's case, from 1 */
+  uint16_t which; /* 0: embedded in its task; else the number of the select's case, from 1 */
+  uint16_t place; /* of a select's case: its index in the selection (sync/chan.h) */
   union {
+    /* of a select's case: index of the value to send, with the channel above; 0: it receives */
+    int value;
     int permits; /* that the task wants from a semaphore, or was given by it */
     /* what woke the task: the number of a select's case, or the ready directions of a descriptor */
     uint32_t fired;

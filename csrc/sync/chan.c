@@ -84,12 +84,12 @@ static inline void take(lua_State *L, int index, chan *c) {
 static inline bool is_plain(const waiter *w) { return w->which == 0; }
 
 static inline task *task_of(waiter *w) {
-  return is_plain(w) ? container_of(w, task, waiter) : container_of(w, select_case, waiter)->task;
+  return is_plain(w) ? container_of(w, task, waiter) : selection_of(w)->task;
 }
 
 /* Notes which case of a select was served, and returns its task. */
 static task *fire(waiter *w) {
-  task *t = container_of(w, select_case, waiter)->task;
+  task *t = selection_of(w)->task;
   t->waiter.fired = w->which;
   return t;
 }
@@ -151,7 +151,7 @@ static inline void hand_over(runtime *rt, lua_State *L, waiter *w) {
 cp_apart void take_from_select(runtime *rt, lua_State *L, waiter *w) {
   task *sender = fire(w);
   lua_State *stack = sender->coroutine.top->thread;
-  lua_pushvalue(stack, container_of(w, select_case, waiter)->value);
+  lua_pushvalue(stack, w->value);
   lua_xmove(stack, L, 1);
   task_wake(rt, sender, WAKE_READY);
 }

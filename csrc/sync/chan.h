@@ -43,17 +43,23 @@ typedef struct chan {
 extern const sync_type chan_type;
 
 /*
-** The waiter of a select in the queue of one of its channels. A task that waits for a single
-** channel stands in the queue itself.
+** The waiters of a select, one for each of its cases. A task that waits for a single channel stands
+** in the queue itself.
 */
-typedef struct select_case {
-  waiter waiter;
-  task *task;
-  chan *chan; /* NULL: this case is never ready */
-  int value; /* stack index of the value to send, with the channel above it; 0: the case receives */
-  /* while the cases are shuffled: the index of a case that has not entered its queue yet */
-  uint32_t order;
-} select_case;
+typedef struct selection {
+  union {
+    task *task;
+    struct selection *next_free; /* the next one in its pool */
+  };
+  uint32_t count; /* of cases */
+  uint32_t capacity;
+  waiter cases[]; /* of a case that is never ready: in no queue */
+} selection;
+
+/* Returns the selection of which the waiter is a case. */
+static inline selection *selection_of(waiter *w) {
+  return container_of(w - w->place, selection, cases);
+}
 
 /* Pushes a new channel.   [-0, +1, m] */
 chan *chan_new(runtime *rt, lua_State *L, lua_Integer capacity);

@@ -2,16 +2,24 @@
 
 #include "kernel/args.h"
 
-/* Room for cases in a pooled selection. */
-#define POOLED_CASES 8
+/*
+** Pooled selections have room for 2, 4 or 8 cases, so that a task that waits in a select takes no
+** more memory than its cases need.
+*/
+#define FEWEST_CASES 2
+#define MOST_POOLED_CASES (FEWEST_CASES << (SELECTION_POOLS - 1))
 
 /* The most channels that the text of one select names. */
 #define MAX_CHANNELS_SHOWN 4
 
 /* --- queue entries --- */
 
-static size_t size_of(uint32_t capacity) {
-  return sizeof(selection) + capacity * sizeof(select_case);
+static size_t size_of(uint32_t capacity) { return sizeof(selection) + capacity * sizeof(waiter); }
+
+/* Returns the pool of selections with room for `count` cases; NULL: larger ones are not pooled. */
+static selection **pool_for(runtime *rt, uint32_t count) {
+  if (count > MOST_POOLED_CASES) return NULL;
+  return &rt->free_selections[count <= FEWEST_CASES ? 0 : count <= 2 * FEWEST_CASES ? 1 : 2];
 }
 
 /*
@@ -19,35 +27,37 @@ static size_t size_of(uint32_t capacity) {
 ** [-0, +0, m]
 */
 static selection *take_selection(runtime *rt, lua_State *L, uint32_t count) {
-  selection *s = rt->free_selections;
-  if (count <= POOLED_CASES && s != NULL) {
-    rt->free_selections = s->next_free;
-  } else {
-    uint32_t capacity = count <= POOLED_CASES ? POOLED_CASES : count;
-    s = mem_new(&rt->memory, size_of(capacity));
-    if (s == NULL) {
-      luaL_error(L, "not enough memory");
-      compat_unreachable();
-    }
-    s->capacity = capacity;
+  selection **pool = pool_for(rt, count);
+  selection *s = pool == NULL ? NULL : *pool;
+  if (s != NULL) {
+    *pool = s->next_free;
+    return s;
   }
-  s->count = 0;
+  uint32_t capacity = count;
+  if (pool != NULL) capacity = FEWEST_CASES << (pool - rt->free_selections);
+  s = mem_new(&rt->memory, size_of(capacity));
+  if (s == NULL) {
+    luaL_error(L, "not enough memory");
+    compat_unreachable();
+  }
+  s->capacity = capacity;
   return s;
 }
 
 static void give_back(runtime *rt, selection *s) {
-  if (s->capacity > POOLED_CASES) {
+  selection **pool = pool_for(rt, s->capacity);
+  if (pool == NULL) {
     mem_free(&rt->memory, s, size_of(s->capacity));
     return;
   }
-  s->next_free = rt->free_selections;
-  rt->free_selections = s;
+  s->next_free = *pool;
+  *pool = s;
 }
 
 static void leave(runtime *rt, task *t) {
   selection *s = t->waits_on;
   if (s == NULL) return;
-  for (uint32_t i = 0; i < s->count; i++) list_remove(&s->cases[i].waiter.link);
+  for (uint32_t i = 0; i < s->count; i++) list_remove(&s->cases[i].link);
   give_back(rt, s);
 }
 
@@ -59,7 +69,10 @@ static void leave(runtime *rt, task *t) {
 */
 static int case_index(uint32_t number) { return (int)number + 1; }
 
-/* A case as it was found, with the fields of select_case. */
+/*
+** A case as it was found: its channel (NULL: it is never ready), and the index of the copy of the value
+** that it sends (0: it receives).
+*/
 typedef struct found_case {
   chan *chan;
   int value;
@@ -172,34 +185,39 @@ static int finish(runtime *rt, lua_State *L, uint32_t number, const found_case *
 
 /* --- entering queues --- */
 
-static list *queue_of(const select_case *entry) {
-  return entry->value != 0 ? &entry->chan->senders : &entry->chan->receivers;
+/* Returns the queue in which the case waits; NULL: it is never ready. */
+static list *queue_of(const found_case *found) {
+  if (found->chan == NULL) return NULL;
+  return found->value != 0 ? &found->chan->senders : &found->chan->receivers;
 }
 
-static void enter_queue(select_case *entry) {
-  if (entry->chan != NULL) list_append(queue_of(entry), &entry->waiter.link);
-}
-
-/* Whether the last waiter in the queue of the entry is another case of the same select. */
-static bool is_repeated(const selection *s, const select_case *entry) {
-  if (entry->chan == NULL) return false;
-  uintptr_t last = (uintptr_t)queue_of(entry)->prev;
-  return last - (uintptr_t)s->cases < s->count * sizeof(select_case);
+/* Whether the last waiter in the queue is another case of the same select. */
+static bool is_repeated(const selection *s, const list *queue) {
+  uintptr_t last = (uintptr_t)queue->prev;
+  return last - (uintptr_t)s->cases < s->count * sizeof(waiter);
 }
 
 /*
 ** Several cases are for one channel, of which the first in its queue is served: puts all cases into
-** the queues again, in random order. (Durstenfeld's shuffle, of the order in which they enter.)
+** the queues again, in random order. (Durstenfeld's shuffle of the cases.) `link.next` of a case
+** that has not entered yet is its queue.
 */
-static void shuffle(runtime *rt, selection *s) {
+static void shuffle(runtime *rt, lua_State *L, selection *s, const found_case kept[KEPT_CASES]) {
+  int copies = case_index(s->count) + 1;
   for (uint32_t i = 0; i < s->count; i++) {
-    list_remove(&s->cases[i].waiter.link);
-    s->cases[i].order = i;
+    found_case found = case_at(L, i + 1, kept, &copies);
+    list_remove(&s->cases[i].link);
+    s->cases[i].link.next = queue_of(&found);
   }
   for (uint32_t left = s->count; left > 0; left--) {
     uint32_t chosen = (uint32_t)rng_below(&rt->order, left);
-    enter_queue(&s->cases[s->cases[chosen].order]);
-    s->cases[chosen].order = s->cases[left - 1].order;
+    waiter entry = s->cases[chosen];
+    s->cases[chosen] = s->cases[left - 1];
+    waiter *entered = &s->cases[left - 1];
+    *entered = entry;
+    entered->place = (uint16_t)(left - 1);
+    list_init(&entered->link);
+    if (entry.link.next != NULL) list_append(entry.link.next, &entered->link);
   }
 }
 
@@ -209,16 +227,21 @@ static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t coun
   selection *s = take_selection(rt, L, count);
   int copies = case_index(count) + 1;
   bool repeated = false;
+  s->task = t;
   s->count = count;
-  for (uint32_t i = 1; i <= count; i++) {
-    select_case *entry = &s->cases[i - 1];
-    found_case found = case_at(L, i, kept, &copies);
-    *entry = (select_case){.waiter.which = i, .task = t, .chan = found.chan, .value = found.value};
-    list_init(&entry->waiter.link);
-    repeated = repeated || is_repeated(s, entry);
-    enter_queue(entry);
+  for (uint32_t i = 0; i < count; i++) {
+    waiter *entry = &s->cases[i];
+    found_case found = case_at(L, i + 1, kept, &copies);
+    entry->which = (uint16_t)(i + 1);
+    entry->place = (uint16_t)i;
+    entry->value = found.value;
+    list_init(&entry->link);
+    list *queue = queue_of(&found);
+    if (queue == NULL) continue;
+    repeated = repeated || is_repeated(s, queue);
+    list_append(queue, &entry->link);
   }
-  if (repeated) shuffle(rt, s);
+  if (repeated) shuffle(rt, L, s, kept);
   return s;
 }
 
@@ -228,16 +251,25 @@ static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t coun
 ** Pushes an array of the channels that the task, waiting in a select, waits for.   [-0, +(0|1), m]
 */
 static bool push_channels(lua_State *L, const task *t) {
-  const selection *s = t->waits_on;
-  if (s == NULL) return false;
-  lua_createtable(L, (int)s->count, 0);
-  s = t->waits_on; /* a finalizer may have woken the task */
+  if (t->waits_on == NULL) return false;
+  lua_createtable(L, (int)((const selection *)t->waits_on)->count, 0);
+  /* A finalizer may have woken the task, which may wait for another thing now. */
+  bool selects = t->status == TASK_WAITING && t->wait->leave == leave;
+  const selection *s = selects ? t->waits_on : NULL;
+  uint32_t count = s == NULL ? 0 : s->count;
+  int copies = case_index(count) + 1;
   lua_Integer listed = 0;
-  for (uint32_t i = 0; s != NULL && i < s->count; i++) {
-    const select_case *entry = &s->cases[i];
-    int index = entry->value != 0 ? entry->value + 1 : case_index(i + 1);
-    if (entry->chan == NULL || !wait_push_local(L, t, index)) continue;
-    lua_rawseti(L, -2, ++listed);
+  for (uint32_t i = 1; i <= count && wait_push_local(L, t, case_index(i)); i++) {
+    if (lua_istable(L, -1)) {
+      lua_pop(L, 1);
+      wait_push_local(L, t, copies + 1);
+      copies += 2;
+    }
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+    } else {
+      lua_rawseti(L, -2, ++listed);
+    }
   }
   return true;
 }

@@ -18,13 +18,6 @@
 /* The most cases of one select. */
 #define SELECT_MAX_CASES 65535
 
-typedef struct selection {
-  struct selection *next_free; /* the next one in the pool */
-  uint32_t count;
-  uint32_t capacity;
-  select_case cases[];
-} selection;
-
 /*
 ** Runs co.select with the arguments on the stack: time-out in seconds or nil, then the cases.
 ** Return the result from the C function. Results: index, value, ok for a receive; index for a send;

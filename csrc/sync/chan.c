@@ -5,21 +5,23 @@
 /* Slots of the first ring. */
 #define FIRST_SLOTS 4
 
-const sync_type chan_type = {.name = "channel",
-                             .metatable = CHANNEL_TYPE,
-                             .size = sizeof(chan),
-                             .user_values = CHAN_UV_COUNT};
+const sync_type chan_type = {.name = "channel", .metatable = CHANNEL_TYPE, .size = sizeof(chan)};
 
-chan *chan_new(runtime *rt, lua_State *L, lua_Integer capacity) {
-  chan *c = sync_new(rt, L, &chan_type);
+/* Pushes a new channel.   [-0, +1, m] */
+static chan *make(runtime *rt, lua_State *L, lua_Integer capacity, int user_values) {
+  chan *c = sync_new_with(rt, L, &chan_type, user_values);
   c->capacity = capacity;
   list_init(&c->senders);
   list_init(&c->receivers);
   return c;
 }
 
+chan *chan_new(runtime *rt, lua_State *L, lua_Integer capacity) {
+  return make(rt, L, capacity, capacity == 0 ? 0 : 1);
+}
+
 chan *chan_new_owned(runtime *rt, lua_State *L) {
-  chan *c = chan_new(rt, L, 0);
+  chan *c = make(rt, L, 0, 1);
   c->owned = true;
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, CHAN_UV_OWNER);
@@ -29,8 +31,8 @@ chan *chan_new_owned(runtime *rt, lua_State *L) {
 /* --- the buffer --- */
 
 /* Returns the slot, from 0, of the value `place` places behind the oldest. */
-static lua_Integer slot_of(const chan *c, lua_Integer place) {
-  lua_Integer slot = c->head + place;
+static uint32_t slot_of(const chan *c, uint32_t place) {
+  uint32_t slot = c->head + place;
   return slot < c->slots ? slot : slot - c->slots;
 }
 
@@ -41,7 +43,7 @@ static lua_Integer slot_of(const chan *c, lua_Integer place) {
 ** again.
 */
 static void grow(lua_State *L, int index, chan *c) {
-  lua_Integer slots = c->slots == 0 ? FIRST_SLOTS : c->slots * 2;
+  lua_Integer slots = c->slots == 0 ? FIRST_SLOTS : (lua_Integer)c->slots * 2;
   if (slots > c->capacity) slots = c->capacity;
   if (slots > INT32_MAX) luaL_error(L, "not enough memory");
   lua_createtable(L, (int)slots, 0);
@@ -51,14 +53,14 @@ static void grow(lua_State *L, int index, chan *c) {
   }
   if (c->count > 0) {
     lua_getiuservalue(L, index, CHAN_UV_BUFFER);
-    for (lua_Integer i = 0; i < c->count; i++) {
+    for (uint32_t i = 0; i < c->count; i++) {
       lua_rawgeti(L, -1, slot_of(c, i) + 1);
       lua_rawseti(L, -3, i + 1);
     }
     lua_pop(L, 1);
   }
   lua_setiuservalue(L, index, CHAN_UV_BUFFER);
-  c->slots = slots;
+  c->slots = (uint32_t)slots;
   c->head = 0;
 }
 

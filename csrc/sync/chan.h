@@ -21,11 +21,10 @@
 /* The error of code that sends on an owned channel, or closes it. */
 #define CHAN_OWNED_MESSAGE "only its owner closes this channel, and nothing is sent on it"
 
-/* The user values. */
+/* The user value: of a channel with a buffer, or of an owned one, which has none. Others lack it. */
 enum {
   CHAN_UV_BUFFER = 1, /* the ring of values, a table; nil until the first value is buffered */
-  CHAN_UV_OWNER,      /* an object that alone closes the channel, scripts may not; or nil */
-  CHAN_UV_COUNT = CHAN_UV_OWNER
+  CHAN_UV_OWNER = 1   /* an object that alone closes the channel, scripts may not */
 };
 
 typedef struct chan {
@@ -33,9 +32,9 @@ typedef struct chan {
   list senders; /* waiters; the first has waited longest */
   list receivers;
   lua_Integer capacity;
-  lua_Integer count; /* values in the buffer */
-  lua_Integer head;  /* slot of the oldest, from 0 */
-  lua_Integer slots; /* of the ring, which grows up to `capacity` */
+  uint32_t count; /* values in the buffer */
+  uint32_t head;  /* slot of the oldest, from 0 */
+  uint32_t slots; /* of the ring, which grows up to `capacity` */
   bool closed;
   bool owned;
 } chan;

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-void *sync_new(runtime *rt, lua_State *L, const sync_type *type) {
-  sync_object *o = lua_newuserdatauv(L, type->size, type->user_values);
+void *sync_new_with(runtime *rt, lua_State *L, const sync_type *type, int user_values) {
+  sync_object *o = lua_newuserdatauv(L, type->size, user_values);
   memset(o, 0, type->size);
   o->type = type;
   o->runtime = rt;

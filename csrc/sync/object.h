@@ -25,8 +25,16 @@ typedef struct sync_object {
   runtime *runtime;
 } sync_object;
 
-/* Pushes a new object of the type, with its metatable, and all zero behind its head.   [-0, +1, m] */
-void *sync_new(runtime *rt, lua_State *L, const sync_type *type);
+/*
+** Pushes a new object of the type, with its metatable and so many user values, and all zero behind
+** its head.   [-0, +1, m]
+*/
+void *sync_new_with(runtime *rt, lua_State *L, const sync_type *type, int user_values);
+
+/* The same with the user values of the type.   [-0, +1, m] */
+static inline void *sync_new(runtime *rt, lua_State *L, const sync_type *type) {
+  return sync_new_with(rt, L, type, type->user_values);
+}
 
 /* Returns the object at `index`, or NULL if it is not of this type.   [-0, +0, -] */
 static inline void *sync_test(lua_State *L, int index, const sync_type *type) {

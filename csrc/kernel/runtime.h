@@ -195,7 +195,6 @@ typedef struct runtime {
   int anchors_ref;        /* frame stacks, except those of coroutines that are no task's */
   int coroutines_ref;     /* weak: thread -> its coroutine, except for tasks and the main thread */
   int coroutine_type_ref; /* the metatable of these */
-  int attributes_ref;     /* weak: task -> attributes */
   int askers_ref;         /* weak: task -> the task that has cancelled it */
   int background_ref;     /* the root of all contexts */
   int alive_ref;          /* weak values: address of an object's part in C memory -> the object */

@@ -118,15 +118,15 @@ typedef struct task_member_type {
   void (*leave)(runtime *rt, lua_State *L, struct task *t);
 } task_member_type;
 
-/* The task's user values. */
+/* The task's user values. It has only as many as it needs (task.c). */
 enum {
   /*
   ** Before the end: the reason for which its entry was cancelled. After it: nil, the result, a
   ** table of results with n, or the record.
   */
   TASK_UV_RESULT = CANCEL_SCOPE_UV_REASON,
-  TASK_UV_PARENT, /* the spawner, or nil */
-  TASK_UV_COUNT = TASK_UV_PARENT
+  TASK_UV_PARENT,    /* the spawner; lacking or nil: none, or none any more */
+  TASK_UV_ATTRIBUTES /* with which it was spawned; lacking: none */
 };
 
 /* task.aftermath has room for more than HANDLER_MAX_DEPTH. */
@@ -309,7 +309,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
 const uint8_t *task_trace_id(task *t);
 
 /* Pushes the attributes with which the task at `index` was spawned, or nil.   [-0, +1, -] */
-void task_push_attributes(const runtime *rt, lua_State *L, int index);
+void task_push_attributes(lua_State *L, int index);
 
 /* Makes `exit` run when the live task ends. Its `run` must be set, and it must be in no list. */
 void task_on_end(task *t, task_exit *exit);

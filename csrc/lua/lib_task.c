@@ -232,8 +232,9 @@ static void field_daemon(runtime *rt, lua_State *L, task *t) {
 }
 
 static void field_attributes(runtime *rt, lua_State *L, task *t) {
+  (void)rt;
   (void)t;
-  task_push_attributes(rt, L, 1);
+  task_push_attributes(L, 1);
 }
 
 static const struct {

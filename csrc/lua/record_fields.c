@@ -171,7 +171,7 @@ static void push_task(lua_State *L, int index, const record *r) {
   push_ancestors(L, index, r);
   lua_setfield(L, -2, "ancestors");
   lua_insert(L, -2);
-  task_push_attributes(r->runtime, L, -1);
+  task_push_attributes(L, -1);
   lua_setfield(L, -3, "attributes");
   lua_pop(L, 1);
 }

@@ -258,7 +258,7 @@ static int begin_task(lua_State *L) {
   trace_span_id(rt, ids);
   lua_pushstring(L, task_name(t, buffer));
   span_data_push(L, ids, "internal", t);
-  task_push_attributes(rt, L, 2);
+  task_push_attributes(L, 2);
   if (lua_istable(L, -1)) span_data_set(L, lua_gettop(L) - 1, lua_gettop(L));
   lua_pop(L, 1);
   runtime_note_alive(rt, L, own->span);

@@ -133,8 +133,10 @@ enum {
 #define TASK_AFTERMATH_MAX 15u
 
 typedef struct task {
-  /* in the queue of the object that it waits for */
-  waiter waiter;
+  /* What a switch and a wake-up need comes first, so that it is on as few cache lines as can be. */
+  waiter waiter;         /* in the queue of the object that it waits for */
+  const wait_type *wait; /* the type of its wait, or of its last one */
+  void *waits_on;        /* while WAITING: the task, waitlist, ... that it waits for; NULL: none */
   union {
     struct {
       list *joiners; /* a ring: tasks that wait in join or await of this one, by waiter.link */
@@ -151,19 +153,14 @@ typedef struct task {
       uint8_t trace_id[16];
     } ended;
   };
-  coroutine coroutine;   /* its trace context is without a trace once it has ended */
-  uint64_t id;           /* from 1, never reused */
-  const wait_type *wait; /* the type of its wait, or of its last one */
-  void *waits_on;        /* while WAITING: the task, waitlist, ... that it waits for; NULL: none */
-  task_exit *exits;      /* the calls to make at its end, the newest first */
-  cancel_scope entry;    /* its outermost cancel scope */
-  uint16_t location;     /* number of the place where it was spawned */
-  uint32_t generation;   /* ancestors, kept or not */
-  uint8_t status;        /* task_status */
-  uint8_t wake;          /* wake_reason of the last wake-up */
-  uint16_t asked;        /* how many of its cancel scopes were asked to end and wait to be raised */
-  uint8_t raises;        /* raises of an exit in a row, without a suspension */
-  uint8_t epilogues;     /* attempts to run the entry frame's deferred calls */
+  cancel_scope entry;  /* its outermost cancel scope */
+  uint16_t location;   /* number of the place where it was spawned */
+  uint32_t generation; /* ancestors, kept or not */
+  uint8_t status;      /* task_status */
+  uint8_t wake;        /* wake_reason of the last wake-up */
+  uint16_t asked;      /* how many of its cancel scopes were asked to end and wait to be raised */
+  uint8_t raises;      /* raises of an exit in a row, without a suspension */
+  uint8_t epilogues;   /* attempts to run the entry frame's deferred calls */
   /* the number of handlers in the chain that led to it, at the end of a run */
   uint8_t aftermath : 4;
   bool daemon : 1;
@@ -175,11 +172,17 @@ typedef struct task {
   bool silent : 1; /* a service, or spawned by such a task: it makes no spans */
   /* its thread was closed while it ran, yielded by itself, or died in a hook: it is not reused */
   bool lost : 1;
-  bool seen : 1;   /* code may know its thread, so it must not be reused */
-  bool leaked : 1; /* it was found asleep, with nothing left to wake it */
-  bool named : 1;  /* else it has no room for a name, and is shown as "task <id>" */
+  bool seen : 1;       /* code may know its thread, so it must not be reused */
+  bool leaked : 1;     /* it was found asleep, with nothing left to wake it */
+  bool named : 1;      /* else it has no room for a name, and is shown as "task <id>" */
+  coroutine coroutine; /* its trace context is without a trace once it has ended */
+  task_exit *exits;    /* the calls to make at its end, the newest first */
+  uint64_t id;         /* from 1, never reused */
   char name[];
 } task;
+
+/* So many bytes of a parked task are ours, besides its object's header and user values. */
+_Static_assert(sizeof(void *) != 8 || sizeof(task) <= 160, "a parked task has grown");
 
 static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
 

@@ -27,8 +27,7 @@ enum { AHEAD_STACK = 2, AHEAD_THREAD = 4, AHEAD_TASK = 6 };
 COMPAT_ALWAYS_INLINE void ahead_prefetch_task(const task *t) {
   compat_prefetch(t);
   compat_prefetch((const char *)t + 64);
-  compat_prefetch(&t->wait);
-  compat_prefetch(&t->status);
+  compat_prefetch(&t->coroutine.top);
 }
 
 /* Call it before a task is taken from the queue. */

@@ -177,17 +177,11 @@ int chan_raise_closed(runtime *rt, lua_State *L) {
   return panic_raise(rt, L);
 }
 
-/* Puts the value on top of the stack into the buffer, which may have to grow; see send_now. */
-cp_apart bool send_to_buffer(runtime *rt, lua_State *L, chan *c, int index) {
+/* The channel is closed, or its buffer has to grow first. */
+cp_apart bool send_after_growing(runtime *rt, lua_State *L, chan *c, int index) {
   if (c->closed) chan_raise_closed(rt, L);
-  if (c->count == c->slots) {
-    grow(L, index, c);
-    return chan_send_now(rt, L, c, index);
-  }
-  lua_getiuservalue(L, index, CHAN_UV_BUFFER);
-  lua_pushvalue(L, -2);
-  put(L, -2, c);
-  return true;
+  grow(L, index, c);
+  return chan_send_now(rt, L, c, index);
 }
 
 /* See chan_send_now. */
@@ -199,8 +193,14 @@ cp_inline bool send_now(runtime *rt, lua_State *L, chan *c, int index) {
       return true;
     }
     if (c->count == c->capacity) return false;
+    if (c->count < c->slots) {
+      lua_getiuservalue(L, index, CHAN_UV_BUFFER);
+      lua_pushvalue(L, -2);
+      put(L, -2, c);
+      return true;
+    }
   }
-  return send_to_buffer(rt, L, c, index);
+  return send_after_growing(rt, L, c, index);
 }
 
 bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index) {
@@ -210,15 +210,15 @@ bool chan_send_now(runtime *rt, lua_State *L, chan *c, int index) {
 /* What a receive has got. */
 typedef enum received { RECEIVED_NOTHING, RECEIVED_VALUE, RECEIVED_END } received;
 
-/* Receives from the buffer, which is not empty. A waiting sender's value takes the free place. */
-cp_apart received receive_from_buffer(runtime *rt, lua_State *L, chan *c, int index) {
-  take(L, index, c);
+/*
+** Call it if the buffer was full: the value of the waiting sender, if any, takes the free place. The
+** table is below the value on top.   [-0, +0, -]
+*/
+cp_apart void refill(runtime *rt, lua_State *L, chan *c) {
   waiter *sender = first(rt, &c->senders);
-  if (sender != NULL) {
-    take_from_sender(rt, L, sender);
-    put(L, -3, c);
-  }
-  return RECEIVED_VALUE;
+  if (sender == NULL) return;
+  take_from_sender(rt, L, sender);
+  put(L, -3, c);
 }
 
 /*
@@ -226,7 +226,11 @@ cp_apart received receive_from_buffer(runtime *rt, lua_State *L, chan *c, int in
 ** table is below the value.   [-0, +(0|1|2), -]
 */
 cp_inline received receive_now(runtime *rt, lua_State *L, chan *c, int index) {
-  if (c->count > 0) return receive_from_buffer(rt, L, c, index);
+  if (c->count > 0) {
+    take(L, index, c);
+    if (!list_empty(&c->senders)) refill(rt, L, c);
+    return RECEIVED_VALUE;
+  }
   waiter *sender = first(rt, &c->senders);
   if (sender != NULL) {
     take_from_sender(rt, L, sender);

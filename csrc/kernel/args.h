@@ -5,6 +5,8 @@
 #ifndef CP_KERNEL_ARGS_H
 #define CP_KERNEL_ARGS_H
 
+#include <stdbool.h>
+
 #include "compat.h"
 #include "core/base.h"
 
@@ -58,6 +60,17 @@ double arg_check_timeout(lua_State *L, int index, int arg, const char *function)
 ** number)` unless it has the metatable `type` ("coropanic.channel").   [-0, +0, e]
 */
 void *arg_check_self(lua_State *L, const char *type, const char *method);
+
+/*
+** Whether the value at `index` has the metatable with this address. A metatable that the registry
+** keeps needs not be looked up by its name each time.   [-0, +0, -]
+*/
+static inline bool arg_has_metatable(lua_State *L, int index, const void *metatable) {
+  if (!lua_getmetatable(L, index)) return false;
+  bool has = lua_topointer(L, -1) == metatable;
+  lua_pop(L, 1);
+  return has;
+}
 
 /*
 ** Raises that error; after the runtime's end, that the Lua state is being closed.   [-0, +0, e]

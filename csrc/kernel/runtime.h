@@ -184,6 +184,8 @@ typedef struct runtime {
   size_t pool_count;
   size_t pool_max; /* the most threads at rest */
 
+  const void *task_metatable; /* the address of that of tasks, which the registry keeps */
+
   /* Registry references. */
   int self_ref;           /* this userdata */
   int defer_type_ref;     /* the metatable of deferred_handle */

@@ -10,7 +10,13 @@
 #include "lua/lib.h"
 
 static task *check_task(lua_State *L, const char *method) {
-  return arg_check_self(L, TASK_TYPE, method);
+  const runtime *rt = runtime_of_any(L);
+  task *t = lua_touserdata(L, 1);
+  if (t == NULL || rt->closed || !arg_has_metatable(L, 1, rt->task_metatable)) {
+    arg_refuse_self(L, TASK_TYPE, method);
+    compat_unreachable();
+  }
+  return t;
 }
 
 /* --- join and await --- */
@@ -423,6 +429,7 @@ void lib_task_open(lua_State *L, runtime *rt) {
   if (luaL_newmetatable(L, TASK_TYPE)) {
     lua_pushvalue(L, -1);
     rt->task_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    rt->task_metatable = lua_topointer(L, -1);
   }
   lib_register(L, rt, metamethods);
   lua_pushlightuserdata(L, rt);

@@ -21,7 +21,7 @@ void waitlist_left_unserved(runtime *rt, void *waits_on) { waitlist_serve(rt, wa
 
 static bool is_closed(const task *t) { return lua_status(t->coroutine.top->thread) != LUA_YIELD; }
 
-task *waitlist_first(runtime *rt, waitlist *w) {
+task *waitlist_first_alive(runtime *rt, waitlist *w) {
   while (!list_empty(&w->tasks)) {
     task *t = container_of(w->tasks.next, task, waiter.link);
     if (!is_closed(t)) return t;

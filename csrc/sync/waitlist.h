@@ -63,11 +63,16 @@ static inline void waitlist_serve(runtime *rt, waitlist *w) {
   if (type->serve != NULL) type->serve(rt, w);
 }
 
+/* waitlist_first, if the queue is not empty.   [-0, +0, -] */
+task *waitlist_first_alive(runtime *rt, waitlist *w);
+
 /*
 ** Returns the first task in the queue; NULL if it is empty. Wakes the tasks before it whose
 ** coroutine a script has closed: they can only end.   [-0, +0, -]
 */
-task *waitlist_first(runtime *rt, waitlist *w);
+static inline task *waitlist_first(runtime *rt, waitlist *w) {
+  return list_empty(&w->tasks) ? NULL : waitlist_first_alive(rt, w);
+}
 
 void waitlist_wake_all(runtime *rt, waitlist *w, wake_reason reason);
 

@@ -1,8 +1,19 @@
--- The methods of the objects in spec/comm/ know their self, whatever else is passed.
+-- The methods of tasks and of the objects in spec/comm/ know their self, whatever else is passed.
 
 local co = require "coropanic"
 
+--- A task that has ended.
+local function ended_task()
+  local task
+  co.run(function()
+    task = co.spawn(function() end)
+    task:join()
+  end)
+  return task
+end
+
 local makers = {
+  task = ended_task,
   channel = function() return co.chan() end,
   mutex = co.mutex,
   rwmutex = co.rwmutex,
@@ -18,6 +29,7 @@ local SPEAKS_OF_NIL = { close = true }
 
 local function selfs_that_are_not(type)
   local upvalue = 1
+  local look_alike = debug.setmetatable({}, debug.getmetatable(makers.task()))
   local selfs = {
     { nil, "no value" },
     { 1, "number" },
@@ -27,6 +39,7 @@ local function selfs_that_are_not(type)
     { io.stdout, "FILE*" },
     { debug.upvalueid(function() return upvalue end, 1), "userdata" },
     { coroutine.create(print), "thread" },
+    { look_alike, "coropanic.task" },
   }
   for other, make in pairs(makers) do
     if other ~= type then selfs[#selfs + 1] = { make(), "coropanic." .. other } end
@@ -37,7 +50,9 @@ end
 for type, make in pairs(makers) do
   describe("a method of a " .. type, function()
     local object = make()
-    for name, method in pairs(debug.getmetatable(object).__index) do
+    local methods = debug.getmetatable(object).__index
+    if type == "task" then methods = { join = object.join, await = object.await, status = object.status } end
+    for name, method in pairs(methods) do
       it("says so of a bad self: " .. name, function()
         for _, self in ipairs(selfs_that_are_not(type)) do
           if self[1] ~= nil or not SPEAKS_OF_NIL[name] then

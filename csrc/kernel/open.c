@@ -119,6 +119,8 @@ runtime *open_runtime(lua_State *L, void (*report)(lua_State *L, int index)) {
   rt->anchors_ref = new_table_ref(L, NULL);
   rt->pinned_ref = new_table_ref(L, NULL);
   rt->alive_ref = new_table_ref(L, "v");
+  rt->held_ref = new_table_ref(L, NULL);
+  rt->held_tasks_ref = new_table_ref(L, "v");
   rt->askers_ref = new_table_ref(L, "k");
   lua_pushliteral(L, TASK_REFUSAL);
   rt->refusal_ref = luaL_ref(L, LUA_REGISTRYINDEX);

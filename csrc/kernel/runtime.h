@@ -200,11 +200,10 @@ typedef struct runtime {
   int askers_ref;         /* weak: task -> the task that has cancelled it */
   int background_ref;     /* the root of all contexts */
   int alive_ref;          /* weak values: address of an object's part in C memory -> the object */
-  /*
-  ** Address -> a pinned context, scope, table of a task's span, or thread of a coroutine; id of an
-  ** ended task -> its held panic.
-  */
+  /* Address -> a pinned context, scope, table of a task's span, or thread of a coroutine. */
   int pinned_ref;
+  int held_ref;       /* number -> held panic (unhandled.c); the numbers are luaL_ref's */
+  int held_tasks_ref; /* weak values: the same number -> its task */
 
   /* Functions of the base library that let code suspend, or are not worth a frame in a report. */
   lua_CFunction base_error;

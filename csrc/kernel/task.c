@@ -466,6 +466,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
     t->ended.results = values;
   } else {
     t->ended.owner = PANIC_NOBODYS;
+    t->ended.held = 0;
     record_test(L, -1)->task_status = (uint8_t)status;
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, index, TASK_UV_RESULT);

@@ -147,8 +147,11 @@ typedef struct task {
     struct {
       uint32_t comers; /* tasks that were woken to come for its panic and have not run yet */
       union {
-        int results;   /* DONE: their number */
-        uint8_t owner; /* PANICKED: panic_owner, the owner of its panic (unhandled.h) */
+        int results; /* DONE: their number */
+        struct {
+          uint32_t owner : 2; /* PANICKED: panic_owner, the owner of its panic (unhandled.h) */
+          uint32_t held : 30; /* its held panic's number; 0, or one that is not its own: none */
+        };
       };
       uint8_t trace_id[16];
     } ended;

@@ -15,8 +15,10 @@
 #define GUARD_TYPE "coropanic.guard"
 
 /*
-** A panic that is nobody's yet. It is an object of its own, anchored in runtime.pinned_ref under
-** the task's id, because the task may be garbage, and Lua may have dropped the guard's finalizer.
+** A panic that is nobody's yet. It is an object of its own, anchored in runtime.held_ref under a
+** number, because the task may be garbage, and Lua may have dropped the guard's finalizer. (Under
+** an address or the task's id, a million of them would be in the hash part of a table, where each
+** look misses the cache twice.)
 ** Its user value is the task once the guard's finalizer has run. Before that it is the raised
 ** value, to be reported if that finalizer never runs. (A task that can be reached from this value
 ** is not garbage, so it waits for the end of its grace.)
@@ -24,7 +26,8 @@
 typedef struct held_panic {
   list link; /* in runtime.unhandled_panics */
   int64_t until_ns;
-  lua_Integer task_id;
+  uint64_t task_id;
+  int number;
   panic_heir *heir; /* gets the panic if no task that was woken for it comes; NULL: no heir */
   bool abandoned;   /* the guard's finalizer has run: the user value is the task */
   bool searched;    /* the idle loop has run the collector for it */
@@ -36,33 +39,40 @@ typedef struct held_panic {
 */
 #define SEARCH_MAX_KB 65536
 
+/* The greatest number of a held panic: task.ended.held has thirty bits. */
+#define HELD_MAX ((UINT32_C(1) << 30) - 1)
+
 static held_panic *held_of_link(list *link) { return container_of(link, held_panic, link); }
 
 /* --- held panics --- */
 
-/* Pushes the held panic of the task with this id, or nil, and returns it, or NULL.   [-0, +1, -] */
-static held_panic *push_held(const runtime *rt, lua_State *L, lua_Integer task_id) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
-  lua_rawgeti(L, -1, task_id);
+/*
+** Pushes the task's held panic and returns it; NULL, and pushes another value, if there is none.
+** Finalizers can bring a collected task back after its panic was reported as lost, and its number
+** may be another's then.   [-0, +1, -]
+*/
+static held_panic *push_held(const runtime *rt, lua_State *L, const task *t) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->held_ref);
+  lua_rawgeti(L, -1, t->ended.held);
   lua_replace(L, -2);
-  return lua_touserdata(L, -1);
+  held_panic *held = lua_touserdata(L, -1);
+  return held != NULL && held->task_id == t->id ? held : NULL;
 }
 
-/*
-** Returns the task's held panic, or NULL. Finalizers can bring a collected task back after its
-** panic was reported as lost, so that a pointer in the task would not do.   [-0, +0, -]
-*/
+/* Returns the task's held panic, or NULL.   [-0, +0, -] */
 static held_panic *find_held(const runtime *rt, lua_State *L, const task *t) {
-  held_panic *held = push_held(rt, L, (lua_Integer)t->id);
+  if (t->ended.held == 0) return NULL;
+  held_panic *held = push_held(rt, L, t);
   lua_pop(L, 1);
   return held;
 }
 
-/* Pops a held panic, or nil, and anchors it under the task's id.   [-1, +0, m] */
-static void set_held(const runtime *rt, lua_State *L, lua_Integer task_id) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, task_id);
+/* Pushes the user value.   [-0, +1, -] */
+static void push_kept(const runtime *rt, lua_State *L, const held_panic *held) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->held_ref);
+  lua_rawgeti(L, -1, held->number);
+  lua_getiuservalue(L, -1, 1);
+  lua_replace(L, -3);
   lua_pop(L, 1);
 }
 
@@ -71,12 +81,12 @@ static void set_held(const runtime *rt, lua_State *L, lua_Integer task_id) {
 ** [-0, +1, -]
 */
 static void push_task(const runtime *rt, lua_State *L, const held_panic *held) {
-  if (!held->abandoned) {
-    runtime_push_alive(rt, L, held);
+  if (held->abandoned) {
+    push_kept(rt, L, held);
     return;
   }
-  push_held(rt, L, held->task_id);
-  lua_getiuservalue(L, -1, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->held_tasks_ref);
+  lua_rawgeti(L, -1, held->number);
   lua_replace(L, -2);
 }
 
@@ -93,8 +103,9 @@ static void disinherit(runtime *rt, held_panic *held) {
 static void let_go(runtime *rt, lua_State *L, held_panic *held) {
   disinherit(rt, held);
   list_remove(&held->link);
-  lua_pushnil(L);
-  set_held(rt, L, held->task_id);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->held_ref);
+  luaL_unref(L, -1, held->number);
+  lua_pop(L, 1);
 }
 
 /*
@@ -107,7 +118,7 @@ static int collect_guard(lua_State *L) {
   lua_getiuservalue(L, 1, 1);
   const task *t = task_test(L, 2);
   if (t == NULL || rt->closed) return 0;
-  held_panic *held = push_held(rt, L, (lua_Integer)t->id);
+  held_panic *held = push_held(rt, L, t);
   if (held == NULL) return 0;
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, 3, 1);
@@ -122,27 +133,40 @@ static int collect_guard(lua_State *L) {
 void unhandled_open(runtime *rt, lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", collect_guard}, {NULL, NULL}};
   runtime_new_type(rt, L, GUARD_TYPE, metamethods);
-  lua_pop(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->held_ref);
+  lua_pushboolean(L, 1);
+  luaL_unref(L, -2, luaL_ref(L, -2)); /* Lua 5.4.0 to 5.4.2: the first time it needs memory */
+  lua_pop(L, 2);
 }
 
-/* (task, record, runtime) Makes a held panic, in no list yet, and its guard; protected. */
+/*
+** (task, record, runtime) Makes a held panic, in no list yet, and its guard; protected. After the
+** objects are made no finalizer runs until the numbers are given, so that the number is the held
+** panic's own.
+*/
 static int make_held(lua_State *L) {
-  const task *t = lua_touserdata(L, 1);
-  runtime *rt = lua_touserdata(L, 3);
+  enum { TASK = 1, RECORD, RUNTIME, HELD = RUNTIME, GUARD };
+  task *t = lua_touserdata(L, TASK);
+  runtime *rt = lua_touserdata(L, RUNTIME);
   held_panic *held = lua_newuserdatauv(L, sizeof(held_panic), 1);
-  *held = (held_panic){.task_id = (lua_Integer)t->id};
-  list_init(&held->link);
-  lua_getiuservalue(L, 2, RECORD_UV_VALUE);
-  lua_setiuservalue(L, 4, 1);
-  set_held(rt, L, held->task_id);
-  lua_settop(L, 2);
-  lua_pushvalue(L, 1);
-  runtime_note_alive(rt, L, held);
+  lua_replace(L, HELD);
   lua_newuserdatauv(L, 0, 1);
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
+  *held = (held_panic){.task_id = t->id};
+  list_init(&held->link);
+  lua_getiuservalue(L, RECORD, RECORD_UV_VALUE);
+  lua_setiuservalue(L, HELD, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->held_ref);
+  lua_pushvalue(L, HELD);
+  held->number = luaL_ref(L, -2);
+  t->ended.held = (uint32_t)held->number & HELD_MAX;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->held_tasks_ref);
+  lua_pushvalue(L, TASK);
+  lua_rawseti(L, -2, held->number);
+  lua_settop(L, GUARD);
+  lua_pushvalue(L, TASK);
+  lua_setiuservalue(L, GUARD, 1);
   luaL_setmetatable(L, GUARD_TYPE);
-  record_set_detail(L, 2, DETAIL_GUARD);
+  record_set_detail(L, RECORD, DETAIL_GUARD);
   return 0;
 }
 
@@ -175,7 +199,7 @@ static bool hold(runtime *rt, lua_State *L, const task *t, int index, panic_heir
 
 bool unhandled_give(runtime *rt, lua_State *L, task *t, panic_owner owner) {
   if (t->status != TASK_PANICKED || t->ended.owner != PANIC_NOBODYS) return false;
-  t->ended.owner = (uint8_t)owner;
+  t->ended.owner = (uint32_t)owner & PANIC_OWNER_MAX;
   held_panic *held = find_held(rt, L, t);
   if (held != NULL) let_go(rt, L, held);
   return true;
@@ -258,9 +282,7 @@ void unhandled_forget(const runtime *rt, panic_heir *heir) {
 ** is at its limit. Reports the raised value; the record is lost.   [-0, +0, -]
 */
 static void report_lost(runtime *rt, lua_State *L, held_panic *held) {
-  push_held(rt, L, held->task_id);
-  lua_getiuservalue(L, -1, 1);
-  lua_replace(L, -2);
+  push_kept(rt, L, held);
   let_go(rt, L, held);
   record_wrap_safe(rt, L, L, 0, RECORD_PANIC);
   handler_report(rt, L, 0);
@@ -295,7 +317,7 @@ static void report_first(runtime *rt, lua_State *L) {
 /* Whether the task's spawner joins another task, and may join this one next.   [-0, +0, -] */
 static bool spawner_is_joining(const runtime *rt, lua_State *L, const held_panic *held) {
   int top = lua_gettop(L);
-  runtime_push_alive(rt, L, held);
+  push_task(rt, L, held);
   if (!lua_isnil(L, -1)) lua_getiuservalue(L, -1, TASK_UV_PARENT);
   const task *parent = task_test(L, -1);
   lua_settop(L, top);

@@ -27,6 +27,7 @@ typedef enum panic_owner {
   PANIC_JOINERS,
   PANIC_HEIRS,
   PANIC_HANDLERS,
+  PANIC_OWNER_MAX = PANIC_HANDLERS /* task.ended.owner has two bits */
 } panic_owner;
 
 /* Makes the metatable of guards.   [-0, +0, m] */

@@ -48,7 +48,7 @@ ID_SOURCES   := $(addprefix csrc/core/,clock.c id.c id_hlc.c id_snowflake.c id_u
 RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/?.lua;;" \
           LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
 
-.PHONY: all help headers lib protobuf setup demo test test-all bench bench-guard bench-baseline check format \
+.PHONY: all help headers lib protobuf setup demo test test-all bench bench-report bench-guard bench-baseline check format \
   asan valgrind hostile fuzz mutants soak bare install install-protobuf clean
 
 all: $(MODULE) ## build the module (the default)
@@ -174,6 +174,9 @@ bench: setup-guard ## time every hot path against others, and write docs/perform
 	@./scripts/setup-bench.sh
 	@$(MAKE) all $(BUILD)/floor.so $(BUILD)/bench_id bench-go
 	@$(BENCH_ENV) LUA=$(LUA) BUILD=$(BUILD) $(LUA) bench/run.lua
+
+bench-report: setup-guard ## make the tables and the plot of the last run of bench anew
+	@$(BENCH_ENV) BUILD=$(BUILD) $(LUA) bench/run.lua report
 
 bench-guard: setup-guard ## count the instructions of every hot path, and compare with bench/baseline.json
 	@$(MAKE) all $(BUILD)/frozen_time.so

@@ -1,7 +1,7 @@
--- What a run of the benchmark says: on the terminal, in docs/performance.md, and as raw figures.
+-- What a run of the benchmark says, on the terminal and in documents.
 
-local cjson = require "cjson"
 local files = require "files"
+local headline = require "headline"
 local peers = require "peers"
 local rows = require "rows"
 
@@ -47,29 +47,6 @@ end
 
 -- Files -----------------------------------------------------------------------------------------------------
 
---- Every figure as the peers gave it; a measurement a line.
-function report.write_raw(run, path)
-  local lines = {}
-  for i, measurement in ipairs(run.measurements) do
-    lines[i] = cjson.encode {
-      workload = measurement.workload.name,
-      n = measurement.size,
-      collector = measurement.collector,
-      results = measurement.results,
-      without = next(measurement.why) and measurement.why or nil,
-    }
-  end
-  local head = {
-    { "date", run.date }, { "commit", run.commit }, { "rounds", run.rounds }, { "machine", run.machine },
-    { "versions", run.versions }, { "missing", run.missing[1] and run.missing or cjson.empty_array },
-  }
-  local text = {}
-  for i, field in ipairs(head) do
-    text[i] = ("%s:%s,\n"):format(cjson.encode(field[1]), cjson.encode(field[2]))
-  end
-  files.write(path, ('{%s"measurements":[\n%s\n]}\n'):format(table.concat(text), table.concat(lines, ",\n")))
-end
-
 local function table_of(list)
   local lines = {
     "| workload | n | collector | ours | against | theirs | ratio (least to greatest) | target | |",
@@ -113,10 +90,12 @@ local function circumstances(run)
   return table.concat(lines, "\n")
 end
 
---- Everything that was measured, as a part of the document.
-function report.write_figures(run, path)
-  local list = rows.all(run)
-  files.splice(path, "figures", table.concat({
+--- Writes the tables of documents: the headline's, and all that was measured.
+function report.write_documents(run)
+  local list, first = rows.all(run), headline.of(run)
+  files.splice("README.md", "headline", first)
+  files.splice("docs/performance.md", "headline", first)
+  files.splice("docs/performance.md", "figures", table.concat({
     circumstances(run),
     (count_verdicts(list):gsub("^t", "T")) .. ".",
     table_of(list),

@@ -3,12 +3,14 @@
 --   ROUNDS=9     rounds, 5 if it is not set
 --   ONLY=switch  only workloads whose name contains it; the figures then go to build/bench/, and replace
 --                nothing
+-- With the argument `report` it runs nothing, and makes tables and plot of the last run anew.
 
 local cjson = require "cjson"
 local machine = require "machine"
 local peers = require "peers"
 local plot = require "plot"
 local report = require "report"
+local results = require "results"
 local rows = require "rows"
 local workloads = require "workloads"
 
@@ -169,6 +171,14 @@ local function selected()
   return chosen
 end
 
+local LATEST = "bench/results/latest.json"
+
+local function write_documents()
+  local run = results.read(LATEST)
+  report.write_documents(run)
+  plot.write(run, "docs/performance.svg")
+end
+
 local function main()
   local run = {
     date = os.date "!%Y-%m-%dT%H:%M:%SZ",
@@ -197,13 +207,16 @@ local function main()
   os.remove(complaints)
   report.print_targets(run)
   if ONLY then
-    report.write_raw(run, report.BUILD .. "/bench/partial.json")
+    results.write(run, report.BUILD .. "/bench/partial.json")
   else
-    report.write_raw(run, "bench/results/latest.json")
-    report.write_figures(run, "docs/performance.md")
-    plot.write(run, "docs/performance.svg")
+    results.write(run, LATEST)
+    write_documents()
   end
   return not failed
 end
 
-os.exit(main(), true)
+if arg[1] == "report" then
+  write_documents()
+else
+  os.exit(main(), true)
+end

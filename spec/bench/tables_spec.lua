@@ -2,6 +2,7 @@
 
 package.path = "bench/?.lua;" .. package.path
 
+local headline = require "headline"
 local peers = require "peers"
 local rows = require "rows"
 local statistics = require "statistics"
@@ -128,6 +129,52 @@ describe("the benchmark's peers", function()
         if file then file:close() end
       end
     end
+  end)
+end)
+
+describe("the headline", function()
+  local workload_of = {}
+  for _, workload in ipairs(workloads) do
+    for _, figure in ipairs(workload.figures or { "each" }) do
+      local label = figure == "each" and workload.name or workload.name .. " " .. figure
+      workload_of[label] = workload
+    end
+  end
+
+  local function contains(list, value)
+    for _, other in ipairs(list) do
+      if other == value then return true end
+    end
+    return false
+  end
+
+  for _, entry in ipairs(headline.LIST) do
+    it("names rows that exist: " .. entry[1], function()
+      local workload = workload_of[entry[1]]
+      assert.is_true(contains(workload.sizes, entry[2]))
+      for i = 4, #entry do
+        local peer = entry[i][1]
+        local size = math.tointeger(tonumber(peer:match "^coropanic (%d+)$"))
+        assert.is_true(contains(size and workload.sizes or workload.peers, size or peer), peer)
+      end
+    end)
+  end
+
+  it("shows both modes of the collector", function()
+    local function measurement(collector, ours, theirs)
+      return {
+        workload = workload_of["switch"],
+        size = 1000,
+        collector = collector,
+        results = { coropanic = seconds(ours), floor = seconds(theirs) },
+        why = {},
+      }
+    end
+    local text = headline.of {
+      measurements = { measurement("generational", 6e-8, 5e-8), measurement("incremental", 4e-8, 5e-8) },
+    }
+    assert.truthy(text:find("| a task gives way among 1,000, in order of memory | 60.0 ns: 1.20 |"
+      .. " 40.0 ns: 0.80 | a bare loop of `lua_resume` in C |", 1, true), text)
   end)
 end)
 

@@ -90,11 +90,20 @@ local function circumstances(run)
   return table.concat(lines, "\n")
 end
 
---- Writes the tables of documents: the headline's, and all that was measured.
+local function against_floor(list)
+  local chosen = {}
+  for _, row in ipairs(list) do
+    if row.peer == "floor" then chosen[#chosen + 1] = row end
+  end
+  return chosen
+end
+
+--- Writes the tables of documents: the headline's, what stands against the floor, and all.
 function report.write_documents(run)
   local list, first = rows.all(run), headline.of(run)
   files.splice("README.md", "headline", first)
   files.splice("docs/performance.md", "headline", first)
+  files.splice("docs/performance.md", "floors", table_of(against_floor(list)))
   files.splice("docs/performance.md", "figures", table.concat({
     circumstances(run),
     (count_verdicts(list):gsub("^t", "T")) .. ".",

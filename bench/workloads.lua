@@ -204,7 +204,7 @@ local workloads = {
     unit = NANOSECONDS,
     collectors = RUNNING,
     peers = { "lua-pcall", "go" },
-    targets = {},
+    targets = { { against = "lua-pcall", at_most = 1.15 } },
   },
   {
     name = "defer",

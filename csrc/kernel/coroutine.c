@@ -34,6 +34,8 @@ void coroutine_open(runtime *rt, lua_State *L, lua_CFunction close) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   rt->coroutines_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  cells_init(&rt->cells, rt, L);
+  rt->cells_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   const luaL_Reg metamethods[] = {{"__gc", collect}, {"__close", close}, {NULL, NULL}};
   runtime_new_type(rt, L, COROUTINE_TYPE, metamethods);
   rt->coroutine_type_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -121,61 +123,21 @@ coroutine *coroutine_of(runtime *rt, lua_State *L) {
 
 /* --- frame stacks --- */
 
-/* Pushes a new frame stack.   [-0, +1, m] */
-static frame_stack *new_frames(runtime *rt, lua_State *L) {
-  frame_stack *s = lua_newuserdatauv(L, sizeof(frame_stack), 1);
-  *s = (frame_stack){.runtime = rt};
-  s->values = lua_newthread(L);
-  lua_setiuservalue(L, -2, 1);
-  frames_clear(s, &rt->memory);
-  return s;
-}
-
-/* Returns a frame stack from the pool, or a new one.   [-0, +0, m] */
-static frame_stack *acquire_frames(runtime *rt, lua_State *L) {
-  frame_stack *s = rt->free_frames;
-  if (s != NULL) {
-    rt->free_frames = s->next_free;
-    rt->free_frames_count--;
-    s->innermost = NULL;
-    return s;
-  }
-  s = new_frames(rt, L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_ref);
-  lua_insert(L, -2);
-  s->anchor = luaL_ref(L, -2);
-  lua_pop(L, 1);
-  return s;
-}
-
-static void give_back(runtime *rt, lua_State *L, frame_stack *s) {
-  frames_clear(s, &rt->memory);
-  if (rt->free_frames_count == FRAMES_POOL_MAX) {
-    frames_free(s, &rt->memory);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_ref);
-    luaL_unref(L, -1, s->anchor);
-    lua_pop(L, 1);
-    return;
-  }
-  s->next_free = rt->free_frames;
-  rt->free_frames = s;
-  rt->free_frames_count++;
-}
-
 /*
 ** Closes the frames inside the entry of a task that ends without unwinding them. Those of scopes
 ** end with the task by themselves (task_on_end); thin ones have only this.   [-0, +0, -]
 */
 static void lose_frames(runtime *rt, lua_State *L, frame_stack *s) {
-  for (; s->depth > 1; s->depth--) {
+  while (s->depth > 1) {
     const frame_type *type = frames_top(s)->type;
     if (type->is_thin) type->lost(rt, L, s);
+    frames_lose_frame(s);
   }
 }
 
 void coroutine_release_frames(runtime *rt, lua_State *L, coroutine *c) {
   lose_frames(rt, L, c->frames);
-  give_back(rt, L, c->frames);
+  frames_pool_give(rt, L, c->frames);
   c->frames = NULL;
 }
 
@@ -184,14 +146,32 @@ void coroutine_release_frames(runtime *rt, lua_State *L, coroutine *c) {
 ** may need and make it.   [-0, +0, m]
 */
 static void take_frames(runtime *rt, lua_State *L, coroutine *c) {
-  frame_stack *s = acquire_frames(rt, L);
+  frame_stack *s = frames_pool_take(rt, L);
   bool has_entry = c->kind == COROUTINE_OF_TASK;
   if (c->frames == NULL && (!has_entry || frames_push_frame(s, &rt->memory, rt->entry_type, 0))) {
     c->frames = s;
     return;
   }
-  give_back(rt, L, s);
+  frames_pool_give(rt, L, s);
   if (c->frames == NULL) luaL_error(L, "not enough memory");
+}
+
+/* The frame stack of a coroutine that is no task's, with the cells for it. */
+typedef struct own_frames {
+  frame_stack stack;
+  cells cells;
+} own_frames;
+
+/* Pushes a new one.   [-0, +1, m] */
+static frame_stack *new_own_frames(runtime *rt, lua_State *L) {
+  own_frames *own = lua_newuserdatauv(L, sizeof(own_frames), 1);
+  frames_init(&own->stack, &own->cells);
+  own->stack.foreign = true;
+  cells_init(&own->cells, rt, L);
+  lua_setiuservalue(L, -2, 1);
+  cells_reserve(&own->cells, L, FRAMES_SPARE);
+  frames_take_spares(&own->stack);
+  return &own->stack;
 }
 
 /*
@@ -199,9 +179,8 @@ static void take_frames(runtime *rt, lua_State *L, coroutine *c) {
 ** as long as the coroutine.   [-0, +0, m]
 */
 static void make_own_frames(runtime *rt, lua_State *L, coroutine *c) {
-  frame_stack *made = new_frames(rt, L);
+  frame_stack *made = new_own_frames(rt, L);
   if (c->frames == NULL) {
-    made->foreign = true;
     c->frames = made;
     lua_setiuservalue(L, -2, COROUTINE_UV_FRAMES);
   } else {

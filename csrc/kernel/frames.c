@@ -2,170 +2,245 @@
 
 #include <string.h>
 
-/* Indices in `values`: of the exit record, and of the table of objects. */
-enum { EXIT_INDEX = 1, OBJECTS_INDEX, BOTTOM_SIZE = OBJECTS_INDEX };
-
-#define FIRST_FRAMES 4
-#define FIRST_CALLS 4
-
 /* A frame stack that will be reused keeps room for so many frames, or calls, at most. */
 #define MOST_KEPT 1024
 
-/*
-** Slots of `values` kept free once a call is deferred, so that a record, a nil and a copy fit
-** without memory.
-*/
-#define RESERVED_SLOTS 4
+/* A frame may have so many gaps in its calls, however few these are. */
+#define MOST_GAPS 4
 
-const frame_type frame_func = {0};
-const frame_type frame_deferred = {.shields = true};
+/* --- memory --- */
+
+void frames_init(frame_stack *s, cells *c) {
+  *s = (frame_stack){.cells = c};
+  s->frames = s->first_frames;
+  s->calls = s->first_calls;
+}
+
+static uint32_t frames_room(const frame_stack *s) {
+  return (uint32_t)FIRST_FRAMES << s->frames_log;
+}
+
+static uint32_t calls_room(const frame_stack *s) { return (uint32_t)FIRST_CALLS << s->calls_log; }
+
+/* Resizes an array that begins in the frame stack itself; NULL: there is no memory. */
+static void *grow(const allocator *memory, void *array, const void *first, size_t size,
+                  size_t new_size) {
+  if (array != first) return mem_resize(memory, array, size, new_size);
+  void *grown = mem_new(memory, new_size);
+  if (grown != NULL) memcpy(grown, first, size);
+  return grown;
+}
 
 bool frames_reserve_frames(frame_stack *s, const allocator *memory, uint32_t wanted) {
-  if (wanted <= s->capacity) return true;
-  uint32_t capacity = s->capacity == 0 ? FIRST_FRAMES : s->capacity * 2;
-  if (capacity < wanted) capacity = wanted;
-  frame *frames =
-      mem_resize(memory, s->frames, s->capacity * sizeof(frame), capacity * sizeof(frame));
+  if (wanted <= frames_room(s)) return true;
+  uint32_t log = s->frames_log;
+  while ((uint32_t)FIRST_FRAMES << log < wanted) log++;
+  frame *frames = grow(memory, s->frames, s->first_frames, frames_room(s) * sizeof(frame),
+                       ((size_t)FIRST_FRAMES << log) * sizeof(frame));
   if (frames == NULL) return false;
   s->frames = frames;
-  s->capacity = capacity;
+  s->frames_log = log & 31;
   return true;
 }
 
 static bool reserve_call(frame_stack *s, const allocator *memory) {
-  if (s->call_count < s->call_capacity) return true;
-  uint32_t capacity = s->call_capacity == 0 ? FIRST_CALLS : s->call_capacity * 2;
-  deferred_call *calls = mem_resize(memory, s->calls, s->call_capacity * sizeof(deferred_call),
-                                    capacity * sizeof(deferred_call));
+  uint32_t room = calls_room(s);
+  if (s->call_count < room) return true;
+  uint32_t log = s->calls_log == 0 ? 2 : s->calls_log + 1U;
+  deferred_call *calls = grow(memory, s->calls, s->first_calls, room * sizeof(deferred_call),
+                              ((size_t)FIRST_CALLS << log) * sizeof(deferred_call));
   if (calls == NULL) return false;
   s->calls = calls;
-  s->call_capacity = capacity;
+  s->calls_log = log & 31;
   return true;
 }
 
-void frames_free(frame_stack *s, const allocator *memory) {
-  mem_free(memory, s->frames, s->capacity * sizeof(frame));
-  mem_free(memory, s->calls, s->call_capacity * sizeof(deferred_call));
-  s->frames = NULL;
-  s->calls = NULL;
-  s->capacity = s->call_capacity = 0;
+/* Frees what does not fit into the frame stack itself. */
+static void free_arrays(frame_stack *s, const allocator *memory) {
+  if (s->frames != s->first_frames) mem_free(memory, s->frames, frames_room(s) * sizeof(frame));
+  if (s->calls != s->first_calls) mem_free(memory, s->calls, calls_room(s) * sizeof(deferred_call));
+  s->frames = s->first_frames;
+  s->calls = s->first_calls;
+  s->frames_log = s->calls_log = 0;
+}
+
+/* --- cells --- */
+
+static cell take_spare(frame_stack *s) {
+  cell x = s->spare;
+  cp_assert(x != 0);
+  s->spare = cells_next(s->cells, x);
+  cells_set_next(s->cells, x, 0);
+  s->spares--;
+  return x;
+}
+
+void frames_take_spares(frame_stack *s) {
+  while (s->spares < FRAMES_SPARE) {
+    s->spare = cells_take(s->cells, s->spare);
+    s->spares++;
+  }
+}
+
+/*
+** Lets a cell go, and returns the next in its chain. It becomes a spare one, if each frame may still
+** need one.   [-0, +0, -]
+*/
+static inline cell release(frame_stack *s, cell x) {
+  cells *c = s->cells;
+  cell_block *b = cells_block(c, x);
+  uint32_t index = cell_index(x);
+  cell next = b->next[index];
+  cells_clear(c, x);
+  if (s->spares < FRAMES_SPARE + s->depth && s->spares < UINT16_MAX) {
+    b->next[index] = s->spare;
+    s->spare = x;
+    s->spares++;
+  } else {
+    cells_free_in(c, b, index);
+  }
+  return next;
+}
+
+static void release_chain(frame_stack *s, cell x) {
+  while (x != 0) x = release(s, x);
+}
+
+/* Moves the top `count` values of L to new cells, which are reserved.   [-count, +0, -] */
+static cell move_to_cells(frame_stack *s, lua_State *L, int count) {
+  cell first = 0;
+  for (int i = 0; i < count; i++) {
+    first = cells_take(s->cells, first);
+    cells_set(s->cells, L, first);
+  }
+  return first;
+}
+
+/* Moves the values of a chain to L.   [-0, +n, -] */
+static void move_from_cells(frame_stack *s, lua_State *L, cell x) {
+  while (x != 0) {
+    cells_push(s->cells, L, x);
+    x = release(s, x);
+  }
+}
+
+void frames_lose_frame(frame_stack *s) {
+  frame *f = frames_top(s);
+  if (f->type->is_thin) frames_drop_object(s);
+  release_chain(s, f->outcome);
+  frames_pop_frame(s);
 }
 
 void frames_clear(frame_stack *s, const allocator *memory) {
-  lua_settop(s->values, 0);
-  lua_settop(s->values, BOTTOM_SIZE);
-  s->depth = s->call_count = 0;
+  while (s->depth > 0) frames_lose_frame(s);
+  while (s->call_count > 0) release_chain(s, s->calls[--s->call_count].values);
+  if (s->exit != 0) release(s, s->exit);
+  while (s->spares > FRAMES_SPARE) cells_free(s->cells, take_spare(s));
+  s->exit = 0;
+  s->values = 0;
+  s->innermost = NULL;
   s->leaving = s->resetting = false;
-  if (s->capacity > MOST_KEPT || s->call_capacity > MOST_KEPT) frames_free(s, memory);
+  if (frames_room(s) > MOST_KEPT || calls_room(s) > MOST_KEPT) free_arrays(s, memory);
+}
+
+void frames_free(frame_stack *s, const allocator *memory) {
+  free_arrays(s, memory);
+  while (s->spares > 0) cells_free(s->cells, take_spare(s));
 }
 
 /* --- values of thin frames --- */
 
-/* Pushes the table of objects, or nil.   [-0, +1, -] */
-static void push_objects(const frame_stack *s, lua_State *L) {
-  lua_pushvalue(s->values, OBJECTS_INDEX);
-  lua_xmove(s->values, L, 1);
-}
-
-void frames_make_objects(frame_stack *s, lua_State *L) {
-  if (!lua_isnil(s->values, OBJECTS_INDEX)) return;
-  lua_newtable(L);
-  /* A finalizer may have made one meanwhile, whose frames are all closed again. */
-  lua_xmove(L, s->values, 1);
-  lua_replace(s->values, OBJECTS_INDEX);
-}
-
-void frames_set_object(frame_stack *s, lua_State *L, int index) {
-  push_objects(s, L);
+bool frames_set_object(frame_stack *s, lua_State *L, int index) {
+  if (s->cells->free_count == 0) return false;
   lua_pushvalue(L, index);
-  lua_rawseti(L, -2, (lua_Integer)s->depth + 1);
-  lua_pop(L, 1);
+  frames_top(s)->object = move_to_cells(s, L, 1);
+  return true;
 }
 
 void frames_push_object(const frame_stack *s, lua_State *L) {
-  push_objects(s, L);
-  lua_rawgeti(L, -1, (lua_Integer)s->depth);
-  lua_replace(L, -2);
+  cells_push(s->cells, L, frames_top(s)->object);
 }
 
 void frames_drop_object(frame_stack *s) {
-  lua_pushnil(s->values);
-  lua_rawseti(s->values, OBJECTS_INDEX, (lua_Integer)s->depth);
+  frame *f = frames_top(s);
+  release_chain(s, f->object);
+  f->object = 0;
 }
 
 /* --- deferred calls --- */
 
-/* A frame's calls always stand below its outcome. */
-bool frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int count,
-                  uint64_t serial) {
+uint64_t frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int count,
+                      uint64_t *last_serial) {
   cp_assert(count >= 1);
-  if (!frames_reserve_frames(s, memory, s->depth + 1) || !reserve_call(s, memory)) return false;
-  if (!lua_checkstack(s->values, count + RESERVED_SLOTS)) return false;
+  cells_reserve(s->cells, L, (uint32_t)count);
+  if (s->values + (uint32_t)count > FRAMES_MAX_VALUES) return 0;
+  if (s->depth == frames_room(s) && !frames_reserve_frames(s, memory, s->depth + 1)) return 0;
+  if (s->call_count == calls_room(s) && !reserve_call(s, memory)) return 0;
   frame *f = frames_top(s);
   while (f->type->is_thin) f--; /* the frame of frames_deferring */
-  uint32_t at = (uint32_t)lua_gettop(s->values) + 1;
-  lua_xmove(L, s->values, count);
-  if (f->outcome != 0) { /* deferred by a hook or finalizer while the frame unwinds */
-    at = f->outcome;
-    f->outcome += (uint32_t)count;
-    lua_rotate(s->values, (int)at, count);
-  }
-  s->calls[s->call_count++] = (deferred_call){.serial = serial, .at = at, .count = (uint32_t)count};
+  cell values = move_to_cells(s, L, count);
+  uint64_t serial = ++*last_serial;
+  s->calls[s->call_count++] =
+      (deferred_call){.serial = serial, .values = values, .count = (uint32_t)count};
+  s->values = (s->values + (uint32_t)count) & FRAMES_VALUES_MASK;
   f->deferred++;
-  return true;
+  return serial;
 }
 
-/* Call it before pushing the innermost frame's outcome, with so many results. */
-static void begin_outcome(frame_stack *s, uint32_t results) {
-  frame *f = frames_top(s);
-  f->outcome = (uint32_t)lua_gettop(s->values) + 1;
-  f->results = results;
-  f->bottom = f->deferred == 0 ? f->outcome : s->calls[s->call_count - f->deferred].at;
-}
-
-bool frames_return(frame_stack *s, lua_State *L, int results) {
-  frame *f = frames_top(s);
-  cp_assert(f->state == STATE_BODY);
-  if (!lua_checkstack(s->values, results + 1 + RESERVED_SLOTS)) return false;
-  begin_outcome(s, (uint32_t)results);
-  lua_xmove(L, s->values, results);
-  lua_pushnil(s->values);
-  f->state = STATE_RETURNING;
-  return true;
+int frames_return(frame_stack *s, lua_State *L, lua_State *from, int results) {
+  cp_assert(frames_top(s)->state == STATE_BODY);
+  if (results > 0) {
+    int status = cells_try_reserve(s->cells, L, (uint32_t)results + 1);
+    if (status != LUA_OK) return status;
+    cell values = move_to_cells(s, from, results);
+    frames_top(s)->outcome = cells_take(s->cells, values);
+  }
+  frames_top(s)->results = (uint32_t)results;
+  frames_top(s)->state = STATE_RETURNING;
+  return LUA_OK;
 }
 
 void frames_unwind(frame_stack *s, lua_State *L, frame_state state) {
   frame *f = frames_top(s);
-  if (f->outcome == 0) {
-    begin_outcome(s, 0);
-    lua_xmove(L, s->values, 1);
-  } else {
-    lua_xmove(L, s->values, 1);
-    lua_replace(s->values, (int)(f->outcome + f->results));
-  }
+  if (f->outcome == 0) f->outcome = take_spare(s);
+  cells_set(s->cells, L, f->outcome);
   f->state = (uint8_t)state;
 }
 
 void frames_recovered(frame_stack *s) {
   frame *f = frames_top(s);
   if (frames_is_exiting(s)) {
-    lua_pushvalue(s->values, EXIT_INDEX);
+    cells_copy(s->cells, s->exit, f->outcome);
     f->state = STATE_EXITING;
   } else {
-    lua_pushnil(s->values);
+    cells_clear(s->cells, f->outcome);
     f->state = STATE_RETURNING;
   }
-  lua_replace(s->values, (int)(f->outcome + f->results));
 }
 
-void frames_take_deferred(frame_stack *s, lua_State *L) {
-  const deferred_call *c = &s->calls[s->call_count - 1];
-  for (uint32_t i = 0; i < c->count; i++) {
-    lua_pushvalue(s->values, (int)(c->at + i));
-    lua_xmove(s->values, L, 1);
+/* Forgets the innermost frame's newest calls if they were taken out. */
+static void drop_gone(frame_stack *s) {
+  frame *f = frames_top(s);
+  while (f->gone > 0 && s->calls[s->call_count - 1].count == 0) {
+    f->deferred--;
+    f->gone--;
+    s->call_count--;
   }
-  frames_drop_deferred(s);
 }
+
+/* Takes the innermost frame's newest deferred call, and returns its values. */
+static cell take_newest(frame_stack *s) {
+  frame *f = frames_top(s);
+  deferred_call c = s->calls[--s->call_count];
+  f->deferred--;
+  s->values = (s->values - c.count) & FRAMES_VALUES_MASK;
+  if (f->gone > 0) drop_gone(s);
+  return c.values;
+}
+
+void frames_take_deferred(frame_stack *s, lua_State *L) { move_from_cells(s, L, take_newest(s)); }
+
+void frames_drop_deferred(frame_stack *s) { release_chain(s, take_newest(s)); }
 
 /*
 ** Returns the index in `calls` of a pending call; call_count: it is not pending. Calls stand in the
@@ -190,15 +265,6 @@ bool frames_is_pending(const frame_stack *s, uint64_t serial) {
   return find_serial(s, serial) < s->call_count;
 }
 
-void frames_drop_gone(frame_stack *s) {
-  frame *f = frames_top(s);
-  while (f->deferred > 0 && s->calls[s->call_count - 1].count == 0) {
-    f->deferred--;
-    f->gone--;
-    s->call_count--;
-  }
-}
-
 /* Returns the index of the frame to which a pending call belongs. */
 static uint32_t frame_of_call(const frame_stack *s, uint32_t call) {
   uint32_t first = s->call_count;
@@ -209,124 +275,57 @@ static uint32_t frame_of_call(const frame_stack *s, uint32_t call) {
   return i;
 }
 
-/* Moves the outcomes that stand above a change of `values`. */
-static void shift_outcomes(frame_stack *s, uint32_t from_frame, int by) {
-  for (uint32_t i = from_frame; i < s->depth; i++) {
-    if (s->frames[i].outcome != 0) s->frames[i].outcome += (uint32_t)by;
-  }
+/* Takes entry `index`, a call of frame `owner`, out of `calls`. */
+static void remove_entry(frame_stack *s, uint32_t index, frame *owner) {
+  owner->deferred--;
+  s->call_count--;
+  memmove(&s->calls[index], &s->calls[index + 1], (s->call_count - index) * sizeof(deferred_call));
 }
 
-/* Moves the calls likewise, and the places where the deferred calls of ending frames begin. */
-static void shift_calls(frame_stack *s, uint32_t from_call, uint32_t from_frame, int by) {
-  for (uint32_t i = from_call; i < s->call_count; i++) s->calls[i].at += (uint32_t)by;
-  for (uint32_t i = from_frame; i < s->depth; i++) s->frames[i].bottom += (uint32_t)by;
-}
-
-/*
-** Closes the gaps that calls have left in the frame. Above the frame `values` must be empty.
-** [-0, +0, -]
-*/
+/* Takes the gaps that calls have left out of the calls of a frame, which are the last ones. */
 static void close_gaps(frame_stack *s, frame *f) {
   uint32_t kept = s->call_count - f->deferred;
-  uint32_t to = s->calls[kept].at;
   for (uint32_t i = kept; i < s->call_count; i++) {
-    deferred_call c = s->calls[i];
-    if (c.count == 0) continue;
-    for (uint32_t k = 0; k < c.count; k++) lua_copy(s->values, (int)(c.at + k), (int)(to + k));
-    s->calls[kept++] = (deferred_call){.serial = c.serial, .at = to, .count = c.count};
-    to += c.count;
+    if (s->calls[i].count > 0) s->calls[kept++] = s->calls[i];
   }
-  lua_settop(s->values, (int)to - 1);
   f->deferred -= f->gone;
   f->gone = 0;
   s->call_count = kept;
 }
 
 /*
-** Moves call `index`, of that frame, to the end of `values`, and leaves a gap. Returns false, and
-** changes nothing, if there is no memory.   [-0, +0, -]
+** Takes a pending call out of `calls`. One of the middle leaves a gap, so that those above it need
+** not move. Without memory for the gap they do.
 */
-static bool move_leaving_gap(frame_stack *s, const allocator *memory, frame *owner,
-                             uint32_t index) {
-  deferred_call c = s->calls[index];
-  if (!reserve_call(s, memory)) return false;
-  if (!lua_checkstack(s->values, (int)c.count + RESERVED_SLOTS)) return false;
-  uint32_t at = (uint32_t)lua_gettop(s->values) + 1;
-  for (uint32_t k = 0; k < c.count; k++) {
-    lua_pushvalue(s->values, (int)(c.at + k));
-    lua_pushnil(s->values);
-    lua_replace(s->values, (int)(c.at + k));
+static void take_out(frame_stack *s, const allocator *memory, uint32_t index) {
+  uint32_t i = frame_of_call(s, index);
+  frame *owner = &s->frames[i];
+  uint32_t end = s->call_count; /* of its calls */
+  while (++i < s->depth) end -= s->frames[i].deferred;
+  if (index + 1 < end && reserve_call(s, memory)) {
+    s->calls[index].count = 0;
+    owner->gone++;
+    return;
   }
-  s->calls[index].count = 0;
-  owner->gone++;
-  s->calls[s->call_count++] = (deferred_call){.serial = c.serial, .at = at, .count = c.count};
-  return true;
-}
-
-/*
-** The same for the frame's newest call. It leaves no gap: it takes the place of the gaps just below
-** it.   [-0, +0, -]
-*/
-static void move_newest(frame_stack *s, frame *owner) {
-  deferred_call c = s->calls[--s->call_count];
-  owner->deferred--;
-  uint32_t to = c.at;
-  while (owner->deferred > 0 && s->calls[s->call_count - 1].count == 0) {
-    to = s->calls[--s->call_count].at;
-    owner->deferred--;
+  remove_entry(s, index, owner);
+  end--;
+  while (owner->gone > 0 && s->calls[end - 1].count == 0) {
+    remove_entry(s, --end, owner);
     owner->gone--;
   }
-  for (uint32_t k = 0; k < c.count; k++) lua_copy(s->values, (int)(c.at + k), (int)(to + k));
-  lua_settop(s->values, (int)(to + c.count) - 1);
-  c.at = to;
-  s->calls[s->call_count++] = c;
-}
-
-/* Takes entry `index`, a call of frame `owner`, out of `calls`. */
-static void remove_entry(frame_stack *s, uint32_t index, uint32_t owner) {
-  s->frames[owner].deferred--;
-  s->call_count--;
-  memmove(&s->calls[index], &s->calls[index + 1], (s->call_count - index) * sizeof(deferred_call));
-}
-
-/* The same for a call of any frame: everything above it moves down.   [-0, +0, -] */
-static void move_closing_gap(frame_stack *s, uint32_t index) {
-  deferred_call c = s->calls[index];
-  uint32_t owner = frame_of_call(s, index);
-  int count = (int)c.count;
-  lua_rotate(s->values, (int)c.at, -count);
-  remove_entry(s, index, owner);
-  shift_calls(s, index, owner + 1, -count);
-  shift_outcomes(s, owner, -count);
-  /*
-  ** If it was its frame's newest call, another one is the newest now, and may have been taken out.
-  */
-  uint32_t end = s->call_count;
-  for (uint32_t i = s->depth - 1; i > owner; i--) end -= s->frames[i].deferred;
-  while (s->frames[owner].deferred > 0 && s->calls[end - 1].count == 0) {
-    remove_entry(s, --end, owner);
-    s->frames[owner].gone--;
-  }
-  c.at = (uint32_t)(lua_gettop(s->values) - count) + 1;
-  s->calls[s->call_count++] = c;
 }
 
 void frames_move_deferred(frame_stack *s, const allocator *memory, uint64_t serial) {
   uint32_t below = s->depth - 1;
   while (below > 0 && s->frames[below - 1].type->is_thin) below--;
-  cp_assert(below > 0 && s->frames != NULL); /* the call's frame stands below the one just opened */
-  frame *owner = &s->frames[below - 1];
-  bool is_open = owner->state == STATE_BODY;
-  if (is_open && owner->gone > FIRST_CALLS && owner->gone > owner->deferred / 2)
-    close_gaps(s, owner);
+  cp_assert(below > 0); /* the call's frame stands below the one just opened */
+  frame *last = &s->frames[below - 1];
+  if (last->gone > MOST_GAPS && last->gone > last->deferred / 2) close_gaps(s, last);
   uint32_t index = find_serial(s, serial);
   cp_assert(index < s->call_count);
-  bool is_owners = is_open && index >= s->call_count - owner->deferred;
-  if (is_owners && index == s->call_count - 1) {
-    move_newest(s, owner);
-  } else if (!is_owners || !move_leaving_gap(s, memory, owner, index)) {
-    move_closing_gap(s, index);
-  }
+  deferred_call c = s->calls[index];
+  take_out(s, memory, index);
+  s->calls[s->call_count++] = c;
   frames_top(s)->deferred++;
 }
 
@@ -338,27 +337,30 @@ int frames_outcome_size(const frame_stack *s) {
 int frames_take_outcome(frame_stack *s, lua_State *L) {
   frame *f = frames_top(s);
   int size = frames_outcome_size(s);
-  if (f->state == STATE_RETURNING) lua_pop(s->values, 1);
-  lua_xmove(s->values, L, size);
+  if (f->state == STATE_RETURNING) {
+    if (f->outcome != 0) move_from_cells(s, L, release(s, f->outcome));
+    f->outcome = 0;
+  } else {
+    cells_push(s->cells, L, f->outcome);
+  }
   frames_drop_outcome(s);
   return size;
 }
 
 void frames_drop_outcome(frame_stack *s) {
   frame *f = frames_top(s);
-  lua_settop(s->values, (int)f->bottom - 1);
+  release_chain(s, f->outcome);
   f->outcome = 0;
   f->results = 0;
 }
 
 void frames_push_record(const frame_stack *s, lua_State *L, uint32_t index) {
-  const frame *f = &s->frames[index];
-  if (f->outcome == 0) {
+  cell record = s->frames[index].outcome;
+  if (record == 0) {
     lua_pushnil(L);
-    return;
+  } else {
+    cells_push(s->cells, L, record);
   }
-  lua_pushvalue(s->values, (int)(f->outcome + f->results));
-  lua_xmove(s->values, L, 1);
 }
 
 bool frames_holds_record(const frame_stack *s, lua_State *L, int index) {
@@ -393,32 +395,18 @@ bool frames_push_in_flight(const frame_stack *s, lua_State *L) {
 
 void frames_push_results(const frame_stack *s, lua_State *L, uint32_t index) {
   const frame *f = &s->frames[index];
-  for (uint32_t i = 0; i < f->results; i++) {
-    lua_pushvalue(s->values, (int)(f->outcome + i));
-    lua_xmove(s->values, L, 1);
-  }
+  if (f->results == 0) return;
+  for (cell x = f->outcome; (x = cells_next(s->cells, x)) != 0;) cells_push(s->cells, L, x);
 }
 
-/* Returns how many calls are pending in the frames above `index`. */
-static uint32_t deferred_above(const frame_stack *s, uint32_t index) {
-  uint32_t count = 0;
-  for (uint32_t i = index + 1; i < s->depth; i++) count += s->frames[i].deferred;
-  return count;
-}
-
-bool frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count) {
+void frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count) {
+  cells_reserve(s->cells, L, (uint32_t)count + 1);
   frame *f = &s->frames[index];
-  if (!lua_checkstack(s->values, count + RESERVED_SLOTS)) return false;
-  int first = (int)f->outcome;
-  int old = (int)f->results;
-  for (int i = 0; i < old; i++) lua_remove(s->values, first);
-  lua_xmove(L, s->values, count);
-  lua_rotate(s->values, first, count);
+  if (f->outcome == 0) f->outcome = cells_take(s->cells, 0);
+  cell before = cells_next(s->cells, f->outcome);
+  cells_set_next(s->cells, f->outcome, move_to_cells(s, L, count));
   f->results = (uint32_t)count;
-  /* In a debug hook, the deferred call's own frame may have its outcome already. */
-  shift_outcomes(s, index + 1, count - old);
-  shift_calls(s, s->call_count - deferred_above(s, index), index + 1, count - old);
-  return true;
+  release_chain(s, before);
 }
 
 /* Whether an exit unwinds any frame. */
@@ -429,10 +417,15 @@ static bool has_exit(const frame_stack *s) {
   return false;
 }
 
+/* Pops the exit record.   [-1, +0, -] */
+static void set_exit(frame_stack *s, lua_State *L) {
+  if (s->exit == 0) s->exit = take_spare(s);
+  cells_set(s->cells, L, s->exit);
+}
+
 void frames_begin_exit(frame_stack *s, lua_State *L, uint32_t floor) {
   cp_assert(floor < s->depth);
-  lua_xmove(L, s->values, 1);
-  lua_replace(s->values, EXIT_INDEX);
+  set_exit(s, L);
   uint32_t i = s->depth;
   do {
     s->frames[--i].exiting = true;
@@ -448,8 +441,11 @@ void frames_exit(frame_stack *s, lua_State *L) {
 }
 
 void frames_push_exit(const frame_stack *s, lua_State *L) {
-  lua_pushvalue(s->values, EXIT_INDEX);
-  lua_xmove(s->values, L, 1);
+  if (s->exit == 0) {
+    lua_pushnil(L);
+  } else {
+    cells_push(s->cells, L, s->exit);
+  }
 }
 
 void frames_save_exit(const frame_stack *s, lua_State *L) {
@@ -461,10 +457,12 @@ void frames_save_exit(const frame_stack *s, lua_State *L) {
 }
 
 void frames_restore_exit(frame_stack *s, lua_State *L) {
-  if (lua_isnil(L, -1) && has_exit(s)) {
-    lua_pop(L, 1);
+  if (!lua_isnil(L, -1)) {
+    set_exit(s, L);
     return;
   }
-  lua_xmove(L, s->values, 1);
-  lua_replace(s->values, EXIT_INDEX);
+  lua_pop(L, 1);
+  if (s->exit == 0 || has_exit(s)) return;
+  release(s, s->exit);
+  s->exit = 0;
 }

@@ -4,16 +4,19 @@
 ** makes no calls itself. unwind.c makes the calls.
 **
 ** The deferred calls, the results of ending frames and the panics in flight are Lua values. They
-** stand on the stack of `values`, a thread that never runs, where the collector sees them and
-** moving them costs a copy. From the bottom:
+** are in cells (cells.h): those of tasks and of the main thread in the runtime's, those of another
+** coroutine in cells of its own, because they may refer to it and it may become garbage.
+** - A deferred call is a chain of cells: function, arguments...
+** - The outcome of a frame that runs its deferred calls is one too: record or nil, results... It has
+**   no cells while it has neither.
+** - The exit record is one cell.
+** What runs or unwinds frames must not need memory. So a frame stack owns spare cells for its
+** records. It gets FRAMES_SPARE at its beginning, and the first cell of each deferred call that is
+** about to run: that call may end with a record, and be in flight together with those of the frames
+** around it.
 **
-**   [exit record or nil] [table or nil]
-**   { deferred calls of frame 0 } [outcome of frame 0] { deferred calls of frame 1 } ...
-**
-** The table has the values of thin frames that have one, by depth. A deferred call is "function,
-** arguments...", and an entry in `calls` tells where these stand. A frame has an outcome only while
-** it runs its deferred calls: "results..., record or nil". The calls that have run stay below the
-** outcome until the frame is left.
+** A parked task that holds something costs what its frame stack costs, so this is small: it has room
+** for the first frames and the first call, and stands in a slab (frames_pool.h).
 */
 #ifndef CP_KERNEL_FRAMES_H
 #define CP_KERNEL_FRAMES_H
@@ -22,6 +25,7 @@
 
 #include "compat.h"
 #include "core/base.h"
+#include "kernel/cells.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -45,15 +49,11 @@ typedef enum frame_state {
 
 typedef struct deferred_call {
   uint64_t serial;
-  uint32_t at; /* index in `values` of the function */
-  /* the function and its arguments; 0: the call was taken out of the middle, see frame.gone */
-  uint32_t count;
+  cell values;    /* the function, then the arguments */
+  uint32_t count; /* of the values; 0: the call was taken out of the middle, see frame.gone */
 } deferred_call;
 
-/*
-** The type of a frame: a constant of the file that opens such frames. Those of functions, deferred
-** calls are below, those of tasks and blocks in unwind.h.
-*/
+/* The type of a frame: a constant of the file that opens such frames. */
 typedef struct frame_type {
   bool shields; /* an exit that unwinds the frame around it does not unwind its body */
   bool stops;   /* an exit that begins in its body goes on no further */
@@ -76,45 +76,68 @@ typedef struct frame_type {
   void (*lost)(struct runtime *rt, lua_State *L, struct frame_stack *s);
 } frame_type;
 
+/* Two types that other files must recognise. unwind.c opens such frames. */
 extern const frame_type frame_func;     /* one call of a co.func or of co.call */
 extern const frame_type frame_deferred; /* a deferred call */
 
 typedef struct frame {
   const frame_type *type;
   uint32_t deferred; /* pending deferred calls, and those taken out of the middle */
-  uint32_t gone;     /* of these, the ones taken out of the middle; never the newest */
-  uint32_t bottom;   /* once there is an outcome: index in `values` of the first deferred call */
-  uint32_t outcome;  /* index in `values` of the outcome's first value; 0 while in BODY */
-  uint32_t results;  /* how many of the outcome's values are results; the record is the next one */
-  uint32_t base;     /* index of the first frame of the unwind.c call that runs this one */
-  uint8_t state;     /* frame_state */
-  bool exiting;      /* an exit unwinds the frame */
+  union {
+    uint32_t gone; /* of these, the ones taken out of the middle; never the newest */
+    cell object;   /* of a thin frame: its value */
+  };
+  cell outcome;     /* once there is a record, or a result; else 0 */
+  uint32_t results; /* how many results the outcome has */
+  uint32_t base;    /* index of the first frame of the unwind.c call that runs this one */
+  uint8_t state;    /* frame_state */
+  bool exiting;     /* an exit unwinds the frame */
 } frame;
 
-/*
-** It is a userdata, so that a task that is parked in a frame finds it as long as it exists. Its
-** user value is `values`. The frames and calls are in the runtime's memory.
-*/
+/* A frame stack has room for so many of them in itself. */
+enum { FIRST_FRAMES = 2, FIRST_CALLS = 1 };
+
+enum {
+  FRAMES_SPARE = 2,
+  FRAMES_VALUES_BITS = 22,
+  FRAMES_VALUES_MASK = (1 << FRAMES_VALUES_BITS) - 1
+};
+
+/* It stays in memory as long as a task or coroutine exists that may be parked in a frame. */
 typedef struct frame_stack {
-  struct runtime *runtime;
-  union {
-    struct inner_cancel_scope *innermost; /* of a task: see task_innermost */
-    struct frame_stack *next_free;        /* while it is in the runtime's pool */
-  };
-  lua_State *values;
+  cells *cells;
+  struct inner_cancel_scope *innermost; /* of a task: see task_innermost */
   frame *frames;
-  uint32_t depth; /* frames in use; the innermost is frames[depth - 1] */
-  uint32_t capacity;
   deferred_call *calls; /* pending calls: those of outer frames first, the newest last */
+  uint32_t depth;       /* frames in use; the innermost is frames[depth - 1] */
   uint32_t call_count;
-  uint32_t call_capacity;
-  int anchor;   /* in the runtime's anchor table; of a foreign one: 0 */
-  bool foreign; /* of a coroutine that is no task's */
+  cell exit;                            /* the record of the exit under way; 0: none */
+  cell spare;                           /* the first of the spare cells */
+  uint32_t values : FRAMES_VALUES_BITS; /* of the pending calls */
+  uint32_t frames_log : 5;              /* there is room for FIRST_FRAMES << frames_log frames */
+  uint32_t calls_log : 5;
+  uint16_t spares;
+  uint8_t place;    /* in its slab */
+  bool foreign : 1; /* of a coroutine that is no task's */
   /* foreign: its C function is about to return, and its to-be-closed slot has no work */
-  bool leaving;
+  bool leaving : 1;
   /* the thread is being reset: deferred calls in `<close>` variables wait for their frame */
-  bool resetting;
+  bool resetting : 1;
+  union {
+    struct frame_stack *next_free; /* in its slab */
+    frame first_frames[FIRST_FRAMES];
+  };
+  deferred_call first_calls[FIRST_CALLS];
 } frame_stack;
+
+/* The most values that the pending calls of a frame stack have. */
+#define FRAMES_MAX_VALUES LUAI_MAXSTACK
+
+/* Makes a frame stack, without spare cells. */
+void frames_init(frame_stack *s, cells *c);
+
+/* Fills its spare cells up to FRAMES_SPARE; as many cells must be free. */
+void frames_take_spares(frame_stack *s);
 
 /*
 ** Opens a frame; false if there is no memory. Once a call is deferred there is always room for one
@@ -124,12 +147,25 @@ bool frames_reserve_frames(frame_stack *s, const allocator *memory, uint32_t wan
 
 static inline bool frames_push_frame(frame_stack *s, const allocator *memory,
                                      const frame_type *type, uint32_t base) {
-  if (s->depth == s->capacity && !frames_reserve_frames(s, memory, s->depth + 1)) return false;
+  if (s->depth == (uint32_t)FIRST_FRAMES << s->frames_log &&
+      !frames_reserve_frames(s, memory, s->depth + 1))
+    return false;
   /* Code that goes on although an exit unwinds it is not shielded by opening another frame. */
   bool exiting = !type->shields && s->depth > 0 && s->frames[s->depth - 1].exiting;
   s->frames[s->depth++] =
       (frame){.type = type, .base = base, .state = STATE_BODY, .exiting = exiting};
   return true;
+}
+
+/*
+** Call it before a frame is opened in running code. A debug hook or finalizer may open it while the
+** innermost frame is already unwinding, but no deferred call of that runs; then both need spare
+** cells.   [-0, +0, m]
+*/
+static inline void frames_check_spares(frame_stack *s, lua_State *L) {
+  if (s->spares >= FRAMES_SPARE) return;
+  cells_reserve(s->cells, L, FRAMES_SPARE);
+  frames_take_spares(s);
 }
 
 /* Closes the innermost frame, which has no deferred calls and no outcome any more. */
@@ -157,18 +193,23 @@ static inline bool frames_is_exiting(const frame_stack *s) {
 
 /*
 ** Moves the function and its arguments, the top `count` values of L, to the innermost frame that
-** can have deferred calls, as a deferred call with this serial. Returns false, and leaves L as it
-** was, if there is no memory.   [-count, +0, -]
+** can have deferred calls, as a deferred call. Returns its serial, the number after `last_serial`,
+** which it increments; 0 if there is no memory, or there are too many values, and then L is as it
+** was.   [-count, +0, m]
 */
-bool frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int count,
-                  uint64_t serial);
+uint64_t frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int count,
+                      uint64_t *last_serial);
 
 /*
-** frames_set_object sets the value of the thin frame that is opened next to the value at `index` of
-** L. Call frames_make_objects first: it makes room.   [-0, +0, m]
+** frames_set_object sets the value of the innermost frame, a thin one that was just opened, to the
+** value at `index` of L; false: there is no memory. Call frames_reserve_object first.   [-0, +0, -]
 */
-void frames_make_objects(frame_stack *s, lua_State *L);
-void frames_set_object(frame_stack *s, lua_State *L, int index);
+bool frames_set_object(frame_stack *s, lua_State *L, int index);
+
+/* Makes room for that value.   [-0, +0, m] */
+static inline void frames_reserve_object(frame_stack *s, lua_State *L) {
+  cells_reserve(s->cells, L, 1);
+}
 
 /* Pushes the value of the innermost frame, a thin one that has a value.   [-0, +1, -] */
 void frames_push_object(const frame_stack *s, lua_State *L);
@@ -176,17 +217,21 @@ void frames_push_object(const frame_stack *s, lua_State *L);
 /* Forgets that value.   [-0, +0, -] */
 void frames_drop_object(frame_stack *s);
 
-/* Frees the memory of a frame stack without frames. */
+/* Frees the memory of a frame stack without frames, and its spare cells. */
 void frames_free(frame_stack *s, const allocator *memory);
 
 /* Makes the frame stack ready for another line of execution.   [-0, +0, -] */
 void frames_clear(frame_stack *s, const allocator *memory);
 
+/* Forgets the innermost frame, whose deferred calls will be forgotten by frames_clear. */
+void frames_lose_frame(frame_stack *s);
+
 /*
-** Ends the innermost frame's body normally: moves the top `results` values of L to its results.
-** Returns false, and leaves L as it was, if there is no room.   [-results, +0, -]
+** Ends the innermost frame's body normally: moves the top `results` values of `from` to its results,
+** and returns LUA_OK. Else leaves `from` as it was, returns the status of an error, and pushes that
+** to L, the running thread, unless there was no memory.   [-results | -0, +(0|1), -]
 */
-bool frames_return(frame_stack *s, lua_State *L, int results);
+int frames_return(frame_stack *s, lua_State *L, lua_State *from, int results);
 
 /*
 ** Ends the innermost frame's body with the record on top of L, or replaces the panic or exit in
@@ -209,16 +254,8 @@ static inline int frames_next_deferred(const frame_stack *s) {
 /* Moves that call to L, which must have room. The frame's body must have ended.   [-0, +n, -] */
 void frames_take_deferred(frame_stack *s, lua_State *L);
 
-/* Forgets the innermost frame's newest calls if they were taken out. */
-void frames_drop_gone(frame_stack *s);
-
-/* Forgets the innermost frame's newest deferred call. */
-static inline void frames_drop_deferred(frame_stack *s) {
-  frame *f = frames_top(s);
-  f->deferred--;
-  s->call_count--;
-  if (f->gone > 0) frames_drop_gone(s);
-}
+/* Forgets the innermost frame's newest deferred call.   [-0, +0, -] */
+void frames_drop_deferred(frame_stack *s);
 
 /* Whether the deferred call of this serial is pending in any frame. */
 bool frames_is_pending(const frame_stack *s, uint64_t serial);
@@ -254,11 +291,8 @@ bool frames_push_in_flight(const frame_stack *s, lua_State *L);
 /* Pushes the results of frame `index`; L must have room for `results` values.   [-0, +n, -] */
 void frames_push_results(const frame_stack *s, lua_State *L, uint32_t index);
 
-/*
-** Makes the top `count` values of L the results of frame `index`; false if there is no room.
-** [-count, +0, -]
-*/
-bool frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count);
+/* Makes the top `count` values of L the results of frame `index`.   [-count, +0, m] */
+void frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count);
 
 /*
 ** Starts an exit, with the record on top of L: it unwinds the open frames from index `floor` on, or

@@ -22,8 +22,8 @@ static int close_runtime(lua_State *L) {
   rt->closed = true;
   probes_init(&rt->probes);
   rt->current = rt->main_task = NULL;
-  rt->free_frames = NULL;
   rt->ready = (fifo){0};
+  frames_pool_init(&rt->frames);
   rt->running = rt->main;
   rt->main->frames = NULL;
   rt->main->context = (trace_context){0};
@@ -78,6 +78,7 @@ static void init_fields(opened *o, lua_State *L) {
   rt->memory = owned_memory_allocator(&rt->owned);
   list_init(&rt->unhandled_panics);
   list_init(&rt->ending);
+  frames_pool_init(&rt->frames);
   probes_init(&rt->probes);
   location_table_init(&rt->locations, &rt->memory);
   rt->main = &o->main;

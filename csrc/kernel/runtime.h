@@ -39,15 +39,13 @@
 #include "core/slots.h"
 #include "kernel/backend.h"
 #include "kernel/frames.h"
+#include "kernel/frames_pool.h"
 #include "kernel/location.h"
 #include "kernel/sink.h"
 
 #pragma GCC visibility push(hidden)
 
 struct task;
-
-/* The most frame stacks at rest in the pool, each with its thread of values. */
-#define FRAMES_POOL_MAX 1024
 
 /* What happens to unhandled panics. */
 typedef enum unhandled_mode {
@@ -163,9 +161,9 @@ typedef struct runtime {
 
   /* Frames. */
   const frame_type *entry_type; /* of tasks' outermost frames: frame_entry */
-  frame_stack *free_frames;
-  size_t free_frames_count;
-  uint64_t next_serial; /* for deferred calls */
+  frames_pool frames;
+  cells cells;          /* of these */
+  uint64_t last_serial; /* of a deferred call */
   uint64_t next_record;
 
   /* Identity. */
@@ -194,7 +192,8 @@ typedef struct runtime {
   int tasks_ref;          /* slot -> live task, which it anchors */
   int threads_ref;        /* slot -> thread */
   int refusal_ref;        /* the error for code that resumes or closes a task's coroutine */
-  int anchors_ref;        /* frame stacks, except those of coroutines that are no task's */
+  int anchors_ref;        /* slabs of frame stacks */
+  int cells_ref;          /* the holder of `cells` */
   int coroutines_ref;     /* weak: thread -> its coroutine, except for tasks and the main thread */
   int coroutine_type_ref; /* the metatable of these */
   int askers_ref;         /* weak: task -> the task that has cancelled it */

@@ -182,9 +182,17 @@ static void return_from_entry(runtime *rt, lua_State *L, task *t, int values) {
     lua_settop(thread, 0);
     frames_push_exit(s, L);
     frames_unwind(s, L, STATE_EXITING);
-  } else if (!frames_return(s, thread, values)) {
+    run_epilogue(rt, L, t);
+    return;
+  }
+  int status = frames_return(s, L, thread, values);
+  if (status == LUA_ERRMEM) {
     lua_settop(thread, 0);
     record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory");
+    frames_unwind(s, L, STATE_PANICKING);
+  } else if (status != LUA_OK) { /* of a debug hook */
+    lua_settop(thread, 0);
+    panic_settle(rt, L, status);
     frames_unwind(s, L, STATE_PANICKING);
   }
   run_epilogue(rt, L, t);

@@ -6,6 +6,10 @@
 #include "kernel/panic.h"
 #include "kernel/task.h"
 
+/* Here, where their fields are constants. */
+const frame_type frame_func = {0};
+const frame_type frame_deferred = {.shields = true};
+
 /*
 ** The stack of a C function that runs frames, from the bottom: [the frame's value,] [the coroutine,
 ** if it is no task's,] handler, then the arguments or results of the call in progress. Returns the
@@ -47,10 +51,14 @@ static void end_with_results(runtime *rt, frame_stack *s, lua_State *L, int hand
     return;
   }
   int results = frames_top(s)->type == &frame_deferred ? 0 : lua_gettop(L) - handler;
-  if (frames_return(s, L, results)) return;
-  lua_settop(L, handler);
-  record_make_safe(rt, L, L, 0, RECORD_MEMORY, "not enough memory for the results");
-  frames_unwind(s, L, STATE_PANICKING);
+  int status = frames_return(s, L, L, results);
+  if (status == LUA_ERRMEM) {
+    lua_settop(L, handler);
+    record_make_safe(rt, L, L, 0, RECORD_MEMORY, "not enough memory for the results");
+    frames_unwind(s, L, STATE_PANICKING);
+  } else if (status != LUA_OK) {
+    end_with_error(rt, s, L, status); /* of a debug hook */
+  }
 }
 
 /*
@@ -113,7 +121,8 @@ static bool is_done(const frame_stack *s, const frame *f) {
 /* Calls the innermost frame's newest deferred call in a frame of its own. Returns its status. */
 static int call_deferred(runtime *rt, frame_stack *s, lua_State *L, int handler, uint32_t base) {
   int count = frames_next_deferred(s);
-  int room = lua_checkstack(L, count + LUA_MINSTACK);
+  /* Every C function has stack for a few values. */
+  int room = count <= LUA_MINSTACK / 2 || lua_checkstack(L, count + LUA_MINSTACK);
   if (room) {
     frames_take_deferred(s, L);
   } else {
@@ -262,7 +271,7 @@ static int finish_call(lua_State *L, int status, frame_stack *s) {
 ** [-0, +0, e]
 */
 static int refuse_without_frames(lua_State *L, const frame_stack *s) {
-  if (s->runtime->closed) return runtime_refuse_closed(L);
+  if (s->cells->runtime->closed) return runtime_refuse_closed(L);
   return luaL_error(L, "this coroutine was garbage, and can't go on");
 }
 
@@ -273,7 +282,7 @@ static int refuse_without_frames(lua_State *L, const frame_stack *s) {
 */
 static int after_call(lua_State *L, int status, lua_KContext frames_address) {
   frame_stack *s = (frame_stack *)frames_address;
-  if (s->depth == 0 || s->runtime->closed) return refuse_without_frames(L, s);
+  if (s->depth == 0 || s->cells->runtime->closed) return refuse_without_frames(L, s);
   const frame *f = frames_top(s);
   bool returned = status == LUA_OK || status == LUA_YIELD;
   if (returned && f->deferred == 0 && f->type == &frame_func && !frames_is_exiting(s)) {
@@ -286,12 +295,10 @@ static int after_call(lua_State *L, int status, lua_KContext frames_address) {
 /* Opens a frame. Its handler, and the values below that, are on the stack.   [-0, +0, e] */
 static inline void open_frame(runtime *rt, frame_stack *s, lua_State *L, const frame_type *type) {
   if (s->foreign) lua_toclose(L, handler_index(s, type) - 1);
-  if (type->is_thin) {
-    s->leaving = s->foreign; /* if this raises, the to-be-closed slot has no work */
-    frames_set_object(s, L, 1);
-    s->leaving = false;
+  if (frames_push_frame(s, &rt->memory, type, s->depth)) {
+    if (!type->is_thin || frames_set_object(s, L, 1)) return;
+    frames_pop_frame(s);
   }
-  if (frames_push_frame(s, &rt->memory, type, s->depth)) return;
   s->leaving = s->foreign;
   luaL_error(L, "not enough memory");
 }
@@ -315,9 +322,16 @@ static inline int push_bottom(const runtime *rt, const frame_stack *s, lua_State
   return s->foreign ? 2 : 1;
 }
 
+/* Returns the frame stack in which the running code opens a frame.   [-0, +0, m] */
+static inline frame_stack *prepare_frames(runtime *rt, lua_State *L) {
+  frame_stack *s = coroutine_frames_of(rt, L);
+  frames_check_spares(s, L);
+  return s;
+}
+
 int unwind_func(lua_State *L) {
   runtime *rt = runtime_of(L);
-  frame_stack *s = coroutine_frames_of(rt, L);
+  frame_stack *s = prepare_frames(rt, L);
   int arguments = lua_gettop(L);
   int bottom = push_bottom(rt, s, L);
   lua_pushvalue(L, lua_upvalueindex(2));
@@ -329,7 +343,7 @@ int unwind_func(lua_State *L) {
 int unwind_call(lua_State *L) {
   arg_check_function(L, 1, "call");
   runtime *rt = runtime_of(L);
-  frame_stack *s = coroutine_frames_of(rt, L);
+  frame_stack *s = prepare_frames(rt, L);
   int arguments = lua_gettop(L) - 1;
   lua_rotate(L, 1, push_bottom(rt, s, L));
   open_frame(rt, s, L, &frame_func);
@@ -337,8 +351,8 @@ int unwind_call(lua_State *L) {
 }
 
 frame_stack *unwind_open_body(runtime *rt, lua_State *L, const frame_type *type) {
-  frame_stack *s = coroutine_frames_of(rt, L);
-  if (type->is_thin) frames_make_objects(s, L);
+  frame_stack *s = prepare_frames(rt, L);
+  if (type->is_thin) frames_reserve_object(s, L);
   lua_rotate(L, 2, push_bottom(rt, s, L));
   open_frame(rt, s, L, type);
   return s;
@@ -400,6 +414,7 @@ int unwind_close_deferred(lua_State *L) {
   */
   if (!frames_reserve_frames(s, &rt->memory, s->depth + 2))
     return luaL_error(L, "not enough memory");
+  frames_check_spares(s, L);
   c_stack_check(L, 1);
   frames_push_frame(s, &rt->memory, &frame_block, s->depth);
   frames_move_deferred(s, &rt->memory, handle->serial);
@@ -407,7 +422,7 @@ int unwind_close_deferred(lua_State *L) {
     lua_settop(L, 2);
     frames_unwind(s, L, STATE_PANICKING);
   } else {
-    frames_return(s, L, 0);
+    (void)frames_return(s, L, L, 0); /* without results it needs no room */
   }
   lua_settop(L, 0);
   if (s->foreign) lua_pushnil(L);

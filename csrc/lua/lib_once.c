@@ -172,7 +172,7 @@ static int call(lua_State *L, once *o);
 static int run_function(lua_State *L, once *o) {
   runtime *rt = o->waitlist.object.runtime;
   luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
-  frames_make_objects(coroutine_frames_of(rt, L), L);
+  frames_reserve_object(coroutine_frames_of(rt, L), L);
   if (o->state != ONCE_NEW) return call(L, o); /* a finalizer has called it meanwhile */
   lua_getiuservalue(L, ONCE_INDEX, ONCE_UV_FUNCTION);
   lua_insert(L, ONCE_INDEX + 1);

@@ -37,15 +37,16 @@ static int panic_defer(lua_State *L) {
   /* Every C function has stack for a few arguments. */
   if (count > LUA_MINSTACK / 2) luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments");
   deferred_handle *handle = lua_newuserdatauv(L, sizeof(deferred_handle), 0);
-  handle->serial = ++rt->next_serial;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->defer_type_ref);
+  handle->serial = 0;
+  lua_pushvalue(L, lua_upvalueindex(2));
   lua_setmetatable(L, -2);
   for (int i = 1; i <= count; i++) lua_pushvalue(L, i);
-  if (frames_defer(s, &rt->memory, L, count, handle->serial)) return 1;
-  if (lua_gettop(s->values) > LUAI_MAXSTACK - count - LUA_MINSTACK) {
+  handle->serial = frames_defer(s, &rt->memory, L, count, &rt->last_serial);
+  if (handle->serial != 0) return 1;
+  if (s->values + (uint32_t)count > FRAMES_MAX_VALUES) {
     return luaL_error(
         L, "too many deferred calls are pending: they and their arguments are at most %d values",
-        LUAI_MAXSTACK);
+        FRAMES_MAX_VALUES);
   }
   return luaL_error(L, "not enough memory");
 }
@@ -83,7 +84,7 @@ static int panic_set_results(lua_State *L) {
                       "co.set_results at the end of a block: only the end of a frame has results, "
                       "so do not hold this deferred call in a <close> variable");
   }
-  if (!frames_set_results(s, L, index, lua_gettop(L))) return luaL_error(L, "too many results");
+  frames_set_results(s, L, index, lua_gettop(L));
   return 0;
 }
 
@@ -96,7 +97,6 @@ void lib_panic_open(lua_State *L, runtime *rt) {
   static const luaL_Reg functions[] = {
       {"func", panic_func},
       {"call", unwind_call},
-      {"defer", panic_defer},
       {"panic", panic_panic},
       {"recover", panic_recover_binding},
       {"results", panic_results},
@@ -106,4 +106,8 @@ void lib_panic_open(lua_State *L, runtime *rt) {
       {NULL, NULL},
   };
   lib_register(L, rt, functions);
+  lua_pushlightuserdata(L, rt);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->defer_type_ref);
+  lua_pushcclosure(L, panic_defer, 2);
+  lua_setfield(L, -2, "defer");
 }

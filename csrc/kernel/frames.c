@@ -127,7 +127,7 @@ static void move_from_cells(frame_stack *s, lua_State *L, cell x) {
 void frames_lose_frame(frame_stack *s) {
   frame *f = frames_top(s);
   if (f->type->is_thin) frames_drop_object(s);
-  release_chain(s, f->outcome);
+  frames_drop_outcome(s);
   frames_pop_frame(s);
 }
 
@@ -137,6 +137,7 @@ void frames_clear(frame_stack *s, const allocator *memory) {
   if (s->exit != 0) release(s, s->exit);
   while (s->spares > FRAMES_SPARE) cells_free(s->cells, take_spare(s));
   s->exit = 0;
+  s->outcomes = 0;
   s->values = 0;
   s->innermost = NULL;
   s->leaving = s->resetting = false;
@@ -169,6 +170,12 @@ void frames_drop_object(frame_stack *s) {
 
 /* --- deferred calls --- */
 
+/* Gives the frame an outcome. */
+static void begin_outcome(frame_stack *s, frame *f, cell outcome) {
+  f->outcome = outcome;
+  if (s->outcomes < UINT8_MAX) s->outcomes++;
+}
+
 uint64_t frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int count,
                       uint64_t *last_serial) {
   cp_assert(count >= 1);
@@ -193,7 +200,7 @@ int frames_return(frame_stack *s, lua_State *L, lua_State *from, int results) {
     int status = cells_try_reserve(s->cells, L, (uint32_t)results + 1);
     if (status != LUA_OK) return status;
     cell values = move_to_cells(s, from, results);
-    frames_top(s)->outcome = cells_take(s->cells, values);
+    begin_outcome(s, frames_top(s), cells_take(s->cells, values));
   }
   frames_top(s)->results = (uint32_t)results;
   frames_top(s)->state = STATE_RETURNING;
@@ -202,7 +209,7 @@ int frames_return(frame_stack *s, lua_State *L, lua_State *from, int results) {
 
 void frames_unwind(frame_stack *s, lua_State *L, frame_state state) {
   frame *f = frames_top(s);
-  if (f->outcome == 0) f->outcome = take_spare(s);
+  if (f->outcome == 0) begin_outcome(s, f, take_spare(s));
   cells_set(s->cells, L, f->outcome);
   f->state = (uint8_t)state;
 }
@@ -338,8 +345,10 @@ int frames_take_outcome(frame_stack *s, lua_State *L) {
   frame *f = frames_top(s);
   int size = frames_outcome_size(s);
   if (f->state == STATE_RETURNING) {
-    if (f->outcome != 0) move_from_cells(s, L, release(s, f->outcome));
-    f->outcome = 0;
+    if (f->outcome != 0) {
+      move_from_cells(s, L, cells_next(s->cells, f->outcome));
+      cells_set_next(s->cells, f->outcome, 0);
+    }
   } else {
     cells_push(s->cells, L, f->outcome);
   }
@@ -349,9 +358,11 @@ int frames_take_outcome(frame_stack *s, lua_State *L) {
 
 void frames_drop_outcome(frame_stack *s) {
   frame *f = frames_top(s);
+  f->results = 0;
+  if (f->outcome == 0) return;
   release_chain(s, f->outcome);
   f->outcome = 0;
-  f->results = 0;
+  if (s->outcomes < UINT8_MAX) s->outcomes--;
 }
 
 void frames_push_record(const frame_stack *s, lua_State *L, uint32_t index) {
@@ -363,10 +374,16 @@ void frames_push_record(const frame_stack *s, lua_State *L, uint32_t index) {
   }
 }
 
+/*
+** Whether no frame has an outcome, and no exit is under way, so that nothing is unwinding. Most code
+** runs like this, and then no loop over the frames is needed, which may be many.
+*/
+static bool is_calm(const frame_stack *s) { return s->outcomes == 0 && s->exit == 0; }
+
 bool frames_holds_record(const frame_stack *s, lua_State *L, int index) {
   index = lua_absindex(L, index);
   bool held = false;
-  for (uint32_t i = 0; i < s->depth && !held; i++) {
+  for (uint32_t i = is_calm(s) ? s->depth : 0; i < s->depth && !held; i++) {
     if (s->frames[i].state != STATE_PANICKING) continue;
     frames_push_record(s, L, i);
     held = lua_rawequal(L, -1, index);
@@ -376,6 +393,7 @@ bool frames_holds_record(const frame_stack *s, lua_State *L, int index) {
 }
 
 uint32_t frames_shield(const frame_stack *s) {
+  if (is_calm(s)) return 0;
   for (uint32_t i = s->depth; i > 0; i--) {
     const frame *f = &s->frames[i - 1];
     if (f->exiting || f->state == STATE_PANICKING) return i;
@@ -384,6 +402,7 @@ uint32_t frames_shield(const frame_stack *s) {
 }
 
 bool frames_push_in_flight(const frame_stack *s, lua_State *L) {
+  if (is_calm(s)) return false;
   for (uint32_t i = s->depth; i-- > 0;) {
     if (s->frames[i].state == STATE_PANICKING) {
       frames_push_record(s, L, i);
@@ -402,7 +421,7 @@ void frames_push_results(const frame_stack *s, lua_State *L, uint32_t index) {
 void frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count) {
   cells_reserve(s->cells, L, (uint32_t)count + 1);
   frame *f = &s->frames[index];
-  if (f->outcome == 0) f->outcome = cells_take(s->cells, 0);
+  if (f->outcome == 0) begin_outcome(s, f, cells_take(s->cells, 0));
   cell before = cells_next(s->cells, f->outcome);
   cells_set_next(s->cells, f->outcome, move_to_cells(s, L, count));
   f->results = (uint32_t)count;
@@ -411,6 +430,7 @@ void frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count)
 
 /* Whether an exit unwinds any frame. */
 static bool has_exit(const frame_stack *s) {
+  if (s->exit == 0) return false;
   for (uint32_t i = 0; i < s->depth; i++) {
     if (s->frames[i].exiting) return true;
   }

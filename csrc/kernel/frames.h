@@ -117,12 +117,14 @@ typedef struct frame_stack {
   uint32_t frames_log : 5;              /* there is room for FIRST_FRAMES << frames_log frames */
   uint32_t calls_log : 5;
   uint16_t spares;
-  uint8_t place;    /* in its slab */
+  uint8_t
+      outcomes; /* how many frames have one; once it is UINT8_MAX it stays so until all are left */
   bool foreign : 1; /* of a coroutine that is no task's */
   /* foreign: its C function is about to return, and its to-be-closed slot has no work */
   bool leaving : 1;
   /* the thread is being reset: deferred calls in `<close>` variables wait for their frame */
   bool resetting : 1;
+  uint8_t place : 5; /* in its slab */
   union {
     struct frame_stack *next_free; /* in its slab */
     frame first_frames[FIRST_FRAMES];

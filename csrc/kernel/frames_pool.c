@@ -27,7 +27,7 @@ static void add_slab(runtime *rt, lua_State *L) {
   for (int i = SLAB_SIZE - 1; i >= 0; i--) {
     frame_stack *s = &b->stacks[i];
     frames_init(s, &rt->cells);
-    s->place = (uint8_t)i;
+    s->place = (unsigned)i & (SLAB_SIZE - 1U);
     s->next_free = b->free;
     b->free = s;
   }

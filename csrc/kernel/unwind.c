@@ -178,13 +178,17 @@ static frame_state drive(runtime *rt, frame_stack *s, lua_State *L, int status, 
       if (returned && is_done(s, f)) {
         frames_pop_frame(s);
         return_to(s, L);
-      } else if (returned) {
-        end_with_results(rt, s, L, handler);
       } else {
-        end_with_error(rt, s, L, status);
+        if (returned) {
+          end_with_results(rt, s, L, handler);
+        } else {
+          end_with_error(rt, s, L, status);
+        }
+        lua_settop(L, handler);
       }
+    } else {
+      lua_settop(L, handler);
     }
-    lua_settop(L, handler);
     if (frames_next_deferred(s) != 0) {
       status = call_deferred(rt, s, L, handler, base);
       continue;

@@ -26,7 +26,7 @@ static int context_with_value(lua_State *L) {
   check_parent(L, "with_value");
   if (lua_isnoneornil(L, 2)) arg_type_error(L, 2, "with_value", "key that is not nil");
   lua_settop(L, 3);
-  ctx *c = context_new(runtime_of(L), L, 1, true);
+  ctx *c = context_new_with_value(runtime_of(L), L, 1);
   c->has_value = true;
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, CONTEXT_UV_KEY);

@@ -19,7 +19,7 @@ void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type
   task *t = rt->current;
   int index = lua_gettop(L);
   frame_stack *s = coroutine_frames_of(rt, L);
-  if (!frames_reserve_frames(s, &rt->memory, s->depth + 2)) luaL_error(L, "not enough memory");
+  if (!frames_reserve_frames(s, &rt->memory, s->depth + 1)) luaL_error(L, "not enough memory");
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
   lua_pushboolean(L, 0); /* makes room, so that nothing fails after the pin */
   lua_rawsetp(L, -2, b);

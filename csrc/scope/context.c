@@ -27,9 +27,9 @@ static void init_links(context_links *links) {
   list_init(&links->children);
 }
 
-/* Pushes a context without a parent.   [-0, +1, m] */
-static ctx *new_context(runtime *rt, lua_State *L) {
-  ctx *c = lua_newuserdatauv(L, sizeof(ctx), CONTEXT_UV_COUNT);
+/* Pushes a context without a parent, with so many user values.   [-0, +1, m] */
+static ctx *new_context(runtime *rt, lua_State *L, int values) {
+  ctx *c = lua_newuserdatauv(L, sizeof(ctx), values);
   memset(c, 0, sizeof(ctx));
   c->deadline_ns = TIME_FOREVER;
   c->muted = probe_is_muted(rt, rt->current);
@@ -47,14 +47,15 @@ void context_open(runtime *rt, lua_State *L) {
   runtime_set_value(rt, L, RUNTIME_UV_CANCELED);
   lua_pushstring(L, context_error(&(ctx){.state = CONTEXT_EXPIRED}));
   runtime_set_value(rt, L, RUNTIME_UV_EXCEEDED);
-  new_context(rt, L);
+  new_context(rt, L, CONTEXT_UV_COUNT);
   rt->background_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-ctx *context_new(runtime *rt, lua_State *L, int parent, bool linked) {
+/* Pushes a new child, with so many user values.   [-0, +1, m] */
+static ctx *new_child(runtime *rt, lua_State *L, int parent, bool linked, int values) {
   parent = lua_absindex(L, parent);
   ctx *above = context_test(L, parent);
-  ctx *c = new_context(rt, L);
+  ctx *c = new_context(rt, L, values);
   c->parent = above;
   lua_pushvalue(L, parent);
   lua_setiuservalue(L, -2, CONTEXT_UV_PARENT);
@@ -69,6 +70,14 @@ ctx *context_new(runtime *rt, lua_State *L, int parent, bool linked) {
     list_append(&above->links->children, &c->links->sibling);
   }
   return c;
+}
+
+ctx *context_new(runtime *rt, lua_State *L, int parent, bool linked) {
+  return new_child(rt, L, parent, linked, CONTEXT_UV_COUNT);
+}
+
+ctx *context_new_with_value(runtime *rt, lua_State *L, int parent) {
+  return new_child(rt, L, parent, true, CONTEXT_UV_COUNT_WITH_VALUE);
 }
 
 void context_set_deadline(runtime *rt, lua_State *L, ctx *c, int64_t deadline_ns) {

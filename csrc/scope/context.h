@@ -34,12 +34,14 @@ typedef enum context_state {
 /* The user values. */
 enum {
   CONTEXT_UV_PARENT = 1,
-  CONTEXT_UV_KEY,    /* of with_value */
-  CONTEXT_UV_VALUE,  /* of with_value */
   CONTEXT_UV_CAUSE,  /* the cause given to cancel, or for the deadline; nil: none */
   CONTEXT_UV_DONE,   /* the channel of ctx:done(); nil until it is called */
   CONTEXT_UV_AFTERS, /* array of the callbacks of ctx:after (context_after.h), or nil */
-  CONTEXT_UV_COUNT = CONTEXT_UV_AFTERS
+  CONTEXT_UV_COUNT = CONTEXT_UV_AFTERS,
+  /* of with_value only */
+  CONTEXT_UV_KEY,
+  CONTEXT_UV_VALUE,
+  CONTEXT_UV_COUNT_WITH_VALUE = CONTEXT_UV_VALUE
 };
 
 typedef struct context_links {
@@ -84,6 +86,12 @@ ctx *context_test(lua_State *L, int index);
 **   linked  the child ends with its parent; false: it only inherits the values
 */
 ctx *context_new(runtime *rt, lua_State *L, int parent, bool linked);
+
+/*
+** Pushes a new child, which ends with its parent, for a key and a value that the caller sets.
+** [-0, +1, m]
+*/
+ctx *context_new_with_value(runtime *rt, lua_State *L, int parent);
 
 /* Sets the deadline of a new context, unless an ancestor's deadline comes first.   [-0, +0, m] */
 void context_set_deadline(runtime *rt, lua_State *L, ctx *c, int64_t deadline_ns);

@@ -139,8 +139,8 @@ return {
     name = "results-replace-the-outcome",
     says = "results that a deferred call sets while its frame panics hide the panic",
     file = "csrc/kernel/frames.c",
-    from = "if (f->outcome == 0) f->outcome = cells_take(s->cells, 0);",
-    to = "release_chain(s, f->outcome);\n  f->outcome = cells_take(s->cells, 0);",
+    from = "if (f->outcome == 0) begin_outcome(s, f, cells_take(s->cells, 0));",
+    to = "release_chain(s, f->outcome);\n  begin_outcome(s, f, cells_take(s->cells, 0));",
     specs = "spec/panic/results_spec.lua",
   },
   -- panics: handler.c, record.c, unclaimed.c, panic.c

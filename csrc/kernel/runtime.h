@@ -159,6 +159,8 @@ typedef struct runtime {
   */
   void (*report)(lua_State *L, int index);
 
+  const struct task_member_type *member_type; /* of tasks in scopes and contexts (scope/spawn.c) */
+
   /* Frames. */
   const frame_type *entry_type; /* of tasks' outermost frames: frame_entry */
   frames_pool frames;

@@ -168,7 +168,7 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
 
 /* Takes the task out of its scope and context, if any.   [-0, +0, -] */
 static void leave_member(runtime *rt, lua_State *L, task *t) {
-  if (t->live.member != NULL) t->live.member->type->leave(rt, L, t);
+  if (t->live.member != NULL) rt->member_type->leave(rt, L, t);
   t->live.member = NULL;
 }
 
@@ -185,7 +185,7 @@ static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
 */
 static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn_options *options,
                   void *reserved) {
-  if (t->live.member != NULL) t->live.member->type->join(rt, L, t);
+  if (t->live.member != NULL) rt->member_type->join(rt, L, t);
   if (reserved != NULL) options->group_type->join(rt, L, t, reserved);
   lua_pushvalue(L, -1);
   lua_rawseti(L, options->tables.tasks, t->coroutine.slot);

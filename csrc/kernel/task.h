@@ -102,10 +102,10 @@ typedef struct panic_heir_type {
 ** frees it. The kernel knows only this part.
 */
 typedef struct task_member {
-  const struct task_member_type *type;
   panic_heir *heir; /* NULL: no scope waits for the task */
 } task_member;
 
+/* There is one such type, runtime.member_type. */
 typedef struct task_member_type {
   /*
   ** Called when the new task, on top of the stack, begins. Calls nothing of scripts.   [-0, +0, -]

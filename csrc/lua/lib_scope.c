@@ -124,6 +124,7 @@ static int with_tostring(lua_State *L) {
 }
 
 void lib_scope_open(lua_State *L, runtime *rt) {
+  scope_register_members(rt);
   static const luaL_Reg functions[] = {
       {"scope", scope_scope},
       {"supervise", scope_supervise},

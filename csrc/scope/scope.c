@@ -10,15 +10,13 @@
 /* The most members that a scope's text names. */
 #define MAX_NAMED 8
 
-static scope *scope_of_heir(panic_heir *heir) { return container_of(heir, scope, heir); }
-
 /* --- cancelling --- */
 
 /* Cancels all members; the reason is on top of the stack.   [-0, +0, -] */
 static void cancel_members(runtime *rt, lua_State *L, scope *s, cancel_source source) {
   for (list *link = s->members.next; link != &s->members; link = link->next) {
     lua_pushvalue(L, -1);
-    cancel_scope_cancel(rt, L, &container_of(link, member, sibling)->task->entry, source);
+    cancel_scope_cancel(rt, L, container_of(link, member, sibling)->under.scope, source);
   }
 }
 
@@ -177,7 +175,7 @@ scope *scope_open(runtime *rt, lua_State *L, scope_kind kind, int context) {
 static int push_members(runtime *rt, lua_State *L, const scope *s) {
   int count = 0;
   for (list *link = s->members.next; link != &s->members && count < MAX_NAMED; link = link->next) {
-    task_push(rt, L, container_of(link, member, sibling)->task);
+    task_push(rt, L, member_task(container_of(link, member, sibling)));
     count++;
   }
   return count;

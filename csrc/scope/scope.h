@@ -63,6 +63,8 @@ extern const frame_type frame_scope;
 */
 scope *scope_open(runtime *rt, lua_State *L, scope_kind kind, int context);
 
+static inline scope *scope_of_heir(panic_heir *heir) { return container_of(heir, scope, heir); }
+
 /* Returns the open scope whose cancel scope this is; NULL if it is that of a co.with. */
 scope *scope_of(inner_cancel_scope *c);
 

@@ -11,7 +11,7 @@
 static const task *next_member(const void *waits_on, const task *previous) {
   const scope *s = waits_on;
   const list *link = previous == NULL ? s->members.next : member_of(previous)->sibling.next;
-  return link == &s->members ? NULL : container_of(link, member, sibling)->task;
+  return link == &s->members ? NULL : member_task(container_of(link, member, sibling));
 }
 
 static int after_member(lua_State *L, int status, lua_KContext runtime_address);

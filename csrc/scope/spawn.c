@@ -3,6 +3,11 @@
 #include "scope/member.h"
 #include "scope/scope.h"
 
+/* Returns the scope of the member; NULL: none, or it is gone. */
+static scope *member_scope(const member *m) {
+  return m->base.heir == NULL ? NULL : scope_of_heir(m->base.heir);
+}
+
 ctx *scope_current_context(const runtime *rt) {
   const task *t = rt->current;
   if (t == NULL) return NULL;
@@ -16,7 +21,7 @@ static scope *current_scope(const task *t) {
   inner_cancel_scope *c = task_innermost(t);
   while (c != NULL && scope_of(c) == NULL) c = c->outer;
   if (c != NULL) return scope_of(c);
-  return t->live.member == NULL ? NULL : member_of(t)->scope;
+  return t->live.member == NULL ? NULL : member_scope(member_of(t));
 }
 
 /* --- joining --- */
@@ -35,7 +40,7 @@ static void join_context(runtime *rt, lua_State *L, task *t, bool shielded) {
 
 static void join_scope(lua_State *L, task *t, bool shielded) {
   member *m = member_of(t);
-  scope *s = m->scope;
+  scope *s = member_scope(m);
   const cancel_scope *c = &s->body.cancel.base;
   bool is_over = c->state == CANCEL_SCOPE_CLOSED || cancel_scope_is_cancelled(c);
   if (c->state == CANCEL_SCOPE_CLOSED) {
@@ -55,7 +60,7 @@ static void join(runtime *rt, lua_State *L, task *t) {
   const member *m = member_of(t);
   bool shielded = rt->current != NULL && cancel_is_shielded(rt->current, 0);
   if (m->under.context != NULL) join_context(rt, L, t, shielded);
-  if (m->scope != NULL) join_scope(L, t, shielded);
+  if (m->base.heir != NULL) join_scope(L, t, shielded);
 }
 
 /* --- leaving --- */
@@ -66,15 +71,19 @@ static void leave(runtime *rt, lua_State *L, task *t) {
   if (m->under.context != NULL) context_unpin(rt, L, m->under.context);
   if (!list_empty(&m->sibling)) {
     list_remove(&m->sibling);
-    m->scope->live--;
-    if (t->daemon) m->scope->daemons--;
+    scope *s = member_scope(m);
+    s->live--;
+    if (t->daemon) s->daemons--;
   }
   mem_free(&rt->memory, m, sizeof(member));
 }
 
-/* --- spawning --- */
+void scope_register_members(runtime *rt) {
+  static const task_member_type type = {.join = join, .leave = leave};
+  rt->member_type = &type;
+}
 
-static const task_member_type type = {.join = join, .leave = leave};
+/* --- spawning --- */
 
 /*
 ** Makes the new task a member of the context at `index` (0: in `c`, which is pinned; NULL:
@@ -96,10 +105,8 @@ static task_member *prepare(runtime *rt, lua_State *L, task *t, int index, ctx *
     luaL_error(L, "not enough memory");
   }
   *m = (member){
-      .base = {.type = &type, .heir = s == NULL ? NULL : &s->heir},
-      .task = t,
+      .base = {.heir = s == NULL ? NULL : &s->heir},
       .under = {.context = c, .scope = &t->entry},
-      .scope = s,
   };
   list_init(&m->under.link);
   list_init(&m->sibling);

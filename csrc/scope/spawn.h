@@ -10,6 +10,9 @@
 
 struct scope;
 
+/* Tells the runtime how tasks join and leave scopes and contexts. */
+void scope_register_members(runtime *rt);
+
 typedef struct scope_spawn_options {
   spawn_options task;
   int context;         /* stack index; 0: the scope's if one is given, else the current one */

@@ -6,7 +6,7 @@
 ** Pooled selections have room for 2, 4 or 8 cases, so that a task that waits in a select takes no
 ** more memory than its cases need.
 */
-#define FEWEST_CASES 2
+#define FEWEST_CASES 2u
 #define MOST_POOLED_CASES (FEWEST_CASES << (SELECTION_POOLS - 1))
 
 /* The most channels that the text of one select names. */
@@ -19,7 +19,9 @@ static size_t size_of(uint32_t capacity) { return sizeof(selection) + capacity *
 /* Returns the pool of selections with room for `count` cases; NULL: larger ones are not pooled. */
 static selection **pool_for(runtime *rt, uint32_t count) {
   if (count > MOST_POOLED_CASES) return NULL;
-  return &rt->free_selections[count <= FEWEST_CASES ? 0 : count <= 2 * FEWEST_CASES ? 1 : 2];
+  int pool = 0;
+  while (count > FEWEST_CASES << pool) pool++;
+  return &rt->free_selections[pool];
 }
 
 /*

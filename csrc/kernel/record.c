@@ -290,13 +290,16 @@ void record_open(runtime *rt, lua_State *L) { renew_spare(rt, L); }
 /*
 ** Finds the stack of `thread` from `level` outwards and those of its resumers. Returns their
 ** number, and adds the room for them.
+**   found  for the activations of the first one
 */
 static int find_stacks(runtime *rt, lua_State *thread, int level,
-                       one_stack stacks[RECORD_MAX_STACKS], record_room *room) {
+                       one_stack stacks[RECORD_MAX_STACKS], lua_Debug found[FRAMES_MAX],
+                       record_room *room) {
   int count = 0;
   stack_walk w = stack_begin(rt, thread, level);
   do {
     one_stack *s = &stacks[count++];
+    s->found = count == 1 ? found : NULL;
     s->from = w;
     s->levels = stack_count(&w, RECORD_DEEP_STACK, s->found);
     add_room(room, s->levels);
@@ -347,13 +350,13 @@ static void take_inner(lua_State *L, record *r, const record *inner, int *uv) {
 */
 static record *capture(runtime *rt, lua_State *L, lua_State *thread, int level) {
   lua_Debug found[FRAMES_MAX]; /* for the first stack, usually the only one */
-  one_stack stacks[RECORD_MAX_STACKS] = {{.found = found}};
+  one_stack stacks[RECORD_MAX_STACKS];
   /* A dead thread is full. Without memory for the functions on its stack the record has none. */
   if (!lua_checkstack(thread, 1)) thread = NULL;
   const record *inner = push_inner(rt, L, thread, level);
   record_room room = {0};
   if (inner != NULL) room = (record_room){inner->frame_count, inner->frame_count + 1};
-  int count = thread == NULL ? 0 : find_stacks(rt, thread, level, stacks, &room);
+  int count = thread == NULL ? 0 : find_stacks(rt, thread, level, stacks, found, &room);
   record *r = new_record(rt, L, room);
   int uv = RECORD_UV_FUNCTIONS;
   lua_insert(L, -2);

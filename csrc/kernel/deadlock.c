@@ -83,7 +83,10 @@ static void push_record(runtime *rt, lua_State *L, const search *s) {
 
 bool deadlock_find(runtime *rt, lua_State *L, const wait_type *wait, void *target) {
   task *t = rt->current;
-  search s = {.self = t, .path = {t}, .length = 1};
+  search s; /* its path is large, and set as far as it is used */
+  s.self = s.path[0] = t;
+  s.length = 1;
+  s.steps = 0;
   if (has_time_out(t) || !target_reaches(&s, wait, target)) return false;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   t->wait = wait;

@@ -31,8 +31,9 @@ void threads_drop(runtime *rt, lua_State *L, uint32_t slot) {
 }
 
 /*
-** (runtime, slot): makes a thread, and room in `tasks` for its task; called protected. What follows
-** lua_newthread runs no finalizer, so the slot stays reserved. If it fails, nothing must be undone.
+** (runtime, slot): makes a thread, and room in `tasks` and `ready` for its task; called protected.
+** What follows lua_newthread runs no finalizer, so the slot stays reserved. If it fails, nothing must
+** be undone.
 */
 static int make_thread(lua_State *L) {
   runtime *rt = lua_touserdata(L, 1);

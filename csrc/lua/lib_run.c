@@ -95,25 +95,28 @@ static int run_spawn(lua_State *L) {
 }
 
 int spawn_with(lua_State *L, struct scope *scope) {
+  enum { NAME = 1, DAEMON = 2, SERVICE = 4, ATTRIBUTES = 8, CONTEXT = 16, DETACHED_TRACE = 32 };
   static const char *const names[] = {"name",    "daemon",         "service", "attributes",
                                       "context", "detached_trace", NULL};
   static const trace_ids no_trace = {.trace = NULL};
   runtime *rt = runtime_of(L);
-  options_check_names(L, 1, "spawn_with", names);
+  unsigned given = options_check_names(L, 1, "spawn_with", names);
   arg_check_function(L, 2, "spawn_with");
   int arguments = lua_gettop(L) - 2;
   scope_spawn_options options = {.task = {.tables = TASK_TABLES_OF_UPVALUES}, .scope = scope};
   spawn_options *spawn = &options.task;
-  spawn->daemon = options_boolean(L, 1, "spawn_with", "daemon");
-  if (options_boolean(L, 1, "spawn_with", "detached_trace")) spawn->trace = &no_trace;
-  spawn->service = options_boolean(L, 1, "spawn_with", "service");
+  if (given & DAEMON) spawn->daemon = options_boolean(L, 1, "spawn_with", "daemon");
+  if (given & DETACHED_TRACE && options_boolean(L, 1, "spawn_with", "detached_trace")) {
+    spawn->trace = &no_trace;
+  }
+  if (given & SERVICE) spawn->service = options_boolean(L, 1, "spawn_with", "service");
   if (spawn->service) spawn->spans = SPANS_NO;
-  spawn->name = options_string(L, 1, "spawn_with", "name");
-  if (lua_getfield(L, 1, "context") != LUA_TNIL) {
+  if (given & NAME) spawn->name = options_string(L, 1, "spawn_with", "name");
+  if (given & CONTEXT && lua_getfield(L, 1, "context") != LUA_TNIL) {
     if (context_test(L, -1) == NULL) options_error(L, 1, "spawn_with", "context", "context");
     options.context = lua_gettop(L);
   }
-  int type = lua_getfield(L, 1, "attributes");
+  int type = given & ATTRIBUTES ? lua_getfield(L, 1, "attributes") : LUA_TNIL;
   if (type != LUA_TNIL && type != LUA_TTABLE) {
     options_error(L, 1, "spawn_with", "attributes", "table");
   }

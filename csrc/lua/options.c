@@ -7,16 +7,26 @@
 /* Longer times are as good as for ever; these fit in any sum of milliseconds. */
 #define MAX_SECONDS 1e9
 
-void options_check_names(lua_State *L, int arg, const char *function, const char *const *names) {
+unsigned options_check_names(lua_State *L, int arg, const char *function,
+                             const char *const *names) {
   if (!lua_istable(L, arg)) arg_type_error(L, arg, function, "table");
+  unsigned given = 0;
+  if (lua_getmetatable(L, arg)) {
+    lua_pop(L, 1);
+    given = ~0U; /* __index may give more than is in the table */
+  }
   lua_pushnil(L);
   while (lua_next(L, arg) != 0) {
     lua_pop(L, 1);
-    if (arg_find_word(L, -1, names) < 0) {
+    int place = arg_find_word(L, -1, names);
+    if (place >= 0) {
+      given |= 1U << place;
+    } else {
       const char *shown = luaL_tolstring(L, -1, NULL);
       arg_error(L, arg, function, lua_pushfstring(L, "unknown option '%s'", shown));
     }
   }
+  return given;
 }
 
 int options_error(lua_State *L, int arg, const char *function, const char *name,

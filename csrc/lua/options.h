@@ -13,10 +13,11 @@
 #pragma GCC visibility push(hidden)
 
 /*
-** Raises unless the argument is a table whose keys are all in `names`, which ends with NULL.
+** Raises unless the argument is a table whose keys are all in `names`, which ends with NULL. Returns
+** which of them may be given: bit 0 is that of the first name. The others need not be read.
 ** [-0, +0, e]
 */
-void options_check_names(lua_State *L, int arg, const char *function, const char *const *names);
+unsigned options_check_names(lua_State *L, int arg, const char *function, const char *const *names);
 
 /* Raises an error: the option `name`, whose value is on top of the stack, is not as `expected`. */
 int options_error(lua_State *L, int arg, const char *function, const char *name,

@@ -185,6 +185,14 @@ describe("a task that spawns its successor for ever", function()
 end)
 
 describe("co.spawn_with", function()
+  co_it("reads options that a metatable gives", function()
+    local defaults = { name = "worker", daemon = true }
+    local task = co.spawn_with(setmetatable({ name = "special" }, { __index = defaults }), co.sleep, 1)
+    assert.equal("special", task.name)
+    assert.is_true(task.daemon)
+    assert.equal("worker", co.spawn_with(setmetatable({}, { __index = defaults }), co.sleep, 1).name)
+  end)
+
   co_it("names the task", seeded, function()
     assert.equal("worker", co.spawn_with({ name = "worker" }, function() end).name)
   end)

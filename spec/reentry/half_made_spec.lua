@@ -213,3 +213,32 @@ describe("a finalizer that runs in a task", function()
     assert.equal("cancelled", task:status())
   end)
 end)
+
+describe("a finalizer that runs while tasks are listed", function()
+  it("may spawn tasks: those that were there before are listed all the same", function()
+    helpers.run_apart(function()
+      local from_finalizers = 0
+      local function spawn()
+        if from_finalizers < 300 then
+          from_finalizers = from_finalizers + 1
+          co.spawn(function() end)
+        end
+      end
+      co.run(function()
+        local kept = {}
+        for _ = 1, 300 do co.spawn(function() end) end
+        for i = 1, 10 do kept[i] = co.spawn(co.sleep, math.huge) end
+        co.yield()
+        with_storm(spawn, function()
+          for _ = 1, 50 do
+            local listed = {}
+            for _, task in ipairs(co.tasks()) do listed[task] = true end
+            for _, task in ipairs(kept) do assert(listed[task], "not listed") end
+          end
+        end)
+        for _, task in ipairs(kept) do task:cancel() end
+      end)
+      assert(from_finalizers > 0)
+    end)
+  end)
+end)

@@ -79,9 +79,11 @@ local function find(list, label, size, peer, collector)
   end
 end
 
-local function cell(row)
+-- Our cost and the ratio; where the line above has our cost, the ratio alone.
+local function cell(row, is_first)
   if not row then return "" end
-  return row.ratio == "" and row.ours or ("%s: %s"):format(row.ours, row.ratio)
+  if row.ratio == "" then return row.ours end
+  return is_first and ("%s: %s"):format(row.ours, row.ratio) or row.ratio
 end
 
 --- The table, of all rows of a run.
@@ -96,10 +98,11 @@ function headline.of(run)
       local generational = find(list, label, size, peer, "generational")
       local incremental = find(list, label, size, peer, "incremental")
       if generational or incremental then
-        local cells = { what, cell(generational), cell(incremental), whom }
+        local is_first = what ~= ""
+        local cells = { what, cell(generational, is_first), cell(incremental, is_first), whom }
         lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |"
+        what = ""
       end
-      what = ""
     end
   end
   return table.concat(lines, "\n")

@@ -53,6 +53,7 @@ local plain = {
 return {
   coropanic,
   variant_of(coropanic, "coropanic-inherited", "inherited"),
+  variant_of(coropanic, "coropanic-idle", "coropanic-idle"),
   plain,
   variant_of(plain, "lua-pcall", "pcall"),
   variant_of(plain, "lua-xpcall", "xpcall"),

@@ -57,6 +57,38 @@ static inline void compat_write_number(lua_State *L, int index, char *buffer) {
 }
 #endif
 
+/*
+** Lua's incremental collector by pieces (loop/collector.c). COMPAT_GC_FINEST is the speed, in percent,
+** at which a step is smallest.
+*/
+#if LUA_VERSION_NUM >= 505
+#define COMPAT_GC_FINEST 20 /* 0 would be a whole collection */
+static inline int compat_gc_set_speed(lua_State *L, int percent) {
+  return lua_gc(L, LUA_GCPARAM, LUA_GCPSTEPMUL, percent);
+}
+/* Lua 5.5 has no way to put automatic steps off, so they go on beside ours. */
+static inline void compat_gc_put_off(lua_State *L, int kilobytes) {
+  (void)L;
+  (void)kilobytes;
+}
+#else
+#define COMPAT_GC_FINEST 0
+/* Returns the speed before. */
+static inline int compat_gc_set_speed(lua_State *L, int percent) {
+  return lua_gc(L, LUA_GCSETSTEPMUL, percent);
+}
+/*
+** Makes the next automatic step come after so many kilobytes have been allocated: LUA_GCRESTART
+** says that the program owes the collector nothing, and a step of a negative size, that the
+** collector owes so much. Call it only while the collector runs, because it would start it.
+** [-0, +0, -]
+*/
+static inline void compat_gc_put_off(lua_State *L, int kilobytes) {
+  lua_gc(L, LUA_GCRESTART);
+  if (kilobytes > 0) lua_gc(L, LUA_GCSTEP, -kilobytes);
+}
+#endif
+
 /* Put it after a call of a function that never returns but whose type does not say so. */
 #define compat_unreachable() __builtin_unreachable()
 
@@ -147,6 +179,14 @@ static inline int compat_storm_behind(lua_State *L, int result) {
 #define lua_pcallk(L, args, results, handler, k, f) \
   (compat_storm(L), lua_pcallk(L, args, results, handler, k, f))
 #endif
+
+/* A basic step of the collector, which may call finalizers. Returns whether it ended a cycle. */
+static inline int compat_gc_step(lua_State *L) {
+#if defined(CP_HOSTILE)
+  compat_storm(L);
+#endif
+  return lua_gc(L, LUA_GCSTEP, 0) == 1;
+}
 
 /* Tells the analyzer that these do not return. */
 #if defined(__clang_analyzer__)

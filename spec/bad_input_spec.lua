@@ -153,6 +153,14 @@ end)
 
 describe("an option", function()
   for text, parts in pairs {
+    ["co.collector 'idle'"] = { "'collector'", "table expected, got string" },
+    ["co.collector { modus = 'idle' }"] = { "'collector'", "unknown option 'modus'" },
+    ["co.collector { mode = 'lazy' }"] = { "'mode'", '"automatic" or "idle" expected, got lazy' },
+    ["co.collector { mode = true }"] = { "'mode'", "string expected, got boolean" },
+    ["co.collector { budget = 'x' }"] = { "'budget'", "seconds above 0 expected, got string" },
+    ["co.collector { budget = 0 }"] = { "'budget'", "seconds above 0 expected, got 0" },
+    ["co.collector { budget = 0 / 0 }"] = { "'budget'", "seconds above 0 expected, got " },
+    ["co.collector { limit = 1 }"] = { "'limit'", "number above 1 expected, got 1" },
     ["co.run_with({ clock = 'sundial' }, noop)"] = { "'clock'", '"virtual"' },
     ["co.run_with({ clock = 1 }, noop)"] = { "'clock'", "got number" },
     ["co.run_with({ seed = 'x' }, noop)"] = { "'seed'", "integer expected, got string" },

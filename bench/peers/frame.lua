@@ -44,6 +44,11 @@ function peers.coropanic(n)
   end
 end
 
+peers["coropanic-idle"] = function(n)
+  require("coropanic").collector { mode = "idle" }
+  return peers.coropanic(n)
+end
+
 function peers.lua(n)
   local resume, groups = coroutine.resume, {}
   local task = mover(coroutine.yield)

@@ -63,6 +63,7 @@ void loop_open(runtime *rt, lua_State *L) {
   *loop = (event_loop){.part = {.close = close_loop}};
   timer_heap_init(&loop->timers, &rt->memory);
   wakeup_init(&loop->wakeup);
+  collector_init(&loop->collector);
   poller_init(&loop->poller, &rt->memory, wake_waiter, rt);
   rt->loop = loop;
   rt->generator.lease_clock = &loop->clock;

@@ -12,6 +12,7 @@
 #include "core/timer.h"
 #include "core/wakeup.h"
 #include "kernel/runtime.h"
+#include "loop/collector.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -21,6 +22,7 @@ typedef struct event_loop {
   timer_heap timers;
   poller poller; /* for the descriptors that tasks wait for */
   wakeup wakeup;
+  collector collector;
 } event_loop;
 
 /* Returns the runtime's own loop. It exists, idle, also when a host has replaced the back end. */

@@ -68,6 +68,27 @@ static void look_around(runtime *rt, lua_State *L) {
   fire_timers(rt, L);
 }
 
+static collector_time time_until(const runtime *rt, int64_t until_ns) {
+  bool is_virtual = loop_of(rt)->clock.is_virtual;
+  int64_t ns = until_ns == TIME_FOREVER ? TIME_FOREVER : until_ns - runtime_now(rt);
+  return (collector_time){.is_virtual = is_virtual, .ns = ns};
+}
+
+/*
+** Makes a pause for Lua's collector before the next batch, if co.collector says so. Returns whether
+** another one is due before it.   [-0, +0, -]
+*/
+static inline bool collect_between(const runtime *rt, lua_State *L, int64_t until_ns) {
+  collector *c = &loop_of(rt)->collector;
+  return collector_is_ours(c) && collector_pace(L, c, time_until(rt, until_ns));
+}
+
+/* The same while nothing is ready. Returns whether it has made one.   [-0, +0, -] */
+static inline bool collect_at_rest(const runtime *rt, lua_State *L, int64_t until_ns) {
+  collector *c = &loop_of(rt)->collector;
+  return collector_is_ours(c) && collector_rest(L, c, time_until(rt, until_ns));
+}
+
 /* Returns the sum, or TIME_FOREVER if it is beyond all time. */
 static int64_t later(int64_t now_ns, int64_t duration_ns) {
   return duration_ns > TIME_FOREVER - now_ns ? TIME_FOREVER : now_ns + duration_ns;
@@ -122,6 +143,7 @@ static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
 ** rt->batch to 0.   [-0, +0, -]
 */
 static void run_batch(runtime *rt, lua_State *L) {
+  if (collect_between(rt, L, TIME_FOREVER)) return;
   if (rt->budget_ns != 0) {
     run_round(rt, L, TIME_FOREVER);
     return;
@@ -179,13 +201,17 @@ static void sleep_until_next(runtime *rt, lua_State *L) {
 }
 
 /*
-** Call it if no task and no descriptor is ready: waits for the next event. Returns false if no
-** event can wake a task.
+** Call it if no task and no descriptor is ready: collects garbage for a while, or waits for the next
+** event. Returns false if no event can wake a task.
 */
 static bool wait_for_work(runtime *rt, lua_State *L) {
   if (timer_heap_next_deadline(&loop_of(rt)->timers) == TIME_FOREVER && !io_is_awaited(rt))
     return false;
-  if (next_deadline(rt) > runtime_now(rt)) sleep_until_next(rt, L);
+  int64_t next = next_deadline(rt);
+  if (next > runtime_now(rt)) {
+    if (collect_at_rest(rt, L, next)) return true;
+    sleep_until_next(rt, L);
+  }
   unhandled_expire(rt, L, runtime_now(rt));
   return true;
 }
@@ -403,6 +429,7 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
   }
   if (!stuck) stuck = interrupt_end(rt, L);
   if (stuck && rt->unhandled == UNHANDLED_CRASH) handler_report(rt, L, 0);
+  collector_leave(L, &loop_of(rt)->collector);
   rt->main_task = NULL;
   rt->driver = NULL;
   reset_options(rt, L);
@@ -418,10 +445,13 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   push_tasks(rt, L);
   wakeup_drain(&loop_of(rt)->wakeup);
   int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
+  bool goes_on;
   do {
+    bool owes = collect_between(rt, L, until);
     look_around(rt, L);
-    run_round(rt, L, until);
-  } while (budget_ns != 0 && fifo_count(&rt->ready) > 0 && runtime_now(rt) < until);
+    if (!owes || budget_ns == 0) run_round(rt, L, until);
+    goes_on = fifo_count(&rt->ready) > 0 || collect_at_rest(rt, L, until);
+  } while (goes_on && budget_ns != 0 && runtime_now(rt) < until);
   if (!list_empty(&rt->unhandled_panics)) unhandled_expire(rt, L, runtime_now(rt));
   observe_flush(rt, L);
   rt->driver = NULL;

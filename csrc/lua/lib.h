@@ -18,6 +18,7 @@
   FILE(record)    /* methods and fields of records */        \
   FILE(task)      /* tasks' methods and fields, await */     \
   FILE(run)       /* run, spawn, step, sleep, hooks, ... */  \
+  FILE(collector) /* collector */                            \
   FILE(chan)      /* chan, select */                         \
   FILE(context)   /* context, ctx */                         \
   FILE(scope)     /* scope, supervise, with_timeout, with */ \

@@ -36,9 +36,8 @@ int options_error(lua_State *L, int arg, const char *function, const char *name,
   return arg_error(L, arg, function, text);
 }
 
-/* Raises that the option's value is wrong, although its type is right. */
-static int value_error(lua_State *L, int arg, const char *function, const char *name,
-                       const char *expected) {
+int options_refuse_value(lua_State *L, int arg, const char *function, const char *name,
+                         const char *expected) {
   const char *got = luaL_tolstring(L, -1, NULL);
   const char *text = lua_pushfstring(L, "option '%s': %s expected, got %s", name, expected, got);
   return arg_error(L, arg, function, text);
@@ -69,7 +68,8 @@ lua_Integer options_integer(lua_State *L, int arg, const char *function, const c
     if (lua_type(L, -1) != LUA_TNUMBER) options_error(L, arg, function, name, expected);
     int is_integer;
     value = lua_tointegerx(L, -1, &is_integer);
-    if (!is_integer || value < low || value > high) value_error(L, arg, function, name, expected);
+    if (!is_integer || value < low || value > high)
+      options_refuse_value(L, arg, function, name, expected);
   }
   lua_pop(L, 1);
   return value;
@@ -81,7 +81,7 @@ lua_Integer options_milliseconds(lua_State *L, int arg, const char *function, co
   if (lua_getfield(L, arg, name) != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TNUMBER) options_error(L, arg, function, name, "seconds");
     double seconds = lua_tonumber(L, -1);
-    if (!(seconds >= 0)) value_error(L, arg, function, name, "seconds from 0");
+    if (!(seconds >= 0)) options_refuse_value(L, arg, function, name, "seconds from 0");
     ms = (lua_Integer)((seconds < MAX_SECONDS ? seconds : MAX_SECONDS) * 1000);
   }
   lua_pop(L, 1);
@@ -100,7 +100,7 @@ int options_word(lua_State *L, int arg, const char *function, const char *name,
     }
     const char *expected = lua_tostring(L, -1);
     lua_pushstring(L, word);
-    value_error(L, arg, function, name, expected);
+    options_refuse_value(L, arg, function, name, expected);
   }
   lua_pop(L, 1);
   return place;

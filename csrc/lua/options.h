@@ -23,6 +23,10 @@ unsigned options_check_names(lua_State *L, int arg, const char *function, const 
 int options_error(lua_State *L, int arg, const char *function, const char *name,
                   const char *expected);
 
+/* The same for a value whose type is right: shows it instead of its type. */
+int options_refuse_value(lua_State *L, int arg, const char *function, const char *name,
+                         const char *expected);
+
 /*
 ** Returns a string option, or NULL if it is not given. The string stays on the stack, so that it
 ** lives as long as the call.   [-0, +1, e]

@@ -411,4 +411,24 @@ function co.instrument() end
 ---@return integer before  # initially 1024
 function co.thread_pool(max) end
 
+---@class coropanic.collector.settings
+---@field mode? "automatic" | "idle"  # "idle": the loop steps the collector while no task runs
+---@field budget? number  # seconds of one pause, above 0; 0.001 at first
+---@field limit? number  # above 1; 3 at first. Beyond so many times the heap, Lua collects by itself
+
+---@class coropanic.collector.figures  # since idle mode began
+---@field pauses integer
+---@field overruns integer  # pauses that were longer than the budget
+---@field longest number  # seconds
+---@field seconds number  # in all
+---@field steps integer
+---@field cycles integer
+
+--- Chooses who steps Lua's collector: Lua when a task allocates, or the loop between tasks and while it is
+--- idle, in pauses within a budget. Keeps the settings that it does not give.
+---@param settings? coropanic.collector.settings  # default: changes nothing
+---@return coropanic.collector.settings before  # you can pass them back
+---@return coropanic.collector.figures figures
+function co.collector(settings) end
+
 return co

@@ -28,6 +28,8 @@ describe("a function", function()
     call("coropanic.pollfd")
     call("coropanic.events")
     call("coropanic.thread_pool", call("coropanic.thread_pool"))
+    local settings = call("coropanic.collector", { mode = "automatic", budget = 0.001, limit = 3 })
+    call("coropanic.collector", settings)
     local global = coroutine
     local lua = call "coropanic.instrument"
     package.loaded.coroutine, coroutine = lua, global -- luacheck: ignore 121

@@ -103,6 +103,13 @@ static const program programs[] = {
      "return function(co) co.run(function() deferred(co)\n"
      "  co.spawn(function() deferred(co) co.await(function() end) end)\n"
      "  co.await(function() end) end) end"},
+    {"steps the collector",
+     "return function(co) local before = co.collector { mode = 'idle', limit = 1.5 }\n"
+     "  co.run(function() deferred(co)\n"
+     "    setmetatable({}, { __gc = function() co.collector() end })\n"
+     "    co.spawn(function() for _ = 1, 9 do co.yield() end end)\n"
+     "    for _ = 1, 3 do local t = { ('x'):rep(20000) } co.sleep(1e-5) end end)\n"
+     "  co.step(1e-4) return co.collector(before) end"},
     {"sends and selects",
      "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
      "  local a, b = co.chan(), co.chan(9)\n"

@@ -65,6 +65,7 @@ headline.LIST = {
   },
   {
     "frame p999", 10000, "999 of 1,000 frames of a loop with 10,000 tasks end within",
+    { "coropanic-idle", "the same with `co.collector { mode = \"idle\" }`" },
     { "lua", "coroutines" },
   },
   { "gateway", 50, "a request of an HTTP service", { "lua-http", "lua-http" } },

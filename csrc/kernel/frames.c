@@ -311,6 +311,7 @@ static void take_out(frame_stack *s, const allocator *memory, uint32_t index) {
   while (++i < s->depth) end -= s->frames[i].deferred;
   if (index + 1 < end && reserve_call(s, memory)) {
     s->calls[index].count = 0;
+    s->calls[index].values = 0; /* they are no longer its own: frames_clear must not free them */
     owner->gone++;
     return;
   }

@@ -99,6 +99,12 @@ static const program programs[] = {
     {"awaits callbacks",
      "return function(co) co.run(function()\n"
      "  return co.await(function(resume) co.spawn(function() resume(1, 2, 3) end) end) end) end"},
+    {"closes handles out of order",
+     "return function(co) co.run(function() deferred(co)\n"
+     "  for _ = 1, 3 do co.spawn(function() local handles = {}\n"
+     "    for i = 1, 8 do handles[i] = co.defer(function() end, i, i, i) end\n"
+     "    for i = 3, 6 do local _ <close> = handles[i] end\n"
+     "    co.yield() for i = 1, 8 do handles[i] = {} end error('main') end) end end) end"},
     {"deadlocks",
      "return function(co) co.run(function() deferred(co)\n"
      "  co.spawn(function() deferred(co) co.await(function() end) end)\n"
@@ -469,7 +475,11 @@ static const char aftermath[] =
     "assert(ok and a == 42 and b == 'usable')\n"
     "local v, r = co.call(function() co.defer(function() co.set_results(co.recover()) end)\n"
     "  co.panic('again') end)\n"
-    "assert(v == 'again' and #tostring(r) > 0)\n";
+    "assert(v == 'again' and #tostring(r) > 0)\n"
+    "local got = {}\n" /* no cell has two values */
+    "co.call(function()\n"
+    "  for i = 1, 200 do co.defer(function(x, y) got[x] = y end, i, -i) end end)\n"
+    "for i = 1, 200 do assert(got[i] == -i, 'a deferred call has others values') end\n";
 
 /* A pipe: never readable, always writable. */
 static int ends[2];

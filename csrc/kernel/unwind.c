@@ -420,6 +420,8 @@ int unwind_close_deferred(lua_State *L) {
     return luaL_error(L, "not enough memory");
   frames_check_spares(s, L);
   c_stack_check(L, 1);
+  /* A finalizer or a debug hook may have closed it meanwhile. */
+  if (!frames_is_pending(s, handle->serial)) return 0;
   frames_push_frame(s, &rt->memory, &frame_block, s->depth);
   frames_move_deferred(s, &rt->memory, handle->serial);
   if (panicking) {

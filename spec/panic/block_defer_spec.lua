@@ -46,6 +46,28 @@ describe("deferred calls held in <close> variables", function()
     end
   end)
 
+  it("run once where a debug hook closes the same handle while it is being closed", function()
+    for event = 1, 8 do
+      local log = {}
+      co.call(function()
+        co.defer(function() log[#log + 1] = "first" end)
+        local handle = co.defer(function() log[#log + 1] = "second" end)
+        local events = 0
+        do
+          local _ <close> = handle
+          debug.sethook(function()
+            events = events + 1
+            if events < event then return end
+            debug.sethook()
+            local _ <close> = handle
+          end, "c")
+        end
+        debug.sethook()
+      end)
+      assert.same({ "second", "first" }, log)
+    end
+  end)
+
   co_it("may suspend, also when their task ends by an error", seeded, function()
     local slept
     local task = co.spawn(function()

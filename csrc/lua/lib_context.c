@@ -196,7 +196,7 @@ static int context_gc(lua_State *L) {
 
 static int context_current(lua_State *L) {
   runtime *rt = runtime_of(L);
-  context_push(rt, L, scope_current_context(rt));
+  context_push(rt, L, scope_current_context(rt, L));
   return 1;
 }
 

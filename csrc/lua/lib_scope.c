@@ -26,7 +26,7 @@ static runtime *check_task(lua_State *L, const char *function) {
 ** shielded, so its context inherits only the values.   [-0, +1, m]
 */
 static ctx *push_child_context(runtime *rt, lua_State *L) {
-  context_push(rt, L, scope_current_context(rt));
+  context_push(rt, L, scope_current_context(rt, L));
   bool linked = !cancel_is_shielded(rt->current, 0);
   ctx *c = context_new(rt, L, lua_gettop(L), linked);
   c->can_end = true;
@@ -34,14 +34,21 @@ static ctx *push_child_context(runtime *rt, lua_State *L) {
   return c;
 }
 
-/* The stack is [function] [context]: calls the function with the scope. */
+/* Whether somebody watches contexts come and go, so that a scope's is made when it is opened. */
+static bool contexts_are_watched(const runtime *rt) {
+  const probes *p = &rt->probes;
+  return probe_is_wanted(p, PROBE_CONTEXT_OPEN) || probe_is_wanted(p, PROBE_CONTEXT_END);
+}
+
+/* Calls the function at 1 with a new scope. */
 static int run_scope(lua_State *L, const char *name, scope_kind kind) {
   arg_check_function(L, 1, name);
   runtime *rt = check_task(L, name);
   lua_settop(L, 1);
-  push_child_context(rt, L);
-  scope_open(rt, L, kind, 2);
-  lua_replace(L, 2);
+  bool watched = contexts_are_watched(rt);
+  if (watched) push_child_context(rt, L);
+  scope_open(rt, L, kind, watched ? 2 : 0);
+  if (watched) lua_replace(L, 2);
   lua_insert(L, 1);
   lua_pushvalue(L, 1);
   return unwind_body(rt, L, &frame_scope);

@@ -15,7 +15,8 @@ void body_tell(runtime *rt, lua_State *L, const body *b, const probe_event *even
 
 /* --- opening --- */
 
-void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type, int context) {
+void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type, int context,
+               bool has_deadline) {
   task *t = rt->current;
   int index = lua_gettop(L);
   frame_stack *s = coroutine_frames_of(rt, L);
@@ -23,16 +24,15 @@ void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
   lua_pushboolean(L, 0); /* makes room, so that nothing fails after the pin */
   lua_rawsetp(L, -2, b);
-  context_pin(rt, L, context);
+  if (context != 0) context_pin(rt, L, context);
   lua_pushvalue(L, index);
   lua_rawsetp(L, -2, b);
   lua_pop(L, 1);
-  ctx *c = context_test(L, context);
   list_init(&b->under.link);
-  b->under.context = c;
+  if (context != 0) b->under.context = context_test(L, context);
   b->under.scope = &b->cancel.base;
   cancel_scope_open(&b->cancel, type, t, s->depth);
-  b->cancel.base.has_deadline = c->deadline_ns != TIME_FOREVER;
+  b->cancel.base.has_deadline = has_deadline;
   task_on_end(t, &b->exit);
   frames_save_exit(s, L);
   lua_setiuservalue(L, index, BODY_UV_EXIT);
@@ -98,7 +98,7 @@ void body_close(runtime *rt, lua_State *L, body *b) {
 }
 
 void body_release(runtime *rt, lua_State *L, const body *b) {
-  context_unpin(rt, L, b->under.context);
+  if (b->under.context != NULL) context_unpin(rt, L, b->under.context);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
   lua_pushnil(L);
   lua_rawsetp(L, -2, &b->cancel);

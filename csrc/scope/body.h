@@ -32,18 +32,21 @@ enum { BODY_INDEX = 1, BODY_OUTCOME_INDEX = 3 };
 
 typedef struct body {
   inner_cancel_scope cancel;
-  context_binding under;
-  task_exit exit;  /* runs if the task ends while the body is open */
-  uint8_t outcome; /* body_outcome */
+  context_binding under; /* its context is NULL while it was not needed (scope.h) */
+  task_exit exit;        /* runs if the task ends while the body is open */
+  uint8_t outcome;       /* body_outcome */
 } body;
 
 /*
 ** Opens a body in the current task, whose code runs on L. Before, set `exit.run` and leave all else
 ** zero, and push the object that begins with the body. Afterwards tell the sinks and call the
 ** function at once.   [-0, +0, m]
-**   context  stack index of the context under which the body runs
+**   context       stack index of the context under which the body runs; 0: it is made when it is
+**                 needed
+**   has_deadline  whether that context has a deadline
 */
-void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type, int context);
+void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type, int context,
+               bool has_deadline);
 
 /*
 ** Lets the end of the context cancel the body; cancels it now if the context has ended.

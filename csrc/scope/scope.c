@@ -21,8 +21,16 @@ static void cancel_members(runtime *rt, lua_State *L, scope *s, cancel_source so
 }
 
 /* Ends the scope's context; the cause is on top of the stack.   [-0, +0, -] */
-static void end_context(runtime *rt, lua_State *L, const scope *s) {
+static void end_context(runtime *rt, lua_State *L, scope *s) {
   ctx *c = s->body.under.context;
+  if (c == NULL) {
+    cancel_scope_push(rt, L, &s->body.cancel.base);
+    lua_pushvalue(L, -2);
+    lua_setiuservalue(L, -2, BODY_UV_REASON);
+    lua_pop(L, 1);
+    s->context_ended = true;
+    return;
+  }
   if (c->state != CONTEXT_LIVE) return;
   context_push(rt, L, c);
   lua_pushvalue(L, -2);
@@ -129,9 +137,11 @@ static const panic_heir_type heir_type = {.take = inherit_panic, .told = member_
 void scope_close(runtime *rt, lua_State *L, scope *s) {
   unhandled_forget(rt, &s->heir);
   body_close(rt, L, &s->body);
-  lua_pushnil(L);
-  end_context(rt, L, s);
-  lua_pop(L, 1);
+  if (s->body.under.context != NULL) {
+    lua_pushnil(L);
+    end_context(rt, L, s);
+    lua_pop(L, 1);
+  }
   body_release(rt, L, &s->body);
 }
 
@@ -158,10 +168,22 @@ static scope *new_scope(lua_State *L, scope_kind kind) {
   return s;
 }
 
+/*
+** Notes what the scope's context will inherit, which is made later. Returns whether that is a
+** deadline.
+*/
+static bool note_context(scope *s, const task *t) {
+  s->is_linked = !cancel_is_shielded(t, 0);
+  const inner_cancel_scope *c = task_innermost(t);
+  return s->is_linked && (c == NULL ? t->entry.has_deadline : c->base.has_deadline);
+}
+
 scope *scope_open(runtime *rt, lua_State *L, scope_kind kind, int context) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   scope *s = new_scope(L, kind);
-  body_open(rt, L, &s->body, &type, context);
+  bool has_deadline = context == 0 ? note_context(s, rt->current)
+                                   : context_test(L, context)->deadline_ns != TIME_FOREVER;
+  body_open(rt, L, &s->body, &type, context, has_deadline);
   if (kind == SCOPE_TIMEOUT) body_bind(rt, L, &s->body);
   if (probe(&rt->probes, PROBE_SCOPE_OPEN)) {
     body_tell(rt, L, &s->body, &(probe_event){.kind = PROBE_SCOPE_OPEN, .calls = true});

@@ -40,14 +40,20 @@ enum {
 };
 
 typedef struct scope {
-  body body; /* under a context of its own, which ends with the scope */
+  /*
+  ** Under a context of its own, which ends with the scope. Most scopes are over before anybody asks
+  ** for it, so it is made when it is needed: scope_context.
+  */
+  body body;
   panic_heir heir;
   list members;     /* live tasks, linked by member.sibling */
   uint32_t live;    /* the number of members */
   uint32_t daemons; /* of these, daemons */
   /* panics of members that the scope owns; the first ones are in SCOPE_UV_PANICS */
   uint32_t panics;
-  uint8_t kind; /* scope_kind */
+  uint8_t kind;       /* scope_kind */
+  bool is_linked;     /* its context ends with the one around it; false: it inherits the values */
+  bool context_ended; /* before it was made; the cause is in BODY_UV_REASON */
 } scope;
 
 /*
@@ -59,7 +65,8 @@ extern const frame_type frame_scope;
 /*
 ** Opens a scope in the current task, whose code runs on L, and pushes it. Call unwind_body at once.
 ** [-0, +1, m]
-**   context  stack index of the scope's context, a new child of the current one
+**   context  stack index of the scope's context, a new child of the current one; 0: it is made when
+**            it is needed
 */
 scope *scope_open(runtime *rt, lua_State *L, scope_kind kind, int context);
 
@@ -67,6 +74,12 @@ static inline scope *scope_of_heir(panic_heir *heir) { return container_of(heir,
 
 /* Returns the open scope whose cancel scope this is; NULL if it is that of a co.with. */
 scope *scope_of(inner_cancel_scope *c);
+
+/*
+** Returns the context of an open scope, and makes it if nobody has needed it before. It is pinned.
+** [-0, +0, m]
+*/
+ctx *scope_context(runtime *rt, lua_State *L, scope *s);
 
 /* Whether the scope's task waits for the members. */
 bool scope_is_ending(const scope *s);

@@ -8,13 +8,55 @@ static scope *member_scope(const member *m) {
   return m->base.heir == NULL ? NULL : scope_of_heir(m->base.heir);
 }
 
-ctx *scope_current_context(const runtime *rt) {
-  const task *t = rt->current;
-  if (t == NULL) return NULL;
-  inner_cancel_scope *c = task_innermost(t);
-  if (c != NULL) return container_of(c, body, cancel)->under.context;
-  return t->live.member == NULL ? NULL : member_of(t)->under.context;
+/* --- contexts --- */
+
+/*
+** Returns the context of the task's code in the cancel scope (NULL: in its entry alone); NULL: the
+** background.   [-0, +0, m]
+*/
+static ctx *context_of(runtime *rt, lua_State *L, const task *t, inner_cancel_scope *c) {
+  if (c == NULL) return t->live.member == NULL ? NULL : member_of(t)->under.context;
+  scope *s = scope_of(c);
+  return s == NULL ? container_of(c, body, cancel)->under.context : scope_context(rt, L, s);
 }
+
+/*
+** Goes from the outermost context that is missing to the innermost one by recursion. Scopes nest no
+** deeper than calls of C functions do, 200.
+*/
+ctx *scope_context(runtime *rt, lua_State *L, scope *s) {
+  body *b = &s->body;
+  if (b->under.context != NULL || b->cancel.base.state == CANCEL_SCOPE_CLOSED) {
+    return b->under.context;
+  }
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  context_push(rt, L, context_of(rt, L, b->cancel.owner, b->cancel.outer));
+  ctx *c = context_new(rt, L, lua_gettop(L), s->is_linked);
+  c->can_end = true;
+  context_pin(rt, L, lua_gettop(L));
+  if (b->under.context != NULL || b->cancel.base.state == CANCEL_SCOPE_CLOSED) {
+    context_unpin(rt, L, c); /* a finalizer that ran meanwhile has made it, or closed the scope */
+    lua_pop(L, 2);
+    return b->under.context;
+  }
+  b->under.context = c;
+  if (s->context_ended) {
+    cancel_scope_push(rt, L, &b->cancel.base);
+    lua_getiuservalue(L, -1, BODY_UV_REASON);
+    lua_setiuservalue(L, -3, CONTEXT_UV_CAUSE);
+    lua_pop(L, 1);
+    context_end(rt, L, c, CONTEXT_CANCELLED);
+  }
+  lua_pop(L, 2);
+  return c;
+}
+
+ctx *scope_current_context(runtime *rt, lua_State *L) {
+  const task *t = rt->current;
+  return t == NULL ? NULL : context_of(rt, L, t, task_innermost(t));
+}
+
+/* --- scopes --- */
 
 /* Returns the scope that a task spawned now joins; NULL: none. */
 static scope *current_scope(const task *t) {
@@ -113,19 +155,23 @@ static task_member *prepare(runtime *rt, lua_State *L, task *t, int index, ctx *
   return &m->base;
 }
 
+/* Whether the context descends from the scope's; none does from one that nobody has needed. */
+static bool descends_from(const ctx *c, const scope *s) {
+  return s->body.under.context != NULL && context_descends(c, s->body.under.context);
+}
+
 static task_member *become_member(runtime *rt, lua_State *L, task *t,
                                   const spawn_options *options) {
   const scope_spawn_options *o = container_of(options, const scope_spawn_options, task);
   if (o->scope != NULL) {
-    return prepare(rt, L, t, o->context, o->scope->body.under.context, o->scope);
+    ctx *c = o->context == 0 ? scope_context(rt, L, o->scope) : NULL;
+    return prepare(rt, L, t, o->context, c, o->scope);
   }
   const task *spawner = rt->current;
   scope *s = spawner == NULL ? NULL : current_scope(spawner);
-  if (s != NULL && o->context != 0 &&
-      !context_descends(context_test(L, o->context), s->body.under.context)) {
-    s = NULL;
-  }
-  return prepare(rt, L, t, o->context, scope_current_context(rt), s);
+  if (o->context == 0) return prepare(rt, L, t, 0, scope_current_context(rt, L), s);
+  if (s != NULL && !descends_from(context_test(L, o->context), s)) s = NULL;
+  return prepare(rt, L, t, o->context, NULL, s);
 }
 
 task *scope_spawn(runtime *rt, lua_State *L, int arguments, scope_spawn_options *options) {

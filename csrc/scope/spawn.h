@@ -29,8 +29,9 @@ task *scope_spawn(runtime *rt, lua_State *L, int arguments, scope_spawn_options 
 
 /*
 ** Returns the context of the running code, which a task spawned now inherits; NULL: the background.
+** Makes it if it is a scope's that nobody has needed before.   [-0, +0, m]
 */
-ctx *scope_current_context(const runtime *rt);
+ctx *scope_current_context(runtime *rt, lua_State *L);
 
 #pragma GCC visibility pop
 

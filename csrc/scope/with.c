@@ -23,7 +23,8 @@ body *with_open(runtime *rt, lua_State *L, int context) {
   memset(b, 0, sizeof(body));
   b->exit.run = abandon;
   luaL_setmetatable(L, WITH_TYPE);
-  body_open(rt, L, b, &type, context);
+  const ctx *c = context_test(L, context);
+  body_open(rt, L, b, &type, context, c->deadline_ns != TIME_FOREVER);
   body_bind(rt, L, b);
   if (probe(&rt->probes, PROBE_SCOPE_OPEN)) {
     body_tell(rt, L, b, &(probe_event){.kind = PROBE_SCOPE_OPEN, .calls = true});

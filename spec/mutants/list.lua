@@ -323,6 +323,14 @@ return {
     specs = "spec/structure/scope_spec.lua",
   },
   {
+    name = "late-context-is-live",
+    says = "a cancelled scope has a live context if nobody has asked for it before",
+    file = "csrc/scope/spawn.c",
+    from = "if (s->context_ended) {",
+    to = "if (false) {",
+    specs = "spec/structure/scope_spec.lua",
+  },
+  {
     name = "daemons-keep-the-scope",
     says = "a scope waits for its daemons",
     file = "csrc/scope/scope.c",

@@ -416,6 +416,28 @@ describe("scope:cancel", function()
     assert.same({ "context canceled", "enough" }, { ctx:err(), ctx:cause() })
   end)
 
+  co_it("ends that context also if nobody has asked for it before", seeded, function()
+    local ctx
+    co.scope(function(s)
+      s:cancel "enough"
+      ctx = co.ctx()
+    end)
+    assert.same({ "context canceled", "enough" }, { ctx:err(), ctx:cause() })
+  end)
+
+  co_it("ends the contexts of the scopes further in, asked for or not", seeded, function()
+    local ctx
+    co.scope(function(s)
+      co.with(co.context.with_value(co.ctx(), "a", 1), co.scope, function()
+        co.scope(function()
+          s:cancel "enough"
+          ctx = co.ctx()
+        end)
+      end)
+    end)
+    assert.same({ "context canceled", "enough", 1 }, { ctx:err(), ctx:cause(), ctx:value "a" })
+  end)
+
   co_it("is level-triggered for the body: pcall swallows it for one suspension point", seeded, function()
     local swallowed = 0
     co.scope(function(s)
@@ -567,6 +589,31 @@ describe("a scope", function()
       assert.equal('scope (1 task: "a")', tostring(s))
     end)
     assert.equal("scope (ended)", tostring(scope))
+  end)
+
+  co_it("has the deadline of the time-out around it, whoever asks for it, and when", seeded, function()
+    local deadline, late
+    co.with_timeout(1, function()
+      deadline = co.ctx():deadline()
+      co.scope(function()
+        co.scope(function() late = co.ctx() end)
+      end)
+    end)
+    assert.equal(deadline, late:deadline())
+    assert.equal("context canceled", late:err())
+  end)
+
+  co_it("in a deferred call of unwinding code has a context that does not end with it", seeded, function()
+    local err, deadline
+    co.with_timeout(1, function()
+      co.defer(function()
+        co.scope(function()
+          err, deadline = co.ctx():err() or false, co.ctx():deadline() or false
+        end)
+      end)
+      co.sleep(2)
+    end)
+    assert.same({ false, false }, { err, deadline })
   end)
 
   co_it("leaves nothing behind", seeded, function()

@@ -16,15 +16,15 @@
 #pragma GCC visibility push(hidden)
 
 /* The number of a timer that is not in the heap. All others are smaller. */
-#define TIMER_IDLE (UINT32_MAX >> 1)
+#define TIMER_IDLE (UINT32_MAX >> 2)
 
 /*
 ** Embedded in the object that waits. Set `number` to TIMER_IDLE before first use; then only the
 ** heap writes it.
 */
 typedef struct timer {
-  uint32_t number : 31; /* in the heap's `timers` and `places` */
-  uint32_t owner : 1;   /* for the user of the heap: what it is embedded in */
+  uint32_t number : 30; /* in the heap's `timers` and `places` */
+  uint32_t owner : 2;   /* for the user of the heap: what it is embedded in */
 } timer;
 
 typedef struct timer_entry {

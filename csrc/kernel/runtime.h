@@ -74,7 +74,7 @@ enum {
 #define SELECTION_POOLS 3
 
 /* The objects in which timers are embedded. */
-enum { TIMER_OF_TASK, TIMER_OF_CONTEXT };
+enum { TIMER_OF_TASK, TIMER_OF_CONTEXT, TIMER_OF_SCOPE };
 
 /* The hook of a thread when a run began (interrupt.h). */
 typedef struct watched_hook {

@@ -2,12 +2,13 @@
 
 #include "kernel/task.h"
 #include "scope/context.h"
+#include "scope/scope.h"
 
 void loop_timer_fired(runtime *rt, lua_State *L, timer *t) {
-  if (t->owner == TIMER_OF_TASK) {
-    task_wake(rt, container_of(t, task, live.timer), WAKE_TIMEOUT);
-  } else {
-    context_expire(rt, L, t);
+  switch (t->owner) {
+    case TIMER_OF_TASK: task_wake(rt, container_of(t, task, live.timer), WAKE_TIMEOUT); break;
+    case TIMER_OF_CONTEXT: context_expire(rt, L, t); break;
+    default: scope_expire(rt, L, t);
   }
 }
 

@@ -37,7 +37,8 @@ static ctx *push_child_context(runtime *rt, lua_State *L) {
 /* Whether somebody watches contexts come and go, so that a scope's is made when it is opened. */
 static bool contexts_are_watched(const runtime *rt) {
   const probes *p = &rt->probes;
-  return probe_is_wanted(p, PROBE_CONTEXT_OPEN) || probe_is_wanted(p, PROBE_CONTEXT_END);
+  return probe_is_wanted(p, PROBE_CONTEXT_OPEN) || probe_is_wanted(p, PROBE_CONTEXT_END) ||
+         probe_is_wanted(p, PROBE_TIMER);
 }
 
 /* Calls the function at 1 with a new scope. */
@@ -61,11 +62,19 @@ static int scope_with_timeout(lua_State *L) {
   double seconds = arg_check_seconds(L, 1, 1, "with_timeout");
   arg_check_function(L, 2, "with_timeout");
   runtime *rt = check_task(L, "with_timeout");
-  ctx *c = push_child_context(rt, L);
-  context_set_deadline(rt, L, c, runtime_deadline(rt, seconds));
-  scope_open(rt, L, SCOPE_TIMEOUT, lua_gettop(L));
-  lua_replace(L, 1);
-  lua_pop(L, 1);
+  int64_t deadline_ns = runtime_deadline(rt, seconds);
+  bool timed = !scope_context_can_end(rt->current) && !contexts_are_watched(rt) &&
+               deadline_ns > runtime_now(rt) && deadline_ns != TIME_FOREVER;
+  if (timed) {
+    scope_open_timed(rt, L, deadline_ns);
+    lua_replace(L, 1);
+  } else {
+    ctx *c = push_child_context(rt, L);
+    context_set_deadline(rt, L, c, deadline_ns);
+    scope_open(rt, L, SCOPE_TIMEOUT, lua_gettop(L));
+    lua_replace(L, 1);
+    lua_pop(L, 1);
+  }
   return unwind_body(rt, L, &frame_scope);
 }
 

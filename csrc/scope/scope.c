@@ -39,8 +39,13 @@ static void end_context(runtime *rt, lua_State *L, scope *s) {
   context_end(rt, L, c, CONTEXT_CANCELLED);
 }
 
+static void stop_timer(runtime *rt, scope *s) {
+  if (s->is_timed) runtime_stop_timer(rt, &container_of(s, timed_scope, scope)->timer);
+}
+
 static void pass_on(runtime *rt, lua_State *L, inner_cancel_scope *c, cancel_source source) {
   scope *s = (scope *)c;
+  stop_timer(rt, s);
   cancel_members(rt, L, s, source);
   end_context(rt, L, s);
 }
@@ -136,6 +141,7 @@ static const panic_heir_type heir_type = {.take = inherit_panic, .told = member_
 
 void scope_close(runtime *rt, lua_State *L, scope *s) {
   unhandled_forget(rt, &s->heir);
+  stop_timer(rt, s);
   body_close(rt, L, &s->body);
   if (s->body.under.context != NULL) {
     lua_pushnil(L);
@@ -157,9 +163,9 @@ static void abandon(runtime *rt, lua_State *L, task_exit *exit) {
   scope_close(rt, L, s);
 }
 
-static scope *new_scope(lua_State *L, scope_kind kind) {
-  scope *s = lua_newuserdatauv(L, sizeof(scope), SCOPE_UV_COUNT);
-  memset(s, 0, sizeof(scope));
+static scope *new_scope(lua_State *L, scope_kind kind, size_t size) {
+  scope *s = lua_newuserdatauv(L, size, SCOPE_UV_COUNT);
+  memset(s, 0, size);
   s->body.exit.run = abandon;
   s->kind = (uint8_t)kind;
   s->heir.type = &heir_type;
@@ -178,17 +184,51 @@ static bool note_context(scope *s, const task *t) {
   return s->is_linked && (c == NULL ? t->entry.has_deadline : c->base.has_deadline);
 }
 
+static void tell_open(runtime *rt, lua_State *L, const scope *s) {
+  if (!probe(&rt->probes, PROBE_SCOPE_OPEN)) return;
+  body_tell(rt, L, &s->body, &(probe_event){.kind = PROBE_SCOPE_OPEN, .calls = true});
+}
+
 scope *scope_open(runtime *rt, lua_State *L, scope_kind kind, int context) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  scope *s = new_scope(L, kind);
+  scope *s = new_scope(L, kind, sizeof(scope));
   bool has_deadline = context == 0 ? note_context(s, rt->current)
                                    : context_test(L, context)->deadline_ns != TIME_FOREVER;
   body_open(rt, L, &s->body, &type, context, has_deadline);
   if (kind == SCOPE_TIMEOUT) body_bind(rt, L, &s->body);
-  if (probe(&rt->probes, PROBE_SCOPE_OPEN)) {
-    body_tell(rt, L, &s->body, &(probe_event){.kind = PROBE_SCOPE_OPEN, .calls = true});
-  }
+  tell_open(rt, L, s);
   return s;
+}
+
+scope *scope_open_timed(runtime *rt, lua_State *L, int64_t deadline_ns) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  scope *s = new_scope(L, SCOPE_TIMEOUT, sizeof(timed_scope));
+  timed_scope *timed = container_of(s, timed_scope, scope);
+  timed->deadline_ns = deadline_ns;
+  timed->timer = (timer){.number = TIMER_IDLE, .owner = TIMER_OF_SCOPE};
+  s->is_timed = true;
+  note_context(s, rt->current);
+  body_open(rt, L, &s->body, &type, 0, true);
+  if (!rt->backend->timer_set(rt, &timed->timer, deadline_ns)) {
+    scope_close(rt, L, s);
+    luaL_error(L, "not enough memory");
+  }
+  probe(&rt->probes, PROBE_TIMER); /* counts it */
+  tell_open(rt, L, s);
+  return s;
+}
+
+void scope_expire(runtime *rt, lua_State *L, timer *t) {
+  scope *s = &container_of(t, timed_scope, timer)->scope;
+  ctx *c = s->body.under.context;
+  if (c != NULL) {
+    context_push(rt, L, c);
+    context_end(rt, L, c, CONTEXT_EXPIRED);
+    lua_pop(L, 1);
+  } else {
+    runtime_push_value(rt, L, RUNTIME_UV_EXCEEDED);
+    cancel_scope_cancel(rt, L, &s->body.cancel.base, CANCEL_DEADLINE);
+  }
 }
 
 /* --- text --- */

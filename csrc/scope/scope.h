@@ -52,9 +52,20 @@ typedef struct scope {
   /* panics of members that the scope owns; the first ones are in SCOPE_UV_PANICS */
   uint32_t panics;
   uint8_t kind;       /* scope_kind */
+  bool is_timed;      /* it is a timed_scope */
   bool is_linked;     /* its context ends with the one around it; false: it inherits the values */
   bool context_ended; /* before it was made; the cause is in BODY_UV_REASON */
 } scope;
+
+/*
+** A time-out whose deadline is not that of its context, because no context around it ends. So it
+** needs none, as other scopes do not. If that is made, it has the deadline, but not the timer.
+*/
+typedef struct timed_scope {
+  scope scope;
+  int64_t deadline_ns;
+  timer timer;
+} timed_scope;
 
 /*
 ** The frame of a scope's function, with the scope as its value. The frame is left only when the
@@ -69,6 +80,15 @@ extern const frame_type frame_scope;
 **            it is needed
 */
 scope *scope_open(runtime *rt, lua_State *L, scope_kind kind, int context);
+
+/*
+** The same for a time-out in code whose context never ends, with a deadline that is still to come.
+** [-0, +1, m]
+*/
+scope *scope_open_timed(runtime *rt, lua_State *L, int64_t deadline_ns);
+
+/* Call it when the timer of a scope has fired.   [-0, +0, -] */
+void scope_expire(runtime *rt, lua_State *L, timer *t);
 
 static inline scope *scope_of_heir(panic_heir *heir) { return container_of(heir, scope, heir); }
 

@@ -40,15 +40,27 @@ ctx *scope_context(runtime *rt, lua_State *L, scope *s) {
     return b->under.context;
   }
   b->under.context = c;
+  if (s->is_timed) c->deadline_ns = container_of(s, timed_scope, scope)->deadline_ns;
   if (s->context_ended) {
     cancel_scope_push(rt, L, &b->cancel.base);
     lua_getiuservalue(L, -1, BODY_UV_REASON);
     lua_setiuservalue(L, -3, CONTEXT_UV_CAUSE);
     lua_pop(L, 1);
-    context_end(rt, L, c, CONTEXT_CANCELLED);
+    context_end(rt, L, c,
+                b->cancel.base.source == CANCEL_DEADLINE ? CONTEXT_EXPIRED : CONTEXT_CANCELLED);
   }
+  if (s->is_timed) context_bind(&b->under);
   lua_pop(L, 2);
   return c;
+}
+
+bool scope_context_can_end(const task *t) {
+  inner_cancel_scope *inner = task_innermost(t);
+  if (inner != NULL && scope_of(inner) != NULL) return true;
+  const ctx *c = inner != NULL            ? container_of(inner, body, cancel)->under.context
+                 : t->live.member != NULL ? member_of(t)->under.context
+                                          : NULL;
+  return c != NULL && c->can_end;
 }
 
 ctx *scope_current_context(runtime *rt, lua_State *L) {

@@ -33,6 +33,9 @@ task *scope_spawn(runtime *rt, lua_State *L, int arguments, scope_spawn_options 
 */
 ctx *scope_current_context(runtime *rt, lua_State *L);
 
+/* Whether the context of the running code of a task can end.   [-0, +0, -] */
+bool scope_context_can_end(const task *t);
+
 #pragma GCC visibility pop
 
 #endif

@@ -323,6 +323,14 @@ return {
     specs = "spec/structure/scope_spec.lua",
   },
   {
+    name = "late-context-is-not-bound",
+    says = "a time-out whose context somebody has asked for does not run out",
+    file = "csrc/scope/spawn.c",
+    from = "if (s->is_timed) context_bind(&b->under);",
+    to = "",
+    specs = "spec/structure/with_timeout_spec.lua",
+  },
+  {
     name = "late-context-is-live",
     says = "a cancelled scope has a live context if nobody has asked for it before",
     file = "csrc/scope/spawn.c",

@@ -432,3 +432,37 @@ describe("co.with_timeout", function()
     helpers.assert_contains("'with_timeout' outside a task: start one with co.run or co.spawn", err)
   end)
 end)
+
+describe("the context of a time-out", function()
+  local EXPIRED = "context deadline exceeded"
+
+  co_it("ends when the time runs out", seeded, function()
+    local ctx, child, began = nil, nil, co.now()
+    local ok, record = co.with_timeout(1, function()
+      ctx = co.ctx()
+      child = co.context.with_cancel(ctx)
+      co.sleep(5)
+    end)
+    assert.same({ false, "timeout" }, { ok, record.kind })
+    assert.same({ EXPIRED, EXPIRED, began + 1 }, { ctx:err(), ctx:cause(), ctx:deadline() })
+    assert.same({ EXPIRED, EXPIRED, began + 1 }, { child:err(), child:cause(), child:deadline() })
+  end)
+
+  co_it("has ended when it is asked for after that", seeded, function()
+    local ctx, began = nil, co.now()
+    co.with_timeout(1, function()
+      co.defer(function() ctx = co.ctx() end)
+      co.sleep(5)
+    end)
+    assert.same({ EXPIRED, EXPIRED, began + 1 }, { ctx:err(), ctx:cause(), ctx:deadline() })
+  end)
+
+  co_it("leaves no timer when the function has returned", seeded, function()
+    for _ = 1, 2 do
+      collectgarbage() -- of contexts that other specs have left
+    end
+    co.with_timeout(100, function() end)
+    co.with_timeout(100, function() co.ctx() end)
+    assert.is_nil(co.timeout())
+  end)
+end)

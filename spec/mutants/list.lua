@@ -513,6 +513,7 @@ return {
     name = "objects-of-any-type",
     says = "a method takes objects of other types for its own",
     file = "csrc/sync/object.h",
+    unit = "csrc/lua/lib_lock.c",
     from = "return o->type == type ? o : NULL;",
     to = "return o;",
     specs = "spec/bad_input_spec.lua",

@@ -20,10 +20,35 @@ static void cancel_members(runtime *rt, lua_State *L, scope *s, cancel_source so
   }
 }
 
+/*
+** Whether the context of the scope, which nobody has needed, would be live: no context around it has
+** ended.
+*/
+static bool would_be_live(scope *s) {
+  const task *t = s->body.cancel.owner;
+  if (task_ended(t)) return false;
+  while (s->is_linked) {
+    inner_cancel_scope *outer = s->body.cancel.outer;
+    const task_member *m = t->live.member;
+    const ctx *c = NULL;
+    if (outer != NULL) {
+      c = container_of(outer, body, cancel)->under.context;
+    } else if (m != NULL) {
+      c = member_of(t)->under.context;
+    }
+    if (c != NULL) return c->state == CONTEXT_LIVE;
+    if (outer == NULL) return true;
+    s = scope_of(outer); /* the body of a co.with has a context */
+    if (s->context_ended) return false;
+  }
+  return true;
+}
+
 /* Ends the scope's context; the cause is on top of the stack.   [-0, +0, -] */
 static void end_context(runtime *rt, lua_State *L, scope *s) {
   ctx *c = s->body.under.context;
   if (c == NULL) {
+    if (!would_be_live(s)) return;
     cancel_scope_push(rt, L, &s->body.cancel.base);
     lua_pushvalue(L, -2);
     lua_setiuservalue(L, -2, BODY_UV_REASON);

@@ -46,6 +46,7 @@ ctx *scope_context(runtime *rt, lua_State *L, scope *s) {
     lua_getiuservalue(L, -1, BODY_UV_REASON);
     lua_setiuservalue(L, -3, CONTEXT_UV_CAUSE);
     lua_pop(L, 1);
+    c->state = CONTEXT_LIVE; /* those around it have ended later, if they have */
     context_end(rt, L, c,
                 b->cancel.base.source == CANCEL_DEADLINE ? CONTEXT_EXPIRED : CONTEXT_CANCELLED);
   }

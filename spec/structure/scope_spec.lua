@@ -591,6 +591,31 @@ describe("a scope", function()
     assert.equal("scope (ended)", tostring(scope))
   end)
 
+  co_it("has the cause of what ended it first, asked for before or after that", seeded, function()
+    for _, early in ipairs { true, false } do
+      local function cause_of(...)
+        local around, cancel = co.context.with_cancel(co.ctx())
+        local order, cause = { ... }, nil
+        pcall(co.with, around, function()
+          co.scope(function()
+            co.scope(function(s)
+              local ctx = early and co.ctx()
+              for _, what in ipairs(order) do
+                if what == "scope" then s:cancel(what) else cancel(what) end
+              end
+              cause = (ctx or co.ctx()):cause()
+            end)
+          end)
+        end)
+        return cause
+      end
+      assert.equal("scope", cause_of("scope", "around"))
+      assert.equal("around", cause_of("around", "scope"))
+      assert.equal("scope", cause_of "scope")
+      assert.equal("around", cause_of "around")
+    end
+  end)
+
   co_it("has the deadline of the time-out around it, whoever asks for it, and when", seeded, function()
     local deadline, late
     co.with_timeout(1, function()

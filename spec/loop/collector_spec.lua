@@ -17,8 +17,9 @@ local function doomed()
   return flag
 end
 
---- More garbage than an idle loop lets lie, and less than the limit.
-local function enough() litter(2) end
+--- More garbage than an idle loop lets lie, which is half of a large heap if the limit is 3, and less than
+--- the limit.
+local function enough() litter(2 + collectgarbage "count" * 0.75 // 1024) end
 
 --- Sleeps in short naps until `is_so()`.
 local function nap_until(is_so)
@@ -158,6 +159,7 @@ describe("co.collector", function()
     end)
 
     it("makes the same steps in each run under the virtual clock", function()
+      local piece = 0.2 + collectgarbage "count" / 1024 / 20 -- enough for two cycles of any heap
       local function steps()
         collectgarbage()
         collectgarbage()
@@ -167,7 +169,7 @@ describe("co.collector", function()
           for i = 1, 50 do
             co.spawn(function()
               co.sleep(i / 7 % 1)
-              litter(0.2)
+              litter(piece)
               table.insert(order, i)
             end)
           end

@@ -29,7 +29,8 @@ luacheck --quiet lua spec examples bench || status=1
 
 if command -v gofmt >/dev/null; then
   echo "gofmt, go vet"
-  [ -z "$(gofmt -l bench | tee /dev/stderr)" ] || status=1
+  unformatted=$(gofmt -l bench)
+  [ -z "$unformatted" ] || { echo "$unformatted"; status=1; }
   (cd bench/peers/go && go vet .) || status=1
 fi
 

@@ -105,7 +105,6 @@ typedef struct runtime_part {
 typedef struct runtime {
   owned_memory owned; /* all memory that is not Lua's; freed when the universe is closed */
   allocator memory;   /* of `owned` */
-  bool closed;        /* the universe is being closed, and nothing may start any more */
 
   runtime_part *parts; /* the parts to close with the runtime, the newest first */
 
@@ -121,7 +120,6 @@ typedef struct runtime {
   struct coroutine *running; /* the coroutine whose code runs; see coroutine.h */
   struct task *current;
   struct coroutine *driver; /* its code drives the loop; NULL: the loop is not running */
-  int tasks_index;          /* where the C function that drives the loop has the table of tasks */
   /* Ready tasks, first in first out. It has room for as many as there are slots in `threads`. */
   fifo ready;
   size_t batch;           /* turns left before a run looks at the clock */
@@ -132,6 +130,7 @@ typedef struct runtime {
   list ending;            /* contexts that have ended, whose children and tasks must be told */
   int64_t polled_at_ns;   /* the time of the virtual clock */
   uint64_t polled_rounds; /* rounds since then in which tasks only yielded */
+  bool closed;            /* the universe is being closed, and nothing may start any more */
   bool inner_kept;        /* RUNTIME_UV_INNER has a stack */
   bool has_others;        /* the table of coroutines that are no task's has, or had, entries */
   bool spare_used;        /* the spare record was given away and must be renewed */
@@ -143,16 +142,16 @@ typedef struct runtime {
   struct task *main_task; /* of the present run */
   /* of the run's host, and of the universe's main thread if that is another one */
   watched_hook watched[2];
-  bool interrupted; /* a signal handler has ended the last run: RUNTIME_UV_INTERRUPT */
-  bool ctrl_c;      /* the handler was that of lua.c */
 
   /* Panics without an owner yet (unhandled.c), the oldest first. */
   list unhandled_panics;
   unhandled_mode unhandled;
+  unsigned hooks;    /* handlers, hooks and observers that are running */
   bool finishing;    /* the run's own tasks have ended, and handlers get the panics that are left */
   uint8_t aftermath; /* for tasks that the running handler spawns; 0: none runs */
-  unsigned hooks;    /* handlers, hooks and observers that are running */
   bool has_start_hook; /* RUNTIME_UV_ON_START is a function */
+  bool interrupted;    /* a signal handler has ended the last run: RUNTIME_UV_INTERRUPT */
+  bool ctrl_c;         /* the handler was that of lua.c */
   /*
   ** Writes the record at `index` to stderr: report_to_stderr, because the kernel knows no texts.
   ** [-0, +0, -]
@@ -181,6 +180,7 @@ typedef struct runtime {
   /* The threads of tasks (threads.h). */
   slot_table slots; /* of all threads, in use or at rest */
   uint32_t pool;    /* the slot of the first thread at rest, by slot_entry.next; 0: none rests */
+  int tasks_index;  /* where the C function that drives the loop has the table of tasks */
   size_t pool_count;
   size_t pool_max; /* the most threads at rest */
 

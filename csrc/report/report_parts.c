@@ -95,10 +95,11 @@ static void describe(const stack_text *s, const record_frame *f, lua_Debug *ar) 
 static void place_of(char place[PLACE_SIZE], const char *source, int line) {
   text_chunk_name(place, source);
   if (line <= 0) return;
-  char digits[TEXT_NUMBER_SIZE];
+  char buffer[TEXT_NUMBER_SIZE];
+  const char *digits = text_digits(buffer, (uint64_t)line);
   char *end = place + strlen(place);
   *end++ = ':';
-  strcpy(end, text_digits(digits, (uint64_t)line));
+  memcpy(end, digits, strlen(digits) + 1);
 }
 
 /* Counts the columns of a place, one for each byte that begins a character. */

@@ -7,7 +7,6 @@
 ** more memory than its cases need.
 */
 #define FEWEST_CASES 2u
-#define MOST_POOLED_CASES (FEWEST_CASES << (SELECTION_POOLS - 1))
 
 /* The most channels that the text of one select names. */
 #define MAX_CHANNELS_SHOWN 4
@@ -16,27 +15,26 @@
 
 static size_t size_of(uint32_t capacity) { return sizeof(selection) + capacity * sizeof(waiter); }
 
-/* Returns the pool of selections with room for `count` cases; NULL: larger ones are not pooled. */
-static selection **pool_for(runtime *rt, uint32_t count) {
-  if (count > MOST_POOLED_CASES) return NULL;
+/* Returns the pool of selections with room for `count` cases; SELECTION_POOLS: larger ones have none. */
+static int pool_for(uint32_t count) {
   int pool = 0;
-  while (count > FEWEST_CASES << pool) pool++;
-  return &rt->free_selections[pool];
+  while (pool < SELECTION_POOLS && count > FEWEST_CASES << pool) pool++;
+  return pool;
 }
 
 /*
-** Returns a selection with room for `count` cases, from the pool if that is large enough.
+** Returns a selection with room for `count` cases, from the pool if that has one.
 ** [-0, +0, m]
 */
 static selection *take_selection(runtime *rt, lua_State *L, uint32_t count) {
-  selection **pool = pool_for(rt, count);
-  selection *s = pool == NULL ? NULL : *pool;
+  int pool = pool_for(count);
+  bool pooled = pool < SELECTION_POOLS;
+  selection *s = pooled ? rt->free_selections[pool] : NULL;
   if (s != NULL) {
-    *pool = s->next_free;
+    rt->free_selections[pool] = s->next_free;
     return s;
   }
-  uint32_t capacity = count;
-  if (pool != NULL) capacity = FEWEST_CASES << (pool - rt->free_selections);
+  uint32_t capacity = pooled ? FEWEST_CASES << pool : count;
   s = mem_new(&rt->memory, size_of(capacity));
   if (s == NULL) {
     luaL_error(L, "not enough memory");
@@ -47,13 +45,13 @@ static selection *take_selection(runtime *rt, lua_State *L, uint32_t count) {
 }
 
 static void give_back(runtime *rt, selection *s) {
-  selection **pool = pool_for(rt, s->capacity);
-  if (pool == NULL) {
+  int pool = pool_for(s->capacity);
+  if (pool == SELECTION_POOLS) {
     mem_free(&rt->memory, s, size_of(s->capacity));
     return;
   }
-  s->next_free = *pool;
-  *pool = s;
+  s->next_free = rt->free_selections[pool];
+  rt->free_selections[pool] = s;
 }
 
 static void leave(runtime *rt, task *t) {

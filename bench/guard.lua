@@ -122,10 +122,10 @@ local function show(value, format) return value and format:format(value) or "-" 
 local ROW = "%-28s %10s %10s %8s  %s"
 
 ---@return boolean failed
-local function compare(title, before, now)
+local function compare(title, before, now, limit)
   local failed = false
   print(ROW:format(title, "baseline", "now", "change", ""))
-  for _, v in ipairs(verdicts.compare(before, now)) do
+  for _, v in ipairs(verdicts.compare(before, now, limit)) do
     failed = failed or v.failed
     local change = show(v.change and 100 * v.change, "%+.1f%%")
     print(ROW:format(v.path, show(v.before, "%.1f"), show(v.now, "%.1f"), change, v.text))
@@ -134,8 +134,9 @@ local function compare(title, before, now)
 end
 
 local function report(baseline, counted, limited)
-  local dearer = compare("instructions of", baseline.instructions, counted.instructions)
-  local colder = compare("cache misses of", baseline.misses, counted.misses)
+  local dearer =
+    compare("instructions of", baseline.instructions, counted.instructions, verdicts.INSTRUCTIONS_LIMIT)
+  local colder = compare("cache misses of", baseline.misses, counted.misses, verdicts.MISSES_LIMIT)
   local too_many = false
   for _, limit in ipairs(LIMITS) do
     local is_over = limited[limit] > limit.at_most
@@ -149,8 +150,9 @@ local function report(baseline, counted, limited)
     print("  " .. table.concat(differences, "\n  "))
   end
   if dearer or colder then
-    print(("A hot path has changed by more than %g%%: make it as fast as it was, or commit what\n"
-      .. "`make bench-baseline` writes, and why."):format(100 * verdicts.LIMIT))
+    print(("A path has grown by more than %g%% in instructions, or %g%% in misses: make it as fast as it\n"
+      .. "was, or commit what `make bench-baseline` writes, and why."):format(
+      100 * verdicts.INSTRUCTIONS_LIMIT, 100 * verdicts.MISSES_LIMIT))
   end
   return not (dearer or colder or too_many)
 end

@@ -105,6 +105,7 @@ typedef struct runtime_part {
 typedef struct runtime {
   owned_memory owned; /* all memory that is not Lua's; freed when the universe is closed */
   allocator memory;   /* of `owned` */
+  bool closed;        /* the universe is being closed, and nothing may start any more */
 
   runtime_part *parts; /* the parts to close with the runtime, the newest first */
 
@@ -120,6 +121,7 @@ typedef struct runtime {
   struct coroutine *running; /* the coroutine whose code runs; see coroutine.h */
   struct task *current;
   struct coroutine *driver; /* its code drives the loop; NULL: the loop is not running */
+  int tasks_index;          /* where the C function that drives the loop has the table of tasks */
   /* Ready tasks, first in first out. It has room for as many as there are slots in `threads`. */
   fifo ready;
   size_t batch;           /* turns left before a run looks at the clock */
@@ -130,7 +132,6 @@ typedef struct runtime {
   list ending;            /* contexts that have ended, whose children and tasks must be told */
   int64_t polled_at_ns;   /* the time of the virtual clock */
   uint64_t polled_rounds; /* rounds since then in which tasks only yielded */
-  bool closed;            /* the universe is being closed, and nothing may start any more */
   bool inner_kept;        /* RUNTIME_UV_INNER has a stack */
   bool has_others;        /* the table of coroutines that are no task's has, or had, entries */
   bool spare_used;        /* the spare record was given away and must be renewed */
@@ -171,16 +172,15 @@ typedef struct runtime {
   id_source *ids;
   id_generator generator; /* of trace ids */
   sampler sampler;        /* of traces */
-  id_status no_id;        /* the reason why the last trace id could not be made */
   const void *lease;      /* the lease of the generator's machine id, RUNTIME_UV_LEASE; or NULL */
   uint64_t uses;          /* the number of calls of trace.use so far */
   uint64_t in_use;        /* the number of the call that has set the generator */
   location_table locations;
+  id_status no_id; /* the reason why the last trace id could not be made */
 
   /* The threads of tasks (threads.h). */
-  slot_table slots; /* of all threads, in use or at rest */
   uint32_t pool;    /* the slot of the first thread at rest, by slot_entry.next; 0: none rests */
-  int tasks_index;  /* where the C function that drives the loop has the table of tasks */
+  slot_table slots; /* of all threads, in use or at rest */
   size_t pool_count;
   size_t pool_max; /* the most threads at rest */
 

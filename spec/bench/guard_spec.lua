@@ -58,7 +58,7 @@ end)
 
 describe("the guard's verdict", function()
   local function verdict(before, now)
-    local list = verdicts.compare({ path = before }, { path = now })
+    local list = verdicts.compare({ path = before }, { path = now }, 0.03)
     assert.equal(1, #list)
     return list[1]
   end
@@ -87,7 +87,7 @@ describe("the guard's verdict", function()
 
   it("names every path once, in order", function()
     local names = {}
-    for i, v in ipairs(verdicts.compare({ c = 1, a = 1 }, { b = 1, a = 1 })) do names[i] = v.path end
+    for i, v in ipairs(verdicts.compare({ c = 1, a = 1 }, { b = 1, a = 1 }, 0.03)) do names[i] = v.path end
     assert.same({ "a", "b", "c" }, names)
   end)
 

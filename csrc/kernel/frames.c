@@ -16,10 +16,6 @@ void frames_init(frame_stack *s, cells *c) {
   s->calls = s->first_calls;
 }
 
-static uint32_t frames_room(const frame_stack *s) {
-  return (uint32_t)FIRST_FRAMES << s->frames_log;
-}
-
 static uint32_t calls_room(const frame_stack *s) { return (uint32_t)FIRST_CALLS << s->calls_log; }
 
 /* Resizes an array that begins in the frame stack itself; NULL: there is no memory. */

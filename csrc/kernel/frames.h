@@ -117,8 +117,8 @@ typedef struct frame_stack {
   uint32_t frames_log : 5;              /* there is room for FIRST_FRAMES << frames_log frames */
   uint32_t calls_log : 5;
   uint16_t spares;
-  uint8_t
-      outcomes; /* how many frames have one; once it is UINT8_MAX it stays so until all are left */
+  /* how many frames have one; once it is UINT8_MAX it stays so until all are left */
+  uint8_t outcomes;
   bool foreign : 1; /* of a coroutine that is no task's */
   /* foreign: its C function is about to return, and its to-be-closed slot has no work */
   bool leaving : 1;
@@ -147,11 +147,14 @@ void frames_take_spares(frame_stack *s);
 */
 bool frames_reserve_frames(frame_stack *s, const allocator *memory, uint32_t wanted);
 
+/* Returns how many frames there is room for. */
+static inline uint32_t frames_room(const frame_stack *s) {
+  return (uint32_t)FIRST_FRAMES << s->frames_log;
+}
+
 static inline bool frames_push_frame(frame_stack *s, const allocator *memory,
                                      const frame_type *type, uint32_t base) {
-  if (s->depth == (uint32_t)FIRST_FRAMES << s->frames_log &&
-      !frames_reserve_frames(s, memory, s->depth + 1))
-    return false;
+  if (s->depth == frames_room(s) && !frames_reserve_frames(s, memory, s->depth + 1)) return false;
   /* Code that goes on although an exit unwinds it is not shielded by opening another frame. */
   bool exiting = !type->shields && s->depth > 0 && s->frames[s->depth - 1].exiting;
   s->frames[s->depth++] =

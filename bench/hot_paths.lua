@@ -12,6 +12,16 @@ local VIRTUAL = { clock = "virtual" }
 -- Not looked up in the module each time: what that costs depends on how Lua's strings hash in this process.
 local yield = co.yield
 
+--- Spawns n tasks, a hundred at a time.
+local function hundreds(n, task)
+  co.run(function()
+    for _ = 1, n // 100 do
+      for _ = 1, 100 do co.spawn(task) end
+      yield()
+    end
+  end)
+end
+
 --- `tasks` tasks that yield in turn.
 local function switch(tasks, n)
   co.run(function()
@@ -26,14 +36,7 @@ end
 paths["switch between 2"] = function(n) switch(2, n) end
 paths["switch between 100"] = function(n) switch(100, n) end
 
-paths["spawn"] = function(n)
-  co.run(function()
-    for _ = 1, n // 100 do
-      for _ = 1, 100 do co.spawn(nothing) end
-      co.yield()
-    end
-  end)
-end
+paths["spawn"] = function(n) hundreds(n, nothing) end
 
 -- None of them ends before all have begun, so that no coroutine of a former task is at hand.
 paths["spawn, all alive"] = function(n)
@@ -167,15 +170,9 @@ paths["defer"] = function(n)
 end
 
 paths["defer in a task that parks"] = function(n)
-  local function task()
+  hundreds(n, function()
     co.defer(nothing)
     yield()
-  end
-  co.run(function()
-    for _ = 1, n // 100 do
-      for _ = 1, 100 do co.spawn(task) end
-      yield()
-    end
   end)
 end
 
@@ -191,14 +188,19 @@ local function deep(frames)
   return 1
 end
 
-local function panics(frames, n, use)
-  local frame = co.func(function()
+--- A function that panics `frames` deep, recovers, and calls `use` with the record.
+local function recovering(frames, use)
+  return function()
     co.defer(function()
       local _, record = co.recover()
       use(record)
     end)
     deep(frames)
-  end)
+  end
+end
+
+local function panics(frames, n, use)
+  local frame = co.func(recovering(frames, use))
   co.run(function()
     for _ = 1, n do frame() end
   end)
@@ -207,24 +209,8 @@ end
 paths["panic through 1"] = function(n) panics(1, n, nothing) end
 paths["panic through 10"] = function(n) panics(10, n, nothing) end
 paths["panic through 50"] = function(n) panics(50, n, nothing) end
--- Each in a task of its own.
-local function panics_in_tasks(n, use)
-  local function task()
-    co.defer(function()
-      local _, record = co.recover()
-      use(record)
-    end)
-    deep(10)
-  end
-  co.run(function()
-    for _ = 1, n // 100 do
-      for _ = 1, 100 do co.spawn(task) end
-      yield()
-    end
-  end)
-end
 
-paths["panic in a task"] = function(n) panics_in_tasks(n, nothing) end
+paths["panic in a task"] = function(n) hundreds(n, recovering(10, nothing)) end
 
 paths["panic that is joined"] = function(n)
   co.run(function()

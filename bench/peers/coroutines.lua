@@ -122,11 +122,7 @@ workloads["func"] = function(n)
   end)
 end
 
-local function deep(frames, fail)
-  if frames <= 1 then fail "x" end
-  deep(frames - 1, fail)
-  return 1
-end
+local deep = measure.deep
 
 -- `frames` calls of Lua functions between the protected call and the error.
 local guards = {

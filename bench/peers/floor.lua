@@ -53,18 +53,12 @@ workloads["spawn"] = function(n)
   return result
 end
 
-local function deep(frames, fail)
-  if frames <= 1 then fail "x" end
-  deep(frames - 1, fail)
-  return 1
-end
-
 workloads["panic"] = function(n)
   local times = measure.rounds(n + 10)
   local caught = 0
   local result = measure.time(times, function()
     for _ = 1, times do
-      if floor.traced(deep, n, floor.raise) == "x" then caught = caught + 1 end
+      if floor.traced(measure.deep, n, floor.raise) == "x" then caught = caught + 1 end
     end
   end)
   measure.expect("errors caught", caught, 2 * times)

@@ -118,6 +118,14 @@ function measure.time(operations, fn)
   return watch.result(operations)
 end
 
+--- Calls `fail "x"` below so many frames of Lua functions.
+local function deep(frames, fail)
+  if frames <= 1 then fail "x" end
+  deep(frames - 1, fail)
+  return 1
+end
+measure.deep = deep
+
 --- Raises an error if a workload came to a wrong result.
 function measure.expect(what, got, wanted)
   if got ~= wanted then

@@ -3,17 +3,9 @@
 --- once, in the order in which its sender sent it, everybody is served, and nobody is left in a queue.
 
 local co = require "coropanic"
+local helpers = require "spec.helpers"
 
 local SEEDS = 4000
-
---- Whole numbers from 1 to n, in the random sequence of the seed. (The constants are Knuth's, of MMIX.)
-local function generator(seed)
-  local state = seed
-  return function(n)
-    state = state * 6364136223846793005 + 1442695040888963407
-    return (state >> 33) % n + 1
-  end
-end
 
 --- One program: its channels, and what became of the messages.
 local Program = {}
@@ -21,7 +13,7 @@ Program.__index = Program
 
 function Program.new(seed, totals)
   local self = setmetatable({
-    random = generator(seed),
+    random = helpers.random(seed),
     channels = {},
     closed = {},     -- channel -> true
     messages = {},

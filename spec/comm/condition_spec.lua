@@ -9,10 +9,16 @@ local function pair()
   return mutex, co.condition(mutex)
 end
 
+--- Locks the mutex until the end of the frame.
+local function lock(mutex)
+  mutex:lock()
+  co.defer(mutex.unlock, mutex)
+end
+
 --- Spawns a task that holds the mutex, waits, and logs what the wait returned and who has the mutex then.
 local function waiter(mutex, condition, name, say, seconds)
   return co.spawn_with({ name = tostring(name) }, function()
-    local _ <close> = mutex:guard()
+    lock(mutex)
     local signalled = condition:wait(seconds)
     say(name, signalled, mutex:owner() == co.current())
   end)
@@ -59,17 +65,20 @@ describe("a condition", function()
       for i = 1, 2 do
         co.spawn(function()
           for _ = 1, 2 do
-            local _ <close> = mutex:guard()
-            while #queue == 0 do filled:wait() end
-            say(i, table.remove(queue, 1), co.now())
+            co.call(function()
+              lock(mutex)
+              while #queue == 0 do filled:wait() end
+              say(i, table.remove(queue, 1), co.now())
+            end)
           end
         end)
       end
       for i = 1, 4 do
         co.sleep(1)
-        local _ <close> = mutex:guard()
+        mutex:lock()
         queue[1] = i
         filled:signal()
+        mutex:unlock()
       end
     end)
   end)
@@ -90,7 +99,7 @@ describe("a condition", function()
     logs({ "1 0.0", "2 1.0", "3 2.0" }, function(mutex, condition, say)
       for i = 1, 3 do
         co.spawn(function()
-          local _ <close> = mutex:guard()
+          lock(mutex)
           condition:wait()
           say(i, co.now())
           co.sleep(1)
@@ -138,8 +147,9 @@ describe("a condition", function()
   it("works in a coroutine inside a task", function()
     logs({ "true true" }, function(mutex, condition, say)
       co.spawn(co.coroutine.wrap(function()
-        local _ <close> = mutex:guard()
+        mutex:lock()
         say(condition:wait(), mutex:owner() == co.current())
+        mutex:unlock()
       end))
       co.yield()
       condition:signal()
@@ -189,8 +199,7 @@ end)
 
 --- Locks the mutex until the end of the task, which calls `at_end` just before it is unlocked.
 local function hold(mutex, at_end)
-  mutex:lock()
-  co.defer(mutex.unlock, mutex)
+  lock(mutex)
   co.defer(at_end)
 end
 
@@ -254,7 +263,7 @@ describe("a task that is cancelled while it waits for a condition", function()
     it(("by %s, passes a signal of the same tick on"):format(name), function()
       logs({ "b true true" }, function(mutex, condition, say)
         local _, cancel = start(function()
-          local _ <close> = mutex:guard()
+          lock(mutex)
           condition:wait()
         end)
         co.yield()
@@ -308,7 +317,7 @@ describe("a task that is cancelled while it waits for a condition", function()
   co_it("keeps the mutex each time that it swallows the cancellation", seeded, function()
     local mutex, condition = pair()
     local task = co.spawn(function()
-      local _ <close> = mutex:guard()
+      lock(mutex)
       for _ = 1, 5 do
         pcall(condition.wait, condition)
         assert.equal(co.current(), mutex:owner())
@@ -341,7 +350,7 @@ describe("the mutex of a condition that a task waits for", function()
     local place = "'wait' on a condition whose mutex this task does not hold: mutex "
     helpers.assert_contains(place .. "(unlocked)", helpers.record_of(condition.wait, condition).message)
     local other = co.spawn_with({ name = "b" }, function()
-      local _ <close> = mutex:guard()
+      lock(mutex)
       co.sleep(1)
     end)
     co.yield()
@@ -358,7 +367,7 @@ describe("the mutex of a condition that a task waits for", function()
       condition:broadcast()
       co.yield()
       co.spawn(function()
-        local _ <close> = mutex:guard()
+        lock(mutex)
         say "comes later"
       end)
       co.yield()

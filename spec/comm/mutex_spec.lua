@@ -277,59 +277,6 @@ describe("a mutex whose owner has ended", function()
   end)
 end)
 
-describe("a guard", function()
-  co_it("unlocks at the end of the block", seeded, function()
-    local m = co.mutex()
-    do
-      local guard <close> = m:guard()
-      assert.is_true(m:locked())
-      helpers.assert_contains("guard of mutex (held by", tostring(guard))
-    end
-    assert.is_false(m:locked())
-  end)
-
-  co_it("unlocks when the block is left by a panic, goexit or a cancellation", seeded, function()
-    local m = co.mutex()
-    for _, leave in ipairs { error, co.goexit, co.sleep } do
-      local task = co.spawn(function()
-        local _ <close> = m:guard()
-        leave(100)
-      end)
-      co.yield()
-      task:cancel()
-      task:join()
-      assert.is_false(m:locked())
-    end
-  end)
-
-  co_it("waits, and is nil when the time runs out", function()
-    local m = co.mutex()
-    local holder = co.spawn(function()
-      local _ <close> = m:guard()
-      co.sleep(2)
-    end)
-    co.yield()
-    local early <close> = m:guard(1)
-    assert.is_nil(early)
-    do
-      local late <close> = m:guard(5)
-      assert.is_truthy(late)
-      assert.equal(co.current(), m:owner())
-      assert.equal("done", holder:status())
-    end
-    assert.is_false(m:locked())
-  end)
-
-  co_it("unlocks once", seeded, function()
-    local m = co.mutex()
-    local guard = m:guard()
-    for _ = 1, 2 do
-      local _ <close> = guard
-    end
-    assert.is_false(m:locked())
-  end)
-end)
-
 describe("outside tasks a mutex", function()
   it("that is free can be locked; the main program owns it", function()
     local m = co.mutex()

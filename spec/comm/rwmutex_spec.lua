@@ -174,21 +174,6 @@ describe("an rwmutex", function()
     rw:lock()
     assert.matches('^rwmutex %(held by task %d+ "main", taken at .-:%d+%)$', tostring(rw))
   end)
-
-  co_it("has guards for writers and readers", function()
-    local rw = co.rwmutex()
-    do
-      local _ <close> = rw:rguard()
-      assert.equal("rwmutex (1 reader)", tostring(rw))
-      local late <close> = rw:guard(1)
-      assert.is_nil(late)
-    end
-    do
-      local _ <close> = rw:guard()
-      assert.is_false(rw:try_rlock())
-    end
-    assert.equal("rwmutex (unlocked)", tostring(rw))
-  end)
 end)
 
 describe("unlocking an rwmutex", function()

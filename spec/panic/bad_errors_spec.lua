@@ -241,23 +241,6 @@ describe("an error in a deferred call of an error", function()
   end)
 end)
 
-describe("an error in a to-be-closed variable", function()
-  it("is a record as any other", function()
-    local record = record_of(co.func(function()
-      local _ <close> = setmetatable({}, { __close = function() error("closing", 0) end })
-    end))
-    assert.equal("closing", record.value)
-  end)
-
-  co_it("of a task that panics is the task's", seeded, function()
-    local _, record = co.spawn(function()
-      local _ <close> = setmetatable({}, { __close = function() error("closing", 0) end })
-      co.panic "x"
-    end):join()
-    assert.equal("closing", record.value)
-  end)
-end)
-
 describe("a panic in a finalizer", function()
   it("does not reach the code that it interrupts", function()
     local finalized = false

@@ -74,17 +74,6 @@ describe("the chain of a record", function()
     assert.same({ "A true", "A false" }, links_of(record))
   end)
 
-  it("has a panic in flight that is raised again, which is not the cause besides", function()
-    local raised
-    local record = helpers.record_of(co.func(function()
-      co.defer(function() error(raised) end)
-      local _ <close> = setmetatable({}, { __close = function(_, err) raised = err end })
-      co.panic "A"
-    end))
-    assert.same({ "A false", "A false" }, links_of(record))
-    assert.is_nil(record.cause)
-  end)
-
   co_it("is empty when a recovered panic is raised again later: that is the cause of a new one",
     seeded, function()
     local recovered
@@ -190,22 +179,5 @@ describe("a chain's text", function()
       co.panic(text "same")
     end))
     assert.equal("panic: same [recovered]\n\tpanic: same", head_of(record))
-  end)
-
-  co_it("is its own where a frame in a __close panics while a task ends by an error", seeded, function()
-    local _, record = co.spawn(function()
-      local _ <close> = setmetatable({}, {
-        __close = function()
-          co.call(function()
-            co.defer(co.panic, "c")
-            co.panic "b"
-          end)
-        end,
-      })
-      error("a", 0)
-    end):join()
-    assert.equal("c", record.value)
-    assert.equal(1, #record.chain)
-    assert.equal("b", record.chain[1].value)
   end)
 end)

@@ -5,7 +5,7 @@ local helpers = require "spec.helpers"
 
 --- Runs `fn` in many tasks that park, and returns how many bytes of Lua memory each costs.
 local function bytes_of_parked(fn)
-  local COUNT <const> = 4096
+  local COUNT = 4096
   return helpers.run(function()
     local function parked()
       local tasks = {}
@@ -48,7 +48,7 @@ end)
 describe("many parked tasks", function()
   it("keep their deferred calls apart, whatever the order in which they end", function()
     helpers.run(function()
-      local COUNT <const> = 3000
+      local COUNT = 3000
       local tasks, ran = {}, {}
       for i = 1, COUNT do
         tasks[i] = co.spawn(function()

@@ -448,7 +448,7 @@ describe("ctx:after", function()
     local before = co.stats().afters
     for i = 1, 100 do
       stops[i] = ctx:after(function() order[#order + 1] = i end)
-      if i % 2 == 0 then assert.is_true(stops[i // 2]()) end
+      if i % 2 == 0 then assert.is_true(stops[i / 2]()) end
     end
     for i = 99, 51, -3 do assert.is_true(stops[i]()) end
     for i = 51, 100 do

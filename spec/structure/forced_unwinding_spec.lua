@@ -1,227 +1,17 @@
 -- A task that swallows its exit in a loop, and never suspends, is unwound by force (CANCEL_MAX_RAISES).
 
 local co = require "coropanic"
+local endless = require "spec.structure.endless"
 local helpers = require "spec.helpers"
 local co_it = require("spec.helpers").co_it(it)
 local seeded = { seeds = 5 }
 
 local MAX_RAISES = 100
 
-local function log_close(log, name)
-  return setmetatable({}, { __close = function() log[#log + 1] = name end })
-end
-
--- Bodies that never end by themselves. Each calls `tick` once a raise at most, and suspends by `wait`.
-local LOOPS = {
-  ["pcall"] = function(wait, tick)
-    while true do
-      tick()
-      pcall(wait)
-    end
-  end,
-  ["pcall around a function"] = function(wait, tick)
-    while true do
-      pcall(function()
-        wait()
-        tick()
-      end)
-      tick()
-    end
-  end,
-  ["nested pcalls"] = function(wait, tick)
-    while true do
-      pcall(function()
-        while true do
-          pcall(wait)
-          tick()
-        end
-      end)
-    end
-  end,
-  ["xpcall with a handler that raises"] = function(wait, tick)
-    while true do
-      tick()
-      xpcall(wait, function() error "no" end)
-    end
-  end,
-  ["xpcall with a handler that suspends"] = function(wait, tick)
-    while true do
-      tick()
-      xpcall(wait, function() pcall(co.sleep, 1) end)
-    end
-  end,
-  ["pcall in a generator"] = function(wait, tick)
-    local generator = co.coroutine.wrap(function()
-      while true do
-        tick()
-        pcall(wait)
-      end
-    end)
-    generator()
-  end,
-  ["pcall in a generator in a generator"] = function(wait, tick)
-    co.coroutine.wrap(function()
-      co.coroutine.wrap(function()
-        while true do
-          tick()
-          pcall(wait)
-        end
-      end)()
-    end)()
-  end,
-  ["pcall around a generator"] = function(wait, tick)
-    local generator = co.coroutine.wrap(function()
-      while true do wait() end
-    end)
-    while true do
-      tick()
-      pcall(generator)
-    end
-  end,
-  ["resume of a generator"] = function(wait, tick)
-    local generator = co.coroutine.create(function()
-      while true do wait() end
-    end)
-    while true do
-      tick()
-      pcall(co.coroutine.resume, generator)
-    end
-  end,
-  ["pcall in a frame"] = function(wait, tick)
-    co.call(function()
-      while true do
-        tick()
-        pcall(wait)
-      end
-    end)
-  end,
-  ["pcall around a frame"] = function(wait, tick)
-    while true do
-      tick()
-      pcall(co.call, wait)
-    end
-  end,
-  ["pcall in a scope"] = function(wait, tick)
-    co.scope(function(s)
-      s:spawn(co.sleep, 1e6)
-      while true do
-        tick()
-        pcall(wait)
-      end
-    end)
-  end,
-  ["pcall in a supervising scope"] = function(wait, tick)
-    co.supervise(function(s)
-      s:spawn(co.sleep, 1e6)
-      while true do
-        tick()
-        pcall(wait)
-      end
-    end)
-  end,
-  ["pcall under a time-out"] = function(wait, tick)
-    co.with_timeout(1e6, function()
-      co.spawn(co.sleep, 1e6)
-      while true do
-        tick()
-        pcall(wait)
-      end
-    end)
-  end,
-  ["pcall around a scope"] = function(wait, tick)
-    while true do
-      tick()
-      pcall(co.scope, function(s)
-        s:spawn(co.sleep, 1e6)
-        wait()
-      end)
-    end
-  end,
-  ["pcall after a goexit"] = function(wait, tick)
-    pcall(wait)
-    pcall(co.goexit)
-    while true do
-      tick()
-      pcall(co.goexit)
-    end
-  end,
-}
-
-local WAITS = {
-  recv = function()
-    local ch = co.chan()
-    return function() ch:recv() end
-  end,
-  send = function()
-    local ch = co.chan()
-    return function() ch:send(1) end
-  end,
-  select = function()
-    local ch = co.chan()
-    return function() co.select(1e6, ch) end
-  end,
-  sleep = function()
-    return function() co.sleep(1e6) end
-  end,
-  yield = function()
-    local waited = false
-    return function()
-      if not waited then
-        waited = true -- virtual time does not pass while a task yields
-        co.sleep(1e6)
-      end
-      co.yield()
-    end
-  end,
-  join = function()
-    local other = co.spawn_with({ daemon = true }, co.sleep, 1e6)
-    return function() other:join() end
-  end,
-  await = function()
-    return function() co.await(function() end) end
-  end,
-  lock = function()
-    local mutex = co.mutex()
-    co.spawn_with({ daemon = true }, function()
-      mutex:lock()
-      co.sleep(1e6)
-    end)
-    co.yield()
-    return function() mutex:lock() end
-  end,
-  acquire = function()
-    local semaphore = co.semaphore(1)
-    semaphore:acquire()
-    return function() semaphore:acquire() end
-  end,
-  waitgroup = function()
-    local group = co.waitgroup()
-    group:add(1)
-    return function() group:wait() end
-  end,
-  event = function()
-    local event = co.event()
-    return function() event:wait() end
-  end,
-  condition = function()
-    local mutex = co.mutex()
-    local condition = co.condition(mutex)
-    return function()
-      local _ <close> = mutex:guard()
-      condition:wait()
-    end
-  end,
-}
-
-local REQUESTS = {
-  ["task:cancel"] = { ask = function(task) task:cancel "enough" end, kind = "cancelled" },
-  ["its context"] = { ask = function(_, cancel) cancel "enough" end, kind = "cancelled" },
-}
-
 describe("a task that swallows its cancellation for ever", function()
-  for loop_name, loop in pairs(LOOPS) do
-    for wait_name, make in pairs(WAITS) do
-      for request_name, request in pairs(REQUESTS) do
+  for loop_name, loop in pairs(endless.LOOPS) do
+    for wait_name, make in pairs(endless.WAITS) do
+      for request_name, request in pairs(endless.REQUESTS) do
         co_it(("by %s around %s, after %s, is unwound"):format(loop_name, wait_name, request_name), function()
           local log, ticks = {}, 0
           local context, cancel = co.context.with_cancel(co.context.background())
@@ -230,7 +20,6 @@ describe("a task that swallows its cancellation for ever", function()
               co.sleep(1)
               log[#log + 1] = "deferred"
             end)
-            local _ <close> = log_close(log, "closed")
             loop(make(), function() ticks = ticks + 1 end)
           end)
           co.sleep(1)
@@ -239,7 +28,7 @@ describe("a task that swallows its cancellation for ever", function()
           assert.is_false(ended)
           assert.is_true(record.forced)
           assert.equal(task:status() == "exited" and "goexit" or request.kind, record.kind)
-          assert.same({ "closed", "deferred" }, log)
+          assert.same({ "deferred" }, log)
           assert.equal(2, co.now())
           local at_end = ticks
           co.sleep(10)
@@ -473,42 +262,6 @@ describe("a task that swallows its cancellation for ever", function()
     end
   end)
 
-  co_it("has its variables closed, and a panic of that is how it ends", function()
-    local released = false
-    local task = co.spawn(function()
-      co.defer(function()
-        co.sleep(1)
-        released = true
-      end)
-      local _ <close> = setmetatable({}, { __close = function() error("closing", 0) end })
-      while true do pcall(co.sleep, 1e6) end
-    end)
-    co.yield()
-    task:cancel()
-    local _, record = task:join()
-    assert.equal("closing", record.value)
-    assert.equal("panicked", task:status())
-    assert.is_true(record.chain[1].forced)
-    assert.is_true(released)
-  end)
-
-  it("has the panics of what its generators close reported", function()
-    local reported = helpers.run_reporting(function()
-      local task = co.spawn(function()
-        co.coroutine.wrap(function()
-          local _ <close> = setmetatable({}, { __close = function() error("closing", 0) end })
-          while true do pcall(co.sleep, 1e6) end
-        end)()
-      end)
-      co.yield()
-      task:cancel()
-      task:join()
-      assert.equal("cancelled", task:status())
-    end)
-    assert.equal(1, #reported)
-    assert.equal("closing", reported[1].record.value)
-  end)
-
   co_it("does not go on where a deferred call recovers another panic", function()
     local recovered, went_on
     local task = co.spawn(function()
@@ -541,7 +294,8 @@ describe("a task that swallows its cancellation for ever", function()
     seeded, function()
     local mutex, ch = co.mutex(), co.chan()
     local task = co.spawn(function()
-      local _ <close> = mutex:guard()
+      mutex:lock()
+      co.defer(mutex.unlock, mutex)
       while true do pcall(ch.recv, ch) end
     end)
     co.yield()

@@ -5,6 +5,15 @@ local helpers = require "spec.helpers"
 local co_it = require("spec.helpers").co_it(it)
 local seeded = { seeds = 5 }
 
+--- Waits with the mutex.
+local function wait_with(mutex, condition)
+  co.call(function()
+    mutex:lock()
+    co.defer(mutex.unlock, mutex)
+    condition:wait()
+  end)
+end
+
 -- What a task waits for: `wait` in its code, and what lets that go on, called by another task.
 local WAITS = {
   recv = function()
@@ -56,18 +65,12 @@ local WAITS = {
   ["condition"] = function()
     local mutex = co.mutex()
     local condition = co.condition(mutex)
-    return function()
-      local _ <close> = mutex:guard()
-      condition:wait()
-    end, function() condition:signal() end
+    return function() wait_with(mutex, condition) end, function() condition:signal() end
   end,
   ["condition, for its mutex"] = function()
     local mutex = co.mutex()
     local condition = co.condition(mutex)
-    return function()
-      local _ <close> = mutex:guard()
-      condition:wait()
-    end, function()
+    return function() wait_with(mutex, condition) end, function()
       mutex:lock()
       condition:signal()
       co.yield()

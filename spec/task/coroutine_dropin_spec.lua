@@ -54,23 +54,6 @@ local programs = {
     end)
     return c.resume(outer)
   end,
-  ["close runs to-be-closed variables"] = function(c)
-    local closed = 0
-    local thread = c.create(function()
-      local _ <close> = setmetatable({}, { __close = function() closed = closed + 1 end })
-      c.yield()
-    end)
-    c.resume(thread)
-    return c.close(thread), closed, c.status(thread), c.close(thread)
-  end,
-  ["close returns the error of a to-be-closed variable"] = function(c)
-    local thread = c.create(function()
-      local _ <close> = setmetatable({}, { __close = function() error("closing", 0) end })
-      c.yield()
-    end)
-    c.resume(thread)
-    return c.close(thread)
-  end,
   ["yield across pcall"] = function(c)
     local f = c.wrap(function()
       local ok, err = pcall(function()

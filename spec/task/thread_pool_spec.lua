@@ -36,7 +36,6 @@ describe("what a library keeps by coroutine.running()", function()
           debug.sethook(function() debug.sethook() note() end, "", 1)
           for _ = 1, 10 do end
         end):await()
-        co.spawn(function() local _ <close> = setmetatable({}, { __close = note }) end):await()
       end
     end)
   end)

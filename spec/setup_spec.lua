@@ -22,7 +22,7 @@ describe("set-up", function()
 
   local function set_up(groups, environment)
     run("chmod +x " .. machine .. "/*")
-    local command = "env -u LD_PRELOAD PATH=%s %s ./scripts/setup.sh %s"
+    local command = "env -u LD_PRELOAD -u SETUP PATH=%s %s ./scripts/setup.sh %s"
     return run(command:format(machine, environment or "", groups))
   end
 

@@ -35,6 +35,7 @@ SOURCES  := $(sort $(wildcard $(ROOMS:%=csrc/%/*.c)))
 OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MODULE   := $(BUILD)/coropanic/core.so
 LIBRARY  := $(BUILD)/libcoropanic.a
+CORELIB  := $(BUILD)/coropanic/corelib.so
 ROCK     := build/rock/made
 PROTOBUF := $(BUILD)/coropanic/export/otlp/protobuf.so
 PROTOBUF_OBJECTS := $(BUILD)/otlp/protobuf.o $(BUILD)/otlp/otlp.pb-c.o
@@ -44,14 +45,18 @@ CORE_SPECS   := $(sort $(wildcard spec/core/*.c))
 CORE_SOURCES := $(sort $(wildcard csrc/core/*.c))
 ID_SOURCES   := $(addprefix csrc/core/,clock.c id.c id_hlc.c id_snowflake.c id_uuid7.c random.c)
 
+CORELIB_SOURCES := csrc/corelib/corelib.c $(ID_SOURCES) \
+  $(addprefix csrc/core/,baggage.c hex.c stack_hash.c traceparent.c tracestate_member.c)
+CORELIB_OBJECTS := $(CORELIB_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
+
 # Scripts find the checkout's modules first.
 RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/?.lua;;" \
           LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
 
 .PHONY: all help headers lib protobuf setup demo test test-all bench bench-report bench-guard bench-baseline check format \
-  asan valgrind hostile fuzz mutants soak bare install install-protobuf clean
+  asan valgrind hostile fuzz mutants soak bare install install-guest install-protobuf clean
 
-all: $(MODULE) ## build the module (the default)
+all: $(MODULE) $(CORELIB) ## build the module, and the library that LuaJIT uses (the default)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,7 +73,12 @@ $(BUILD)/obj/%.o: csrc/%.c | headers
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(BUILD)/obj/corelib/corelib.d
+
+# What needs no Lua, for those who have an FFI.
+$(CORELIB): $(CORELIB_OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(CORELIB_OBJECTS)
 
 lib: $(LIBRARY) ## build the static library for C hosts
 
@@ -241,18 +251,31 @@ INSTALL_MODULE ?= install -s -m 755
 STRIP          ?= strip
 VERSION         = $(shell sed -n 's/^.define CP_VERSION "\(.*\)"$$/\1/p' csrc/coropanic.h)
 
-install: all lib ## install modules, header, static library and pkg-config file
-	install -d $(addprefix $(DESTDIR)$(LUA_LMOD)/coropanic/,$(LUA_DIRS)) \
-	  $(DESTDIR)$(LUA_CMOD)/coropanic $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 644 lua/coropanic/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic
+# Lua files, to the folder given.
+define install_lua
+	install -d $(addprefix $(1)/coropanic/,$(LUA_DIRS))
+	install -m 644 lua/coropanic/*.lua $(1)/coropanic
 	for dir in $(LUA_DIRS); do \
-	  install -m 644 lua/coropanic/$$dir/*.lua $(DESTDIR)$(LUA_LMOD)/coropanic/$$dir || exit 1; done
-	$(INSTALL_MODULE) $(MODULE) $(DESTDIR)$(LUA_CMOD)/coropanic
-	install -m 644 csrc/coropanic.h $(DESTDIR)$(PREFIX)/include
+	  install -m 644 lua/coropanic/$$dir/*.lua $(1)/coropanic/$$dir || exit 1; done
+endef
+
+install: all lib ## install modules, headers, static library and pkg-config file
+	$(call install_lua,$(DESTDIR)$(LUA_LMOD))
+	install -d $(DESTDIR)$(LUA_CMOD)/coropanic $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	$(INSTALL_MODULE) $(MODULE) $(CORELIB) $(DESTDIR)$(LUA_CMOD)/coropanic
+	install -m 644 csrc/coropanic.h csrc/coropanic_core.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib
 	$(STRIP) --strip-debug $(DESTDIR)$(PREFIX)/lib/$(notdir $(LIBRARY))
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LUA@|lua$(LUA_VERSION)|' csrc/coropanic.pc.in \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/coropanic.pc
+
+# LuaJIT looks where Lua 5.1 does.
+GUEST_VERSION ?= 5.1
+
+install-guest: $(CORELIB) ## install what LuaJIT, Lua 5.1 or 5.3 need (GUEST_VERSION=5.3)
+	$(call install_lua,$(DESTDIR)$(PREFIX)/share/lua/$(GUEST_VERSION))
+	install -d $(DESTDIR)$(PREFIX)/lib/lua/$(GUEST_VERSION)/coropanic
+	$(INSTALL_MODULE) $(CORELIB) $(DESTDIR)$(PREFIX)/lib/lua/$(GUEST_VERSION)/coropanic
 
 install-protobuf: protobuf ## install coropanic.export.otlp.protobuf
 	install -d $(DESTDIR)$(LUA_CMOD)/coropanic/export/otlp

@@ -8,6 +8,7 @@
 --- A folder may include its own files, those of `core`, compat.h, and these.
 local ALLOWED = {
   core = {},
+  corelib = {},
   kernel = {},
   span = { "kernel" },
   report = { "kernel" },

@@ -44,6 +44,20 @@ describe("make install", function()
     assert.match(" T cp_step\n", run("nm --dynamic " .. module))
   end)
 
+  it("puts the library of the guest, and its header, where they are found", function()
+    local library = ("%s/usr/lib/lua/%s/coropanic/corelib.so"):format(root, LUA_VERSION)
+    assert.match(" T cp_core_version\n", run("nm --dynamic " .. library))
+    assert.match("coropanic_core.h", run(("ls %s/usr/include"):format(root)))
+  end)
+
+  it("can install for LuaJIT, without the C module", function()
+    local build = os.getenv "BUILD" or "build"
+    run(("make install-guest PREFIX=/usr DESTDIR=%s/guest BUILD=%s"):format(root, build))
+    assert.equal("corelib.so\n", run(("ls %s/guest/usr/lib/lua/5.1/coropanic"):format(root)))
+    local modules = root .. "/guest/usr/share/lua/5.1"
+    assert.match("coropanic/guest/core%.lua\n", run(("cd %s && find . -type f"):format(modules)))
+  end)
+
   it("leaves no debugging information in the library for C hosts", function()
     local library = root .. "/usr/lib/libcoropanic.a"
     assert.match(" T cp_step\n", run("nm " .. library))

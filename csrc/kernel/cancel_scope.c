@@ -13,15 +13,52 @@ static task *owner_of(const cancel_scope *c) {
   return c->is_inner ? inner_of(c)->owner : container_of(c, task, entry);
 }
 
-void cancel_scope_open(inner_cancel_scope *c, const cancel_scope_type *type, task *owner,
-                       uint32_t floor) {
-  cp_assert(c->base.state == CANCEL_SCOPE_OPEN && floor > 0);
+/* Moves the value on top of the stack to a new cell, which is reserved.   [-1, +0, -] */
+static cell keep(runtime *rt, lua_State *L) {
+  cell x = cells_take(&rt->cells, 0);
+  cells_set(&rt->cells, L, x);
+  return x;
+}
+
+void cancel_scope_open(runtime *rt, lua_State *L, inner_cancel_scope *c,
+                       const cancel_scope_type *type, const frame_stack *s) {
+  task *owner = rt->current;
+  cp_assert(c->base.state == CANCEL_SCOPE_OPEN && s->depth > 0);
   c->base.is_inner = true;
   c->type = type;
   c->owner = owner;
-  c->floor = floor;
+  c->floor = s->depth;
+  lua_pushvalue(L, -1);
+  c->object = keep(rt, L);
+  if (frames_has_exit(s)) {
+    frames_push_exit(s, L);
+    c->exit = keep(rt, L);
+  }
   c->outer = task_innermost(owner);
   owner->coroutine.frames->innermost = c;
+}
+
+/* Empties a cell, unless there is none.   [-0, +0, -] */
+static void let_go(runtime *rt, cell *x) {
+  if (*x == 0) return;
+  cells_clear(&rt->cells, *x);
+  cells_free(&rt->cells, *x);
+  *x = 0;
+}
+
+void cancel_scope_release(runtime *rt, inner_cancel_scope *c) {
+  let_go(rt, &c->object);
+  let_go(rt, &c->exit);
+}
+
+void cancel_scope_restore_exit(const runtime *rt, lua_State *L, const inner_cancel_scope *c,
+                               frame_stack *s) {
+  if (c->exit == 0) {
+    lua_pushnil(L);
+  } else {
+    cells_push(&rt->cells, L, c->exit);
+  }
+  frames_restore_exit(s, L);
 }
 
 void cancel_scope_answer(cancel_scope *c) {
@@ -64,9 +101,7 @@ void cancel_scope_push(runtime *rt, lua_State *L, const cancel_scope *c) {
     task_push(rt, L, owner_of(c));
     return;
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
-  lua_rawgetp(L, -1, c);
-  lua_remove(L, -2);
+  cells_push(&rt->cells, L, inner_of(c)->object);
 }
 
 /* --- asking --- */

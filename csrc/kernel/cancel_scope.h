@@ -19,12 +19,14 @@
 #include <stdbool.h>
 
 #include "compat.h"
+#include "kernel/cells.h"
 #include "kernel/record.h"
 
 #pragma GCC visibility push(hidden)
 
 struct runtime;
 struct task;
+struct frame_stack;
 struct inner_cancel_scope;
 
 typedef enum cancel_scope_state {
@@ -44,6 +46,11 @@ typedef struct cancel_scope_type {
   */
   void (*pass_on)(struct runtime *rt, lua_State *L, struct inner_cancel_scope *c,
                   cancel_source source);
+  /*
+  ** Called when the task has ended although the cancel scope, its innermost one, is open: closes it.
+  ** Calls nothing of scripts.   [-0, +0, -]
+  */
+  void (*abandon)(struct runtime *rt, lua_State *L, struct inner_cancel_scope *c);
 } cancel_scope_type;
 
 /* What every cancel scope has. The entry of a task has no more; all others are inner ones. */
@@ -59,7 +66,10 @@ typedef struct cancel_scope {
 */
 typedef struct inner_cancel_scope {
   cancel_scope base;
-  uint32_t floor; /* the index of its frame, above that of the entry */
+  uint8_t outcome; /* for its type: how its code has ended */
+  uint32_t floor;  /* the index of its frame, above that of the entry */
+  cell object;     /* anchors the object until cancel_scope_release */
+  cell exit;       /* the record of the exit under way when it was opened; 0: none was */
   const cancel_scope_type *type;
   struct inner_cancel_scope *outer; /* the next open one further out; NULL: only the entry is */
   struct task *owner;               /* the task whose code it is */
@@ -78,12 +88,16 @@ static inline bool cancel_scope_is_cancelled(const cancel_scope *c) {
   return c->state == CANCEL_SCOPE_ASKED || c->state == CANCEL_SCOPE_ANSWERED;
 }
 
+/* So many cells must be free to open an inner cancel scope. */
+enum { CANCEL_SCOPE_CELLS = 2 };
+
 /*
-** Opens an inner cancel scope, which is all zero, as the innermost one of the task, which has frames,
-** and will have the cancel scope's at index `floor`. That of a task's entry, all zero, is open.
+** Opens an inner cancel scope, which is all zero, as the innermost one of the current task, in whose
+** frames `s` the next frame will be the cancel scope's. The object is on top of the stack. That of a
+** task's entry, all zero, is open.   [-0, +0, -]
 */
-void cancel_scope_open(inner_cancel_scope *c, const cancel_scope_type *type, struct task *owner,
-                       uint32_t floor);
+void cancel_scope_open(struct runtime *rt, lua_State *L, inner_cancel_scope *c,
+                       const cancel_scope_type *type, const struct frame_stack *s);
 
 /* Call it when the code of the cancel scope has ended: nothing is raised there any more. */
 void cancel_scope_leave(cancel_scope *c);
@@ -91,9 +105,19 @@ void cancel_scope_leave(cancel_scope *c);
 /* Closes the innermost cancel scope of its task; or the entry, when the task ends. */
 void cancel_scope_close(cancel_scope *c);
 
+/* Anchors the object of an inner cancel scope no longer.   [-0, +0, -] */
+void cancel_scope_release(struct runtime *rt, inner_cancel_scope *c);
+
 /*
-** Pushes the object that can be cancelled: the live task, or the object pinned under the address of
-** its cancel scope.   [-0, +1, -]
+** Call it when the code of an inner cancel scope has ended in its frame: an exit that was under way
+** before goes on.   [-0, +0, -]
+*/
+void cancel_scope_restore_exit(const struct runtime *rt, lua_State *L, const inner_cancel_scope *c,
+                               struct frame_stack *s);
+
+/*
+** Pushes the object that can be cancelled: the live task, or that of an inner cancel scope that was
+** not released.   [-0, +1, -]
 */
 void cancel_scope_push(struct runtime *rt, lua_State *L, const cancel_scope *c);
 

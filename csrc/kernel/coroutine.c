@@ -125,7 +125,7 @@ coroutine *coroutine_of(runtime *rt, lua_State *L) {
 
 /*
 ** Closes the frames inside the entry of a task that ends without unwinding them. Those of scopes
-** end with the task by themselves (task_on_end); thin ones have only this.   [-0, +0, -]
+** end with the task by themselves (abandon); thin ones have only this.   [-0, +0, -]
 */
 static void lose_frames(runtime *rt, lua_State *L, frame_stack *s) {
   while (s->depth > 1) {

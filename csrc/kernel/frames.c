@@ -198,7 +198,6 @@ int frames_return(frame_stack *s, lua_State *L, lua_State *from, int results) {
     cell values = move_to_cells(s, from, results);
     begin_outcome(s, frames_top(s), cells_take(s->cells, values));
   }
-  frames_top(s)->results = (uint32_t)results;
   frames_top(s)->state = STATE_RETURNING;
   return LUA_OK;
 }
@@ -207,7 +206,7 @@ void frames_unwind(frame_stack *s, lua_State *L, frame_state state) {
   frame *f = frames_top(s);
   if (f->outcome == 0) begin_outcome(s, f, take_spare(s));
   cells_set(s->cells, L, f->outcome);
-  f->state = (uint8_t)state;
+  f->state = state & FRAME_STATE_MASK;
 }
 
 void frames_recovered(frame_stack *s) {
@@ -333,9 +332,20 @@ void frames_move_deferred(frame_stack *s, const allocator *memory, uint64_t seri
   frames_top(s)->deferred++;
 }
 
+/* Returns the first of the cells with the frame's results; 0: it has none. */
+static cell first_result(const frame_stack *s, const frame *f) {
+  return f->outcome == 0 ? 0 : cells_next(s->cells, f->outcome);
+}
+
+int frames_count_results(const frame_stack *s, uint32_t index) {
+  int results = 0;
+  cell x = first_result(s, &s->frames[index]);
+  for (; x != 0; x = cells_next(s->cells, x)) results++;
+  return results;
+}
+
 int frames_outcome_size(const frame_stack *s) {
-  const frame *f = frames_top(s);
-  return f->state == STATE_RETURNING ? (int)f->results : 1;
+  return frames_top(s)->state == STATE_RETURNING ? frames_count_results(s, s->depth - 1) : 1;
 }
 
 int frames_take_outcome(frame_stack *s, lua_State *L) {
@@ -355,7 +365,6 @@ int frames_take_outcome(frame_stack *s, lua_State *L) {
 
 void frames_drop_outcome(frame_stack *s) {
   frame *f = frames_top(s);
-  f->results = 0;
   if (f->outcome == 0) return;
   release_chain(s, f->outcome);
   f->outcome = 0;
@@ -410,9 +419,8 @@ bool frames_push_in_flight(const frame_stack *s, lua_State *L) {
 }
 
 void frames_push_results(const frame_stack *s, lua_State *L, uint32_t index) {
-  const frame *f = &s->frames[index];
-  if (f->results == 0) return;
-  for (cell x = f->outcome; (x = cells_next(s->cells, x)) != 0;) cells_push(s->cells, L, x);
+  cell x = first_result(s, &s->frames[index]);
+  for (; x != 0; x = cells_next(s->cells, x)) cells_push(s->cells, L, x);
 }
 
 void frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count) {
@@ -421,12 +429,10 @@ void frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count)
   if (f->outcome == 0) begin_outcome(s, f, cells_take(s->cells, 0));
   cell before = cells_next(s->cells, f->outcome);
   cells_set_next(s->cells, f->outcome, move_to_cells(s, L, count));
-  f->results = (uint32_t)count;
   release_chain(s, before);
 }
 
-/* Whether an exit unwinds any frame. */
-static bool has_exit(const frame_stack *s) {
+bool frames_has_exit(const frame_stack *s) {
   if (s->exit == 0) return false;
   for (uint32_t i = 0; i < s->depth; i++) {
     if (s->frames[i].exiting) return true;
@@ -450,7 +456,7 @@ void frames_begin_exit(frame_stack *s, lua_State *L, uint32_t floor) {
 }
 
 void frames_exit(frame_stack *s, lua_State *L) {
-  if (!has_exit(s)) {
+  if (!frames_has_exit(s)) {
     lua_pushvalue(L, -1);
     frames_begin_exit(s, L, 0);
   }
@@ -466,7 +472,7 @@ void frames_push_exit(const frame_stack *s, lua_State *L) {
 }
 
 void frames_save_exit(const frame_stack *s, lua_State *L) {
-  if (has_exit(s)) {
+  if (frames_has_exit(s)) {
     frames_push_exit(s, L);
   } else {
     lua_pushnil(L);
@@ -479,7 +485,7 @@ void frames_restore_exit(frame_stack *s, lua_State *L) {
     return;
   }
   lua_pop(L, 1);
-  if (s->exit == 0 || has_exit(s)) return;
+  if (s->exit == 0 || frames_has_exit(s)) return;
   release(s, s->exit);
   s->exit = 0;
 }

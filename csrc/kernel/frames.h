@@ -80,6 +80,13 @@ typedef struct frame_type {
 extern const frame_type frame_func;     /* one call of a co.func or of co.call */
 extern const frame_type frame_deferred; /* a deferred call */
 
+enum {
+  FRAME_STATE_BITS = 2,
+  FRAME_STATE_MASK = (1 << FRAME_STATE_BITS) - 1,
+  FRAME_BASE_BITS = 29,
+  FRAME_BASE_MASK = (1 << FRAME_BASE_BITS) - 1 /* so many frames fit into no memory */
+};
+
 typedef struct frame {
   const frame_type *type;
   uint32_t deferred; /* pending deferred calls, and those taken out of the middle */
@@ -87,11 +94,11 @@ typedef struct frame {
     uint32_t gone; /* of these, the ones taken out of the middle; never the newest */
     cell object;   /* of a thin frame: its value */
   };
-  cell outcome;     /* once there is a record, or a result; else 0 */
-  uint32_t results; /* how many results the outcome has */
-  uint32_t base;    /* index of the first frame of the unwind.c call that runs this one */
-  uint8_t state;    /* frame_state */
-  bool exiting;     /* an exit unwinds the frame */
+  cell outcome;                      /* once there is a record, or a result; else 0 */
+  uint32_t state : FRAME_STATE_BITS; /* frame_state */
+  bool exiting : 1;                  /* an exit unwinds the frame */
+  /* index of the first frame of the unwind.c call that runs this one */
+  uint32_t base : FRAME_BASE_BITS;
 } frame;
 
 /* A frame stack has room for so many of them in itself. */
@@ -157,8 +164,8 @@ static inline bool frames_push_frame(frame_stack *s, const allocator *memory,
   if (s->depth == frames_room(s) && !frames_reserve_frames(s, memory, s->depth + 1)) return false;
   /* Code that goes on although an exit unwinds it is not shielded by opening another frame. */
   bool exiting = !type->shields && s->depth > 0 && s->frames[s->depth - 1].exiting;
-  s->frames[s->depth++] =
-      (frame){.type = type, .base = base, .state = STATE_BODY, .exiting = exiting};
+  s->frames[s->depth++] = (frame){
+      .type = type, .base = base & FRAME_BASE_MASK, .state = STATE_BODY, .exiting = exiting};
   return true;
 }
 
@@ -293,11 +300,17 @@ bool frames_holds_record(const frame_stack *s, lua_State *L, int index);
 */
 bool frames_push_in_flight(const frame_stack *s, lua_State *L);
 
-/* Pushes the results of frame `index`; L must have room for `results` values.   [-0, +n, -] */
+/* Returns how many results frame `index` has. */
+int frames_count_results(const frame_stack *s, uint32_t index);
+
+/* Pushes the results of frame `index`; L must have room for them.   [-0, +n, -] */
 void frames_push_results(const frame_stack *s, lua_State *L, uint32_t index);
 
 /* Makes the top `count` values of L the results of frame `index`.   [-count, +0, m] */
 void frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count);
+
+/* Whether an exit unwinds any frame. */
+bool frames_has_exit(const frame_stack *s);
 
 /*
 ** Starts an exit, with the record on top of L: it unwinds the open frames from index `floor` on, or

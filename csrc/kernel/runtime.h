@@ -159,6 +159,7 @@ typedef struct runtime {
   */
   void (*report)(lua_State *L, int index);
 
+  const struct panic_heir_type *heir_type;    /* of scopes (scope/scope.c) */
   const struct task_member_type *member_type; /* of tasks in scopes and contexts (scope/spawn.c) */
 
   /* Frames. */
@@ -201,7 +202,7 @@ typedef struct runtime {
   int askers_ref;         /* weak: task -> the task that has cancelled it */
   int background_ref;     /* the root of all contexts */
   int alive_ref;          /* weak values: address of an object's part in C memory -> the object */
-  /* Address -> a pinned context, scope, table of a task's span, or thread of a coroutine. */
+  /* Address -> a pinned context, table of a task's span, or thread of a coroutine. */
   int pinned_ref;
   int held_ref;       /* number -> held panic (unhandled.c); the numbers are luaL_ref's */
   int held_tasks_ref; /* weak values: the same number -> its task */

@@ -393,6 +393,18 @@ static void run_exits(runtime *rt, lua_State *L, task *t) {
 }
 
 /*
+** Ends the cancel scopes that are still open, from the innermost one outwards. No code of theirs will
+** run any more.   [-0, +0, -]
+*/
+static void abandon_scopes(runtime *rt, lua_State *L, inner_cancel_scope *c) {
+  while (c != NULL) {
+    inner_cancel_scope *outer = c->outer;
+    c->type->abandon(rt, L, c);
+    c = outer;
+  }
+}
+
+/*
 ** A task that is ended while it waits (given up, or a script has closed its coroutine) leaves its
 ** queue as any other does. A running task stands in no queue, although it may have been
 ** about to: if there was no memory to tell of a deadlock, `waits_on` is still set, and may be
@@ -439,7 +451,7 @@ static void retire(runtime *rt, lua_State *L, task *t) {
 static bool is_needed_at_end(const runtime *rt, const task *t, task_status status, int values) {
   bool has_reason = t->entry.state > CANCEL_SCOPE_LEFT;
   return status != TASK_DONE || values > 0 || has_reason || t->exits != NULL ||
-         probe_is_wanted(&rt->probes, PROBE_END);
+         task_innermost(t) != NULL || probe_is_wanted(&rt->probes, PROBE_END);
 }
 
 /*
@@ -459,6 +471,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
   }
   panic_heir *heir = t->live.member == NULL ? NULL : t->live.member->heir;
   uint32_t comers = wake_waiters(rt, t);
+  inner_cancel_scope *open = task_innermost(t);
   leave_unserved(rt, t);
   retire(rt, L, t);
   t->status = (uint8_t)status;
@@ -473,9 +486,10 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
   }
   if (status == TASK_CANCELLED) rt->cancelled_count++;
   if (t == rt->main_task || rt->live_count == rt->daemon_count) rt->batch = 0;
+  abandon_scopes(rt, L, open);
   run_exits(rt, L, t);
   if (status == TASK_PANICKED) unhandled_pass_on(rt, L, t, index, heir, comers);
-  if (heir != NULL) heir->type->told(rt, heir);
+  if (heir != NULL) rt->heir_type->told(rt, heir);
   if (probe(&rt->probes, PROBE_END)) {
     const char *word = task_status_name(status);
     probe_tell(

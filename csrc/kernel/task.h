@@ -79,10 +79,10 @@ typedef struct task_exit {
 ** no task comes for it.
 */
 typedef struct panic_heir {
-  const struct panic_heir_type *type;
   uint32_t awaited; /* members' panics for which woken tasks are on the way: see unhandled.c */
 } panic_heir;
 
+/* There is one such type, runtime.heir_type. */
 typedef struct panic_heir_type {
   /*
   ** Takes the panic of a member that has ended, by unhandled_give; does not if the panic is not for

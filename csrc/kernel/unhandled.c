@@ -96,7 +96,7 @@ static void disinherit(runtime *rt, held_panic *held) {
   if (heir == NULL) return;
   held->heir = NULL;
   heir->awaited--;
-  if (heir->awaited == 0) heir->type->told(rt, heir);
+  if (heir->awaited == 0) rt->heir_type->told(rt, heir);
 }
 
 /* Ends the wait; `held` is garbage afterwards.   [-0, +0, -] */
@@ -223,7 +223,7 @@ void unhandled_pass_on(runtime *rt, lua_State *L, task *t, int index, panic_heir
   t->ended.comers = comers;
   if (t == rt->main_task) unhandled_give(rt, L, t, PANIC_JOINERS); /* the caller of co.run */
   if (heir != NULL && comers == 0 && t->ended.owner == PANIC_NOBODYS)
-    heir->type->take(rt, L, heir, index);
+    rt->heir_type->take(rt, L, heir, index);
   if (t->ended.owner == PANIC_NOBODYS && hold(rt, L, t, index, comers > 0 ? heir : NULL)) {
     lua_pop(L, 1);
   } else {
@@ -236,7 +236,7 @@ static void give_to_heir(runtime *rt, lua_State *L, const held_panic *held, int 
   panic_heir *heir = held->heir;
   if (heir == NULL) return;
   task_push_record(L, index);
-  heir->type->take(rt, L, heir, index);
+  rt->heir_type->take(rt, L, heir, index);
   lua_pop(L, 1);
   held_panic *left = find_held(rt, L, task_test(L, index));
   if (left != NULL) disinherit(rt, left);

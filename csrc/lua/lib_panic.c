@@ -70,7 +70,7 @@ static uint32_t check_deferring_frame(const frame_stack *s, lua_State *L, const 
 static int panic_results(lua_State *L) {
   const frame_stack *s = coroutine_find_frames(runtime_of(L), L);
   uint32_t index = check_deferring_frame(s, L, "results");
-  int count = (int)s->frames[index].results;
+  int count = frames_count_results(s, index);
   luaL_checkstack(L, count, "too many results");
   frames_push_results(s, L, index);
   return count;

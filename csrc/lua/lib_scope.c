@@ -141,6 +141,7 @@ static int with_tostring(lua_State *L) {
 
 void lib_scope_open(lua_State *L, runtime *rt) {
   scope_register_members(rt);
+  scope_register_heirs(rt);
   static const luaL_Reg functions[] = {
       {"scope", scope_scope},
       {"supervise", scope_supervise},

@@ -17,25 +17,15 @@ void body_tell(runtime *rt, lua_State *L, const body *b, const probe_event *even
 
 void body_open(runtime *rt, lua_State *L, body *b, const cancel_scope_type *type, int context,
                bool has_deadline) {
-  task *t = rt->current;
-  int index = lua_gettop(L);
   frame_stack *s = coroutine_frames_of(rt, L);
   if (!frames_reserve_frames(s, &rt->memory, s->depth + 1)) luaL_error(L, "not enough memory");
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
-  lua_pushboolean(L, 0); /* makes room, so that nothing fails after the pin */
-  lua_rawsetp(L, -2, b);
+  cells_reserve(&rt->cells, L, CANCEL_SCOPE_CELLS);
   if (context != 0) context_pin(rt, L, context);
-  lua_pushvalue(L, index);
-  lua_rawsetp(L, -2, b);
-  lua_pop(L, 1);
   list_init(&b->under.link);
   if (context != 0) b->under.context = context_test(L, context);
   b->under.scope = &b->cancel.base;
-  cancel_scope_open(&b->cancel, type, t, s->depth);
+  cancel_scope_open(rt, L, &b->cancel, type, s);
   b->cancel.base.has_deadline = has_deadline;
-  task_on_end(t, &b->exit);
-  frames_save_exit(s, L);
-  lua_setiuservalue(L, index, BODY_UV_EXIT);
 }
 
 void body_bind(runtime *rt, lua_State *L, body *b) {
@@ -61,16 +51,15 @@ void body_cancel(runtime *rt, lua_State *L, body *b, cancel_source source) {
 
 void body_leave(runtime *rt, lua_State *L, body *b, frame_stack *s, frame_state state) {
   cancel_scope_leave(&b->cancel.base);
-  lua_getiuservalue(L, BODY_INDEX, BODY_UV_EXIT);
-  frames_restore_exit(s, L);
-  b->outcome = (uint8_t)outcome_of(s, state);
+  cancel_scope_restore_exit(rt, L, &b->cancel, s);
+  b->cancel.outcome = (uint8_t)outcome_of(s, state);
   /*
   ** A cancellation may have come together with the last event that the body waited for, and not
   ** been raised.
   */
-  if (b->outcome == BODY_EXITED || cancel_is_due(rt, rt->current)) {
+  if (b->cancel.outcome == BODY_EXITED || cancel_is_due(rt, rt->current)) {
     body_cancel(rt, L, b, CANCEL_PARENT);
-  } else if (b->outcome == BODY_PANICKED) {
+  } else if (b->cancel.outcome == BODY_PANICKED) {
     body_cancel(rt, L, b, CANCEL_SCOPE);
   }
 }
@@ -90,19 +79,15 @@ body *body_leave_lost(runtime *rt, lua_State *L, const frame_stack *s) {
 
 void body_close(runtime *rt, lua_State *L, body *b) {
   cancel_scope_close(&b->cancel.base);
-  task_exit_remove(&b->exit);
   list_remove(&b->under.link);
   if (probe(&rt->probes, PROBE_SCOPE_CLOSE)) {
     body_tell(rt, L, b, &(probe_event){.kind = PROBE_SCOPE_CLOSE});
   }
 }
 
-void body_release(runtime *rt, lua_State *L, const body *b) {
+void body_release(runtime *rt, lua_State *L, body *b) {
   if (b->under.context != NULL) context_unpin(rt, L, b->under.context);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->pinned_ref);
-  lua_pushnil(L);
-  lua_rawsetp(L, -2, &b->cancel);
-  lua_pop(L, 1);
+  cancel_scope_release(rt, &b->cancel);
 }
 
 int body_return(runtime *rt, lua_State *L) {

@@ -20,27 +20,20 @@ typedef enum body_outcome {
   BODY_CANCELLED, /* by the cancellation of this cancel scope alone */
 } body_outcome;
 
-/* The user values of the object of which the body is the first half. */
-enum {
-  BODY_UV_REASON = CANCEL_SCOPE_UV_REASON,
-  BODY_UV_EXIT, /* the exit record of the deferred call in which the body was opened */
-  BODY_UV_COUNT = BODY_UV_EXIT
-};
+/* The user value of the object of which the body is the first half. */
+enum { BODY_UV_REASON = CANCEL_SCOPE_UV_REASON, BODY_UV_COUNT = BODY_UV_REASON };
 
 /* The stack while the body ends, from the bottom: [its object] [handler] [outcome ...]. */
 enum { BODY_INDEX = 1, BODY_OUTCOME_INDEX = 3 };
 
 typedef struct body {
-  inner_cancel_scope cancel;
-  context_binding under; /* its context is NULL while it was not needed (scope.h) */
-  task_exit exit;        /* runs if the task ends while the body is open */
-  uint8_t outcome;       /* body_outcome */
+  inner_cancel_scope cancel; /* its outcome is a body_outcome */
+  context_binding under;     /* its context is NULL while it was not needed (scope.h) */
 } body;
 
 /*
-** Opens a body in the current task, whose code runs on L. Before, set `exit.run` and leave all else
-** zero, and push the object that begins with the body. Afterwards tell the sinks and call the
-** function at once.   [-0, +0, m]
+** Opens a body, all zero, in the current task, whose code runs on L. Before, push the object that
+** begins with the body. Afterwards tell the sinks and call the function at once.   [-0, +0, m]
 **   context       stack index of the context under which the body runs; 0: it is made when it is
 **                 needed
 **   has_deadline  whether that context has a deadline
@@ -75,7 +68,7 @@ body *body_leave_lost(runtime *rt, lua_State *L, const frame_stack *s);
 ** until body_release.   [-0, +0, -]
 */
 void body_close(runtime *rt, lua_State *L, body *b);
-void body_release(runtime *rt, lua_State *L, const body *b);
+void body_release(runtime *rt, lua_State *L, body *b);
 
 /*
 ** Returns the number of results on the stack, for a body that has returned. Raises a cancellation

@@ -75,33 +75,36 @@ static void pass_on(runtime *rt, lua_State *L, inner_cancel_scope *c, cancel_sou
   end_context(rt, L, s);
 }
 
-static const cancel_scope_type type = {.pass_on = pass_on};
-
-scope *scope_of(inner_cancel_scope *c) { return c->type == &type ? (scope *)c : NULL; }
-
 /* --- members --- */
 
-/* (scope) Makes room for one more record behind those that it has; protected. */
+/* (cells, scope) Makes room for one more record behind those that it has; protected. */
 static int reserve_panic(lua_State *L) {
-  const scope *s = lua_touserdata(L, 1);
-  if (lua_getiuservalue(L, 1, SCOPE_UV_PANICS) != LUA_TTABLE) {
+  cells *c = lua_touserdata(L, 1);
+  scope *s = lua_touserdata(L, 2);
+  if (s->panics == 0) {
+    cells_reserve(c, L, 1);
+    return 0;
+  }
+  cells_push(c, L, s->records);
+  if (!lua_istable(L, 3)) {
     lua_createtable(L, 2, 0);
-    lua_insert(L, 2);
-    lua_rawseti(L, 2, 1);
-    lua_pushvalue(L, 2);
-    lua_setiuservalue(L, 1, SCOPE_UV_PANICS);
+    lua_insert(L, 3);
+    lua_rawseti(L, 3, 1);
+    lua_pushvalue(L, 3);
+    cells_set(c, L, s->records);
   }
   lua_pushboolean(L, 0);
-  lua_rawseti(L, 2, (lua_Integer)s->panics + 1);
+  lua_rawseti(L, 3, (lua_Integer)s->panics + 1);
   return 0;
 }
 
 /* Makes sure that keep_panic needs no memory; false if there is none.   [-0, +0, -] */
-static bool has_room(runtime *rt, lua_State *L, const scope *s) {
-  if (s->panics == 0 || s->panics > SCOPE_MAX_SUPPRESSED) return true;
+static bool has_room(runtime *rt, lua_State *L, scope *s) {
+  if (s->panics > SCOPE_MAX_SUPPRESSED) return true;
   lua_pushcfunction(L, reserve_panic);
-  cancel_scope_push(rt, L, &s->body.cancel.base);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+  lua_pushlightuserdata(L, &rt->cells);
+  lua_pushlightuserdata(L, s);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return true;
   lua_pop(L, 1);
   return false;
 }
@@ -113,17 +116,28 @@ static bool has_room(runtime *rt, lua_State *L, const scope *s) {
 static void keep_panic(runtime *rt, lua_State *L, scope *s) {
   uint32_t before = s->panics++;
   if (before > SCOPE_MAX_SUPPRESSED) return;
-  cancel_scope_push(rt, L, &s->body.cancel.base);
-  lua_pushvalue(L, -2);
+  lua_pushvalue(L, -1);
   if (before == 0) {
-    lua_setiuservalue(L, -2, SCOPE_UV_PANICS);
+    s->records = cells_take(&rt->cells, 0);
+    cells_set(&rt->cells, L, s->records);
   } else {
-    lua_getiuservalue(L, -2, SCOPE_UV_PANICS);
+    cells_push(&rt->cells, L, s->records);
     lua_insert(L, -2);
     lua_rawseti(L, -2, (lua_Integer)before + 1);
     lua_pop(L, 1);
   }
+}
+
+/* Leaves the records to the scope's object.   [-0, +0, -] */
+static void hand_over_panics(runtime *rt, lua_State *L, scope *s) {
+  if (s->records == 0) return;
+  cancel_scope_push(rt, L, &s->body.cancel.base);
+  cells_push(&rt->cells, L, s->records);
+  lua_setiuservalue(L, -2, SCOPE_UV_PANICS);
   lua_pop(L, 1);
+  cells_clear(&rt->cells, s->records);
+  cells_free(&rt->cells, s->records);
+  s->records = 0;
 }
 
 /* (name, id) → the reason for which the task's siblings are cancelled; called protected. */
@@ -160,7 +174,10 @@ static void member_ended(runtime *rt, panic_heir *heir) {
   task_wake(rt, s->body.cancel.owner, WAKE_READY);
 }
 
-static const panic_heir_type heir_type = {.take = inherit_panic, .told = member_ended};
+void scope_register_heirs(runtime *rt) {
+  static const panic_heir_type heirs = {.take = inherit_panic, .told = member_ended};
+  rt->heir_type = &heirs;
+}
 
 /* --- opening and closing --- */
 
@@ -173,12 +190,13 @@ void scope_close(runtime *rt, lua_State *L, scope *s) {
     end_context(rt, L, s);
     lua_pop(L, 1);
   }
+  hand_over_panics(rt, L, s);
   body_release(rt, L, &s->body);
 }
 
 /* The task has ended with the scope open.   [-0, +0, -] */
-static void abandon(runtime *rt, lua_State *L, task_exit *exit) {
-  scope *s = container_of(exit, scope, body.exit);
+static void abandon(runtime *rt, lua_State *L, inner_cancel_scope *c) {
+  scope *s = (scope *)c;
   lua_pushnil(L);
   cancel_members(rt, L, s, CANCEL_PARENT);
   lua_pop(L, 1);
@@ -188,12 +206,14 @@ static void abandon(runtime *rt, lua_State *L, task_exit *exit) {
   scope_close(rt, L, s);
 }
 
+static const cancel_scope_type type = {.pass_on = pass_on, .abandon = abandon};
+
+scope *scope_of(inner_cancel_scope *c) { return c->type == &type ? (scope *)c : NULL; }
+
 static scope *new_scope(lua_State *L, scope_kind kind, size_t size) {
   scope *s = lua_newuserdatauv(L, size, SCOPE_UV_COUNT);
   memset(s, 0, size);
-  s->body.exit.run = abandon;
   s->kind = (uint8_t)kind;
-  s->heir.type = &heir_type;
   list_init(&s->members);
   luaL_setmetatable(L, SCOPE_TYPE);
   return s;

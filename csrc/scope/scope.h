@@ -32,10 +32,13 @@ typedef enum scope_kind {
   SCOPE_TIMEOUT,
 } scope_kind;
 
-/* The user values. */
+/* The user value. */
 enum {
-  SCOPE_UV_PANICS =
-      BODY_UV_COUNT + 1, /* the record of the member's panic; an array if there are several */
+  /*
+  ** Once the scope is closed, instead of the reason: the record of the member's panic; an array if
+  ** there are several. Before, these are in scope.records.
+  */
+  SCOPE_UV_PANICS = BODY_UV_REASON,
   SCOPE_UV_COUNT = SCOPE_UV_PANICS
 };
 
@@ -46,16 +49,19 @@ typedef struct scope {
   */
   body body;
   panic_heir heir;
-  list members;     /* live tasks, linked by member.sibling */
-  uint32_t live;    /* the number of members */
-  uint32_t daemons; /* of these, daemons */
-  /* panics of members that the scope owns; the first ones are in SCOPE_UV_PANICS */
-  uint32_t panics;
+  uint32_t live;      /* the number of members */
+  uint32_t daemons;   /* of these, daemons */
+  uint32_t panics;    /* panics of members that the scope owns */
+  cell records;       /* of the first ones: as in SCOPE_UV_PANICS; 0: there are none */
   uint8_t kind;       /* scope_kind */
   bool is_timed;      /* it is a timed_scope */
   bool is_linked;     /* its context ends with the one around it; false: it inherits the values */
   bool context_ended; /* before it was made; the cause is in BODY_UV_REASON */
+  list members;       /* live tasks, linked by member.sibling */
 } scope;
+
+/* So many bytes of a task that is parked in a scope are the scope's, besides its object's header. */
+_Static_assert(sizeof(void *) != 8 || sizeof(scope) <= 112, "a scope has grown");
 
 /*
 ** A time-out whose deadline is not that of its context, because no context around it ends. So it
@@ -91,6 +97,9 @@ scope *scope_open_timed(runtime *rt, lua_State *L, int64_t deadline_ns);
 void scope_expire(runtime *rt, lua_State *L, timer *t);
 
 static inline scope *scope_of_heir(panic_heir *heir) { return container_of(heir, scope, heir); }
+
+/* Makes scopes the heirs of the panics of their members. */
+void scope_register_heirs(runtime *rt);
 
 /* Returns the open scope whose cancel scope this is; NULL if it is that of a co.with. */
 scope *scope_of(inner_cancel_scope *c);

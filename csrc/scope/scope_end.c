@@ -31,7 +31,7 @@ bool scope_is_ending(const scope *s) {
 
 /* --- the end --- */
 
-/* Pushes the record of panic `i`, from 1, of those kept.   [-0, +1, -] */
+/* Pushes the record of panic `i`, from 1, of those that the closed scope has.   [-0, +1, -] */
 static void push_panic(lua_State *L, lua_Integer i) {
   if (lua_getiuservalue(L, BODY_INDEX, SCOPE_UV_PANICS) != LUA_TTABLE) return;
   lua_rawgeti(L, -1, i);
@@ -94,7 +94,7 @@ static int conclude(runtime *rt, lua_State *L, scope *s) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   unhandled_give_all(rt, L, &s->heir);
   scope_close(rt, L, s);
-  if (s->body.outcome == BODY_PANICKED) {
+  if (s->body.cancel.outcome == BODY_PANICKED) {
     set_suppressed(L, s, 1);
     return lua_error(L);
   }
@@ -102,8 +102,8 @@ static int conclude(runtime *rt, lua_State *L, scope *s) {
     wrap_member_panic(rt, L, s);
     return lua_error(L);
   }
-  if (s->body.outcome == BODY_RETURNED) return deliver_results(rt, L, s);
-  return s->body.outcome == BODY_CANCELLED ? deliver_cancelled(rt, L, s) : lua_error(L);
+  if (s->body.cancel.outcome == BODY_RETURNED) return deliver_results(rt, L, s);
+  return s->body.cancel.outcome == BODY_CANCELLED ? deliver_cancelled(rt, L, s) : lua_error(L);
 }
 
 /* --- waiting --- */
@@ -140,7 +140,7 @@ static int wait_for_members(runtime *rt, lua_State *L, scope *s) {
     /* The panic replaces the outcome of the body, because the members must still be waited for. */
     lua_insert(L, BODY_OUTCOME_INDEX);
     lua_settop(L, BODY_OUTCOME_INDEX);
-    s->body.outcome = BODY_PANICKED;
+    s->body.cancel.outcome = BODY_PANICKED;
     body_cancel(rt, L, &s->body, CANCEL_SCOPE);
   }
   rt->current->waits_on = s;
@@ -167,11 +167,11 @@ static void lost(runtime *rt, lua_State *L, frame_stack *frames) {
     compat_unreachable();
   }
   unhandled_give_all(rt, L, &s->heir);
+  scope_close(rt, L, s);
   if (s->panics > 0) {
     wrap_member_panic(rt, L, s);
     frames_unwind(frames, L, STATE_PANICKING);
   }
-  scope_close(rt, L, s);
 }
 
 const frame_type frame_scope = {.shields = true, .has_object = true, .leave = leave, .lost = lost};

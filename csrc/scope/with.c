@@ -5,23 +5,22 @@
 #include "kernel/probe.h"
 #include "kernel/record.h"
 
-static const cancel_scope_type type = {.pass_on = NULL};
-
 static void over(runtime *rt, lua_State *L, body *b) {
   body_close(rt, L, b);
   body_release(rt, L, b);
 }
 
 /* The task has ended.   [-0, +0, -] */
-static void abandon(runtime *rt, lua_State *L, task_exit *exit) {
-  over(rt, L, container_of(exit, body, exit));
+static void abandon(runtime *rt, lua_State *L, inner_cancel_scope *c) {
+  over(rt, L, container_of(c, body, cancel));
 }
+
+static const cancel_scope_type type = {.abandon = abandon};
 
 body *with_open(runtime *rt, lua_State *L, int context) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   body *b = lua_newuserdatauv(L, sizeof(body), BODY_UV_COUNT);
   memset(b, 0, sizeof(body));
-  b->exit.run = abandon;
   luaL_setmetatable(L, WITH_TYPE);
   const ctx *c = context_test(L, context);
   body_open(rt, L, b, &type, context, c->deadline_ns != TIME_FOREVER);
@@ -51,8 +50,8 @@ static int leave(runtime *rt, lua_State *L, frame_stack *s, frame_state state) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   body_leave(rt, L, b, s, state);
   over(rt, L, b);
-  if (b->outcome == BODY_RETURNED) return body_return(rt, L);
-  return b->outcome == BODY_CANCELLED ? raise_end_of_context(rt, L) : lua_error(L);
+  if (b->cancel.outcome == BODY_RETURNED) return body_return(rt, L);
+  return b->cancel.outcome == BODY_CANCELLED ? raise_end_of_context(rt, L) : lua_error(L);
 }
 
 static void lost(runtime *rt, lua_State *L, frame_stack *s) {

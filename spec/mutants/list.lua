@@ -220,7 +220,7 @@ return {
     name = "heir-is-not-told",
     says = "a scope waits for ever for a panic that somebody has come for who was not on the way to it",
     file = "csrc/kernel/unhandled.c",
-    from = "if (heir->awaited == 0) heir->type->told(rt, heir);",
+    from = "if (heir->awaited == 0) rt->heir_type->told(rt, heir);",
     to = "",
     specs = "spec/structure/scope_panic_spec.lua",
   },
@@ -350,8 +350,8 @@ return {
     name = "outer-exit-is-lost",
     says = "a scope that is cancelled inside a deferred call leaves its record to the exit around it",
     file = "csrc/scope/body.c",
-    from = "frames_restore_exit(s, L);",
-    to = "lua_pop(L, 1);",
+    from = "cancel_scope_restore_exit(rt, L, &b->cancel, s);",
+    to = "",
     specs = "spec/structure/cancellation_spec.lua",
   },
   {
@@ -405,9 +405,9 @@ return {
   {
     name = "lost-scope-is-forgotten",
     says = "the tasks of a scope whose task was given up are not cancelled",
-    file = "csrc/scope/body.c",
-    from = "task_on_end(t, &b->exit);",
-    to = "",
+    file = "csrc/kernel/task.c",
+    from = "abandon_scopes(rt, L, open);",
+    to = "(void)open;",
     specs = "spec/structure/scope_spec.lua spec/task/ownership_spec.lua",
   },
   {

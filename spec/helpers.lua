@@ -17,14 +17,19 @@ function helpers.co_it(it)
   end
 end
 
---- A list of lines, and a function that adds its arguments to it as one line.
+--- A number as all Luas write it: some know integers, and write other numbers with a fraction.
+local function number_text(value) return ("%.14g"):format(value) end
+
+--- A list of lines, and a function that adds its arguments to it as one line. Numbers are written as in Luas
+--- that have no integers: "1", not "1.0".
 ---@return string[] lines, fun(...) say
 function helpers.log()
   local lines = {}
   return lines, function(...)
     local words = table.pack(...)
     for i = 1, words.n do
-      words[i] = tostring(words[i])
+      local word = words[i]
+      words[i] = type(word) == "number" and number_text(word) or tostring(word)
     end
     lines[#lines + 1] = table.concat(words, " ")
   end

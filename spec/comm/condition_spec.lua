@@ -60,7 +60,7 @@ describe("a condition", function()
   end)
 
   it("makes a queue of what it guards", function()
-    logs({ "1 1 1.0", "2 2 2.0", "1 3 3.0", "2 4 4.0" }, function(mutex, filled, say)
+    logs({ "1 1 1", "2 2 2", "1 3 3", "2 4 4" }, function(mutex, filled, say)
       local queue = {}
       for i = 1, 2 do
         co.spawn(function()
@@ -96,7 +96,7 @@ describe("a condition", function()
   end)
 
   it("wakes all with a broadcast, and each has the mutex in turn", function()
-    logs({ "1 0.0", "2 1.0", "3 2.0" }, function(mutex, condition, say)
+    logs({ "1 0", "2 1", "3 2" }, function(mutex, condition, say)
       for i = 1, 3 do
         co.spawn(function()
           lock(mutex)
@@ -245,7 +245,7 @@ describe("a task that is cancelled while it waits for a condition", function()
     end)
 
     it(("by %s, waits for the mutex first"):format(name), function()
-      logs({ "deferred 10.0 true" }, function(mutex, condition, say)
+      logs({ "deferred 10 true" }, function(mutex, condition, say)
         local task, cancel = start(function()
           hold(mutex, function() say("deferred", co.now(), mutex:owner() == co.current()) end)
           condition:wait()

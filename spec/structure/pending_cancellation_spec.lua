@@ -103,7 +103,7 @@ describe("a cancellation that is pending", function()
       say(co.now())
     end)
     task:join()
-    assert.same({ "sent", "0.0", "spawned" }, lines)
+    assert.same({ "sent", "0", "spawned" }, lines)
   end)
 
   co_it("takes nothing: a value stays in its channel", seeded, function()

@@ -76,7 +76,7 @@ describe("the panic of a task in a scope", function()
     end)
     say(record.value, co.now())
     assert.equal("scope", select(2, sibling:join()).cancellation.source)
-    assert.same({ "sibling's deferred", "x 6.0" }, lines)
+    assert.same({ "sibling's deferred", "x 6" }, lines)
   end)
 
   co_it("tells the siblings which task panicked", seeded, function()

@@ -319,7 +319,7 @@ describe("spawn_with{context=}", function()
       end)
       co.sleep(100)
     end):join()
-    assert.same({ "4.0" }, lines)
+    assert.same({ "4" }, lines)
   end)
 
   co_it("ends the tasks that the task has spawned as well", function()

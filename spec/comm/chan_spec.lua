@@ -159,17 +159,6 @@ describe("a channel with a buffer", function()
     end)
   end
 
-  it("uses memory for what is in it, not for its capacity", function()
-    collectgarbage()
-    local before = collectgarbage "count"
-    local ch = co.chan(math.maxinteger)
-    for i = 1, 100 do
-      ch:send(i)
-    end
-    assert.is_true(collectgarbage "count" - before < 64)
-    assert.equal(math.maxinteger, ch:capacity())
-  end)
-
   it("does not hold a value that was received", function()
     local ch = co.chan(4)
     local weak = setmetatable({}, { __mode = "v" })
@@ -183,29 +172,6 @@ describe("a channel with a buffer", function()
     collectgarbage()
     collectgarbage()
     assert.same({ nil, nil, nil, {} }, weak)
-  end)
-
-  it("may be used by a finalizer that runs while it grows", function()
-    local ch = co.chan(1000)
-    local mode = collectgarbage("incremental", 1, 1000)
-    local mine = 0
-    for i = 1, 500 do
-      setmetatable({}, { __gc = function() ch:try_send "finalizer" end })
-      if ch:try_send(i) then
-        mine = mine + 1
-      end
-    end
-    collectgarbage("incremental", 200, 100)
-    collectgarbage(mode)
-    local expected = 0
-    while #ch > 0 do
-      local value = ch:recv()
-      if value ~= "finalizer" then
-        expected = expected + 1
-        assert.equal(expected, value)
-      end
-    end
-    assert.equal(mine, expected)
   end)
 end)
 
@@ -707,56 +673,6 @@ describe("cancelling a task", function()
   end)
 end)
 
-describe("a task whose coroutine somebody else has ended", function()
-  --- A parked task and its coroutine.
-  local function parked(operation)
-    local thread
-    local task = co.spawn(function()
-      thread = coroutine.running()
-      operation()
-    end)
-    settle()
-    return task, thread
-  end
-
-  it("is passed over by a sender", function()
-    run(function()
-      local ch = co.chan()
-      local lost, thread = parked(function() ch:recv() end)
-      local next_task = receiver(ch)
-      helpers.unguarded.close(thread)
-      ch:send "v"
-      assert.same({ true, "v", true }, { next_task:join() })
-      local ok, record = lost:join()
-      assert.is_false(ok)
-      helpers.assert_contains("closed or resumed by somebody else", record.message)
-    end)
-  end)
-
-  it("is passed over by a receiver", function()
-    run(function()
-      local ch = co.chan()
-      local lost, thread = parked(function() ch:send "lost" end)
-      sender(ch, "v")
-      helpers.unguarded.close(thread)
-      assert.same({ "v", true }, { ch:recv() })
-      assert.is_false(lost:join())
-    end)
-  end)
-
-  it("may leave a channel that is collected", function()
-    run(function()
-      local lost, thread = parked(function() co.chan():recv() end)
-      helpers.unguarded.close(thread)
-      collectgarbage()
-      collectgarbage()
-      lost:cancel()
-      assert.is_false(lost:join())
-    end)
-  end)
-
-end)
-
 describe("a channel as text", function()
   it("says what is in it and whether it is closed", function()
     local ch = co.chan(3)
@@ -766,35 +682,5 @@ describe("a channel as text", function()
     ch:close()
     assert.equal("channel (2 of 3 buffered, closed)", tostring(ch))
     assert.equal("channel (unbuffered)", tostring(co.chan()))
-  end)
-end)
-
-describe("two tasks", function()
-  it("pass values to and fro without filling the memory", function()
-    run(function()
-      local there, back = co.chan(), co.chan()
-      co.spawn(function()
-        for v in there:iter() do
-          back:send(v + 1)
-        end
-      end)
-      local v = 0
-      local function play(rounds)
-        for _ = 1, rounds do
-          there:send(v)
-          v = back:recv()
-        end
-      end
-      play(100)
-      collectgarbage()
-      local before = collectgarbage "count"
-      collectgarbage "stop"
-      play(1000)
-      local after = collectgarbage "count"
-      collectgarbage "restart"
-      assert.equal(1100, v)
-      assert.is_true(after - before < 1, ("%f KB"):format(after - before))
-      there:close()
-    end)
   end)
 end)

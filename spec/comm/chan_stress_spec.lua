@@ -15,6 +15,7 @@ function Program.new(seed, totals)
   local self = setmetatable({
     random = helpers.random(seed),
     channels = {},
+    numbers = {},    -- channel -> its index in `channels`
     closed = {},     -- channel -> true
     messages = {},
     sent = {},       -- message -> how often its sender was told that it was sent
@@ -24,7 +25,8 @@ function Program.new(seed, totals)
     totals = totals, -- what all programs did, so that none of it is left out
   }, Program)
   for i = 1, 1 + self.random(2) do
-    self.channels[i] = co.chan(self.random(4) - 1)
+    local channel = co.chan(self.random(4) - 1)
+    self.channels[i], self.numbers[channel] = channel, i
   end
   return self
 end
@@ -60,7 +62,7 @@ end
 function Program:note_received(receiver, channel, message)
   self:count "received"
   self.received[message] = (self.received[message] or 0) + 1
-  local key = ("%s %p %s"):format(receiver, channel, message.sender)
+  local key = ("%s %d %s"):format(receiver, self.numbers[channel], message.sender)
   assert(message.number > (self.newest[key] or 0), "out of order")
   self.newest[key] = message.number
 end

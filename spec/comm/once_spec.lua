@@ -112,66 +112,6 @@ describe("a once", function()
     assert.same({ "a", "c" }, ran)
   end)
 
-  it("is run by the next caller where the first one's coroutine was closed", function()
-    local o = co.once(coroutine.yield)
-    local thread = coroutine.create(function() o() end)
-    coroutine.resume(thread)
-    assert.equal("once (running in the main program)", tostring(o))
-    coroutine.close(thread)
-    assert.is_false(o:done())
-    assert.equal("once (not called)", tostring(o))
-  end)
-
-  it("is run by the next caller when the first one's coroutine was closed, after deferred calls", function()
-    local states = {}
-    local inner, outer
-    local function tell() states[#states + 1] = tostring(inner) .. ", " .. tostring(outer) end
-    inner = co.once(function()
-      co.call(function()
-        co.defer(tell)
-        coroutine.yield()
-      end)
-    end)
-    outer = co.once(function()
-      co.call(function()
-        co.defer(tell)
-        inner()
-      end)
-    end)
-    local function in_frame()
-      co.defer(tell)
-      outer()
-    end
-    local function without_frame() outer() end
-    for _, body in ipairs { without_frame, co.func(in_frame) } do
-      states = {}
-      local thread = coroutine.create(body)
-      coroutine.resume(thread)
-      assert.is_true(coroutine.close(thread))
-      tell()
-      local new, running = "once (not called)", "once (running in the main program)"
-      assert.equal(running .. ", " .. running, states[1])
-      assert.equal(new .. ", " .. running, states[2])
-      assert.equal(new .. ", " .. new, states[#states])
-      assert.equal(body == without_frame and 3 or 4, #states)
-    end
-  end)
-
-  co_it("wakes those who wait where the first caller's coroutine was closed", seeded, function()
-    local calls = 0
-    local o = co.once(function()
-      calls = calls + 1
-      if calls == 1 then coroutine.yield() end
-      return calls
-    end)
-    local thread = coroutine.create(function() o() end)
-    coroutine.resume(thread)
-    local waiting = co.spawn(o)
-    co.sleep(1)
-    coroutine.close(thread)
-    assert.equal(2, waiting:await())
-  end)
-
   co_it("is run by the next caller where the first was unwound by force", seeded, function()
     local o = co.once(function(swallow)
       while swallow do pcall(co.sleep, 1) end

@@ -82,25 +82,6 @@ describe("an rwmutex", function()
     end)
   end
 
-  it("lets the readers in when somebody closes the coroutine of the writer before them", function()
-    local lines, say = helpers.log()
-    helpers.run_reporting(function()
-      local rw = co.rwmutex()
-      local thread
-      rw:rlock()
-      co.spawn(function()
-        thread = coroutine.running()
-        rw:lock()
-      end)
-      co.yield()
-      user(rw, "r", "reader", say)
-      co.yield()
-      helpers.unguarded.close(thread)
-      rw:runlock()
-    end)
-    assert.same({ "reader at 0" }, lines)
-  end)
-
   for how, who in pairs { w = "a writer", r = "a reader" } do
     co_it(("goes on to the next when %s that was let in is cancelled before it runs"):format(who), function()
       local lines, say = helpers.log()

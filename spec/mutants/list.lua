@@ -53,7 +53,7 @@ return {
     file = "csrc/kernel/unwind.c",
     from = "if (r->recovered) frames_recovered(s);\n  }\n}",
     to = "}\n}",
-    specs = "spec/panic/defer_spec.lua",
+    specs = "spec/panic/defer_close_spec.lua",
   },
   {
     name = "force-is-forgotten",
@@ -77,7 +77,7 @@ return {
     file = "csrc/kernel/unwind.c",
     from = "(s->depth - 1 > base || type->is_thin)",
     to = "s->depth - 1 > base",
-    specs = "spec/comm/once_spec.lua",
+    specs = "spec/comm/closed_coroutine_spec.lua",
   },
   {
     name = "once-is-left-by-the-frame-around-it",
@@ -85,7 +85,7 @@ return {
     file = "csrc/kernel/unwind.c",
     from = "f->type != &frame_deferred && f->type != &frame_block",
     to = "f->type == &frame_func",
-    specs = "spec/comm/once_spec.lua",
+    specs = "spec/comm/closed_coroutine_spec.lua",
   },
   {
     name = "lost-once-keeps-them-waiting",
@@ -93,7 +93,7 @@ return {
     file = "csrc/lua/lib_once.c",
     from = "frames_push_object(s, L);\n  end_run(rt, L, ONCE_NEW);",
     to = "",
-    specs = "spec/comm/once_spec.lua",
+    specs = "spec/comm/closed_coroutine_spec.lua",
   },
   {
     name = "given-up-task-keeps-its-once",
@@ -117,7 +117,7 @@ return {
     file = "csrc/kernel/task_run.c",
     from = "&& r->chain_length == 0",
     to = "",
-    specs = "spec/panic/chain_spec.lua",
+    specs = "spec/panic/error_close_spec.lua",
   },
   {
     name = "handles-run-while-a-thread-is-reset",
@@ -133,7 +133,7 @@ return {
     file = "csrc/kernel/task_run.c",
     from = "lua_pushvalue(L, -1);\n  lua_xmove(L, thread, 1);\n  reset_thread",
     to = "lua_pushvalue(L, -2);\n  lua_xmove(L, thread, 1);\n  reset_thread",
-    specs = "spec/panic/record_spec.lua",
+    specs = "spec/panic/error_close_spec.lua",
   },
   {
     name = "results-replace-the-outcome",
@@ -262,7 +262,7 @@ return {
     file = "csrc/kernel/panic.c",
     from = "if (!again && is_in_flight(rt, r)) return 1;",
     to = "if (is_in_flight(rt, r)) return 1;",
-    specs = "spec/panic/chain_spec.lua",
+    specs = "spec/panic/error_close_spec.lua",
   },
   {
     name = "recovered-is-in-flight",

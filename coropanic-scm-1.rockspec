@@ -59,6 +59,7 @@ build = {
     ["coropanic.meta.sync"] = "lua/coropanic/meta/sync.lua",
     ["coropanic.meta.task"] = "lua/coropanic/meta/task.lua",
     ["coropanic.meta.trace"] = "lua/coropanic/meta/trace.lua",
+    ["coropanic.portable"] = "lua/coropanic/portable.lua",
     ["coropanic.redact"] = "lua/coropanic/redact.lua",
     ["coropanic.report"] = "lua/coropanic/report.lua",
     ["coropanic.report.mermaid"] = "lua/coropanic/report/mermaid.lua",

@@ -1,6 +1,10 @@
 --- Reads headers that are objects, for co.trace.extract, inject and continue: asks the object's metamethods
 --- for one header, and returns it in a plain table, which C reads. Loaded for the first such object.
 
+-- Lua 5.1 and LuaJIT lack these. This file needs no other: a host may have it alone, in package.preload.
+local rawlen = rawget(_G, "rawlen") or function(value) return #value end
+local function to_integer(value) return type(value) == "number" and value % 1 == 0 and value or nil end
+
 -- The most tables that __index leads to, one after another: more than any class has, and cycles end.
 local MAX_LAYERS = 100
 
@@ -19,7 +23,7 @@ local MAX_ASKED = 1000
 --- Returns the object's length by its __len; a proxy without __len may be longer.
 local function length_of(reading, object)
   local len = reading.metafield(object, "__len")
-  if len then return math.tointeger(reading.call(len, object)) or 0 end
+  if len then return to_integer(reading.call(len, object)) or 0 end
   return type(object) == "table" and rawlen(object) or 0
 end
 
@@ -29,7 +33,7 @@ local function is_spelled(reading, name)
   return #name == #reading.name and name:lower() == reading.name
 end
 
-local function is_integer(key) return math.type(key) == "integer" end
+local function is_integer(key) return to_integer(key) ~= nil end
 
 --- Adds the texts of an array without __index, also those behind holes.
 local function add_plain(texts, values)

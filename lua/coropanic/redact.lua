@@ -2,6 +2,7 @@
 --- (co.observe), through which coropanic.report and coropanic.export.otlp listen.
 
 local co = require "coropanic"
+local portable = require "coropanic.portable"
 
 local redact = {}
 
@@ -117,7 +118,7 @@ end
 ---@return coropanic.span
 function redact.span(span, record)
   if not hook or span.status ~= "error" then return span end
-  local told = { status_message = "redacted", events = table.move(span.events, 1, #span.events, 1, {}) }
+  local told = { status_message = "redacted", events = portable.move(span.events, 1, #span.events, 1, {}) }
   local last = told.events[#told.events]
   local exception = last and last.name == "exception" and last.attributes or {}
   local panic, report

@@ -3,6 +3,7 @@
 
 local co = require "coropanic"
 local mermaid = require "coropanic.report.mermaid"
+local portable = require "coropanic.portable"
 local redact = require "coropanic.redact"
 local topology = require "coropanic.report.topology"
 local text_of = require "coropanic.text"
@@ -24,7 +25,7 @@ local keep = KEEP
 local function forget_oldest()
   local count = #kept - keep
   if count <= 0 then return end
-  kept = table.move(kept, count + 1, #kept, 1, {})
+  kept = portable.move(kept, count + 1, #kept, 1, {})
   forgotten = forgotten + count
 end
 
@@ -50,7 +51,7 @@ function report.install(options)
     end
   end
   local count = options.keep or KEEP
-  if math.type(count) ~= "integer" or count < 1 then
+  if portable.math_type(count) ~= "integer" or count < 1 then
     local message = "bad argument #1 to 'install' (option 'keep': integer from 1 expected, got %s)"
     error(message:format(tostring(count)), 2)
   end

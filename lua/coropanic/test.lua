@@ -96,10 +96,13 @@ function test.luaunit(class, opts)
   return class
 end
 
+local getfenv, setfenv = rawget(_G, "getfenv"), rawget(_G, "setfenv") -- of LuaJIT and Lua 5.1
+
 --- Returns the environment of the function at a level of the stack. busted gives its specs environments of
 --- their own.
 local function environment_at(level)
   local info = debug.getinfo(level + 1, "f")
+  if getfenv then return getfenv(info.func) end
   local index = 0
   repeat
     index = index + 1
@@ -121,10 +124,11 @@ end
 --- Makes the function that busted's `it` gets. By its environment busted knows that it must refuse `it`,
 --- `describe`, ... inside it.
 local function element(_ENV, run)
-  return function()
+  local function body()
     local _ = _ENV -- makes it an upvalue of this function
     run()
   end
+  return setfenv and setfenv(body, _ENV) or body
 end
 
 ---@alias coropanic.test.it

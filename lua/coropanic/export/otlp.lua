@@ -3,6 +3,7 @@
 
 local co = require "coropanic"
 local exporter = require "coropanic.export.otlp.exporter"
+local portable = require "coropanic.portable"
 
 local otlp = {}
 
@@ -41,7 +42,7 @@ local function check_names_and_types(given)
   for name, value in pairs(given) do
     local option = OPTIONS[name]
     if not option then refuse("unknown option '%s'", tostring(name)) end
-    if type(value) ~= option[1] and math.type(value) ~= option[1] then
+    if type(value) ~= option[1] and portable.math_type(value) ~= option[1] then
       refuse("option '%s': %s expected, got %s", name, option[1], type(value))
     end
   end

@@ -1,5 +1,6 @@
 --- Draws graphs as Mermaid flowcharts, which GitHub renders: https://mermaid.js.org/syntax/flowchart.html
 
+local portable = require "coropanic.portable"
 local text_of = require "coropanic.text"
 
 local mermaid = {}
@@ -26,7 +27,7 @@ local WORDS = { style = "st#121;le", classDef = "class#68;ef" }
 --- Returns text as a part of a label: bounded, on one line, and escaped.
 ---@param text string
 function mermaid.escape(text)
-  text = text_of.valid(text):gsub("%c+", " "):gsub("\xc2[\x80-\x9f]", " ")
+  text = text_of.valid(text):gsub("%c+", " "):gsub("\194[\128-\159]", " ")
   text = text_of.cut(text, mermaid.MAX_LABEL)
   -- two of them begin a formula
   text = text:gsub("%$%$+", function(run) return ("$ "):rep(#run - 1) .. "$" end)
@@ -50,7 +51,7 @@ local function by_importance(graph)
     local list = (touched[node.id] or node.class == "panicked") and first or others
     list[#list + 1] = node
   end
-  return table.move(others, 1, #others, #first + 1, first)
+  return portable.move(others, 1, #others, #first + 1, first)
 end
 
 local function draw_node(node)

@@ -2,6 +2,8 @@
 --- show spawners, waits, and the way of panics. A hook of coropanic.redact may have removed or replaced any
 --- part of a panic. So a part that is not as to_table() makes it is not drawn.
 
+local portable = require "coropanic.portable"
+
 local topology = {}
 
 local Graph = {}
@@ -29,7 +31,7 @@ local function text_of(value, otherwise) return type(value) == "string" and valu
 
 --- Returns the id of a task's node; nil if the value is no task. JSON may have turned integers into floats.
 local function id_of(task)
-  local number = type(task) == "table" and math.tointeger(task.id)
+  local number = type(task) == "table" and portable.tointeger(task.id)
   return number and ("t%d"):format(number)
 end
 

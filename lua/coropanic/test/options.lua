@@ -1,5 +1,7 @@
 --- Checks the options of coropanic.test, with errors like coropanic's own, at the caller's line.
 
+local portable = require "coropanic.portable"
+
 local options = {}
 
 --- Levels of the stack from `complain` to the caller of the public function that checks its arguments.
@@ -21,10 +23,13 @@ local KNOWN = {
   clock = one_of("virtual", "monotonic"),
   leftovers = one_of("fail", "ignore"),
   daemons = one_of("allow", "fail"),
-  seed = { expected = "integer", accepts = function(value) return math.type(value) == "integer" end },
+  seed = {
+    expected = "integer",
+    accepts = function(value) return portable.math_type(value) == "integer" end,
+  },
   seeds = {
     expected = "integer from 1",
-    accepts = function(value) return math.type(value) == "integer" and value >= 1 end,
+    accepts = function(value) return portable.math_type(value) == "integer" and value >= 1 end,
   },
   timeout = {
     expected = "seconds above 0",
@@ -79,7 +84,7 @@ local function seed_of_environment()
   if text == nil or text == "" then
     return nil
   end
-  local seed = math.tointeger(tonumber(text))
+  local seed = portable.tointeger(tonumber(text))
   return seed or error(("COROPANIC_SEED: integer expected, got %q"):format(text), 0)
 end
 

@@ -2,6 +2,7 @@
 
 local co = require "coropanic"
 local model = require "coropanic.export.otlp.model"
+local portable = require "coropanic.portable"
 local redact = require "coropanic.redact"
 local sender = require "coropanic.export.otlp.sender"
 local socket = require "socket"
@@ -83,7 +84,7 @@ end
 local function rejected_of(response)
   local partial = response and response.partialSuccess
   if type(partial) ~= "table" then return 0 end
-  return math.tointeger(tonumber(partial.rejectedSpans or partial.rejectedLogRecords)) or 0
+  return portable.tointeger(tonumber(partial.rejectedSpans or partial.rejectedLogRecords)) or 0
 end
 
 --- Takes a batch out of a queue; it is then on its way, neither queued nor lost. Calls that need memory come
@@ -91,8 +92,8 @@ end
 local function take(self, signal)
   local queue = self.queues[signal]
   local count = math.min(#queue, self.options.max_batch)
-  local batch = table.move(queue, 1, count, 1, {})
-  local rest = table.move(queue, count + 1, #queue, 1, {})
+  local batch = portable.move(queue, 1, count, 1, {})
+  local rest = portable.move(queue, count + 1, #queue, 1, {})
   self.queues[signal] = rest
   self.on_the_way = self.on_the_way + count
   return batch, count

@@ -1,6 +1,7 @@
 --- Converts spans, events and records to OTLP's messages, in their JSON form: ids in hex, enums as integers,
 --- integers of 64 bits as strings of digits. https://opentelemetry.io/docs/specs/otlp/
 
+local portable = require "coropanic.portable"
 local valid = require("coropanic.text").valid
 
 local model = {}
@@ -37,7 +38,7 @@ end
 
 --- An AnyValue.
 local function any(value)
-  local kind = math.type(value)
+  local kind = portable.math_type(value)
   if kind == "integer" then return { intValue = digits(value) } end
   if kind == "float" then return { doubleValue = double(value) } end
   if type(value) == "boolean" then return { boolValue = value } end
@@ -145,7 +146,7 @@ function model.record(record, report, observed)
   end
   return log_record {
     name = "exception", observed = observed, of = record,
-    time = math.tointeger(tonumber(record.time)),
+    time = portable.tointeger(tonumber(record.time)),
     flags = tonumber(record.trace_flags, 16), severity = SEVERITY[record.kind] or SEVERITY.error,
     body = record.message, attributes = values,
   }

@@ -32,6 +32,34 @@ local function subpart_length(text, at)
   return length, length == size
 end
 
+--- The number of characters from `at` on (1 if nil), as utf8.len: nil and the first place that is not UTF-8.
+---@param text string
+---@param at integer?
+---@return integer? count
+---@return integer? bad
+function utf8_text.len(text, at)
+  local count = 0
+  at = at or 1
+  while at <= #text do
+    local length, whole = subpart_length(text, at)
+    if not whole then return nil, at end
+    count, at = count + 1, at + length
+  end
+  return count
+end
+
+--- The place of the character number `n`, from 1, of valid text, as utf8.offset.
+---@param text string
+---@param n integer
+---@return integer?
+function utf8_text.offset(text, n)
+  local at = 1
+  while n > 1 and at <= #text do
+    at, n = at + subpart_length(text, at), n - 1
+  end
+  return n == 1 and at or nil
+end
+
 ---@param text string
 ---@return boolean
 function utf8_text.is_valid(text)

@@ -30,7 +30,7 @@ V   ?= 0
 say  = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' '$(1)' '$(2)';)
 MAKEFLAGS += --no-print-directory
 
-ROOMS    := core kernel span report sync scope loop lua
+ROOMS    := core kernel span report sync scope loop lua host
 SOURCES  := $(sort $(wildcard $(ROOMS:%=csrc/%/*.c)))
 OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MODULE   := $(BUILD)/coropanic/core.so
@@ -42,6 +42,7 @@ PROTOBUF_OBJECTS := $(BUILD)/otlp/protobuf.o $(BUILD)/otlp/otlp.pb-c.o
 LUA_DIRS := $(patsubst lua/coropanic/%/,%,$(sort $(wildcard lua/coropanic/*/ lua/coropanic/*/*/)))
 
 CORE_SPECS   := $(sort $(wildcard spec/core/*.c))
+API_SPECS    := $(sort $(wildcard spec/embedded/api/*.c)) spec/core/harness.c
 CORE_SOURCES := $(sort $(wildcard csrc/core/*.c))
 ID_SOURCES   := $(addprefix csrc/core/,clock.c id.c id_hlc.c id_snowflake.c id_uuid7.c random.c)
 
@@ -54,7 +55,7 @@ RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/
           LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
 
 .PHONY: all help headers lib protobuf setup demo test test-all bench bench-report bench-guard bench-baseline check format \
-  asan valgrind hostile fuzz mutants soak bare install install-guest install-protobuf clean
+  asan tsan valgrind hostile fuzz mutants soak bare install install-guest install-protobuf clean
 
 all: $(MODULE) $(CORELIB) ## build the module, and the library that LuaJIT uses (the default)
 
@@ -122,16 +123,16 @@ demo: setup-demo ## start the example service and send it real requests
 test: setup-test ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) test-all
 
-test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/span_spec $(BUILD)/sink_spec $(BUILD)/backend_spec $(BUILD)/gateway_spec $(BUILD)/embed_host
+test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/span_spec $(BUILD)/sink_spec $(BUILD)/backend_spec $(BUILD)/gateway_spec $(BUILD)/embed_host $(BUILD)/api_spec
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
 
 $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(CORE_SPECS) $(CORE_SOURCES)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(CORE_SPECS) $(CORE_SOURCES)
 
 # The same with what systems other than Linux use.
 $(BUILD)/core_poll_spec: $(BUILD)/core_spec
-	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) -DCP_POLLER_POLL -DCP_NO_EVENTFD -DCP_NO_WIPEONFORK $(LDFLAGS) -o $@ $(CORE_SPECS) $(CORE_SOURCES)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) -DCP_POLLER_POLL -DCP_NO_EVENTFD -DCP_NO_WIPEONFORK $(LDFLAGS) -pthread -o $@ $(CORE_SPECS) $(CORE_SOURCES)
 
 # Ids of many threads and processes.
 
@@ -162,6 +163,10 @@ $(BUILD)/backend_spec: spec/loop/backend_spec.c $(OBJECTS)
 
 $(BUILD)/gateway_spec: spec/memory/gateway_spec.c $(OBJECTS)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LUA_LIB) -lm
+
+# The specs of the C API, against the static library alone.
+$(BUILD)/api_spec: $(API_SPECS) $(LIBRARY) $(wildcard spec/embedded/api/*.h)
+	$(call say,CC,$@)$(CC) -D_GNU_SOURCE $(FLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(API_SPECS) $(LIBRARY) $(LUA_LIB) -lm
 
 $(BUILD)/embed_host: examples/embed/host.c $(LIBRARY)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LUA_LIB) -lm
@@ -234,6 +239,13 @@ mutants: setup-test ## break the runtime on purpose, as spec/mutants/list.lua sa
 asan: setup-test ## run every test under AddressSanitizer and UBSan
 	@$(MAKE) test-all BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" \
 	  LDFLAGS="$(SANITIZE)" TEST_PRELOAD="$(ASAN_RUNTIME)"
+
+# The programs that have threads.
+tsan: setup-test ## run the specs of the C API and of the core under ThreadSanitizer
+	@$(MAKE) build/tsan/core_spec build/tsan/api_spec BUILD=build/tsan CFLAGS="-O1 -g -fsanitize=thread" \
+	  LDFLAGS="-fsanitize=thread"
+	@TSAN_OPTIONS=halt_on_error=1 build/tsan/core_spec
+	@TSAN_OPTIONS=halt_on_error=1 build/tsan/api_spec
 
 valgrind: setup-valgrind ## run every test under valgrind's memcheck
 	@TEST_WRAPPER="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \

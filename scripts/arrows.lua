@@ -16,6 +16,7 @@ local ALLOWED = {
   scope = { "kernel" },
   loop = { "kernel", "span", "report", "sync", "scope" },
   lua = { "kernel", "span", "report", "sync", "scope", "loop" },
+  host = { "kernel", "span", "report", "sync", "scope", "loop", "lua" },
 }
 
 --- Files of the kernel that include each other, directly or not: at most so many.

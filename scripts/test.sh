@@ -90,6 +90,7 @@ run memory ${TEST_WRAPPER:-} "$BUILD/memory_spec"
 run spans ${TEST_WRAPPER:-} "$BUILD/span_spec"
 run sinks ${TEST_WRAPPER:-} "$BUILD/sink_spec"
 run backend ${TEST_WRAPPER:-} "$BUILD/backend_spec"
+run api ${TEST_WRAPPER:-} "$BUILD/api_spec"
 run gateway ${TEST_WRAPPER:-} "$BUILD/gateway_spec"
 run_luaunit
 for share in 0 1; do

@@ -112,6 +112,7 @@ typedef struct runtime {
   /* The loop: ours, or a host's. */
   const loop_backend *backend;
   struct event_loop *loop;
+  struct host *host; /* what C hosts have added (host/host.h); NULL: nothing yet */
 
   /*
   ** Scheduling. `current` is set while a task runs, `driver` while the loop runs, and `running`

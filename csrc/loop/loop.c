@@ -54,6 +54,7 @@ static const loop_backend own_backend = {
 };
 
 static void close_loop(runtime *rt) {
+  if (loop_of(rt)->mailbox != NULL) mailbox_close(loop_of(rt)->mailbox);
   poller_close(&loop_of(rt)->poller);
   wakeup_close(&loop_of(rt)->wakeup);
 }

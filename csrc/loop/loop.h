@@ -8,6 +8,7 @@
 
 #include "compat.h"
 #include "core/clock.h"
+#include "core/mailbox.h"
 #include "core/poller.h"
 #include "core/timer.h"
 #include "core/wakeup.h"
@@ -22,6 +23,8 @@ typedef struct event_loop {
   timer_heap timers;
   poller poller; /* for the descriptors that tasks wait for */
   wakeup wakeup;
+  mailbox *mailbox;       /* NULL until code asks for a token (outside.h) */
+  size_t outside_waiting; /* tasks parked on tokens */
   collector collector;
 } event_loop;
 

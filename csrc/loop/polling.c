@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "loop/io.h"
+#include "loop/outside.h"
 #include "loop/shutdown.h"
 
 /* Whether the ready task only let others run: no event has woken it. */
@@ -20,8 +21,9 @@ static bool all_have_given_way(const runtime *rt) {
 bool polling_is_endless(runtime *rt) {
   if (!loop_of(rt)->clock.is_virtual) return false;
   int64_t now = runtime_now(rt);
-  /* Descriptors become ready without virtual time passing. */
-  if (now != rt->polled_at_ns || io_is_awaited(rt) || !all_have_given_way(rt)) {
+  /* Descriptors become ready, and other threads wake tasks, without virtual time passing. */
+  bool may_come = io_is_awaited(rt) || outside_is_awaited(rt);
+  if (now != rt->polled_at_ns || may_come || !all_have_given_way(rt)) {
     rt->polled_at_ns = now;
     rt->polled_rounds = 0;
   }

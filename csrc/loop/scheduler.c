@@ -11,6 +11,7 @@
 #include "kernel/unhandled.h"
 #include "loop/ahead.h"
 #include "loop/io.h"
+#include "loop/outside.h"
 #include "loop/polling.h"
 #include "loop/shutdown.h"
 
@@ -61,10 +62,11 @@ static void fire_timers(runtime *rt, lua_State *L) {
 
 /*
 ** Descriptors come first: a task whose descriptor became ready while the loop was too busy to look
-** is woken for that, even if its time has run out meanwhile.
+** is woken for that, even if its time has run out meanwhile. So is one that another thread wakes.
 */
 static void look_around(runtime *rt, lua_State *L) {
   io_poll(rt);
+  if (outside_has_mail(rt)) outside_deliver(rt);
   fire_timers(rt, L);
 }
 
@@ -164,7 +166,7 @@ static int64_t next_deadline(const runtime *rt) {
 }
 
 int64_t scheduler_next_deadline(const runtime *rt) {
-  if (fifo_count(&rt->ready) > 0) return runtime_now(rt);
+  if (fifo_count(&rt->ready) > 0 || outside_has_mail(rt)) return runtime_now(rt);
   return earlier(next_deadline(rt), io_next_look(rt));
 }
 
@@ -205,8 +207,8 @@ static void sleep_until_next(runtime *rt, lua_State *L) {
 ** event. Returns false if no event can wake a task.
 */
 static bool wait_for_work(runtime *rt, lua_State *L) {
-  if (timer_heap_next_deadline(&loop_of(rt)->timers) == TIME_FOREVER && !io_is_awaited(rt))
-    return false;
+  bool may_come = io_is_awaited(rt) || outside_is_awaited(rt);
+  if (timer_heap_next_deadline(&loop_of(rt)->timers) == TIME_FOREVER && !may_come) return false;
   int64_t next = next_deadline(rt);
   if (next > runtime_now(rt)) {
     if (collect_at_rest(rt, L, next)) return true;
@@ -393,6 +395,7 @@ static task *make_main(runtime *rt, lua_State *L, int arguments, const char *nam
   lua_insert(L, -(arguments + 2));
   lua_pushlightuserdata(L, (void *)name);
   rt->driver = rt->running;
+  outside_enter(rt);
   if (lua_pcall(L, arguments + 2, 1, 0) != LUA_OK) {
     rt->driver = NULL;
     lua_error(L);
@@ -442,6 +445,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
                     "co.step inside a task: its loop makes the steps, so use co.yield");
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   rt->driver = rt->running;
+  outside_enter(rt);
   push_tasks(rt, L);
   wakeup_drain(&loop_of(rt)->wakeup);
   int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
@@ -456,7 +460,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   observe_flush(rt, L);
   rt->driver = NULL;
   lua_pop(L, 1);
-  bool more = fifo_count(&rt->ready) > 0;
+  bool more = fifo_count(&rt->ready) > 0 || outside_has_mail(rt);
   if (more) rt->backend->notify(rt);
   return more;
 }

@@ -1,5 +1,5 @@
 /*
-** A small harness for the tests of csrc/core. A test is a function whose name says what holds; its
+** A small harness for the tests of csrc/core and of the C API. A test is a function whose name says what holds; its
 ** first failing check ends it, with one line: where, which expression, which values.
 */
 #ifndef SPEC_CORE_HARNESS_H
@@ -26,6 +26,12 @@ typedef struct suite {
 /* Defines the suite that main.c lists, over the array `tests` of the same file. */
 #define SUITE(suite_name) \
   const suite suite_name##_suite = {#suite_name, tests, sizeof tests / sizeof tests[0]}
+
+/*
+** Runs all tests. Prints a line for each that failed, and the sum: "name: N passed, N failed".
+** Returns the exit status: 1 if any failed.
+*/
+int run_suites(const char *name, const suite *const *suites, size_t count);
 
 /* Says in which row or round the test is; printed when a check fails. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,113 +1,19 @@
-/*
-** Runs all tests of csrc/core. Prints a line for each that failed, and the sum.
-** Exit status 1 if any failed.
-*/
-#include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
+/* Runs all tests of csrc/core. */
 #include "harness.h"
 
 extern const suite baggage_suite, base_suite, clock_suite, hex_suite, id_suite, list_suite,
-    owned_memory_suite, poller_suite;
+    mailbox_suite, owned_memory_suite, poller_suite;
 extern const suite random_suite, fifo_suite, sampling_suite, slots_suite, stack_hash_suite,
     timer_suite, traceparent_suite, tracestate_suite, tracestate_member_suite, wakeup_suite;
 
 static const suite *const suites[] = {
-    &baggage_suite,
-    &base_suite,
-    &clock_suite,
-    &hex_suite,
-    &id_suite,
-    &list_suite,
-    &owned_memory_suite,
-    &poller_suite,
-    &random_suite,
-    &fifo_suite,
-    &sampling_suite,
-    &slots_suite,
-    &stack_hash_suite,
-    &timer_suite,
-    &traceparent_suite,
-    &tracestate_suite,
-    &tracestate_member_suite,
+    &baggage_suite,     &base_suite,         &clock_suite,
+    &hex_suite,         &id_suite,           &list_suite,
+    &mailbox_suite,     &owned_memory_suite, &poller_suite,
+    &random_suite,      &fifo_suite,         &sampling_suite,
+    &slots_suite,       &stack_hash_suite,   &timer_suite,
+    &traceparent_suite, &tracestate_suite,   &tracestate_member_suite,
     &wakeup_suite,
 };
 
-static jmp_buf end_of_test;
-static char current_note[256];
-static char failure[2048];
-
-void note(const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(current_note, sizeof current_note, format, arguments);
-  va_end(arguments);
-}
-
-/* Keeps the message for run_test, which knows the test's name, and leaves the test. */
-__attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(failure, sizeof failure, format, arguments);
-  va_end(arguments);
-  longjmp(end_of_test, 1);
-}
-
-void check_true(const char *file, int line, const char *expression, bool condition) {
-  if (!condition) fail("%s:%d: %s: false, expected true", file, line, expression);
-}
-
-void check_same_int(const char *file, int line, const char *expression, int64_t actual,
-                    int64_t expected) {
-  if (actual == expected) return;
-  fail("%s:%d: %s: %" PRId64 ", expected %" PRId64, file, line, expression, actual, expected);
-}
-
-void check_same_hex(const char *file, int line, const char *expression, uint64_t actual,
-                    uint64_t expected) {
-  if (actual == expected) return;
-  fail("%s:%d: %s: 0x%" PRIx64 ", expected 0x%" PRIx64, file, line, expression, actual, expected);
-}
-
-void check_same_pointer(const char *file, int line, const char *expression, const void *actual,
-                        const void *expected) {
-  if (actual == expected) return;
-  fail("%s:%d: %s: %p, expected %p", file, line, expression, actual, expected);
-}
-
-void check_same_text(const char *file, int line, const char *expression, const char *actual,
-                     size_t length, const char *expected) {
-  if (length == strlen(expected) && memcmp(actual, expected, length) == 0) return;
-  fail("%s:%d: %s: \"%.*s\", expected \"%s\"", file, line, expression, (int)length, actual,
-       expected);
-}
-
-static bool run_test(const suite *s, const test *t) {
-  current_note[0] = '\0';
-  if (setjmp(end_of_test) == 0) {
-    t->run();
-    return true;
-  }
-  const char *separator = current_note[0] != '\0' ? ", at " : "";
-  printf("FAILED %s: %s%s%s: %s\n", s->name, t->name, separator, current_note, failure);
-  return false;
-}
-
-int main(void) {
-  int passed = 0, failed = 0;
-  setvbuf(stdout, NULL, _IOLBF, 0); /* a crash must not swallow what failed before it */
-  for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++) {
-    for (size_t j = 0; j < suites[i]->count; j++) {
-      if (run_test(suites[i], &suites[i]->tests[j])) {
-        passed++;
-      } else {
-        failed++;
-      }
-    }
-  }
-  printf("core: %d passed, %d failed\n", passed, failed);
-  return failed == 0 ? 0 : 1;
-}
+int main(void) { return run_suites("core", suites, sizeof suites / sizeof suites[0]); }

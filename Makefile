@@ -36,6 +36,7 @@ OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MODULE   := $(BUILD)/coropanic/core.so
 LIBRARY  := $(BUILD)/libcoropanic.a
 CORELIB  := $(BUILD)/coropanic/corelib.so
+COMMAND  := $(BUILD)/coropanic/cli/signal.so
 ROCK     := build/rock/made
 PROTOBUF := $(BUILD)/coropanic/export/otlp/protobuf.so
 PROTOBUF_OBJECTS := $(BUILD)/otlp/protobuf.o $(BUILD)/otlp/otlp.pb-c.o
@@ -57,7 +58,7 @@ RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/
 .PHONY: all help headers lib protobuf setup demo test test-all bench bench-report bench-guard bench-baseline check format \
   asan tsan valgrind hostile fuzz mutants soak bare install install-guest install-protobuf clean
 
-all: $(MODULE) $(CORELIB) ## build the module, and the library that LuaJIT uses (the default)
+all: $(MODULE) $(CORELIB) $(COMMAND) ## build the modules, and the library that LuaJIT uses (the default)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -74,12 +75,17 @@ $(BUILD)/obj/%.o: csrc/%.c | headers
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(OBJECTS:.o=.d) $(BUILD)/obj/corelib/corelib.d
+-include $(OBJECTS:.o=.d) $(BUILD)/obj/corelib/corelib.d $(BUILD)/obj/cli/signal.d
 
 # What needs no Lua, for those who have an FFI.
 $(CORELIB): $(CORELIB_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(CORELIB_OBJECTS)
+
+# What the command has in C.
+$(COMMAND): $(BUILD)/obj/cli/signal.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 lib: $(LIBRARY) ## build the static library for C hosts
 
@@ -172,7 +178,7 @@ $(BUILD)/embed_host: examples/embed/host.c $(LIBRARY)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LUA_LIB) -lm
 
 # The rock, and a host that has names of ours.
-$(ROCK): scripts/rock.sh .gitignore docs $(wildcard *.rockspec csrc/*.h $(ROOMS:%=csrc/%/*))
+$(ROCK): scripts/rock.sh .gitignore docs $(wildcard *.rockspec bin/* csrc/*.h $(ROOMS:%=csrc/%/*) csrc/cli/*)
 	@printf '  %-7s %s\n' ROCK build/rock/tree
 	@LUA_VERSION=$(LUA_VERSION) ./scripts/rock.sh
 
@@ -260,6 +266,7 @@ bare: setup-bare ## in a Debian of its own with only gcc, libc6-dev and make, ru
 
 # Without debugging information, which is as large as three modules: INSTALL_MODULE="install -m 755" keeps it.
 INSTALL_MODULE ?= install -s -m 755
+LUA_SHEBANG    ?= /usr/bin/env $(LUA)
 STRIP          ?= strip
 VERSION         = $(shell sed -n 's/^.define CP_VERSION "\(.*\)"$$/\1/p' csrc/coropanic.h)
 
@@ -271,7 +278,19 @@ define install_lua
 	  install -m 644 lua/coropanic/$$dir/*.lua $(1)/coropanic/$$dir || exit 1; done
 endef
 
-install: all lib ## install modules, headers, static library and pkg-config file
+# In the command it says where the modules are, behind the paths that Lua has anyway.
+define install_command
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(LUA_CMOD)/coropanic/cli
+	$(INSTALL_MODULE) $(COMMAND) $(DESTDIR)$(LUA_CMOD)/coropanic/cli
+	sed -e '1s|.*|#!$(LUA_SHEBANG)|' \
+	  -e '2a package.path = package.path .. ";$(LUA_LMOD)/?.lua;$(LUA_LMOD)/?/init.lua"' \
+	  -e '2a package.cpath = package.cpath .. ";$(LUA_CMOD)/?.so"' bin/coropanic > $(DESTDIR)$(PREFIX)/bin/coropanic
+	chmod 755 $(DESTDIR)$(PREFIX)/bin/coropanic
+	install -m 644 docs/coropanic.1 $(DESTDIR)$(PREFIX)/share/man/man1
+endef
+
+install: all lib ## install modules, command, manual page, headers, static library and pkg-config file
+	$(install_command)
 	$(call install_lua,$(DESTDIR)$(LUA_LMOD))
 	install -d $(DESTDIR)$(LUA_CMOD)/coropanic $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	$(INSTALL_MODULE) $(MODULE) $(CORELIB) $(DESTDIR)$(LUA_CMOD)/coropanic

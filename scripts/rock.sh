@@ -8,7 +8,7 @@ version=${LUA_VERSION:-5.4}
 
 rm -rf $rock
 mkdir -p $rock/checkout
-cp -r .gitignore LICENSE README.md csrc docs lua ./*.rockspec $rock/checkout
+cp -r .gitignore LICENSE README.md bin csrc docs lua ./*.rockspec $rock/checkout
 cd $rock/checkout
 # A repository of its own: git tells whether luarocks leaves something behind.
 git init --quiet .

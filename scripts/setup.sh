@@ -24,7 +24,7 @@ packages_of() { # group
     clang) echo "clang" ;;
     lint)
       packages_of build
-      echo "pkg-config libprotobuf-c-dev protobuf-c-compiler clang-format clang-tidy cppcheck lua-check"
+      echo "pkg-config libprotobuf-c-dev protobuf-c-compiler clang-format clang-tidy cppcheck lua-check mandoc"
       ;;
     format) echo "clang-format" ;;
     valgrind)

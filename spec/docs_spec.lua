@@ -27,7 +27,8 @@ local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
---- The fenced blocks of a document, in order.
+--- The fenced blocks of a document, in order. Those in `lua` are run, and those in `sh` that a block `text`
+--- follows.
 ---@return { language: string, line: integer, text: string, follows: string? }[]
 local function blocks_of(document)
   local blocks, open = {}, nil
@@ -82,6 +83,24 @@ local function run_snippet(source)
   return output, status
 end
 
+--- Runs a snippet of a shell, in which `coropanic` is the checkout's command, in a directory of its own.
+---@return string output
+---@return integer status
+local function run_shell(source)
+  local directory = output_of("mktemp -d"):gsub("\n", "")
+  local command = "cd %s && LUA_PATH=%s LUA_CPATH=%s timeout %d sh -c %s 2>&1 </dev/null"
+  local coropanic = ("coropanic() { %s %s %s/bin/coropanic \"$@\"; }\n"):format(
+    os.getenv "TEST_WRAPPER" or "", os.getenv "LUA" or "lua5.4", HERE)
+  local output, status = output_of(command:format(
+    directory,
+    quote(path_of("LUA_PATH", "./lua/?.lua;./lua/?/init.lua;;")),
+    quote(path_of("LUA_CPATH", "./build/?.so;;")),
+    PATIENCE,
+    quote(coropanic .. source)))
+  os.execute("rm -r " .. directory)
+  return output, status
+end
+
 --- Makes ids that differ from run to run the same.
 local function normalised(text)
   local function id(digits, name)
@@ -96,9 +115,15 @@ describe("a snippet", function()
   for _, document in ipairs(DOCUMENTS) do
     local blocks = blocks_of(document)
     for i, block in ipairs(blocks) do
-      if block.language == "lua" then
-        local follower = blocks[i + 1]
-        local expected = follower and follower.language == "text" and follower.text or nil
+      local follower = blocks[i + 1]
+      local expected = follower and follower.language == "text" and follower.text or nil
+      if block.language == "sh" and expected then
+        it(("%s:%d prints what is said"):format(document, block.line), function()
+          local output, status = run_shell(block.text)
+          assert.equal(0, status, output)
+          assert.equal(normalised(expected), normalised(output))
+        end)
+      elseif block.language == "lua" then
         local what = expected and "runs and prints what is said" or "runs"
         it(("%s:%d %s"):format(document, block.line, what), function()
           local output, status = run_snippet(block.text)

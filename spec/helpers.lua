@@ -163,12 +163,16 @@ local PATIENCE_SECONDS = 120
 
 --- Runs a Lua program with the modules that this process sees.
 ---@param path string
----@param options? { terminal?: boolean, environment?: string }  # a pseudo terminal; `NAME=value ...`
+---@param options? { arguments?: string[], terminal?: boolean, environment?: string }  # `terminal`: a pseudo
+---terminal; `environment`: `NAME=value ...`
 ---@return { stdout: string, stderr: string, status: integer }
 function helpers.run_program(path, options)
   options = options or {}
   local interpreter = ("%s %s"):format(os.getenv "TEST_WRAPPER" or "", os.getenv "LUA" or "lua5.4")
   local command = ("timeout %d %s %s"):format(PATIENCE_SECONDS, interpreter, quote(path))
+  for _, argument in ipairs(options.arguments or {}) do
+    command = command .. " " .. quote(argument)
+  end
   if options.terminal then
     command = "script --quiet --return --command " .. quote(command) .. " /dev/null"
   end
@@ -185,15 +189,49 @@ function helpers.run_program(path, options)
   }
 end
 
---- The same with the text of a program.
-function helpers.run_script(source, options)
+--- Writes the text to a file, calls `fn` with its path, and removes it. Returns what `fn` returns.
+local function with_file(source, fn)
   local path = os.tmpname()
   local file = assert(io.open(path, "wb"))
   assert(file:write(source))
   file:close()
-  local result = helpers.run_program(path, options)
+  local result = fn(path)
   os.remove(path)
   return result
+end
+
+--- The same with the text of a program.
+function helpers.run_script(source, options)
+  return with_file(source, function(path) return helpers.run_program(path, options) end)
+end
+
+--- Runs the checkout's command `coropanic` with these arguments.
+---@param arguments string[]
+---@param options? table  # of run_program
+function helpers.run_command(arguments, options)
+  local all = { arguments = arguments }
+  for name, value in pairs(options or {}) do all[name] = value end
+  return helpers.run_program("bin/coropanic", all)
+end
+
+--- Runs `coropanic <before> FILE <after>`, where FILE has the text.
+---@param before string[]
+---@param source string
+---@param after? string[]
+---@return table result, string path  # of the file, which is removed
+function helpers.run_command_on(before, source, after)
+  local script
+  local result = with_file(source, function(path)
+    script = path .. ".lua" -- busted wants that
+    assert(os.rename(path, script))
+    local arguments = table.move(before, 1, #before, 1, {})
+    table.insert(arguments, script)
+    table.move(after or {}, 1, #(after or {}), #arguments + 1, arguments)
+    local ran = helpers.run_command(arguments)
+    assert(os.rename(script, path))
+    return ran
+  end)
+  return result, script
 end
 
 local function name_of_module(value)

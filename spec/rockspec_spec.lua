@@ -18,8 +18,11 @@ local function files(command)
 end
 
 describe("the rockspec", function()
-  it("names every C source of the module, and nothing else", function()
-    local listed = modules()["coropanic.core"].sources
+  it("names every C source of its modules, and nothing else", function()
+    local listed = {}
+    for _, source in pairs(modules()) do
+      if type(source) == "table" then table.move(source.sources, 1, #source.sources, #listed + 1, listed) end
+    end
     table.sort(listed)
     assert.same(files "find csrc -name '*.c' -not -path 'csrc/otlp/*' -not -path 'csrc/corelib/*'", listed)
   end)

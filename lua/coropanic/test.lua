@@ -51,10 +51,14 @@ end
 
 -- Frameworks ----------------------------------------------------------------------------------------------
 
---- The functions that `wrap` has made, so that `luaunit` leaves them as they are.
+--- The functions that run a body already: those that `wrap` has made, and those that busted has from
+--- `busted`'s functions. Nothing wraps them again.
 local wrapped = setmetatable({}, { __mode = "k" })
 
 local function wrap(checked, body)
+  if wrapped[body] then
+    return body
+  end
   local place = place_of(body)
   local function run(...)
     attempt(checked, place, body, ...)
@@ -63,7 +67,8 @@ local function wrap(checked, body)
   return run
 end
 
---- Returns a function that runs `body` with its arguments as `run` does: a test for any framework.
+--- Returns a function that runs `body` with its arguments as `run` does: a test for any framework. If `body`
+--- is such a function already, returns it.
 ---@overload fun(body: (async fun(...): ...)): fun(...)
 ---@param opts coropanic.test.options?
 ---@param body async fun(...): ...
@@ -88,8 +93,7 @@ function test.luaunit(class, opts)
   options.check_type("luaunit", 1, class, "table")
   local checked = options.check("luaunit", 2, opts)
   for name, method in pairs(class) do
-    local is_test = type(name) == "string" and name:lower():find "^test" and type(method) == "function"
-    if is_test and not wrapped[method] then
+    if type(name) == "string" and name:lower():find "^test" and type(method) == "function" then
       class[name] = wrap(checked, method)
     end
   end
@@ -128,6 +132,7 @@ local function element(_ENV, run)
     local _ = _ENV -- makes it an upvalue of this function
     run()
   end
+  wrapped[body] = true
   return setfenv and setfenv(body, _ENV) or body
 end
 

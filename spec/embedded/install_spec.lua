@@ -38,6 +38,23 @@ describe("make install", function()
     assert.equal(files "lua", files(modules))
   end)
 
+  it("puts the command and its manual page where shells and man find them", function()
+    local there = ("%s/usr/share/man/man1/coropanic.1"):format(root)
+    assert.equal("", run("cmp docs/coropanic.1 " .. there))
+    local paths = ("LUA_PATH=@/share/lua/%s/?.lua\\;@/share/lua/%s/?/init.lua LUA_CPATH=@/lib/lua/%s/?.so")
+      :gsub("%%s", LUA_VERSION):gsub("@", root .. "/usr")
+    local said = run(("env -C / %s %s/usr/bin/coropanic version"):format(paths, root))
+    assert.equal(("coropanic %s, %s\n"):format(co._VERSION, _VERSION), said)
+  end)
+
+  it("tells the command where the modules are, whatever the prefix", function()
+    local prefix = root .. "/opt"
+    local build = os.getenv "BUILD" or "build"
+    run(("make install PREFIX=%s BUILD=%s"):format(prefix, build))
+    local said = run(("env -u LUA_PATH -u LUA_CPATH -C / %s/bin/coropanic version"):format(prefix))
+    assert.equal(("coropanic %s, %s\n"):format(co._VERSION, _VERSION), said)
+  end)
+
   it("leaves no symbols in the module but those it exports", function()
     local module = ("%s/usr/lib/lua/%s/coropanic/core.so"):format(root, LUA_VERSION)
     assert.match("no symbols", run("nm " .. module))

@@ -1,5 +1,7 @@
 -- The rock, as luarocks makes it with flags of its own: build/rock, see scripts/rock.sh.
 
+local co = require "coropanic"
+
 local VERSION = _VERSION:match "%d+%.%d+"
 local TREE = "build/rock/tree"
 local MODULE = ("%s/lib/lua/%s/coropanic/core.so"):format(TREE, VERSION)
@@ -67,6 +69,12 @@ describe("the rock", function()
       return lines(("find %s -type f -printf '%%P\\n' | sort"):format(directory))
     end
     assert.same(files "lua", files(("%s/share/lua/%s"):format(TREE, VERSION)))
+  end)
+
+  it("has the command, which finds its modules", function()
+    local said = lines(("env -u LUA_PATH -u LUA_CPATH -C / %s/%s/bin/coropanic version")
+      :format(lines("pwd")[1], TREE))
+    assert.same({ ("coropanic %s, %s"):format(co._VERSION, _VERSION) }, said)
   end)
 
   it("has the docs", function()

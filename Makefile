@@ -138,7 +138,7 @@ $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/
 
 # The same with what systems other than Linux use.
 $(BUILD)/core_poll_spec: $(BUILD)/core_spec
-	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) -DCP_POLLER_POLL -DCP_NO_EVENTFD -DCP_NO_WIPEONFORK $(LDFLAGS) -pthread -o $@ $(CORE_SPECS) $(CORE_SOURCES)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) -DCP_POLLER_POLL -DCP_NO_EVENTFD -DCP_NO_WIPEONFORK -DCP_NO_TICKER $(LDFLAGS) -pthread -o $@ $(CORE_SPECS) $(CORE_SOURCES)
 
 # Ids of many threads and processes.
 

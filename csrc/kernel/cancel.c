@@ -102,20 +102,22 @@ bool cancel_will_raise(const runtime *rt, const task *t) {
 ** Replaces the record of the exit, on top of the stack, by the record with which the task must end.
 ** That of a request to the task itself comes first.   [-1, +1, -]
 */
-static void choose_record(runtime *rt, lua_State *L, const task *t) {
+static void choose_record(runtime *rt, lua_State *L, const task *t, int level) {
   if (t->entry.state != CANCEL_SCOPE_ASKED) return;
   lua_pop(L, 1);
-  cancel_push_record(rt, L, L, 1, &t->entry);
+  cancel_push_record(rt, L, L, level, &t->entry);
 }
 
 /*
-** Pops the record and parks the task for good. It is never resumed: its coroutines yield up to the
-** loop, which ends it.   [-1, +0, e]
+** Pops a record of the exit and parks the task for good, when the code on L yields, which it must do next. The
+** task is never resumed: its coroutines yield up to the loop, which ends it.   [-1, +0, e]
+**   level      of the code's activation on its stack
+**   swallowed  whether it has swallowed its exit too often
 */
-static void force(runtime *rt, lua_State *L, task *t) {
+static void force(runtime *rt, lua_State *L, task *t, int level, bool swallowed) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  choose_record(rt, L, t);
-  record_test(L, -1)->forced = true;
+  choose_record(rt, L, t, level);
+  record_test(L, -1)->forced = swallowed;
   frame_stack *s = t->coroutine.frames;
   if (s != NULL && s->depth > 0) {
     lua_pushvalue(L, -1);
@@ -127,12 +129,14 @@ static void force(runtime *rt, lua_State *L, task *t) {
   cancel_scope_answer(&t->entry);
   t->raises = 0;
   t->forced = true;
-  lua_yield(L, 0);
 }
 
 void cancel_count_raise(runtime *rt, lua_State *L, task *t) {
   if (t->raises < CANCEL_MAX_RAISES) t->raises++;
-  if (t->raises == CANCEL_MAX_RAISES && lua_isyieldable(L)) force(rt, L, t);
+  if (t->raises == CANCEL_MAX_RAISES && lua_isyieldable(L)) {
+    force(rt, L, t, 1, true);
+    lua_yield(L, 0);
+  }
 }
 
 /*
@@ -148,29 +152,83 @@ static int raise_inside(runtime *rt, lua_State *L) {
   return lua_error(L);
 }
 
-void cancel_raise(runtime *rt, lua_State *L, task *t) {
+/*
+** What cancel_raise would raise: pushes the record, and sets `due` to the request that is answered by
+** raising it, NULL: that of the exit under way. Returns false, and pushes nothing, if there is none.
+**   level  of the code's activation on its stack
+** [-0, +(0|1), e]
+*/
+static bool push_pending(runtime *rt, lua_State *L, const task *t, int level, cancel_scope **due) {
+  *due = NULL;
   /* Hooks and handlers run inside the task, but were not asked to end. */
-  if (rt->hooks > 0) return;
-  bool inside = t->coroutine.thread != L;
-  const frame_stack *unwinding = inside ? find_unwinding(t) : NULL;
+  if (rt->hooks > 0) return false;
+  const frame_stack *unwinding = t->coroutine.thread != L ? find_unwinding(t) : NULL;
   const frame_stack *s = unwinding != NULL ? unwinding : t->coroutine.frames;
   if (s != NULL && frames_is_exiting(s)) {
     frames_push_exit(s, L);
-    cancel_count_raise(rt, L, t);
-    lua_error(L);
+    return true;
   }
-  if (unwinding != NULL || t->asked == 0) return;
+  if (unwinding != NULL || t->asked == 0) return false;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  cancel_scope *c = find_due(t);
-  if (c == NULL) return;
-  cancel_push_record(rt, L, L, 1, c);
-  cancel_count_raise(rt, L, t);
-  if (inside) {
+  *due = find_due(t);
+  if (*due == NULL) return false;
+  cancel_push_record(rt, L, L, level, *due);
+  return true;
+}
+
+/* Pops and raises what push_pending has pushed.   [-1, +0, e] */
+static void raise_pending(runtime *rt, lua_State *L, const task *t, cancel_scope *due) {
+  if (due == NULL) {
+    lua_error(L);
+  } else if (t->coroutine.thread != L) {
     raise_inside(rt, L);
   } else {
-    cancel_scope_answer(c);
-    panic_exit(rt, L, cancel_scope_floor(c));
+    cancel_scope_answer(due);
+    panic_exit(rt, L, cancel_scope_floor(due));
   }
+}
+
+void cancel_raise(runtime *rt, lua_State *L, task *t) {
+  cancel_scope *due;
+  if (!push_pending(rt, L, t, 1, &due)) return;
+  cancel_count_raise(rt, L, t);
+  raise_pending(rt, L, t, due);
+}
+
+/*
+** Whether the stack of L has a C function, such as pcall or one that runs frames, within so many levels
+** (lua_getstack costs as much as the level), or is deeper.   [-0, +0, -]
+*/
+static bool may_catch(lua_State *L) {
+  enum { LEVELS = 200 };
+  lua_Debug ar;
+  for (int level = 0; level < LEVELS; level++) {
+    if (!lua_getstack(L, level, &ar)) return false;
+    lua_getinfo(L, "S", &ar);
+    if (*ar.what == 'C') return true;
+  }
+  return true;
+}
+
+/*
+** A hook has no activation of its own: that of the code is the innermost one. If an error ends a thread
+** while a hook runs, Lua never calls a hook in that thread again, and the task's deferred calls could
+** not be interrupted. So an exit that nothing on the stack would catch is not raised here: the task is
+** unwound from outside, with the same result.
+*/
+bool cancel_raise_in_hook(runtime *rt, lua_State *L, task *t) {
+  cancel_scope *due;
+  if (!task_needs_unwinding(t) || !push_pending(rt, L, t, 0, &due)) return false;
+  bool swallowed = t->raises > CANCEL_MAX_RAISES - CANCEL_RAISES_OF_HOOK;
+  bool is_own_thread = t->coroutine.thread == L;
+  if (lua_isyieldable(L) && (swallowed || (is_own_thread && !may_catch(L)))) {
+    force(rt, L, t, 0, swallowed);
+    lua_yield(L, 0);
+    return true;
+  }
+  if (!swallowed) t->raises += CANCEL_RAISES_OF_HOOK;
+  raise_pending(rt, L, t, due);
+  return true;
 }
 
 int cancel_raise_outwards(runtime *rt, lua_State *L) {

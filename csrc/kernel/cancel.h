@@ -28,6 +28,9 @@ struct task;
 */
 #define CANCEL_MAX_RAISES 100
 
+/* One raise in a hook counts as so many: the task has had the processor for a slice since the last. */
+#define CANCEL_RAISES_OF_HOOK 10
+
 /* Returns the name as in record.source, "explicit", "deadline", ...; NULL for CANCEL_NONE. */
 const char *cancel_source_name(cancel_source source);
 
@@ -51,6 +54,15 @@ bool cancel_will_raise(const struct runtime *rt, const struct task *t);
 ** else the outermost request that is not shielded. Returns if there is neither.   [-0, +0, e]
 */
 void cancel_raise(struct runtime *rt, lua_State *L, struct task *t);
+
+/*
+** The same in a hook that has interrupted the code on L, which may be anywhere: the task was asked to
+** end, and has run for a whole slice without coming to a suspension point. If nothing on the stack
+** would catch the exit, or pcall swallows it again and again, parks the task for good and returns
+** true: then the hook must return. Returns false if there is nothing to raise.
+** [-0, +0, e]
+*/
+bool cancel_raise_in_hook(struct runtime *rt, lua_State *L, struct task *t);
 
 /*
 ** Call it before raising the exit whose record is on top of the stack, in the current task. At the

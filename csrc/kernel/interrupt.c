@@ -1,4 +1,4 @@
-#define _GNU_SOURCE 1 /* on_exit, dladdr */
+#define _DEFAULT_SOURCE 1 /* on_exit */
 
 #include "kernel/interrupt.h"
 
@@ -6,18 +6,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__GLIBC__)
-#include <dlfcn.h>
-#endif
 
+#include "core/stay_loaded.h"
 #include "kernel/cancel.h"
 #include "kernel/coroutine.h"
+#include "kernel/preempt.h"
 #include "kernel/task.h"
 
 /* The error of lua.c's handler. */
 #define CTRL_C "interrupted!"
 
-/* --- handlers --- */
+/* --- our own --- */
+
+/*
+** The hook. Threads inherit the hook of the thread that makes them, and a coroutine may have gone on
+** to wait before its hook was called. So it may be called anywhere, and what it calls has to see
+** whether the code is the one to interrupt. It is called once, unless it is set again.
+*/
+static void interrupted(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  runtime *rt = runtime_find(L);
+  if (rt != NULL && !rt->closed) preempt_serve(rt, L);
+}
+
+void interrupt_arm(const runtime *rt) {
+  lua_State *thread = rt->running->thread;
+  lua_Hook hook = lua_gethook(thread);
+  if (hook == NULL || hook == interrupted) interrupt_again(thread, 1);
+}
+
+void interrupt_again(lua_State *L, int instructions) {
+  lua_sethook(L, interrupted, LUA_MASKCOUNT, instructions);
+}
+
+/* --- handlers of others --- */
 
 static int keep_code(lua_State *L, const void *code, size_t size, void *buffer) {
   (void)L;
@@ -100,24 +123,18 @@ static void die_of_ctrl_c(int status, void *unused) {
   raise(SIGINT);
 }
 
-/* lua.c unloads the module when it closes the state, before it exits; the code must stay. */
-static bool stay_loaded(void) {
-  Dl_info here;
-  void (*code)(int, void *) = die_of_ctrl_c;
-  void *address;
-  memcpy(&address, &code, sizeof(address));
-  if (dladdr(address, &here) == 0) return false;
-  return dlopen(here.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) != NULL;
-}
+/* The function as stay_loaded wants it. */
+static void here(void) {}
 
 /*
 ** lua.c has restored the default action of SIGINT. If a program handles SIGINT itself, it decides
-** how the process ends.
+** how the process ends. lua.c unloads the module when it closes the state, before it exits; the code
+** must stay.
 */
 void interrupt_close(const runtime *rt) {
   struct sigaction action;
   if (!rt->ctrl_c || sigaction(SIGINT, NULL, &action) != 0) return;
-  if (action.sa_handler == SIG_DFL && stay_loaded()) on_exit(die_of_ctrl_c, NULL);
+  if (action.sa_handler == SIG_DFL && stay_loaded(here)) on_exit(die_of_ctrl_c, NULL);
 }
 
 #else

@@ -1,5 +1,12 @@
 /*
-** Signal handlers that run as Lua hooks, as those of lua.c (Ctrl-C) and luaposix do. At the signal
+** Code that a signal makes run in the middle of other code, by a hook: first, ours; then that of others.
+**
+** A signal handler of ours may set a hook on the running coroutine (Lua allows lua_sethook there), and
+** do no more. The hook is called before the next instruction of Lua's VM, where all is in order, and
+** calls what wants to interrupt the code. A hook of the user's (a debugger's, a coverage tool's) is
+** left alone, and then nothing interrupts the code.
+**
+** Signal handlers of others that run as Lua hooks, as those of lua.c (Ctrl-C) and luaposix do. At the signal
 ** such a handler sets a hook on the thread that was running Lua, and expects that thread to run Lua
 ** code soon. Our loop might not run Lua there; so it calls an empty Lua function on that thread,
 ** once a round and after a signal has ended its sleep.
@@ -14,6 +21,15 @@
 
 /* Makes the empty function.   [-0, +0, m] */
 void interrupt_open(runtime *rt, lua_State *L);
+
+/*
+** Call it in a signal handler of the thread that runs the loop, while a task runs: the running code
+** will be interrupted.
+*/
+void interrupt_arm(const runtime *rt);
+
+/* Call it where the code on L is interrupted: it will be again after so many instructions. */
+void interrupt_again(lua_State *L, int instructions);
 
 /*
 ** Call it when L begins a run: notes the hooks that exist already, because they are no signal

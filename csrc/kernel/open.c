@@ -4,6 +4,7 @@
 
 #include "kernel/interrupt.h"
 #include "kernel/observe.h"
+#include "kernel/preempt.h"
 #include "kernel/record.h"
 #include "kernel/task.h"
 #include "kernel/threads.h"
@@ -18,6 +19,7 @@ static int close_runtime(lua_State *L) {
   runtime *rt = lua_touserdata(L, 1);
   if (rt->closed) return 0;
   interrupt_close(rt);
+  preempt_close(rt);
   unhandled_flush(rt, L);
   rt->closed = true;
   probes_init(&rt->probes);
@@ -80,6 +82,7 @@ static void init_fields(opened *o, lua_State *L) {
   list_init(&rt->ending);
   frames_pool_init(&rt->frames);
   probes_init(&rt->probes);
+  preempt_init(rt);
   location_table_init(&rt->locations, &rt->memory);
   rt->main = &o->main;
   *rt->main = (coroutine){.kind = COROUTINE_MAIN};

@@ -41,6 +41,7 @@
 #include "kernel/frames.h"
 #include "kernel/frames_pool.h"
 #include "kernel/location.h"
+#include "kernel/preemption.h"
 #include "kernel/sink.h"
 
 #pragma GCC visibility push(hidden)
@@ -144,6 +145,7 @@ typedef struct runtime {
   struct task *main_task; /* of the present run */
   /* of the run's host, and of the universe's main thread if that is another one */
   watched_hook watched[2];
+  preemption preemption;
 
   /* Panics without an owner yet (unhandled.c), the oldest first. */
   list unhandled_panics;

@@ -73,11 +73,17 @@ static void reset_thread(runtime *rt, lua_State *L, task *t) {
 }
 
 /*
-** Whether a debug hook was running when the thread died: Lua never runs a hook in it again.
+** Whether a debug hook was running when the thread died: Lua never runs a hook in it again. The error
+** is on top of its stack. Only our hook (cancel_raise_in_hook) raises an exit in a Lua function.
 ** [-0, +0, -]
 */
 static bool died_in_hook(lua_State *thread) {
   lua_Debug ar;
+  const record *r = record_test(thread, -1);
+  if (r != NULL && r->exits && lua_getstack(thread, 0, &ar)) {
+    lua_getinfo(thread, "S", &ar);
+    if (*ar.what != 'C') return true;
+  }
   for (int level = 0; level < HOOK_LEVELS && lua_getstack(thread, level, &ar); level++) {
     lua_getinfo(thread, "n", &ar);
     if (strcmp(ar.namewhat, "hook") == 0) return true;

@@ -6,6 +6,7 @@
 #include "kernel/handler.h"
 #include "kernel/interrupt.h"
 #include "kernel/observe.h"
+#include "kernel/preempt.h"
 #include "kernel/probe.h"
 #include "kernel/task_run.h"
 #include "kernel/unhandled.h"
@@ -146,6 +147,7 @@ static void run_round(runtime *rt, lua_State *L, int64_t until_ns) {
 */
 static void run_batch(runtime *rt, lua_State *L) {
   if (collect_between(rt, L, TIME_FOREVER)) return;
+  preempt_resume(rt);
   if (rt->budget_ns != 0) {
     run_round(rt, L, TIME_FOREVER);
     return;
@@ -180,6 +182,13 @@ static void tell_sleep(runtime *rt, lua_State *L) {
   probe_tell(rt, &(probe_event){.kind = PROBE_SLEEP, .calls = true, .L = L, .seconds = seconds});
 }
 
+/* As io_wait; nobody can be preempted meanwhile. */
+static void sleep_for(runtime *rt, int64_t timeout_ns) {
+  rt->preemption.asleep = true;
+  io_wait(rt, timeout_ns);
+  rt->preemption.asleep = false;
+}
+
 /*
 ** Sleeps until the next deadline, or until a descriptor is ready. The virtual clock jumps to the
 ** deadline instead.   [-0, +0, -]
@@ -191,9 +200,9 @@ static void sleep_until_next(runtime *rt, lua_State *L) {
   if (fifo_count(&rt->ready) > 0) {
     /* An observer has made a task ready. */
   } else if (next == TIME_FOREVER) {
-    io_wait(rt, -1);
+    sleep_for(rt, -1);
   } else if (next > now && !loop_of(rt)->clock.is_virtual) {
-    io_wait(rt, next - now);
+    sleep_for(rt, next - now);
   } else if (next > now) {
     loop_of(rt)->clock.virtual_now_ns = next;
   }
@@ -410,6 +419,7 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
   if (options->virtual_clock && rt->live_count > 0) {
     return luaL_error(L, "co.run_with: clock = \"virtual\" needs a runtime without tasks");
   }
+  preempt_check(rt, L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   task *main = make_main(rt, L, arguments, options->name);
   int index = lua_gettop(L);
@@ -432,6 +442,7 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
   }
   if (!stuck) stuck = interrupt_end(rt, L);
   if (stuck && rt->unhandled == UNHANDLED_CRASH) handler_report(rt, L, 0);
+  preempt_stop(rt);
   collector_leave(L, &loop_of(rt)->collector);
   rt->main_task = NULL;
   rt->driver = NULL;
@@ -443,12 +454,16 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
 bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   check_not_running(rt, L, "step",
                     "co.step inside a task: its loop makes the steps, so use co.yield");
+  preempt_check(rt, L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   rt->driver = rt->running;
   outside_enter(rt);
   push_tasks(rt, L);
   wakeup_drain(&loop_of(rt)->wakeup);
   int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
+  if (preempt_is_wanted(&rt->preemption)) {
+    preempt_start(rt, budget_ns == 0 ? TIME_FOREVER : budget_ns);
+  }
   bool goes_on;
   do {
     bool owes = collect_between(rt, L, until);
@@ -458,6 +473,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   } while (goes_on && budget_ns != 0 && runtime_now(rt) < until);
   if (!list_empty(&rt->unhandled_panics)) unhandled_expire(rt, L, runtime_now(rt));
   observe_flush(rt, L);
+  preempt_stop(rt);
   rt->driver = NULL;
   lua_pop(L, 1);
   bool more = fifo_count(&rt->ready) > 0 || outside_has_mail(rt);

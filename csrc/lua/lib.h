@@ -19,6 +19,7 @@
   FILE(task)      /* tasks' methods and fields, await */     \
   FILE(run)       /* run, spawn, step, sleep, hooks, ... */  \
   FILE(collector) /* collector */                            \
+  FILE(preempt)   /* preempt */                              \
   FILE(chan)      /* chan, select */                         \
   FILE(context)   /* context, ctx */                         \
   FILE(scope)     /* scope, supervise, with_timeout, with */ \

@@ -134,6 +134,7 @@ static int inspect_stats(lua_State *L) {
       {"leaked", rt->leaked_count},
       {"timers", rt->probes.counts[PROBE_TIMER]},
       {"steals", rt->probes.counts[PROBE_OVERRUN]},
+      {"preemptions", rt->preemption.count},
       {"rejected_clocks", rt->generator.hlc.rejected},
   };
   size_t count = sizeof(counters) / sizeof(counters[0]);

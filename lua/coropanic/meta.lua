@@ -313,6 +313,7 @@ function co.dump() end
 ---@field leaked integer  # tasks found asleep with nothing left to wake them
 ---@field timers integer  # timers started
 ---@field steals integer  # overruns: a task ran for longer than the whole budget of its run
+---@field preemptions integer  # suspensions of tasks whose slice was over
 ---@field rejected_clocks integer  # clocks of other machines that were not believed
 
 --- Returns the counts of events in this Lua state.
@@ -410,6 +411,15 @@ function co.instrument() end
 ---@param max? integer  # 0: none; default: changes nothing
 ---@return integer before  # initially 1024
 function co.thread_pool(max) end
+
+--- Turns preemption on or off: a task that has not suspended for a whole slice is suspended where it is,
+--- as if it had called `co.yield` there, or ended if it was cancelled. Off at first. Raises where the system
+--- has no POSIX timers that signal a thread (all but Linux), or the thread blocks SIGURG.
+---
+--- The slice is in seconds, from 0.00001 to 3600; for `true` and `{}` it is 0.01.
+---@param setting? boolean | { slice: number? }  # default: changes nothing
+---@return false | { slice: number } before  # you can pass it back
+function co.preempt(setting) end
 
 ---@class coropanic.collector.settings
 ---@field mode? "automatic" | "idle"  # "idle": the loop steps the collector while no task runs

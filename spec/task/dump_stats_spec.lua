@@ -75,7 +75,7 @@ describe("co.stats", function()
     local stats = co.stats()
     for _, name in ipairs {
       "spawned", "live", "ready", "switches", "panics", "recovered", "unhandled", "cancelled", "afters",
-      "leaked", "timers", "steals", "rejected_clocks",
+      "leaked", "timers", "steals", "preemptions", "rejected_clocks",
     } do
       assert.equal("integer", math.type(stats[name]), name)
     end

@@ -1,0 +1,203 @@
+#define _GNU_SOURCE 1 /* SIGEV_THREAD_ID, syscall */
+
+#include "core/ticker.h"
+
+#include <errno.h>
+
+#if defined(__linux__) && !defined(CP_NO_TICKER)
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/stay_loaded.h"
+
+#if !defined(sigev_notify_thread_id) /* glibc has no name for it */
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+/* The part of an open ticker that the signal handler finds. It is never freed, but used again. */
+typedef struct ticker_slot {
+  struct ticker_slot *next; /* set once, before the handler sees the slot */
+  ticker *owner;            /* NULL: the slot is free */
+  atomic_bool is_set;       /* the owner waits for a tick */
+  timer_t timer;
+  pid_t process; /* timers do not exist in a forked child */
+  pid_t thread;
+} ticker_slot;
+
+static struct {
+  atomic_flag lock; /* for all but what the handler reads */
+  _Atomic(ticker_slot *) slots;
+  unsigned open;
+  bool installed;            /* the handler is, or another one that calls it */
+  struct sigaction previous; /* the handler that was there before */
+} process = {.lock = ATOMIC_FLAG_INIT};
+
+static void lock(void) {
+  while (atomic_flag_test_and_set(&process.lock)) continue;
+}
+
+static void unlock(void) { atomic_flag_clear(&process.lock); }
+
+/* --- the handler --- */
+
+/* Returns the slot at this address; NULL: there is none, the timer is somebody else's. */
+static ticker_slot *find_slot(const void *address) {
+  ticker_slot *s = atomic_load(&process.slots);
+  while (s != NULL && s != address) s = s->next;
+  return s;
+}
+
+static void call_previous(int signal, siginfo_t *info, void *context) {
+  const struct sigaction *previous = &process.previous;
+  if ((previous->sa_flags & SA_SIGINFO) != 0) {
+    previous->sa_sigaction(signal, info, context);
+  } else if (previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN) {
+    previous->sa_handler(signal);
+  }
+}
+
+static void on_signal(int signal, siginfo_t *info, void *context) {
+  int saved = errno;
+  ticker_slot *s = info->si_code == SI_TIMER ? find_slot(info->si_value.sival_ptr) : NULL;
+  if (s == NULL) {
+    call_previous(signal, info, context);
+  } else if (atomic_exchange(&s->is_set, false)) {
+    s->owner->tick(s->owner);
+  }
+  errno = saved;
+}
+
+/* The function as stay_loaded wants it. */
+static void here(void) {}
+
+static bool is_ours(const struct sigaction *action) {
+  return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == on_signal;
+}
+
+static bool is_none(const struct sigaction *action) {
+  bool has_info = (action->sa_flags & SA_SIGINFO) != 0;
+  return !has_info && (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN);
+}
+
+/* If a handler was installed over ours, ours stays under it, and must not be put on top. */
+static void install(void) {
+  struct sigaction now;
+  sigaction(SIGURG, NULL, &now);
+  if (process.installed && !is_none(&now)) return;
+  process.previous = now;
+  struct sigaction ours = {.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK,
+                           .sa_mask = now.sa_mask};
+  ours.sa_sigaction = on_signal;
+  process.installed = sigaction(SIGURG, &ours, NULL) == 0;
+  stay_loaded(here);
+}
+
+static void uninstall(void) {
+  struct sigaction now;
+  sigaction(SIGURG, NULL, &now);
+  if (!is_ours(&now)) return;
+  sigaction(SIGURG, &process.previous, NULL);
+  process.installed = false;
+}
+
+/* --- slots --- */
+
+static ticker_slot *take_slot(void) {
+  ticker_slot *s = atomic_load(&process.slots);
+  while (s != NULL && s->owner != NULL) s = s->next;
+  if (s != NULL) return s;
+  s = calloc(1, sizeof(ticker_slot));
+  if (s == NULL) return NULL;
+  s->next = atomic_load(&process.slots);
+  atomic_store(&process.slots, s);
+  return s;
+}
+
+static pid_t this_thread(void) { return (pid_t)syscall(SYS_gettid); }
+
+/* Makes the slot's timer. Returns 0 or the errno. */
+static int make_timer(ticker_slot *s) {
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG};
+  event.sigev_value.sival_ptr = s;
+  event.sigev_notify_thread_id = this_thread();
+  if (timer_create(CLOCK_MONOTONIC, &event, &s->timer) != 0) return errno;
+  s->process = getpid();
+  s->thread = this_thread();
+  return 0;
+}
+
+static int open_locked(ticker *t) {
+  ticker_slot *s = take_slot();
+  if (s == NULL) return ENOMEM;
+  int refusal = make_timer(s);
+  if (refusal != 0) return refusal;
+  s->owner = t;
+  t->slot = s;
+  process.open++;
+  install();
+  return 0;
+}
+
+int ticker_open(ticker *t) {
+  cp_assert(t->slot == NULL);
+  sigset_t blocked;
+  int failure = pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+  if (failure != 0) return failure;
+  if (sigismember(&blocked, SIGURG) == 1) return EINVAL;
+  lock();
+  int refusal = open_locked(t);
+  unlock();
+  return refusal;
+}
+
+bool ticker_is_here(const ticker *t) {
+  const ticker_slot *s = t->slot;
+  return s != NULL && s->thread == this_thread() && s->process == getpid();
+}
+
+void ticker_set(ticker *t, int64_t delay_ns) {
+  ticker_slot *s = t->slot;
+  struct itimerspec when = {.it_value = {.tv_sec = (time_t)(delay_ns / NS_PER_SECOND),
+                                         .tv_nsec = (long)(delay_ns % NS_PER_SECOND)}};
+  atomic_store(&s->is_set, delay_ns > 0);
+  timer_settime(s->timer, 0, &when, NULL);
+}
+
+void ticker_close(ticker *t) {
+  ticker_slot *s = t->slot;
+  if (s == NULL) return;
+  lock();
+  atomic_store(&s->is_set, false);
+  if (s->process == getpid()) timer_delete(s->timer);
+  s->owner = NULL;
+  t->slot = NULL;
+  if (--process.open == 0) uninstall();
+  unlock();
+}
+
+#else
+
+int ticker_open(ticker *t) {
+  (void)t;
+  return ENOTSUP;
+}
+
+bool ticker_is_here(const ticker *t) {
+  (void)t;
+  return false;
+}
+
+void ticker_set(ticker *t, int64_t delay_ns) {
+  (void)t;
+  (void)delay_ns;
+}
+
+void ticker_close(ticker *t) { (void)t; }
+
+#endif

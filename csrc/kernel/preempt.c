@@ -1,0 +1,145 @@
+#include "kernel/preempt.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "kernel/cancel.h"
+#include "kernel/interrupt.h"
+#include "kernel/task.h"
+
+/* Preemption is for the system's time, also under the virtual clock or a host's. */
+static int64_t system_now(void) {
+  static const task_clock monotonic = {.is_virtual = false};
+  return clock_now_ns(&monotonic);
+}
+
+/* The number of the turn that runs, or ran last. */
+static uint64_t turn_of(const runtime *rt) { return rt->probes.counts[PROBE_START]; }
+
+static int64_t slice_of(const preemption *p) {
+  return p->slice_ns != 0 ? p->slice_ns : PREEMPT_SLICE_NS;
+}
+
+/* Returns the time to the next tick: a slice, or less if the deadline comes first. */
+static int64_t delay_from(const preemption *p, int64_t now_ns) {
+  int64_t left = p->deadline_ns - now_ns;
+  return left <= 0 || left > slice_of(p) ? slice_of(p) : left;
+}
+
+/* --- ticks --- */
+
+/* In the signal handler. */
+static void tick(ticker *self) {
+  runtime *rt = container_of(self, runtime, preemption.ticker);
+  preemption *p = &rt->preemption;
+  if (p->asleep || !preempt_is_wanted(p)) {
+    p->ticks = false;
+    return;
+  }
+  int64_t now = p->deadline_ns == TIME_FOREVER ? 0 : system_now();
+  uint64_t turn = turn_of(rt);
+  if (rt->current != NULL && (p->turn == turn || now >= p->deadline_ns)) {
+    p->due = turn;
+    interrupt_arm(rt);
+  }
+  p->turn = turn;
+  ticker_set(self, delay_from(p, now));
+}
+
+int preempt_open_ticker(runtime *rt) {
+  preemption *p = &rt->preemption;
+  if (ticker_is_here(&p->ticker)) return 0;
+  ticker_close(&p->ticker);
+  p->ticks = false;
+  p->ticker.tick = tick;
+  return ticker_open(&p->ticker);
+}
+
+int preempt_refuse(lua_State *L, const char *function, int refusal) {
+  const char *why = strerror(refusal);
+  if (refusal == ENOTSUP) why = "this system has no timers that signal a thread";
+  if (refusal == EINVAL) why = "the signal SIGURG is blocked in this thread";
+  return luaL_error(L, "%s: no preemption: %s", function, why);
+}
+
+void preempt_check(runtime *rt, lua_State *L) {
+  if (!preempt_is_wanted(&rt->preemption)) return;
+  int refusal = preempt_open_ticker(rt);
+  if (refusal != 0) preempt_refuse(L, "co.preempt", refusal);
+}
+
+static void start(preemption *p) {
+  int64_t now = p->deadline_ns == TIME_FOREVER ? 0 : system_now();
+  p->turn = 0;
+  p->ticks = true;
+  ticker_set(&p->ticker, delay_from(p, now));
+}
+
+void preempt_start(runtime *rt, int64_t budget_ns) {
+  preemption *p = &rt->preemption;
+  if (budget_ns != TIME_FOREVER) p->deadline_ns = system_now() + budget_ns;
+  start(p);
+}
+
+void preempt_stop(runtime *rt) {
+  preemption *p = &rt->preemption;
+  p->deadline_ns = TIME_FOREVER;
+  if (!p->ticks) return;
+  p->ticks = false;
+  ticker_set(&p->ticker, 0);
+}
+
+int preempt_set_slice(runtime *rt, int64_t slice_ns) {
+  preemption *p = &rt->preemption;
+  if (slice_ns != 0) {
+    int refusal = preempt_open_ticker(rt);
+    if (refusal != 0) return refusal;
+  }
+  p->slice_ns = slice_ns;
+  p->due = 0;
+  if (!preempt_is_wanted(p)) {
+    p->ticks = false;
+    ticker_close(&p->ticker);
+  } else if (rt->driver != NULL) {
+    start(p);
+  }
+  return 0;
+}
+
+void preempt_init(runtime *rt) { rt->preemption.deadline_ns = TIME_FOREVER; }
+
+void preempt_close(runtime *rt) { ticker_close(&rt->preemption.ticker); }
+
+/* --- suspending --- */
+
+/*
+** No `continuation`: a coroutine that was suspended in a hook just goes on. No `gave_way`: the task
+** computes, and does not poll.
+*/
+static const wait_type wait_preempted = {.name = "preempted"};
+
+/* Ends the batch too, so that the loop looks at the clock, descriptors and signals. */
+static void suspend(runtime *rt, lua_State *L, task *t) {
+  rt->preemption.count++;
+  rt->batch = 0;
+  t->status = TASK_READY;
+  t->wait = &wait_preempted;
+  t->live.height = 0;
+  task_enqueue(rt, t);
+  lua_yield(L, 0);
+}
+
+void preempt_serve(runtime *rt, lua_State *L) {
+  preemption *p = &rt->preemption;
+  task *t = rt->current;
+  if (t == NULL || rt->running->thread != L || p->due != turn_of(rt)) return;
+  /* Handlers and observers run inside the task, but are not the task. */
+  bool is_own = rt->hooks == 0 && t->coroutine.top->thread == L;
+  if (is_own && cancel_raise_in_hook(rt, L, t)) return;
+  if (p->slice_ns == 0) return;
+  if (is_own && lua_isyieldable(L)) {
+    suspend(rt, L, t);
+  } else {
+    interrupt_again(L, PREEMPT_RETRY);
+  }
+}

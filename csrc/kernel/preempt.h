@@ -1,0 +1,94 @@
+/*
+** Preemption: a task that does not suspend by itself is suspended when its slice is over, as if it
+** had called co.yield there, so that it does not stop the others. Off until co.preempt turns it on.
+**
+**   ticker (core/ticker.h)            in the signal handler              in the task's code
+**   ───────────────────────▶ the same turn as at the last tick? ──▶ interrupt_arm: a hook, which
+**   every slice while tasks   or the step's deadline over?           calls preempt_serve at the
+**   run                                                              next instruction of Lua
+**
+** A switch pays nothing for it: the handler sees by the count of turns, which is kept anyway, whether
+** a task has run for a whole slice. So a task is preempted between one and two slices after it began.
+** While the loop sleeps, the next tick finds that and is the last one; the loop starts them again.
+**
+** A task with a CPU budget (cpu_budget.h) needs the same ticks.
+*/
+#ifndef CP_KERNEL_PREEMPT_H
+#define CP_KERNEL_PREEMPT_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "kernel/runtime.h"
+
+#pragma GCC visibility push(hidden)
+
+/* The slice that co.preempt(true) sets, and that tasks with a CPU budget have when it is off. */
+#define PREEMPT_SLICE_NS (NS_PER_SECOND / 100)
+
+/* The shortest and the longest slice. */
+#define PREEMPT_SLICE_MIN_NS INT64_C(10000)
+#define PREEMPT_SLICE_MAX_NS (3600 * NS_PER_SECOND)
+
+/*
+** Where code can't be preempted, because a C function is in the way, the hook looks again after so
+** many instructions.
+*/
+#define PREEMPT_RETRY 10000
+
+/* Whether ticks are wanted while tasks run. */
+static inline bool preempt_is_wanted(const preemption *p) {
+  return p->slice_ns != 0 || p->metered > 0;
+}
+
+void preempt_init(runtime *rt);
+
+/*
+** Sets the slice; 0 turns preemption off. Returns 0, or the errno of ticker_open, and then changes
+** nothing.   [-0, +0, -]
+*/
+int preempt_set_slice(runtime *rt, int64_t slice_ns);
+
+/* Raises an error: ticker_open has said `refusal`.   [-0, +0, e] */
+int preempt_refuse(lua_State *L, const char *function, int refusal);
+
+/*
+** Opens the ticker for the calling thread, if it is not open, or is open for another thread. Returns
+** 0 or the errno.
+*/
+int preempt_open_ticker(runtime *rt);
+
+/*
+** Call it when the loop begins to run, before anything else: raises if ticks are wanted and can't be
+** had in this thread.   [-0, +0, e]
+*/
+void preempt_check(runtime *rt, lua_State *L);
+
+/*
+** Starts the ticks for a run or step of the loop.
+**   budget_ns  after so long every tick ends a turn; TIME_FOREVER: only those that find a whole slice
+**              used up
+*/
+void preempt_start(runtime *rt, int64_t budget_ns);
+
+/* Call it before tasks run: starts the ticks if they are wanted and were stopped. */
+static inline void preempt_resume(runtime *rt) {
+  preemption *p = &rt->preemption;
+  if (preempt_is_wanted(p) && !p->ticks) preempt_start(rt, TIME_FOREVER);
+}
+
+/* Stops the ticks: call it when the loop has run. */
+void preempt_stop(runtime *rt);
+
+/* Call it when the universe is being closed. */
+void preempt_close(runtime *rt);
+
+/*
+** Suspends the running task, whose slice is over and whose code runs on L, or asks for the hook to be
+** called again later. Called in the hook; does nothing if the slice is not over.   [-0, +0, e]
+*/
+void preempt_serve(runtime *rt, lua_State *L);
+
+#pragma GCC visibility pop
+
+#endif

@@ -113,6 +113,7 @@ build = {
         "csrc/kernel/cancel_scope.c",
         "csrc/kernel/cells.c",
         "csrc/kernel/coroutine.c",
+        "csrc/kernel/cpu_budget.c",
         "csrc/kernel/deadlock.c",
         "csrc/kernel/fingerprint.c",
         "csrc/kernel/frames.c",

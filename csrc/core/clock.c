@@ -31,6 +31,8 @@ int64_t clock_lease_ns(const task_clock *clock) {
   return is_virtual ? clock->virtual_now_ns : clock_boot_ns();
 }
 
+int64_t clock_thread_ns(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+
 int64_t clock_wall_ns(void) { return read_clock(CLOCK_REALTIME); }
 
 /*

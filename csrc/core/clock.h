@@ -32,6 +32,9 @@ int64_t clock_boot_ns(void);
 */
 int64_t clock_lease_ns(const task_clock *clock);
 
+/* Nanoseconds of the processor's time that the calling thread has used. */
+int64_t clock_thread_ns(void);
+
 /* Nanoseconds since 1970-01-01T00:00:00Z by the system's wall clock; it may jump. */
 int64_t clock_wall_ns(void);
 

@@ -5,9 +5,10 @@
 
 const char *cancel_source_name(cancel_source source) {
   static const char *const names[] = {
-      [CANCEL_EXPLICIT] = "explicit", [CANCEL_DEADLINE] = "deadline",
-      [CANCEL_SCOPE] = "scope",       [CANCEL_PARENT] = "parent",
-      [CANCEL_SHUTDOWN] = "shutdown", [CANCEL_INTERRUPT] = "interrupt",
+      [CANCEL_EXPLICIT] = "explicit",     [CANCEL_DEADLINE] = "deadline",
+      [CANCEL_SCOPE] = "scope",           [CANCEL_PARENT] = "parent",
+      [CANCEL_SHUTDOWN] = "shutdown",     [CANCEL_INTERRUPT] = "interrupt",
+      [CANCEL_CPU_BUDGET] = "cpu_budget",
   };
   return names[source];
 }
@@ -229,6 +230,19 @@ bool cancel_raise_in_hook(runtime *rt, lua_State *L, task *t) {
   if (!swallowed) t->raises += CANCEL_RAISES_OF_HOOK;
   raise_pending(rt, L, t, due);
   return true;
+}
+
+/* Where the code can't yield, the exit is raised at least. */
+void cancel_cut_short(runtime *rt, lua_State *L, task *t) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  cancel_push_record(rt, L, L, 0, &t->entry);
+  if (lua_isyieldable(L)) {
+    force(rt, L, t, 0, true);
+    lua_yield(L, 0);
+  } else {
+    record_test(L, -1)->forced = true;
+    raise_inside(rt, L);
+  }
 }
 
 int cancel_raise_outwards(runtime *rt, lua_State *L) {

@@ -65,6 +65,12 @@ void cancel_raise(struct runtime *rt, lua_State *L, struct task *t);
 bool cancel_raise_in_hook(struct runtime *rt, lua_State *L, struct task *t);
 
 /*
+** Cuts short the code of the task in which a hook runs on L, be it shielded or not: the task was asked
+** to end, and its deferred call runs for too long. Then the hook must return.   [-0, +0, e]
+*/
+void cancel_cut_short(struct runtime *rt, lua_State *L, struct task *t);
+
+/*
 ** Call it before raising the exit whose record is on top of the stack, in the current task. At the
 ** call number CANCEL_MAX_RAISES without a suspension it does not return: it parks the task for
 ** good, and task_run.c unwinds it.   [-0, +0, e]

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "kernel/cpu_budget.h"
 #include "kernel/interrupt.h"
 #include "kernel/observe.h"
 #include "kernel/preempt.h"
@@ -97,6 +98,7 @@ static void open_metatables(runtime *rt, lua_State *L) {
   coroutine_open(rt, L, unwind_close_foreign);
   unhandled_open(rt, L);
   interrupt_open(rt, L);
+  cpu_budget_open(rt, L);
 }
 
 runtime *open_runtime(lua_State *L, void (*report)(lua_State *L, int index)) {

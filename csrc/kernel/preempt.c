@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernel/cancel.h"
+#include "kernel/cpu_budget.h"
 #include "kernel/interrupt.h"
 #include "kernel/task.h"
 
@@ -38,7 +39,8 @@ static void tick(ticker *self) {
   }
   int64_t now = p->deadline_ns == TIME_FOREVER ? 0 : system_now();
   uint64_t turn = turn_of(rt);
-  if (rt->current != NULL && (p->turn == turn || now >= p->deadline_ns)) {
+  bool is_wanted = p->slice_ns != 0 || p->meter != NULL;
+  if (is_wanted && rt->current != NULL && (p->turn == turn || now >= p->deadline_ns)) {
     p->due = turn;
     interrupt_arm(rt);
   }
@@ -46,26 +48,18 @@ static void tick(ticker *self) {
   ticker_set(self, delay_from(p, now));
 }
 
-int preempt_open_ticker(runtime *rt) {
+void preempt_require(runtime *rt, lua_State *L, const char *what) {
   preemption *p = &rt->preemption;
-  if (ticker_is_here(&p->ticker)) return 0;
+  if (ticker_is_here(&p->ticker)) return;
   ticker_close(&p->ticker);
   p->ticks = false;
   p->ticker.tick = tick;
-  return ticker_open(&p->ticker);
-}
-
-int preempt_refuse(lua_State *L, const char *function, int refusal) {
+  int refusal = ticker_open(&p->ticker);
+  if (refusal == 0) return;
   const char *why = strerror(refusal);
   if (refusal == ENOTSUP) why = "this system has no timers that signal a thread";
   if (refusal == EINVAL) why = "the signal SIGURG is blocked in this thread";
-  return luaL_error(L, "%s: no preemption: %s", function, why);
-}
-
-void preempt_check(runtime *rt, lua_State *L) {
-  if (!preempt_is_wanted(&rt->preemption)) return;
-  int refusal = preempt_open_ticker(rt);
-  if (refusal != 0) preempt_refuse(L, "co.preempt", refusal);
+  luaL_error(L, "%s: %s", what, why);
 }
 
 static void start(preemption *p) {
@@ -89,12 +83,8 @@ void preempt_stop(runtime *rt) {
   ticker_set(&p->ticker, 0);
 }
 
-int preempt_set_slice(runtime *rt, int64_t slice_ns) {
+void preempt_set_slice(runtime *rt, int64_t slice_ns) {
   preemption *p = &rt->preemption;
-  if (slice_ns != 0) {
-    int refusal = preempt_open_ticker(rt);
-    if (refusal != 0) return refusal;
-  }
   p->slice_ns = slice_ns;
   p->due = 0;
   if (!preempt_is_wanted(p)) {
@@ -103,7 +93,6 @@ int preempt_set_slice(runtime *rt, int64_t slice_ns) {
   } else if (rt->driver != NULL) {
     start(p);
   }
-  return 0;
 }
 
 void preempt_init(runtime *rt) { rt->preemption.deadline_ns = TIME_FOREVER; }
@@ -135,7 +124,11 @@ void preempt_serve(runtime *rt, lua_State *L) {
   if (t == NULL || rt->running->thread != L || p->due != turn_of(rt)) return;
   /* Handlers and observers run inside the task, but are not the task. */
   bool is_own = rt->hooks == 0 && t->coroutine.top->thread == L;
-  if (is_own && cancel_raise_in_hook(rt, L, t)) return;
+  if (is_own && p->meter != NULL && cpu_budget_is_overdrawn(rt, L)) {
+    cancel_cut_short(rt, L, t);
+    return;
+  }
+  if (is_own && (p->slice_ns != 0 || p->meter != NULL) && cancel_raise_in_hook(rt, L, t)) return;
   if (p->slice_ns == 0) return;
   if (is_own && lua_isyieldable(L)) {
     suspend(rt, L, t);

@@ -43,26 +43,20 @@ static inline bool preempt_is_wanted(const preemption *p) {
 
 void preempt_init(runtime *rt);
 
-/*
-** Sets the slice; 0 turns preemption off. Returns 0, or the errno of ticker_open, and then changes
-** nothing.   [-0, +0, -]
-*/
-int preempt_set_slice(runtime *rt, int64_t slice_ns);
-
-/* Raises an error: ticker_open has said `refusal`.   [-0, +0, e] */
-int preempt_refuse(lua_State *L, const char *function, int refusal);
+/* Sets the slice; 0 turns preemption off. Else call preempt_require before. */
+void preempt_set_slice(runtime *rt, int64_t slice_ns);
 
 /*
-** Opens the ticker for the calling thread, if it is not open, or is open for another thread. Returns
-** 0 or the errno.
+** Opens the ticker for the calling thread, if it is not open, or is open for another thread. Raises if
+** it can't be had.   [-0, +0, e]
+**   what  for the message: "co.preempt"
 */
-int preempt_open_ticker(runtime *rt);
+void preempt_require(runtime *rt, lua_State *L, const char *what);
 
-/*
-** Call it when the loop begins to run, before anything else: raises if ticks are wanted and can't be
-** had in this thread.   [-0, +0, e]
-*/
-void preempt_check(runtime *rt, lua_State *L);
+/* Call it when the loop begins to run, before anything else: the same, if ticks are wanted. */
+static inline void preempt_check(runtime *rt, lua_State *L) {
+  if (preempt_is_wanted(&rt->preemption)) preempt_require(rt, L, "preemption");
+}
 
 /*
 ** Starts the ticks for a run or step of the loop.

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/ticker.h"
+#include "kernel/sink.h"
 
 struct cpu_account;
 
@@ -17,6 +18,7 @@ typedef struct preemption {
   int64_t deadline_ns;       /* of the step that runs; TIME_FOREVER: it has none */
   size_t metered;            /* live tasks with a CPU budget */
   struct cpu_account *meter; /* of the turn that runs; NULL: its task has no CPU budget */
+  probe_sink turn_end;       /* hears the end of such a turn (cpu_budget.c) */
   bool asleep;               /* the loop sleeps */
   atomic_bool ticks;         /* the ticker is set */
   atomic_uint_fast64_t turn; /* the count of turns at the last tick */

@@ -47,8 +47,9 @@ typedef enum cancel_source {
   CANCEL_SCOPE,    /* scope:cancel(), a panic in the scope, or only daemons left in it */
   /* the end of the task's context, or the cancellation of the task whose scope it is in */
   CANCEL_PARENT,
-  CANCEL_SHUTDOWN,  /* the run has ended */
-  CANCEL_INTERRUPT, /* a signal handler: Ctrl-C */
+  CANCEL_SHUTDOWN,   /* the run has ended */
+  CANCEL_INTERRUPT,  /* a signal handler: Ctrl-C */
+  CANCEL_CPU_BUDGET, /* the task's CPU budget is used up */
 } cancel_source;
 
 /*

@@ -96,6 +96,7 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   t->coroutine.top = &t->coroutine;
   t->live.timer.number = TIMER_IDLE;
   t->wait = &wait_none;
+  t->before_turn = TURN_BEGINS;
   t->daemon = options->daemon || options->service;
   t->service = options->service;
   set_hearing(rt, t, (spawn_spans)options->spans);

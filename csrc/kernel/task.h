@@ -129,6 +129,12 @@ enum {
   TASK_UV_ATTRIBUTES /* with which it was spawned; lacking: none */
 };
 
+/* Bits of task.before_turn. */
+enum {
+  TURN_BEGINS = 1, /* its first turn; cleared then */
+  TURN_METERED = 2 /* it has a CPU budget (cpu_budget.h) */
+};
+
 /* task.aftermath has room for more than HANDLER_MAX_DEPTH. */
 #define TASK_AFTERMATH_MAX 15u
 
@@ -167,8 +173,8 @@ typedef struct task {
   /* the number of handlers in the chain that led to it, at the end of a run */
   uint8_t aftermath : 4;
   bool daemon : 1;
-  bool service : 1; /* a daemon that ends last, when every other task of the run has */
-  bool started : 1;
+  bool service : 1;        /* a daemon that ends last, when every other task of the run has */
+  uint8_t before_turn : 2; /* what has to be done before its next turn: TURN_BEGINS, TURN_METERED */
   /* parked for good, and must be unwound from outside; TASK_UV_RESULT has the record */
   bool forced : 1;
   bool muted : 1;  /* spawned by an observer, or by such a task: observers hear nothing of it */
@@ -186,6 +192,9 @@ typedef struct task {
 
 /* So many bytes of a parked task are ours, besides its object's header and user values. */
 _Static_assert(sizeof(void *) != 8 || sizeof(task) <= 160, "a parked task has grown");
+
+/* Whether the task has had a turn, so that it has frames, and code that can be unwound. */
+static inline bool task_has_begun(const task *t) { return (t->before_turn & TURN_BEGINS) == 0; }
 
 static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
 

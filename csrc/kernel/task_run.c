@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "kernel/cpu_budget.h"
 #include "kernel/handler.h"
 #include "kernel/interrupt.h"
 #include "kernel/panic.h"
@@ -337,8 +338,9 @@ static void lose_unstarted(runtime *rt, lua_State *L, task *t) {
   end_with_record(rt, L, t);
 }
 
-int task_run_start(runtime *rt, lua_State *L, task *t) {
-  t->started = true;
+/* Prepares the first turn.   [-0, +0, -] */
+static int start(runtime *rt, lua_State *L, task *t) {
+  t->before_turn = t->before_turn & TURN_METERED;
   int arguments = count_arguments(t->coroutine.thread);
   if (arguments < 0) {
     lose_unstarted(rt, L, t);
@@ -349,6 +351,12 @@ int task_run_start(runtime *rt, lua_State *L, task *t) {
     return -1;
   }
   handler_run_start(rt, t->coroutine.thread);
+  return arguments;
+}
+
+int task_run_prepare(runtime *rt, lua_State *L, task *t) {
+  int arguments = task_has_begun(t) ? 0 : start(rt, L, t);
+  if (arguments >= 0 && (t->before_turn & TURN_METERED) != 0) cpu_budget_begin_turn(rt, L, t);
   return arguments;
 }
 

@@ -8,11 +8,11 @@
 #pragma GCC visibility push(hidden)
 
 /*
-** Prepares the first resumption of a task. Returns the number of arguments on the task's thread; -1
-** if the task has ended because it was cancelled before it ran, or its coroutine was used by other
-** code.   [-0, +0, -]
+** Does what task.before_turn asks for. Returns the number of arguments on the task's thread; -1 if the
+** task has ended because it was cancelled before it ran, or its coroutine was used by other code.
+** [-0, +0, -]
 */
-int task_run_start(runtime *rt, lua_State *L, task *t);
+int task_run_prepare(runtime *rt, lua_State *L, task *t);
 
 /*
 ** Call it when the task's thread came back with `status` and `values` on its stack and the task has
@@ -49,7 +49,7 @@ static inline void task_run_suspend(runtime *rt, lua_State *L, task *t) {
 */
 static inline void task_run_resume(runtime *rt, lua_State *L, task *t) {
   task_enter(rt, t);
-  int arguments = t->started ? 0 : task_run_start(rt, L, t);
+  int arguments = t->before_turn == 0 ? 0 : task_run_prepare(rt, L, t);
   if (arguments < 0) return;
   if (probe(&rt->probes, PROBE_START)) {
     arguments = task_run_tell_start(rt, L, t);

@@ -123,7 +123,7 @@ static void abandon_one(runtime *rt, lua_State *L, task *t) {
 void shutdown_abandon_all(runtime *rt, lua_State *L) { each_task(rt, L, abandon_one); }
 
 static void give_up_one(runtime *rt, lua_State *L, task *t) {
-  if (t->started) task_run_give_up(rt, L, t);
+  if (task_has_begun(t)) task_run_give_up(rt, L, t);
 }
 
 void shutdown_give_up_all(runtime *rt, lua_State *L) { each_task(rt, L, give_up_one); }

@@ -45,8 +45,10 @@ static int preempt_preempt(lua_State *L) {
     arg_type_error(L, 1, "preempt", "table or boolean");
   }
   push_setting(L, rt->preemption.slice_ns);
-  int refusal = lua_isnil(L, 1) ? 0 : preempt_set_slice(rt, slice_ns);
-  return refusal == 0 ? 1 : preempt_refuse(L, "co.preempt", refusal);
+  if (lua_isnil(L, 1)) return 1;
+  if (slice_ns != 0) preempt_require(rt, L, "co.preempt");
+  preempt_set_slice(rt, slice_ns);
+  return 1;
 }
 
 void lib_preempt_open(lua_State *L, runtime *rt) {

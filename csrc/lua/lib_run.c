@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "kernel/args.h"
+#include "kernel/cpu_budget.h"
+#include "kernel/preempt.h"
 #include "kernel/threads.h"
 #include "loop/io.h"
 #include "loop/scheduler.h"
@@ -94,10 +96,32 @@ static int run_spawn(lua_State *L) {
   return 1;
 }
 
+/* Returns the option `cpu_budget` in nanoseconds; 0: none is given.   [-0, +0, e] */
+static int64_t cpu_budget_option(lua_State *L) {
+  static const char expected[] = "seconds above 0";
+  int64_t budget_ns = 0;
+  if (lua_getfield(L, 1, "cpu_budget") != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TNUMBER) options_error(L, 1, "spawn_with", "cpu_budget", expected);
+    double seconds = lua_tonumber(L, -1);
+    if (!(seconds > 0)) options_refuse_value(L, 1, "spawn_with", "cpu_budget", expected);
+    budget_ns = clock_deadline_ns(0, seconds);
+  }
+  lua_pop(L, 1);
+  return budget_ns;
+}
+
 int spawn_with(lua_State *L, struct scope *scope) {
-  enum { NAME = 1, DAEMON = 2, SERVICE = 4, ATTRIBUTES = 8, CONTEXT = 16, DETACHED_TRACE = 32 };
-  static const char *const names[] = {"name",    "daemon",         "service", "attributes",
-                                      "context", "detached_trace", NULL};
+  enum {
+    NAME = 1,
+    DAEMON = 2,
+    SERVICE = 4,
+    ATTRIBUTES = 8,
+    CONTEXT = 16,
+    DETACHED_TRACE = 32,
+    CPU_BUDGET = 64
+  };
+  static const char *const names[] = {"name",    "daemon",         "service",    "attributes",
+                                      "context", "detached_trace", "cpu_budget", NULL};
   static const trace_ids no_trace = {.trace = NULL};
   runtime *rt = runtime_of(L);
   unsigned given = options_check_names(L, 1, "spawn_with", names);
@@ -115,6 +139,12 @@ int spawn_with(lua_State *L, struct scope *scope) {
   if (given & CONTEXT && lua_getfield(L, 1, "context") != LUA_TNIL) {
     if (context_test(L, -1) == NULL) options_error(L, 1, "spawn_with", "context", "context");
     options.context = lua_gettop(L);
+  }
+  int64_t budget_ns = given & CPU_BUDGET ? cpu_budget_option(L) : 0;
+  if (budget_ns != 0) {
+    preempt_require(rt, L, "co.spawn_with with a CPU budget");
+    spawn->group_type = &cpu_budget_type;
+    spawn->group = &budget_ns;
   }
   int type = given & ATTRIBUTES ? lua_getfield(L, 1, "attributes") : LUA_TNIL;
   if (type != LUA_TNIL && type != LUA_TTABLE) {

@@ -37,6 +37,7 @@ static const char *verb_of(const record *r) {
     case RECORD_CANCELLED:
       if (!r->exits) return " panicked";
       if (r->cancel_source == CANCEL_INTERRUPT) return " was interrupted";
+      if (r->cancel_source == CANCEL_CPU_BUDGET) return " used up its CPU budget";
       return r->cancel_source == CANCEL_SHUTDOWN ? " was cancelled by the run's end"
                                                  : " was cancelled";
     default: return " panicked";

@@ -46,6 +46,7 @@ function co.run_with(options, fn, ...) end
 ---@field service? boolean  # a daemon that ends after all other tasks, and makes no spans
 ---@field context? coropanic.context  # its end cancels the task; default: the context of the running code
 ---@field detached_trace? boolean  # the task starts a trace of its own
+---@field cpu_budget? number  # seconds of CPU time above 0, after which the task is cancelled
 ---@field attributes? table<string, any>  # kept, not copied: `task.attributes`, and attributes of its span
 
 --- Makes a task that will run `fn(...)`, a child of the running one: same trace, same context, same scope.

@@ -18,6 +18,7 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 ---| "parent"     # the end of its context, or of the task whose scope it is in
 ---| "shutdown"   # the end of the run
 ---| "interrupt"  # Ctrl-C
+---| "cpu_budget" # the task has used up the `cpu_budget` of `co.spawn_with`
 
 --- Where a panic came from: one activation of a function.
 ---@class coropanic.record.frame

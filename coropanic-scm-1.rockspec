@@ -103,6 +103,7 @@ build = {
         "csrc/core/wakeup.c",
         "csrc/host/data.c",
         "csrc/host/host.c",
+        "csrc/host/preempt.c",
         "csrc/host/spawn.c",
         "csrc/host/step.c",
         "csrc/host/task.c",

@@ -233,7 +233,8 @@ CP_API int cp_wake_from_thread_p(cp_token token, void *pointer);
 
 /*
 ** Runs tasks that are ready, and never blocks.   [-0, +0, e]
-**   budget  seconds after which it returns, between two tasks; 0 for one round
+**   budget  seconds after which it returns, between two tasks; 0 for one round. With cp_preempt, the
+**           task that runs then is suspended where it is
 ** Returns 1 if a task is still ready: the budget is used up, or the round is over. Do your own work
 ** before you call it again, since a task that yields for ever is always ready; cp_timeout is 0
 ** then, so that you do not sleep. Otherwise returns 0. Raises an error inside a task or another
@@ -241,6 +242,21 @@ CP_API int cp_wake_from_thread_p(cp_token token, void *pointer);
 ** handler.
 */
 CP_API int cp_step(lua_State *L, double budget);
+
+/*
+** Turns preemption on or off, as co.preempt does, and returns the slice before; 0: it was off.
+**   [-0, +0, e]
+**   slice  seconds of a turn after which a task that has not suspended is suspended where it is, from
+**          0.00001 to 3600 (others are taken for the nearest); 0 or less: off
+** A cp_step with a budget is cut at its end whatever the slice is. So a host that wants no more than
+** that, for its frames, gives 3600. While tasks run, a timer sends SIGURG to the thread that steps, so
+** the host's system calls in tasks may be interrupted. Its handler of SIGURG is called for all other
+** such signals, and is put back when preemption is turned off or the state is closed. If the thread
+** that steps changes, the next cp_step makes a timer for it.
+** Errors: not Linux; SIGURG is blocked in this thread; no resources for a timer. cp_step raises the
+** same if it can't have its timer.
+*/
+CP_API double cp_preempt(lua_State *L, double slice);
 
 /*
 ** Returns the seconds until cp_step has work: 0 if a task is ready, negative if nothing is pending.

@@ -1,0 +1,220 @@
+/* Preemption for hosts. */
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api.h"
+
+static const double FRAME = 0.002;
+static const double LONGEST = 3600;
+
+/* Two tasks: one never suspends until `stop` is set, one counts its turns in `turns`. */
+static void spawn_hog(lua_State *L) {
+  api_run(L,
+          "stop, turns = false, 0\n"
+          "hog = co.spawn(function() while not stop do end return 'stopped' end)\n"
+          "co.spawn(function() while not stop do turns = turns + 1 co.yield() end end)");
+}
+
+static void end_hog(lua_State *L) {
+  api_run(L, "stop = true");
+  api_settle(L);
+  api_check(L, "return hog:status() == 'done' and #co.tasks() == 0");
+}
+
+static void a_step_is_cut_at_the_end_of_its_budget(void) {
+  lua_State *L = api_open();
+  cp_preempt(L, LONGEST);
+  spawn_hog(L);
+  for (int i = 0; i < 5; i++) check_int(cp_step(L, FRAME), 1);
+  api_check(L, "return turns > 0 and co.stats().preemptions >= 5");
+  end_hog(L);
+  api_close(L);
+}
+
+static void a_slice_ends_a_turn_in_a_step_without_a_budget(void) {
+  lua_State *L = api_open();
+  cp_preempt(L, 0.0005);
+  spawn_hog(L);
+  check_int(cp_step(L, 0), 1);
+  api_check(L, "return turns == 1 and co.stats().preemptions == 1");
+  end_hog(L);
+  api_close(L);
+}
+
+static void it_returns_the_slice_before_and_takes_the_nearest(void) {
+  lua_State *L = api_open();
+  check(cp_preempt(L, 0.5) == 0);
+  check(cp_preempt(L, 1e-9) == 0.5);
+  check(cp_preempt(L, 1e9) == 0.00001);
+  check(cp_preempt(L, -1) == LONGEST);
+  check(cp_preempt(L, 0) == 0);
+  api_check(L, "return co.preempt() == false");
+  api_close(L);
+}
+
+static int preempt(lua_State *L) {
+  cp_preempt(L, luaL_checknumber(L, 1));
+  return 0;
+}
+
+static int step(lua_State *L) {
+  lua_pushboolean(L, cp_step(L, FRAME));
+  return 1;
+}
+
+static void set_blocked(bool blocked) {
+  sigset_t urgent;
+  sigemptyset(&urgent);
+  sigaddset(&urgent, SIGURG);
+  pthread_sigmask(blocked ? SIG_BLOCK : SIG_UNBLOCK, &urgent, NULL);
+}
+
+static void wait_until_pending(void) {
+  sigset_t pending;
+  do {
+    sigpending(&pending);
+  } while (sigismember(&pending, SIGURG) == 0);
+}
+
+static void a_thread_that_blocks_the_signal_is_told_so(void) {
+  lua_State *L = api_open();
+  set_blocked(true);
+  lua_pushcfunction(L, preempt);
+  lua_pushnumber(L, LONGEST);
+  api_raises(L, 1, "cp_preempt: the signal SIGURG is blocked in this thread");
+  set_blocked(false);
+  api_check(L, "return co.preempt() == false");
+  api_close(L);
+}
+
+static int block_until_a_tick_is_pending(lua_State *L) {
+  (void)L;
+  set_blocked(true);
+  wait_until_pending();
+  return 0;
+}
+
+static void a_state_may_be_closed_while_a_tick_is_pending(void) {
+  lua_State *L = api_open();
+  lua_register(L, "block", block_until_a_tick_is_pending);
+  cp_preempt(L, 0.0001);
+  api_run(L, "co.spawn(block)");
+  cp_step(L, 0);
+  api_close(L);
+  set_blocked(false);
+}
+
+static volatile sig_atomic_t heard;
+
+static void hear(int number) {
+  (void)number;
+  heard = heard + 1;
+}
+
+static void the_hosts_handler_hears_its_own_signals_and_is_put_back(void) {
+  struct sigaction ours = {.sa_handler = hear};
+  struct sigaction now;
+  sigaction(SIGURG, &ours, NULL);
+  heard = 0;
+  lua_State *L = api_open();
+  cp_preempt(L, LONGEST);
+  spawn_hog(L);
+  cp_step(L, FRAME);
+  check_int(heard, 0);
+  raise(SIGURG);
+  check_int(heard, 1);
+  cp_preempt(L, 0);
+  sigaction(SIGURG, NULL, &now);
+  check(now.sa_handler == hear);
+  cp_preempt(L, LONGEST);
+  end_hog(L);
+  api_close(L);
+  sigaction(SIGURG, NULL, &now);
+  check(now.sa_handler == hear);
+  signal(SIGURG, SIG_DFL);
+}
+
+static void *make_steps(void *state) {
+  lua_State *L = state;
+  for (int i = 0; i < 3; i++) cp_step(L, FRAME);
+  return NULL;
+}
+
+static void the_thread_that_steps_may_change(void) {
+  lua_State *L = api_open();
+  cp_preempt(L, LONGEST);
+  spawn_hog(L);
+  pthread_t thread;
+  cp_step(L, FRAME);
+  pthread_create(&thread, NULL, make_steps, L);
+  pthread_join(thread, NULL);
+  api_check(L, "before = turns return turns > 0 and co.stats().preemptions >= 4");
+  for (int i = 0; i < 3; i++) cp_step(L, FRAME);
+  api_check(L, "return turns > before");
+  end_hog(L);
+  api_close(L);
+}
+
+static void *begin_blocked(void *state) {
+  lua_State *L = state;
+  set_blocked(true);
+  lua_pushcfunction(L, step);
+  api_raises(L, 0, "preemption: the signal SIGURG is blocked in this thread");
+  return NULL;
+}
+
+static void a_step_in_a_thread_that_blocks_the_signal_raises(void) {
+  lua_State *L = api_open();
+  cp_preempt(L, LONGEST);
+  pthread_t thread;
+  pthread_create(&thread, NULL, begin_blocked, L);
+  pthread_join(thread, NULL);
+  check_int(cp_step(L, FRAME), 0);
+  api_close(L);
+}
+
+static void *run_apart(void *unused) {
+  (void)unused;
+  lua_State *L = api_open();
+  cp_preempt(L, 0.0001);
+  spawn_hog(L);
+  api_run(L,
+          "local n = 0\n"
+          "co.spawn(function() repeat n = n + 1 co.yield() until n == 100 stop = true end)\n"
+          "co.run(function() end)");
+  api_check(L, "return turns > 0 and hog:status() == 'done' and co.stats().preemptions > 0");
+  api_close(L);
+  return NULL;
+}
+
+static void runtimes_in_threads_preempt_their_own_tasks(void) {
+  enum { THREADS = 3 };
+  pthread_t threads[THREADS];
+  for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, run_apart, NULL);
+  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+}
+
+static void a_cpu_budget_holds_in_the_steps_of_a_host(void) {
+  lua_State *L = api_open();
+  api_run(L, "script = co.spawn_with({cpu_budget = 0.01}, function() while true do end end)");
+  api_settle(L);
+  api_check(L, "return script:status() == 'cancelled'");
+  api_close(L);
+}
+
+static const test tests[] = {
+    TEST(a_step_is_cut_at_the_end_of_its_budget),
+    TEST(a_slice_ends_a_turn_in_a_step_without_a_budget),
+    TEST(it_returns_the_slice_before_and_takes_the_nearest),
+    TEST(a_thread_that_blocks_the_signal_is_told_so),
+    TEST(a_state_may_be_closed_while_a_tick_is_pending),
+    TEST(the_hosts_handler_hears_its_own_signals_and_is_put_back),
+    TEST(the_thread_that_steps_may_change),
+    TEST(a_step_in_a_thread_that_blocks_the_signal_raises),
+    TEST(runtimes_in_threads_preempt_their_own_tasks),
+    TEST(a_cpu_budget_holds_in_the_steps_of_a_host),
+};
+
+SUITE(preempt);

@@ -146,6 +146,11 @@ $(BUILD)/ids: spec/soak/ids.c $(ID_SOURCES) $(wildcard csrc/core/*.h)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(ID_SOURCES)
 
+.PHONY: hosts
+hosts: setup-hosts ## run the module in the programs of other people: spec/hosts
+	@$(MAKE) all
+	@$(RUN_ENV) LUA=$(LUA) $(LUA) $$(command -v busted) --ignore-lua spec/hosts/
+
 soak: $(BUILD)/ids ## what takes minutes: 10^8 ids of each generator by many threads and processes, no two the same
 	@$(BUILD)/ids 100000000
 

@@ -68,6 +68,7 @@ build = {
     ["coropanic.meta.task"] = "lua/coropanic/meta/task.lua",
     ["coropanic.meta.trace"] = "lua/coropanic/meta/trace.lua",
     ["coropanic.portable"] = "lua/coropanic/portable.lua",
+    ["coropanic.prosody"] = "lua/coropanic/prosody.lua",
     ["coropanic.redact"] = "lua/coropanic/redact.lua",
     ["coropanic.report"] = "lua/coropanic/report.lua",
     ["coropanic.report.mermaid"] = "lua/coropanic/report/mermaid.lua",

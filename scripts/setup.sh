@@ -14,11 +14,17 @@ packages_of() { # group
       ;;
     test)
       packages_of demo
+      packages_of hosts
       echo "lua-sec openssl lua-busted lua-unit lua-logging lua-cqueues luarocks git python3-jsonschema"
       echo "pkg-config libprotobuf-c-dev protobuf-c-compiler"
       # Interpreters that refuse the module. Debian has two LuaJITs, which exclude each other.
       echo "lua5.1"
       command -v luajit >/dev/null || echo "luajit2"
+      ;;
+    # Programs of other people in which the module runs.
+    hosts)
+      packages_of demo
+      echo "lua-busted prosody lighttpd lighttpd-modules-lua gnuplot-nox neomutt darktable"
       ;;
     rock) echo "luarocks" ;;
     clang) echo "clang" ;;

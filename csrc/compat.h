@@ -37,6 +37,11 @@ static inline int compat_close_thread(lua_State *thread, lua_State *from) {
 }
 #endif
 
+/* The most values on a Lua stack. Lua 5.5 tells it to its own sources alone (ldo.c). */
+#ifndef LUAI_MAXSTACK
+#define LUAI_MAXSTACK 1000000
+#endif
+
 /* A buffer of this size holds every number's text. */
 #define COMPAT_NUMBER_SIZE 64
 

@@ -6,6 +6,7 @@ files["lua/coropanic/meta*"] = { ignore = { "212", "241" } }
 files["lua/coropanic/meta/*"] = { ignore = { "212", "241" } }
 -- What hosts give their scripts.
 files["spec/hosts/prosody"] = { read_globals = { "module" } }
+files["examples/prosody"] = { read_globals = { "module" } }
 files["spec/hosts/lighttpd"] = { read_globals = { "lighty" } }
 files["spec/hosts/neomutt"] = { read_globals = { "mutt" } }
 files["spec/hosts/gnuplot"] = { globals = { "term" }, read_globals = { "gp" } }

@@ -13,7 +13,7 @@ run_as_root = true
 data_path = "$folder"
 pidfile = "$folder/prosody.pid"
 certificates = "$folder"
-plugin_paths = { "$here/spec/hosts/prosody" }
+plugin_paths = { "$here/spec/hosts/prosody", "$here/examples/prosody" }
 modules_enabled = { "posix", "http", "spec_tasks" }
 modules_disabled = { "c2s", "s2s", "tls", "saslauth", "offline" }
 http_ports = { $port }
@@ -58,8 +58,8 @@ end
 ---@return string[] arguments  # of sh
 local function prepare(self, settings, port, option)
   local values = { folder = self.folder, here = host.HERE, port = port }
-  local file <close> = assert(io.open(self.folder .. "/prosody.cfg.lua", "w"))
-  file:write(settings, "\n", (CONFIGURATION:gsub("$(%l+)", values)))
+  local text = (settings.server or "") .. CONFIGURATION .. (settings.host or "")
+  host.write(self.folder .. "/prosody.cfg.lua", (text:gsub("$(%l+)", values)))
   -- On its output it recommends packages.
   return { "-c", ("exec %s %s /usr/bin/prosody %s --config %s/prosody.cfg.lua >/dev/null"):format(
     os.getenv "TEST_WRAPPER" or "", os.getenv "LUA" or "lua5.4", option, self.folder) }
@@ -72,25 +72,25 @@ end
 local prosody_process = {}
 
 --- Starts Prosody in the foreground, as its systemd service does.
----@param settings string?  # lines for its configuration
+---@param settings { server: string?, host: string? }?  # lines for its configuration
 ---@return spec.prosody
 function prosody_process.start(settings)
   local self = new()
   self.port, self.child = server_process.start("sh", function(port)
-    return prepare(self, settings or "", port, "-F")
+    return prepare(self, settings or {}, port, "-F")
   end, host.environment())
   return self
 end
 
 --- Starts it as a daemon, as its init script does.
----@param settings string?
+---@param settings { server: string?, host: string? }?
 ---@return spec.prosody
 function prosody_process.daemonize(settings)
   local self = new()
   self.port = server_process.free_port()
   local status
   uv.spawn("sh", {
-    args = prepare(self, settings or "", self.port, "-D"),
+    args = prepare(self, settings or {}, self.port, "-D"),
     env = host.environment(),
     stdio = { nil, 1, 2 },
   }, function(code) status = code end)

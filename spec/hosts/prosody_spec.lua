@@ -50,7 +50,7 @@ for _, backend in ipairs { "epoll", "select" } do
     end
 
     setup(function()
-      prosody = prosody_process.start(("network_backend = %q"):format(backend))
+      prosody = prosody_process.start { server = ("network_backend = %q\n"):format(backend) }
     end)
 
     teardown(function() prosody:stop() end)
@@ -231,7 +231,7 @@ end)
 
 describe("a Prosody that daemonizes", function()
   it("runs tasks, and keeps a panic handler that was set before", function()
-    local prosody = prosody_process.daemonize "own_panic_handler = true"
+    local prosody = prosody_process.daemonize { host = "own_panic_handler = true" }
     local connection = assert(socket.connect("127.0.0.1", prosody.port))
     send(connection, "join?n=4", trace_of(0))
     assert.equal("[8,10]", receive(connection).body)

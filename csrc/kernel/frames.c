@@ -10,20 +10,18 @@
 
 /* --- memory --- */
 
-void frames_init(frame_stack *s, cells *c) {
-  *s = (frame_stack){.cells = c};
-  s->frames = s->first_frames;
-  s->calls = s->first_calls;
-}
+void frames_init(frame_stack *s, cells *c) { *s = (frame_stack){.cells = c}; }
 
 static uint32_t calls_room(const frame_stack *s) { return (uint32_t)FIRST_CALLS << s->calls_log; }
 
-/* Resizes an array that begins in the frame stack itself; NULL: there is no memory. */
-static void *grow(const allocator *memory, void *array, const void *first, size_t size,
+/*
+** Resizes an array, which is in the frame stack itself until it is grown; NULL: there is no memory.
+*/
+static void *grow(const allocator *memory, void *array, bool is_grown, size_t size,
                   size_t new_size) {
-  if (array != first) return mem_resize(memory, array, size, new_size);
+  if (is_grown) return mem_resize(memory, array, size, new_size);
   void *grown = mem_new(memory, new_size);
-  if (grown != NULL) memcpy(grown, first, size);
+  if (grown != NULL) memcpy(grown, array, size);
   return grown;
 }
 
@@ -31,7 +29,7 @@ bool frames_reserve_frames(frame_stack *s, const allocator *memory, uint32_t wan
   if (wanted <= frames_room(s)) return true;
   uint32_t log = s->frames_log;
   while ((uint32_t)FIRST_FRAMES << log < wanted) log++;
-  frame *frames = grow(memory, s->frames, s->first_frames, frames_room(s) * sizeof(frame),
+  frame *frames = grow(memory, frames_array(s), s->frames_log > 0, frames_room(s) * sizeof(frame),
                        ((size_t)FIRST_FRAMES << log) * sizeof(frame));
   if (frames == NULL) return false;
   s->frames = frames;
@@ -43,8 +41,9 @@ static bool reserve_call(frame_stack *s, const allocator *memory) {
   uint32_t room = calls_room(s);
   if (s->call_count < room) return true;
   uint32_t log = s->calls_log == 0 ? 2 : s->calls_log + 1U;
-  deferred_call *calls = grow(memory, s->calls, s->first_calls, room * sizeof(deferred_call),
-                              ((size_t)FIRST_CALLS << log) * sizeof(deferred_call));
+  deferred_call *calls =
+      grow(memory, frames_calls(s), s->calls_log > 0, room * sizeof(deferred_call),
+           ((size_t)FIRST_CALLS << log) * sizeof(deferred_call));
   if (calls == NULL) return false;
   s->calls = calls;
   s->calls_log = log & 31;
@@ -53,10 +52,8 @@ static bool reserve_call(frame_stack *s, const allocator *memory) {
 
 /* Frees what does not fit into the frame stack itself. */
 static void free_arrays(frame_stack *s, const allocator *memory) {
-  if (s->frames != s->first_frames) mem_free(memory, s->frames, frames_room(s) * sizeof(frame));
-  if (s->calls != s->first_calls) mem_free(memory, s->calls, calls_room(s) * sizeof(deferred_call));
-  s->frames = s->first_frames;
-  s->calls = s->first_calls;
+  if (s->frames_log > 0) mem_free(memory, s->frames, frames_room(s) * sizeof(frame));
+  if (s->calls_log > 0) mem_free(memory, s->calls, calls_room(s) * sizeof(deferred_call));
   s->frames_log = s->calls_log = 0;
 }
 
@@ -129,7 +126,7 @@ void frames_lose_frame(frame_stack *s) {
 
 void frames_clear(frame_stack *s, const allocator *memory) {
   while (s->depth > 0) frames_lose_frame(s);
-  while (s->call_count > 0) release_chain(s, s->calls[--s->call_count].values);
+  while (s->call_count > 0) release_chain(s, frames_calls(s)[--s->call_count].values);
   if (s->exit != 0) release(s, s->exit);
   while (s->spares > FRAMES_SPARE) cells_free(s->cells, take_spare(s));
   s->exit = 0;
@@ -183,7 +180,7 @@ uint64_t frames_defer(frame_stack *s, const allocator *memory, lua_State *L, int
   while (f->type->is_thin) f--; /* the frame of frames_deferring */
   cell values = move_to_cells(s, L, count);
   uint64_t serial = ++*last_serial;
-  s->calls[s->call_count++] =
+  frames_calls(s)[s->call_count++] =
       (deferred_call){.serial = serial, .values = values, .count = (uint32_t)count};
   s->values = (s->values + (uint32_t)count) & FRAMES_VALUES_MASK;
   f->deferred++;
@@ -223,7 +220,7 @@ void frames_recovered(frame_stack *s) {
 /* Forgets the innermost frame's newest calls if they were taken out. */
 static void drop_gone(frame_stack *s) {
   frame *f = frames_top(s);
-  while (f->gone > 0 && s->calls[s->call_count - 1].count == 0) {
+  while (f->gone > 0 && frames_calls(s)[s->call_count - 1].count == 0) {
     f->deferred--;
     f->gone--;
     s->call_count--;
@@ -233,7 +230,7 @@ static void drop_gone(frame_stack *s) {
 /* Takes the innermost frame's newest deferred call, and returns its values. */
 static cell take_newest(frame_stack *s) {
   frame *f = frames_top(s);
-  deferred_call c = s->calls[--s->call_count];
+  deferred_call c = frames_calls(s)[--s->call_count];
   f->deferred--;
   s->values = (s->values - c.count) & FRAMES_VALUES_MASK;
   if (f->gone > 0) drop_gone(s);
@@ -253,13 +250,14 @@ static uint32_t find_serial(const frame_stack *s, uint64_t serial) {
   uint32_t high = s->call_count;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
-    if (s->calls[middle].serial < serial) {
+    if (frames_calls(s)[middle].serial < serial) {
       low = middle + 1;
     } else {
       high = middle;
     }
   }
-  bool found = low < s->call_count && s->calls[low].serial == serial && s->calls[low].count > 0;
+  bool found = low < s->call_count && frames_calls(s)[low].serial == serial &&
+               frames_calls(s)[low].count > 0;
   return found ? low : s->call_count;
 }
 
@@ -272,7 +270,7 @@ static uint32_t frame_of_call(const frame_stack *s, uint32_t call) {
   uint32_t first = s->call_count;
   uint32_t i = s->depth;
   do {
-    first -= s->frames[--i].deferred;
+    first -= frames_array(s)[--i].deferred;
   } while (first > call);
   return i;
 }
@@ -281,14 +279,15 @@ static uint32_t frame_of_call(const frame_stack *s, uint32_t call) {
 static void remove_entry(frame_stack *s, uint32_t index, frame *owner) {
   owner->deferred--;
   s->call_count--;
-  memmove(&s->calls[index], &s->calls[index + 1], (s->call_count - index) * sizeof(deferred_call));
+  memmove(&frames_calls(s)[index], &frames_calls(s)[index + 1],
+          (s->call_count - index) * sizeof(deferred_call));
 }
 
 /* Takes the gaps that calls have left out of the calls of a frame, which are the last ones. */
 static void close_gaps(frame_stack *s, frame *f) {
   uint32_t kept = s->call_count - f->deferred;
   for (uint32_t i = kept; i < s->call_count; i++) {
-    if (s->calls[i].count > 0) s->calls[kept++] = s->calls[i];
+    if (frames_calls(s)[i].count > 0) frames_calls(s)[kept++] = frames_calls(s)[i];
   }
   f->deferred -= f->gone;
   f->gone = 0;
@@ -301,18 +300,19 @@ static void close_gaps(frame_stack *s, frame *f) {
 */
 static void take_out(frame_stack *s, const allocator *memory, uint32_t index) {
   uint32_t i = frame_of_call(s, index);
-  frame *owner = &s->frames[i];
+  frame *owner = &frames_array(s)[i];
   uint32_t end = s->call_count; /* of its calls */
-  while (++i < s->depth) end -= s->frames[i].deferred;
+  while (++i < s->depth) end -= frames_array(s)[i].deferred;
   if (index + 1 < end && reserve_call(s, memory)) {
-    s->calls[index].count = 0;
-    s->calls[index].values = 0; /* they are no longer its own: frames_clear must not free them */
+    frames_calls(s)[index].count = 0;
+    frames_calls(s)[index].values =
+        0; /* they are no longer its own: frames_clear must not free them */
     owner->gone++;
     return;
   }
   remove_entry(s, index, owner);
   end--;
-  while (owner->gone > 0 && s->calls[end - 1].count == 0) {
+  while (owner->gone > 0 && frames_calls(s)[end - 1].count == 0) {
     remove_entry(s, --end, owner);
     owner->gone--;
   }
@@ -320,15 +320,15 @@ static void take_out(frame_stack *s, const allocator *memory, uint32_t index) {
 
 void frames_move_deferred(frame_stack *s, const allocator *memory, uint64_t serial) {
   uint32_t below = s->depth - 1;
-  while (below > 0 && s->frames[below - 1].type->is_thin) below--;
+  while (below > 0 && frames_array(s)[below - 1].type->is_thin) below--;
   cp_assert(below > 0); /* the call's frame stands below the one just opened */
-  frame *last = &s->frames[below - 1];
+  frame *last = &frames_array(s)[below - 1];
   if (last->gone > MOST_GAPS && last->gone > last->deferred / 2) close_gaps(s, last);
   uint32_t index = find_serial(s, serial);
   cp_assert(index < s->call_count);
-  deferred_call c = s->calls[index];
+  deferred_call c = frames_calls(s)[index];
   take_out(s, memory, index);
-  s->calls[s->call_count++] = c;
+  frames_calls(s)[s->call_count++] = c;
   frames_top(s)->deferred++;
 }
 
@@ -339,7 +339,7 @@ static cell first_result(const frame_stack *s, const frame *f) {
 
 int frames_count_results(const frame_stack *s, uint32_t index) {
   int results = 0;
-  cell x = first_result(s, &s->frames[index]);
+  cell x = first_result(s, &frames_array(s)[index]);
   for (; x != 0; x = cells_next(s->cells, x)) results++;
   return results;
 }
@@ -372,7 +372,7 @@ void frames_drop_outcome(frame_stack *s) {
 }
 
 void frames_push_record(const frame_stack *s, lua_State *L, uint32_t index) {
-  cell record = s->frames[index].outcome;
+  cell record = frames_array(s)[index].outcome;
   if (record == 0) {
     lua_pushnil(L);
   } else {
@@ -390,7 +390,7 @@ bool frames_holds_record(const frame_stack *s, lua_State *L, int index) {
   index = lua_absindex(L, index);
   bool held = false;
   for (uint32_t i = is_calm(s) ? s->depth : 0; i < s->depth && !held; i++) {
-    if (s->frames[i].state != STATE_PANICKING) continue;
+    if (frames_array(s)[i].state != STATE_PANICKING) continue;
     frames_push_record(s, L, i);
     held = lua_rawequal(L, -1, index);
     lua_pop(L, 1);
@@ -401,7 +401,7 @@ bool frames_holds_record(const frame_stack *s, lua_State *L, int index) {
 uint32_t frames_shield(const frame_stack *s) {
   if (is_calm(s)) return 0;
   for (uint32_t i = s->depth; i > 0; i--) {
-    const frame *f = &s->frames[i - 1];
+    const frame *f = &frames_array(s)[i - 1];
     if (f->exiting || f->state == STATE_PANICKING) return i;
   }
   return 0;
@@ -410,7 +410,7 @@ uint32_t frames_shield(const frame_stack *s) {
 bool frames_push_in_flight(const frame_stack *s, lua_State *L) {
   if (is_calm(s)) return false;
   for (uint32_t i = s->depth; i-- > 0;) {
-    if (s->frames[i].state == STATE_PANICKING) {
+    if (frames_array(s)[i].state == STATE_PANICKING) {
       frames_push_record(s, L, i);
       return true;
     }
@@ -419,13 +419,13 @@ bool frames_push_in_flight(const frame_stack *s, lua_State *L) {
 }
 
 void frames_push_results(const frame_stack *s, lua_State *L, uint32_t index) {
-  cell x = first_result(s, &s->frames[index]);
+  cell x = first_result(s, &frames_array(s)[index]);
   for (; x != 0; x = cells_next(s->cells, x)) cells_push(s->cells, L, x);
 }
 
 void frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count) {
   cells_reserve(s->cells, L, (uint32_t)count + 1);
-  frame *f = &s->frames[index];
+  frame *f = &frames_array(s)[index];
   if (f->outcome == 0) begin_outcome(s, f, cells_take(s->cells, 0));
   cell before = cells_next(s->cells, f->outcome);
   cells_set_next(s->cells, f->outcome, move_to_cells(s, L, count));
@@ -435,7 +435,7 @@ void frames_set_results(frame_stack *s, lua_State *L, uint32_t index, int count)
 bool frames_has_exit(const frame_stack *s) {
   if (s->exit == 0) return false;
   for (uint32_t i = 0; i < s->depth; i++) {
-    if (s->frames[i].exiting) return true;
+    if (frames_array(s)[i].exiting) return true;
   }
   return false;
 }
@@ -451,8 +451,8 @@ void frames_begin_exit(frame_stack *s, lua_State *L, uint32_t floor) {
   set_exit(s, L);
   uint32_t i = s->depth;
   do {
-    s->frames[--i].exiting = true;
-  } while (i > floor && !s->frames[i].type->stops);
+    frames_array(s)[--i].exiting = true;
+  } while (i > floor && !frames_array(s)[i].type->stops);
 }
 
 void frames_exit(frame_stack *s, lua_State *L) {

@@ -113,10 +113,11 @@ enum {
 /* It stays in memory as long as a task or coroutine exists that may be parked in a frame. */
 typedef struct frame_stack {
   cells *cells;
-  struct inner_cancel_scope *innermost; /* of a task: see task_innermost */
-  frame *frames;
-  deferred_call *calls; /* pending calls: those of outer frames first, the newest last */
-  uint32_t depth;       /* frames in use; the innermost is frames[depth - 1] */
+  union {
+    struct frame_stack *next_free;        /* in its slab, while it is at rest */
+    struct inner_cancel_scope *innermost; /* of a task: see task_innermost */
+  };
+  uint32_t depth; /* frames in use; the innermost is the last */
   uint32_t call_count;
   cell exit;                            /* the record of the exit under way; 0: none */
   cell spare;                           /* the first of the spare cells */
@@ -132,12 +133,26 @@ typedef struct frame_stack {
   /* the thread is being reset: deferred calls in `<close>` variables wait for their frame */
   bool resetting : 1;
   uint8_t place : 5; /* in its slab */
+  /* Read these two by frames_array and frames_calls. While the arrays are short they are in here. */
   union {
-    struct frame_stack *next_free; /* in its slab */
+    frame *frames;
     frame first_frames[FIRST_FRAMES];
   };
-  deferred_call first_calls[FIRST_CALLS];
+  union {
+    deferred_call *calls;
+    deferred_call first_calls[FIRST_CALLS];
+  };
 } frame_stack;
+
+/* Returns the frames, the innermost last. */
+static inline frame *frames_array(const frame_stack *s) {
+  return s->frames_log == 0 ? (frame *)s->first_frames : s->frames;
+}
+
+/* Returns the pending calls: those of outer frames first, the newest last. */
+static inline deferred_call *frames_calls(const frame_stack *s) {
+  return s->calls_log == 0 ? (deferred_call *)s->first_calls : s->calls;
+}
 
 /* The most values that the pending calls of a frame stack have. */
 #define FRAMES_MAX_VALUES LUAI_MAXSTACK
@@ -163,8 +178,8 @@ static inline bool frames_push_frame(frame_stack *s, const allocator *memory,
                                      const frame_type *type, uint32_t base) {
   if (s->depth == frames_room(s) && !frames_reserve_frames(s, memory, s->depth + 1)) return false;
   /* Code that goes on although an exit unwinds it is not shielded by opening another frame. */
-  bool exiting = !type->shields && s->depth > 0 && s->frames[s->depth - 1].exiting;
-  s->frames[s->depth++] = (frame){
+  bool exiting = !type->shields && s->depth > 0 && frames_array(s)[s->depth - 1].exiting;
+  frames_array(s)[s->depth++] = (frame){
       .type = type, .base = base & FRAME_BASE_MASK, .state = STATE_BODY, .exiting = exiting};
   return true;
 }
@@ -185,7 +200,7 @@ static inline void frames_pop_frame(frame_stack *s) { s->depth--; }
 
 static inline frame *frames_top(const frame_stack *s) {
   cp_assert(s->depth > 0);
-  return &s->frames[s->depth - 1];
+  return &frames_array(s)[s->depth - 1];
 }
 
 /*
@@ -194,13 +209,13 @@ static inline frame *frames_top(const frame_stack *s) {
 */
 static inline uint32_t frames_deferring(const frame_stack *s) {
   uint32_t count = s->depth;
-  while (count > 0 && s->frames[count - 1].type->is_thin) count--;
+  while (count > 0 && frames_array(s)[count - 1].type->is_thin) count--;
   return count;
 }
 
 /* Whether a goexit or cancellation unwinds the innermost frame. */
 static inline bool frames_is_exiting(const frame_stack *s) {
-  return s->depth > 0 && s->frames[s->depth - 1].exiting;
+  return s->depth > 0 && frames_array(s)[s->depth - 1].exiting;
 }
 
 /*
@@ -260,7 +275,7 @@ void frames_recovered(frame_stack *s);
 ** [-0, +0, -]
 */
 static inline int frames_next_deferred(const frame_stack *s) {
-  return frames_top(s)->deferred == 0 ? 0 : (int)s->calls[s->call_count - 1].count;
+  return frames_top(s)->deferred == 0 ? 0 : (int)frames_calls(s)[s->call_count - 1].count;
 }
 
 /* Moves that call to L, which must have room. The frame's body must have ended.   [-0, +n, -] */

@@ -50,6 +50,7 @@ frame_stack *frames_pool_take(runtime *rt, lua_State *L) {
   slab *b = container_of(pool->with_room.next, slab, link);
   frame_stack *s = b->free;
   b->free = s->next_free;
+  s->innermost = NULL;
   if (b->free == NULL) list_remove(&b->link);
   b->used++;
   pool->free_count--;

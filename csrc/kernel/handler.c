@@ -32,7 +32,7 @@ static void leave_hook(runtime *rt, lua_State *L, frame_stack *s, int exit) {
   ** exits.
   */
   const frame_stack *made = coroutine_find_frames(rt, L);
-  for (uint32_t i = 0; made != NULL && i < made->depth; i++) made->frames[i].exiting = false;
+  for (uint32_t i = 0; made != NULL && i < made->depth; i++) frames_array(made)[i].exiting = false;
 }
 
 /*

@@ -136,8 +136,8 @@ static int find_caller(const runtime *rt, lua_State *L, const frame_stack *s, in
   bool caller_is_tail_called, ignored;
   if (is_driver(rt, L, 1, &caller_is_tail_called)) {
     *driver = 1;
-    bool deferred = s->frames[top].type == &frame_deferred && top > 0;
-    return deferred && s->frames[top - 1].state == STATE_RETURNING ? top - 1 : -1;
+    bool deferred = frames_array(s)[top].type == &frame_deferred && top > 0;
+    return deferred && frames_array(s)[top - 1].state == STATE_RETURNING ? top - 1 : -1;
   }
   *driver = 2;
   return is_driver(rt, L, 2, &ignored) && !caller_is_tail_called ? top : -1;
@@ -161,10 +161,10 @@ static int find_panicking(const runtime *rt, lua_State *L, const frame_stack *s)
   int driver;
   bool ignored;
   int index = find_caller(rt, L, s, &driver);
-  bool is_func = index > 1 && s->frames[index].type == &frame_func;
+  bool is_func = index > 1 && frames_array(s)[index].type == &frame_func;
   if (is_func && is_driver(rt, L, driver + 1, &ignored)) index--;
-  if (index < 1 || s->frames[index].type != &frame_deferred) return -1;
-  return s->frames[index - 1].state == STATE_PANICKING ? index - 1 : -1;
+  if (index < 1 || frames_array(s)[index].type != &frame_deferred) return -1;
+  return frames_array(s)[index - 1].state == STATE_PANICKING ? index - 1 : -1;
 }
 
 int panic_recover(runtime *rt, lua_State *L) {

@@ -149,7 +149,7 @@ static void end_with_record(runtime *rt, lua_State *L, task *t) {
 /* Whether the entry frame has work to do after its body. */
 static bool has_epilogue(const frame_stack *s) {
   if (s == NULL || s->depth == 0) return false;
-  return s->depth > 1 || s->frames[0].deferred > 0 || frames_is_exiting(s);
+  return s->depth > 1 || frames_array(s)[0].deferred > 0 || frames_is_exiting(s);
 }
 
 /*

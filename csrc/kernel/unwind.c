@@ -170,7 +170,7 @@ static bool is_lost(const frame_stack *s, uint32_t base) {
 ** state.   [-?, +outcome, -]
 */
 static frame_state drive(runtime *rt, frame_stack *s, lua_State *L, int status, uint32_t base) {
-  int handler = handler_index(s, s->frames[base].type);
+  int handler = handler_index(s, frames_array(s)[base].type);
   for (;;) {
     frame *f = frames_top(s);
     if (f->state == STATE_BODY) {
@@ -263,7 +263,7 @@ static int finish_thin(runtime *rt, lua_State *L, int status, frame_stack *s) {
 /* Call it when the innermost frame's call has ended, and more has to be done than to return. */
 static int finish_call(lua_State *L, int status, frame_stack *s) {
   uint32_t base = frames_top(s)->base;
-  const frame_type *type = s->frames[base].type;
+  const frame_type *type = frames_array(s)[base].type;
   runtime *rt = runtime_of(L);
   if (type->is_thin) return finish_thin(rt, L, status, s);
   frame_state state = drive(rt, s, L, status, base);
@@ -451,8 +451,8 @@ int unwind_close_foreign(lua_State *L) {
   }
   lua_settop(L, 0);
   uint32_t base = s->depth - 1;
-  while (!has_slot(&s->frames[base])) base--;
-  lua_settop(L, handler_index(s, s->frames[base].type) - 1);
+  while (!has_slot(&frames_array(s)[base])) base--;
+  lua_settop(L, handler_index(s, frames_array(s)[base].type) - 1);
   lua_pushcfunction(L, panic_handler);
   record_make_safe(rt, L, L, 1, RECORD_CANCELLED, "coroutine closed");
   record *r = record_test(L, -1);

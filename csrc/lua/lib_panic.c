@@ -61,7 +61,7 @@ static int panic_recover_binding(lua_State *L) { return panic_recover(runtime_of
 /* Returns the index of the frame whose deferred call is running; raises if there is none. */
 static uint32_t check_deferring_frame(const frame_stack *s, lua_State *L, const char *function) {
   uint32_t depth = s == NULL ? 0 : frames_deferring(s);
-  if (depth < 2 || s->frames[depth - 1].type != &frame_deferred) {
+  if (depth < 2 || frames_array(s)[depth - 1].type != &frame_deferred) {
     luaL_error(L, "co.%s outside a deferred call", function);
   }
   return depth - 2;
@@ -79,7 +79,7 @@ static int panic_results(lua_State *L) {
 static int panic_set_results(lua_State *L) {
   frame_stack *s = coroutine_find_frames(runtime_of(L), L);
   uint32_t index = check_deferring_frame(s, L, "set_results");
-  if (s->frames[index].type == &frame_block) {
+  if (frames_array(s)[index].type == &frame_block) {
     return luaL_error(L,
                       "co.set_results at the end of a block: only the end of a frame has results, "
                       "so do not hold this deferred call in a <close> variable");

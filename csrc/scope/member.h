@@ -14,7 +14,7 @@
 typedef struct member {
   task_member base;      /* its heir is its scope; NULL: none, or the scope is gone */
   context_binding under; /* of the task's entry; with a NULL context: the background */
-  list sibling;          /* in scope->members */
+  list sibling;          /* in scope->members; all NULL: in none yet */
 } member;
 
 /* Returns the task of the member. */

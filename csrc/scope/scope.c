@@ -14,7 +14,8 @@
 
 /* Cancels all members; the reason is on top of the stack.   [-0, +0, -] */
 static void cancel_members(runtime *rt, lua_State *L, scope *s, cancel_source source) {
-  for (list *link = s->members.next; link != &s->members; link = link->next) {
+  list *link = NULL;
+  while ((link = ring_next(s->members, link)) != NULL) {
     lua_pushvalue(L, -1);
     cancel_scope_cancel(rt, L, container_of(link, member, sibling)->under.scope, source);
   }
@@ -65,7 +66,7 @@ static void end_context(runtime *rt, lua_State *L, scope *s) {
 }
 
 static void stop_timer(runtime *rt, scope *s) {
-  if (s->is_timed) runtime_stop_timer(rt, &container_of(s, timed_scope, scope)->timer);
+  if (s->is_timed) runtime_stop_timer(rt, &s->timer);
 }
 
 static void pass_on(runtime *rt, lua_State *L, inner_cancel_scope *c, cancel_source source) {
@@ -114,7 +115,8 @@ static bool has_room(runtime *rt, lua_State *L, scope *s) {
 ** [-0, +0, -]
 */
 static void keep_panic(runtime *rt, lua_State *L, scope *s) {
-  uint32_t before = s->panics++;
+  uint32_t before = s->panics;
+  s->panics = (before + 1) & SCOPE_PANICS_MASK;
   if (before > SCOPE_MAX_SUPPRESSED) return;
   lua_pushvalue(L, -1);
   if (before == 0) {
@@ -201,8 +203,10 @@ static void abandon(runtime *rt, lua_State *L, inner_cancel_scope *c) {
   cancel_members(rt, L, s, CANCEL_PARENT);
   lua_pop(L, 1);
   list *link;
-  while ((link = list_take_first(&s->members)) != NULL)
+  while ((link = ring_next(s->members, NULL)) != NULL) {
+    ring_remove(&s->members, link);
     member_lose_scope(container_of(link, member, sibling));
+  }
   scope_close(rt, L, s);
 }
 
@@ -213,8 +217,7 @@ scope *scope_of(inner_cancel_scope *c) { return c->type == &type ? (scope *)c : 
 static scope *new_scope(lua_State *L, scope_kind kind, size_t size) {
   scope *s = lua_newuserdatauv(L, size, SCOPE_UV_COUNT);
   memset(s, 0, size);
-  s->kind = (uint8_t)kind;
-  list_init(&s->members);
+  s->kind = kind & 3U;
   luaL_setmetatable(L, SCOPE_TYPE);
   return s;
 }
@@ -250,11 +253,11 @@ scope *scope_open_timed(runtime *rt, lua_State *L, int64_t deadline_ns) {
   scope *s = new_scope(L, SCOPE_TIMEOUT, sizeof(timed_scope));
   timed_scope *timed = container_of(s, timed_scope, scope);
   timed->deadline_ns = deadline_ns;
-  timed->timer = (timer){.number = TIMER_IDLE, .owner = TIMER_OF_SCOPE};
+  s->timer = (timer){.number = TIMER_IDLE, .owner = TIMER_OF_SCOPE};
   s->is_timed = true;
   note_context(s, rt->current);
   body_open(rt, L, &s->body, &type, 0, true);
-  if (!rt->backend->timer_set(rt, &timed->timer, deadline_ns)) {
+  if (!rt->backend->timer_set(rt, &s->timer, deadline_ns)) {
     scope_close(rt, L, s);
     luaL_error(L, "not enough memory");
   }
@@ -264,7 +267,7 @@ scope *scope_open_timed(runtime *rt, lua_State *L, int64_t deadline_ns) {
 }
 
 void scope_expire(runtime *rt, lua_State *L, timer *t) {
-  scope *s = &container_of(t, timed_scope, timer)->scope;
+  scope *s = container_of(t, scope, timer);
   ctx *c = s->body.under.context;
   if (c != NULL) {
     context_push(rt, L, c);
@@ -281,7 +284,8 @@ void scope_expire(runtime *rt, lua_State *L, timer *t) {
 /* Pushes the first members, at most MAX_NAMED, and returns their number.   [-0, +n, -] */
 static int push_members(runtime *rt, lua_State *L, const scope *s) {
   int count = 0;
-  for (list *link = s->members.next; link != &s->members && count < MAX_NAMED; link = link->next) {
+  list *link = NULL;
+  while (count < MAX_NAMED && (link = ring_next(s->members, link)) != NULL) {
     task_push(rt, L, member_task(container_of(link, member, sibling)));
     count++;
   }

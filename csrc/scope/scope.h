@@ -42,6 +42,8 @@ enum {
   SCOPE_UV_COUNT = SCOPE_UV_PANICS
 };
 
+enum { SCOPE_PANICS_BITS = 27, SCOPE_PANICS_MASK = (1 << SCOPE_PANICS_BITS) - 1 };
+
 typedef struct scope {
   /*
   ** Under a context of its own, which ends with the scope. Most scopes are over before anybody asks
@@ -49,19 +51,21 @@ typedef struct scope {
   */
   body body;
   panic_heir heir;
-  uint32_t live;      /* the number of members */
-  uint32_t daemons;   /* of these, daemons */
-  uint32_t panics;    /* panics of members that the scope owns */
-  cell records;       /* of the first ones: as in SCOPE_UV_PANICS; 0: there are none */
-  uint8_t kind;       /* scope_kind */
-  bool is_timed;      /* it is a timed_scope */
-  bool is_linked;     /* its context ends with the one around it; false: it inherits the values */
-  bool context_ended; /* before it was made; the cause is in BODY_UV_REASON */
-  list members;       /* live tasks, linked by member.sibling */
+  uint32_t live;    /* the number of members */
+  uint32_t daemons; /* of these, daemons */
+  /* panics of members that the scope owns: so many tasks fit into no memory */
+  uint32_t panics : SCOPE_PANICS_BITS;
+  uint32_t kind : 2;  /* scope_kind */
+  bool is_timed : 1;  /* it is a timed_scope */
+  bool is_linked : 1; /* its context ends with the one around it; false: it inherits the values */
+  bool context_ended : 1; /* before it was made; the cause is in BODY_UV_REASON */
+  cell records;           /* of the first ones: as in SCOPE_UV_PANICS; 0: there are none */
+  timer timer;            /* of a timed_scope */
+  list *members;          /* a ring: the live ones, linked by member.sibling */
 } scope;
 
 /* So many bytes of a task that is parked in a scope are the scope's, besides its object's header. */
-_Static_assert(sizeof(void *) != 8 || sizeof(scope) <= 112, "a scope has grown");
+_Static_assert(sizeof(void *) != 8 || sizeof(scope) <= 104, "a scope has grown");
 
 /*
 ** A time-out whose deadline is not that of its context, because no context around it ends. So it
@@ -70,7 +74,6 @@ _Static_assert(sizeof(void *) != 8 || sizeof(scope) <= 112, "a scope has grown")
 typedef struct timed_scope {
   scope scope;
   int64_t deadline_ns;
-  timer timer;
 } timed_scope;
 
 /*

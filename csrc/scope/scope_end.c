@@ -10,8 +10,8 @@
 /* Iterates over the members in the order of their list. */
 static const task *next_member(const void *waits_on, const task *previous) {
   const scope *s = waits_on;
-  const list *link = previous == NULL ? s->members.next : member_of(previous)->sibling.next;
-  return link == &s->members ? NULL : member_task(container_of(link, member, sibling));
+  list *link = ring_next(s->members, previous == NULL ? NULL : &member_of(previous)->sibling);
+  return link == NULL ? NULL : member_task(container_of(link, member, sibling));
 }
 
 static int after_member(lua_State *L, int status, lua_KContext runtime_address);

@@ -101,7 +101,8 @@ static void join_scope(lua_State *L, task *t, bool shielded) {
   if (c->state == CANCEL_SCOPE_CLOSED) {
     member_lose_scope(m);
   } else {
-    list_append(&s->members, &m->sibling);
+    list_init(&m->sibling);
+    ring_append(&s->members, &m->sibling);
     s->live++;
     if (t->daemon) s->daemons++;
   }
@@ -124,9 +125,9 @@ static void leave(runtime *rt, lua_State *L, task *t) {
   member *m = member_of(t);
   list_remove(&m->under.link);
   if (m->under.context != NULL) context_unpin(rt, L, m->under.context);
-  if (!list_empty(&m->sibling)) {
-    list_remove(&m->sibling);
+  if (m->base.heir != NULL && m->sibling.next != NULL) {
     scope *s = member_scope(m);
+    ring_remove(&s->members, &m->sibling);
     s->live--;
     if (t->daemon) s->daemons--;
   }
@@ -164,7 +165,6 @@ static task_member *prepare(runtime *rt, lua_State *L, task *t, int index, ctx *
       .under = {.context = c, .scope = &t->entry},
   };
   list_init(&m->under.link);
-  list_init(&m->sibling);
   return &m->base;
 }
 

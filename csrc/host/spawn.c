@@ -94,7 +94,7 @@ static int spawn(lua_State *L) {
   lua_rotate(L, 1, SPAWN_MORE - 1); /* context and attributes below the function */
   scope_spawn_options options = {.context = o.context != 0 ? 1 : 0};
   spawn_options *s = &options.task;
-  task_push_tables(rt, L, arguments, &s->tables);
+  s->type = task_push_type(rt, L, arguments);
   s->name = o.name;
   s->daemon = o.daemon != 0;
   s->attributes = o.attributes != 0 ? 2 : 0;
@@ -147,7 +147,7 @@ void cp_spawn(lua_State *L, int arguments) {
   int function = lua_gettop(L) - arguments;
   check_callable(L, function, "cp_spawn");
   scope_spawn_options options = {0};
-  task_push_tables(rt, L, arguments, &options.task.tables);
+  options.task.type = task_push_type(rt, L, arguments);
   scope_spawn(rt, L, arguments, &options);
   lua_replace(L, function);
   lua_settop(L, function);

@@ -48,7 +48,7 @@ typedef struct coroutine {
     struct coroutine *outer;
   };
   trace_context context; /* its own; without a trace it shares its resumer's */
-  uint32_t slot;         /* of a task's: in runtime.tasks and runtime.threads */
+  uint32_t slot;         /* of a task's thread (threads.h) */
   uint8_t kind;          /* coroutine_kind */
   uint8_t state;         /* coroutine_state */
 } coroutine;

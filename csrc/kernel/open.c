@@ -120,7 +120,6 @@ runtime *open_runtime(lua_State *L, void (*report)(lua_State *L, int index)) {
   lua_pop(L, 1);
   lua_pushvalue(L, -1);
   rt->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  rt->tasks_ref = new_table_ref(L, NULL);
   threads_open(rt, L);
   rt->anchors_ref = new_table_ref(L, NULL);
   rt->pinned_ref = new_table_ref(L, NULL);

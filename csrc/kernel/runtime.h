@@ -43,6 +43,7 @@
 #include "kernel/location.h"
 #include "kernel/preemption.h"
 #include "kernel/sink.h"
+#include "kernel/slot_values.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -124,7 +125,6 @@ typedef struct runtime {
   struct coroutine *running; /* the coroutine whose code runs; see coroutine.h */
   struct task *current;
   struct coroutine *driver; /* its code drives the loop; NULL: the loop is not running */
-  int tasks_index;          /* where the C function that drives the loop has the table of tasks */
   /* Ready tasks, first in first out. It has room for as many as there are slots in `threads`. */
   fifo ready;
   size_t batch;           /* turns left before a run looks at the clock */
@@ -186,6 +186,7 @@ typedef struct runtime {
   /* The threads of tasks (threads.h). */
   uint32_t pool;    /* the slot of the first thread at rest, by slot_entry.next; 0: none rests */
   slot_table slots; /* of all threads, in use or at rest */
+  slot_values slot_values;
   size_t pool_count;
   size_t pool_max; /* the most threads at rest */
 
@@ -196,8 +197,7 @@ typedef struct runtime {
   int defer_type_ref;     /* the metatable of deferred_handle */
   int record_type_ref;    /* the metatable of records */
   int task_type_ref;      /* the metatable of tasks */
-  int tasks_ref;          /* slot -> live task, which it anchors */
-  int threads_ref;        /* slot -> thread */
+  int slot_values_ref;    /* the holder of `slot_values` */
   int refusal_ref;        /* the error for code that resumes or closes a task's coroutine */
   int anchors_ref;        /* slabs of frame stacks */
   int cells_ref;          /* the holder of `cells` */

@@ -43,9 +43,7 @@ task *task_test(lua_State *L, int index) { return (task *)luaL_testudata(L, inde
 
 void task_push(runtime *rt, lua_State *L, const task *t) {
   cp_assert(!task_ended(t));
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_rawgeti(L, -1, t->coroutine.slot);
-  lua_replace(L, -2);
+  slot_values_push(&rt->slot_values, L, t->coroutine.slot, SLOT_TASK);
 }
 
 /* --- spawning --- */
@@ -103,7 +101,7 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
   unsigned aftermath = rt->aftermath;
   if (aftermath == 0 && rt->current != NULL) aftermath = rt->current->aftermath;
   t->aftermath = aftermath & TASK_AFTERMATH_MAX;
-  lua_pushvalue(L, options->tables.type);
+  lua_pushvalue(L, options->type);
   lua_setmetatable(L, -2);
   return t;
 }
@@ -116,7 +114,7 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
 static bool inherit(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
   task *parent = rt->current;
   if (parent != NULL) {
-    lua_rawgeti(L, options->tables.tasks, parent->coroutine.slot);
+    task_push(rt, L, parent);
     lua_setiuservalue(L, -2, TASK_UV_PARENT);
     t->generation = parent->generation + 1;
     if (t->generation % RECORD_MAX_ANCESTORS == 0) trim_ancestors(L);
@@ -163,7 +161,7 @@ static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
     *reserved = options->group_type->reserve(rt, options->group);
     if (*reserved == NULL) why = "not enough memory";
   }
-  if (why != NULL) threads_return(rt, L, slot);
+  if (why != NULL) threads_return(rt, slot);
   return why;
 }
 
@@ -189,7 +187,7 @@ static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn
   if (t->live.member != NULL) rt->member_type->join(rt, L, t);
   if (reserved != NULL) options->group_type->join(rt, L, t, reserved);
   lua_pushvalue(L, -1);
-  lua_rawseti(L, options->tables.tasks, t->coroutine.slot);
+  slot_values_set(&rt->slot_values, L, t->coroutine.slot, SLOT_TASK);
   t->location = stack_location(rt, L, 1)->number;
   lua_xmove(L, t->coroutine.thread, arguments + 2);
   lua_xmove(t->coroutine.thread, L, 1);
@@ -199,13 +197,11 @@ static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn
   task_enqueue(rt, t);
 }
 
-void task_push_tables(runtime *rt, lua_State *L, int arguments, task_tables *tables) {
+int task_push_type(runtime *rt, lua_State *L, int arguments) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_type_ref);
-  lua_rotate(L, -(arguments + 3), 2);
-  tables->tasks = lua_gettop(L) - (arguments + 2);
-  tables->type = tables->tasks + 1;
+  lua_insert(L, -(arguments + 2));
+  return lua_gettop(L) - (arguments + 1);
 }
 
 task *task_spawn(runtime *rt, lua_State *L, int arguments, const spawn_options *options) {
@@ -424,18 +420,16 @@ static void leave_unserved(runtime *rt, task *t) {
 ** [-0, +0, -]
 */
 static void retire(runtime *rt, lua_State *L, task *t) {
-  cp_assert(lua_istable(L, rt->tasks_index));
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, rt->tasks_index, t->coroutine.slot);
+  slot_values_clear(&rt->slot_values, t->coroutine.slot, SLOT_TASK);
   runtime_stop_timer(rt, &t->live.timer);
   leave_member(rt, L, t);
   cancel_scope_close(&t->entry);
   if (t->coroutine.top != &t->coroutine) task_lose_coroutines(rt, L, t);
   if (t->coroutine.frames != NULL) coroutine_release_frames(rt, L, &t->coroutine);
   if (t->lost || t->seen) {
-    threads_drop(rt, L, t->coroutine.slot);
+    threads_drop(rt, t->coroutine.slot);
   } else {
-    threads_return(rt, L, t->coroutine.slot);
+    threads_return(rt, t->coroutine.slot);
   }
   t->ended.comers = 0;
   memcpy(t->ended.trace_id, t->coroutine.context.own.trace->trace_id, sizeof(t->ended.trace_id));
@@ -462,7 +456,7 @@ static bool is_needed_at_end(const runtime *rt, const task *t, task_status statu
 void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values) {
   int index = 0; /* of its object, if it is needed */
   if (is_needed_at_end(rt, t, status, values)) {
-    lua_rawgeti(L, rt->tasks_index, t->coroutine.slot);
+    task_push(rt, L, t);
     index = lua_gettop(L) - values;
     if (values > 0) lua_insert(L, index);
     if (status == TASK_DONE && !keep_results(L, index, values)) {

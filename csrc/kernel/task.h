@@ -264,27 +264,20 @@ typedef struct spawn_group_type {
   void (*join)(runtime *rt, lua_State *L, struct task *t, void *reserved);
 } spawn_group_type;
 
-/* The stack indices at which a C function that spawns has two tables. */
-typedef struct task_tables {
-  int tasks; /* the live tasks, runtime.tasks_ref */
-  int type;  /* their metatable, runtime.task_type_ref */
-} task_tables;
+/*
+** The stack index of the metatable of tasks in functions that are registered with it as an upvalue
+** (lib_register_spawners), so that a spawn looks nothing up.
+*/
+#define TASK_TYPE_OF_UPVALUE lua_upvalueindex(2)
 
 /*
-** In functions that are registered with these tables as upvalues (lib_register_spawners), so that a
-** spawn looks nothing up.
+** In other code: pushes the metatable below the function and its `arguments` on top of the stack,
+** ensures LUA_MINSTACK slots, and returns its index.   [-0, +1, e]
 */
-#define TASK_TABLES_OF_UPVALUES \
-  { .tasks = lua_upvalueindex(2), .type = lua_upvalueindex(3) }
-
-/*
-** In other code: pushes the tables below the function and its `arguments` on top of the stack, and
-** ensures LUA_MINSTACK slots.   [-0, +2, e]
-*/
-void task_push_tables(runtime *rt, lua_State *L, int arguments, task_tables *tables);
+int task_push_type(runtime *rt, lua_State *L, int arguments);
 
 typedef struct spawn_options {
-  task_tables tables;
+  int type;         /* stack index of runtime.task_type_ref, the metatable of tasks */
   const char *name; /* NULL or "": unnamed */
   bool daemon;
   bool service;   /* a daemon that ends last */

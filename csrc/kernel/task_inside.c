@@ -5,10 +5,9 @@
 task *task_owning(runtime *rt, lua_State *L, const lua_State *thread) {
   uint32_t slot = threads_find(rt, L, thread);
   if (slot == 0) return NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_rawgeti(L, -1, slot);
+  slot_values_push(&rt->slot_values, L, slot, SLOT_TASK);
   task *t = lua_touserdata(L, -1);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
   return t != NULL && !task_ended(t) && t->coroutine.thread == thread ? t : NULL;
 }
 

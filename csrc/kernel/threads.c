@@ -4,56 +4,56 @@
 #define LIVE_PER_SPARE 64
 
 void threads_open(runtime *rt, lua_State *L) {
-  lua_newtable(L);
-  rt->threads_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  slot_values_init(&rt->slot_values, L);
+  rt->slot_values_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   slots_init(&rt->slots);
   rt->pool_max = THREAD_POOL_MAX;
 }
 
 uint32_t threads_find(const runtime *rt, lua_State *L, const lua_State *thread) {
   if (!rt->closed) return slots_find(&rt->slots, thread);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads_ref);
-  uint32_t slot = (uint32_t)lua_rawlen(L, -1);
-  bool found = false;
-  while (slot > 0 && !found) {
-    lua_rawgeti(L, -1, slot);
-    found = lua_tothread(L, -1) == thread;
+  for (uint32_t slot = 1; slot < rt->slot_values.count; slot++) {
+    slot_values_push(&rt->slot_values, L, slot, SLOT_THREAD);
+    bool found = lua_tothread(L, -1) == thread;
     lua_pop(L, 1);
-    if (!found) slot--;
+    if (found) return slot;
   }
-  lua_pop(L, 1);
-  return slot;
+  return 0;
 }
 
-void threads_drop(runtime *rt, lua_State *L, uint32_t slot) {
+void threads_drop(runtime *rt, uint32_t slot) {
   slots_remove(&rt->slots, slot);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads_ref);
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, slot);
-  lua_pop(L, 1);
+  slot_values_clear(&rt->slot_values, slot, SLOT_THREAD);
 }
 
-/*
-** (runtime, slot): makes a thread, and room in `tasks` and `ready` for its task; called protected.
-** What follows lua_newthread runs no finalizer, so the slot stays reserved. If it fails, nothing must
-** be undone.
-*/
-static int make_thread(lua_State *L) {
-  runtime *rt = lua_touserdata(L, 1);
-  uint32_t *made = lua_touserdata(L, 2);
+/* What make_threads is to make, and has made. */
+typedef struct making {
+  runtime *runtime;
+  size_t wanted;
+} making;
+
+/* Makes a thread, with room for it and its task, that rests in the pool.   [-0, +0, m] */
+static void make_thread(runtime *rt, lua_State *L) {
   lua_State *thread = lua_newthread(L);
-  uint32_t slot = slots_reserve(&rt->slots, &rt->memory);
-  if (slot == 0 || !fifo_reserve(&rt->ready, &rt->memory, slot)) {
-    return luaL_error(L, "not enough memory");
+  /* A finalizer that runs meanwhile may reserve the same slot: so what follows runs none. */
+  uint32_t slot;
+  while ((slot = slots_reserve(&rt->slots, &rt->memory)) >= rt->slot_values.count) {
+    slot_values_reserve(&rt->slot_values, L, slot);
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, slot);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads_ref);
-  lua_pushvalue(L, 3);
-  lua_rawseti(L, -2, slot);
+  if (slot == 0 || !fifo_reserve(&rt->ready, &rt->memory, slot)) {
+    luaL_error(L, "not enough memory");
+  }
+  slot_values_set(&rt->slot_values, L, slot, SLOT_THREAD);
   slots_add(&rt->slots, thread);
-  *made = slot;
+  rt->slots.at[slot].next = rt->pool;
+  rt->pool = slot;
+  rt->pool_count++;
+}
+
+/* (making): called protected, so that those that were made before an error are kept. */
+static int make_threads(lua_State *L) {
+  const making *m = lua_touserdata(L, 1);
+  for (size_t i = 0; i < m->wanted; i++) make_thread(m->runtime, L);
   return 0;
 }
 
@@ -66,50 +66,27 @@ static inline uint32_t take(runtime *rt) {
   return slot;
 }
 
-/* Returns the slot of a new thread; 0: there is no memory.   [-0, +0, -] */
-static uint32_t make(runtime *rt, lua_State *L) {
-  uint32_t slot = 0;
-  lua_pushcfunction(L, make_thread);
-  lua_pushlightuserdata(L, rt);
-  lua_pushlightuserdata(L, &slot);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
-  return slot;
-}
-
 /*
-** If many tasks are alive, makes some threads ahead, one a LIVE_PER_SPARE of these, so that their
-** stacks lie side by side in memory. At the end of each cycle Lua's collector looks at all of these
-** stacks in one step, which takes half as long as with tasks and their values between them. A spare
-** thread costs what it would cost later, so this makes spawning no dearer.   [-0, +0, -]
+** Makes a thread, if there is memory. If many tasks are alive, makes more of them ahead, one a
+** LIVE_PER_SPARE of these, so that their stacks lie side by side in memory. At the end of each cycle
+** Lua's collector looks at all of these stacks in one step, which takes half as long as with tasks and
+** their values between them. A spare thread costs what it would cost later, so this makes spawning no
+** dearer. Returns false if there was no memory for all.   [-0, +0, -]
 */
-static void make_spares(runtime *rt, lua_State *L) {
-  size_t count = rt->live_count / LIVE_PER_SPARE;
-  if (count > rt->pool_max) count = rt->pool_max;
-  uint32_t first = 0;
-  uint32_t last = 0;
-  size_t made = 0;
-  while (made < count) {
-    uint32_t slot = make(rt, L);
-    if (slot == 0) break;
-    if (made++ == 0) {
-      first = slot;
-    } else {
-      rt->slots.at[last].next = slot;
-    }
-    last = slot;
-  }
-  if (made == 0) return;
-  rt->slots.at[last].next = rt->pool;
-  rt->pool = first;
-  rt->pool_count += made;
+static bool make(runtime *rt, lua_State *L) {
+  size_t spares = rt->live_count / LIVE_PER_SPARE;
+  making m = {.runtime = rt, .wanted = 1 + (spares < rt->pool_max ? spares : rt->pool_max)};
+  lua_pushcfunction(L, make_threads);
+  lua_pushlightuserdata(L, &m);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
 }
 
 uint32_t threads_take(runtime *rt, lua_State *L) {
   uint32_t slot = take(rt);
-  if (slot == 0) {
-    slot = make(rt, L);
-    if (slot != 0) make_spares(rt, L);
-  }
+  /* A finalizer or a debug hook that runs meanwhile may take them all. */
+  for (bool goes_on = true; slot == 0 && goes_on; slot = take(rt)) goes_on = make(rt, L);
   if (slot == 0) return 0;
   lua_State *thread = threads_at(rt, slot);
   int mask = lua_gethookmask(L);
@@ -119,9 +96,9 @@ uint32_t threads_take(runtime *rt, lua_State *L) {
   return slot;
 }
 
-void threads_return(runtime *rt, lua_State *L, uint32_t slot) {
+void threads_return(runtime *rt, uint32_t slot) {
   if (rt->pool_count >= rt->pool_max || lua_gethookmask(threads_at(rt, slot)) != 0) {
-    threads_drop(rt, L, slot);
+    threads_drop(rt, slot);
     return;
   }
   rt->slots.at[slot].next = rt->pool;
@@ -129,7 +106,7 @@ void threads_return(runtime *rt, lua_State *L, uint32_t slot) {
   rt->pool_count++;
 }
 
-void threads_limit(runtime *rt, lua_State *L, size_t max) {
+void threads_limit(runtime *rt, size_t max) {
   rt->pool_max = max;
-  while (rt->pool_count > max) threads_drop(rt, L, take(rt));
+  while (rt->pool_count > max) threads_drop(rt, take(rt));
 }

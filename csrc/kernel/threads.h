@@ -13,7 +13,7 @@
 /* The most threads at rest in the pool: enough for bursts, at about a kilobyte each. */
 #define THREAD_POOL_MAX 1024
 
-/* Makes the runtime's table of threads.   [-0, +0, m] */
+/* Begins without threads.   [-0, +0, m] */
 void threads_open(runtime *rt, lua_State *L);
 
 /* Returns the thread that has the slot. */
@@ -23,13 +23,13 @@ static inline lua_State *threads_at(const runtime *rt, uint32_t slot) {
 
 /*
 ** Returns the slot of the thread; 0: it is no task's. Once the runtime has closed, and freed the slots,
-** the table of threads is searched, because code may go on to resume and close coroutines.
+** the values of all slots are searched, because code may go on to resume and close coroutines.
 ** [-0, +0, -]
 */
 uint32_t threads_find(const runtime *rt, lua_State *L, const lua_State *thread);
 
 /*
-** Takes a thread out of the pool, or makes one, and reserves its slot in `runtime.tasks`. The
+** Takes a thread out of the pool, or makes one, and with it the slot for its task. The
 ** thread gets the hook that a coroutine made by L would have, so that a host's limit holds for
 ** tasks spawned under it. Returns the slot; 0: there is no memory.   [-0, +0, -]
 */
@@ -39,13 +39,13 @@ uint32_t threads_take(runtime *rt, lua_State *L);
 ** Gives back the thread of a task that has ended. It goes to the pool, or to the collector if the
 ** pool is full or the thread has a hook, which the task may have set.   [-0, +0, -]
 */
-void threads_return(runtime *rt, lua_State *L, uint32_t slot);
+void threads_return(runtime *rt, uint32_t slot);
 
 /* Gives a thread that must not be reused to the collector.   [-0, +0, -] */
-void threads_drop(runtime *rt, lua_State *L, uint32_t slot);
+void threads_drop(runtime *rt, uint32_t slot);
 
 /* Sets the most threads at rest in the pool, and drops those beyond it.   [-0, +0, -] */
-void threads_limit(runtime *rt, lua_State *L, size_t max);
+void threads_limit(runtime *rt, size_t max);
 
 #pragma GCC visibility pop
 

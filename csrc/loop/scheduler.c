@@ -359,12 +359,6 @@ static void check_not_running(const runtime *rt, lua_State *L, const char *name,
   c_stack_check_host(L, LOOP_C_LEVELS);
 }
 
-/* Pushes the table of tasks, where task_end finds it while the loop runs.   [-0, +1, -] */
-static void push_tasks(runtime *rt, lua_State *L) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  rt->tasks_index = lua_gettop(L);
-}
-
 /* Pushes a record that says why the run can't go on.   [-0, +1, -] */
 static void push_deadlock(runtime *rt, lua_State *L) {
   if (fifo_count(&rt->ready) > 0) {
@@ -390,7 +384,7 @@ static int spawn_main(lua_State *L) {
   spawn_options options = {.name = name};
   runtime *rt = runtime_find(L);
   int arguments = lua_gettop(L) - 1;
-  task_push_tables(rt, L, arguments, &options.tables);
+  options.type = task_push_type(rt, L, arguments);
   task_spawn(rt, L, arguments, &options);
   return 1;
 }
@@ -423,7 +417,6 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   task *main = make_main(rt, L, arguments, options->name);
   int index = lua_gettop(L);
-  push_tasks(rt, L);
   apply_options(rt, L, options);
   rt->main_task = main;
   interrupt_begin(rt, L);
@@ -458,7 +451,6 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   rt->driver = rt->running;
   outside_enter(rt);
-  push_tasks(rt, L);
   wakeup_drain(&loop_of(rt)->wakeup);
   int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
   if (preempt_is_wanted(&rt->preemption)) {
@@ -475,7 +467,6 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   observe_flush(rt, L);
   preempt_stop(rt);
   rt->driver = NULL;
-  lua_pop(L, 1);
   bool more = fifo_count(&rt->ready) > 0 || outside_has_mail(rt);
   if (more) rt->backend->notify(rt);
   return more;

@@ -12,16 +12,14 @@
 */
 static void each_task(runtime *rt, lua_State *L,
                       void (*visit)(runtime *rt, lua_State *L, task *t)) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  int tasks = lua_gettop(L);
-  lua_Integer count = (lua_Integer)lua_rawlen(L, tasks);
-  for (lua_Integer slot = 1; slot <= count; slot++) {
-    lua_rawgeti(L, tasks, slot);
+  int top = lua_gettop(L);
+  uint32_t count = rt->slot_values.count;
+  for (uint32_t slot = 1; slot < count; slot++) {
+    slot_values_push(&rt->slot_values, L, slot, SLOT_TASK);
     task *t = lua_touserdata(L, -1);
     if (t != NULL && t->id != 0 && !task_ended(t)) visit(rt, L, t);
-    lua_settop(L, tasks);
+    lua_settop(L, top);
   }
-  lua_pop(L, 1);
 }
 
 /* --- deadlock --- */
@@ -84,12 +82,12 @@ void shutdown_cancel_all(runtime *rt, lua_State *L) { each_task(rt, L, cancel_on
 
 void shutdown_cancel_others(runtime *rt, lua_State *L) { each_task(rt, L, cancel_other); }
 
-/* Replaces the value below the array of tasks by true if the task is active. */
+/* Replaces the value below the task by true if the task is active. */
 static void find_active(runtime *rt, lua_State *L, task *t) {
   (void)rt;
   if (t->service || (deadlock_waits_for_ever(t) && !t->wait->from_outside)) return;
   lua_pushboolean(L, true);
-  lua_replace(L, -4);
+  lua_replace(L, -3);
 }
 
 bool shutdown_others_may_go_on(runtime *rt, lua_State *L) {

@@ -11,9 +11,8 @@ void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions) {
 
 void lib_register_spawners(lua_State *L, runtime *rt, const luaL_Reg *functions) {
   lua_pushlightuserdata(L, rt);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->task_type_ref);
-  luaL_setfuncs(L, functions, 3);
+  luaL_setfuncs(L, functions, 2);
 }
 
 void lib_add_spawners(lua_State *L, runtime *rt, const char *type, const luaL_Reg *methods) {

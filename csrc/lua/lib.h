@@ -44,7 +44,7 @@ LIB_FILES(LIB_DECLARE)
 void lib_register(lua_State *L, runtime *rt, const luaL_Reg *functions);
 
 /*
-** The same for functions that spawn tasks: upvalues 2 and 3 are TASK_TABLES_OF_UPVALUES.   [-0, +0, m]
+** The same for functions that spawn tasks: upvalue 2 is TASK_TYPE_OF_UPVALUE.   [-0, +0, m]
 */
 void lib_register_spawners(lua_State *L, runtime *rt, const luaL_Reg *functions);
 

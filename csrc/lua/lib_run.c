@@ -91,7 +91,7 @@ static int run_run_with(lua_State *L) {
 
 static int run_spawn(lua_State *L) {
   arg_check_function(L, 1, "spawn");
-  scope_spawn_options options = {.task = {.tables = TASK_TABLES_OF_UPVALUES}};
+  scope_spawn_options options = {.task = {.type = TASK_TYPE_OF_UPVALUE}};
   scope_spawn(runtime_of(L), L, lua_gettop(L) - 1, &options);
   return 1;
 }
@@ -127,7 +127,7 @@ int spawn_with(lua_State *L, struct scope *scope) {
   unsigned given = options_check_names(L, 1, "spawn_with", names);
   arg_check_function(L, 2, "spawn_with");
   int arguments = lua_gettop(L) - 2;
-  scope_spawn_options options = {.task = {.tables = TASK_TABLES_OF_UPVALUES}, .scope = scope};
+  scope_spawn_options options = {.task = {.type = TASK_TYPE_OF_UPVALUE}, .scope = scope};
   spawn_options *spawn = &options.task;
   if (given & DAEMON) spawn->daemon = options_boolean(L, 1, "spawn_with", "daemon");
   if (given & DETACHED_TRACE && options_boolean(L, 1, "spawn_with", "detached_trace")) {
@@ -166,7 +166,7 @@ static int run_thread_pool(lua_State *L) {
   lua_Integer before = (lua_Integer)rt->pool_max;
   if (!lua_isnoneornil(L, 1)) {
     lua_Integer max = arg_check_integer(L, 1, 1, "thread_pool", "threads", 0, THREAD_POOL_MAX);
-    threads_limit(rt, L, (size_t)max);
+    threads_limit(rt, (size_t)max);
   }
   lua_pushinteger(L, before);
   return 1;

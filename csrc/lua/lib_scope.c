@@ -100,7 +100,7 @@ static scope *check_open(lua_State *L, const char *method) {
 static int method_spawn(lua_State *L) {
   scope *s = check_open(L, "spawn");
   arg_check_method_function(L, 2, 1, "spawn");
-  scope_spawn_options options = {.task = {.tables = TASK_TABLES_OF_UPVALUES}, .scope = s};
+  scope_spawn_options options = {.task = {.type = TASK_TYPE_OF_UPVALUE}, .scope = s};
   scope_spawn(runtime_of(L), L, lua_gettop(L) - 2, &options);
   return 1;
 }

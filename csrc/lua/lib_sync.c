@@ -155,7 +155,7 @@ static int waitgroup_method_spawn(lua_State *L) {
   runtime *rt = wg->waitlist.object.runtime;
   waitgroup_expect(rt, L, wg);
   scope_spawn_options options = {
-      .task = {.tables = TASK_TABLES_OF_UPVALUES, .group_type = &waitgroup_spawns, .group = wg}};
+      .task = {.type = TASK_TYPE_OF_UPVALUE, .group_type = &waitgroup_spawns, .group = wg}};
   scope_spawn(rt, L, lua_gettop(L) - 2, &options);
   return 1;
 }

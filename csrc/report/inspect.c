@@ -6,7 +6,7 @@
 
 typedef struct task_order {
   uint64_t id;
-  int slot;
+  uint32_t slot;
 } task_order;
 
 static int compare_ids(const void *a, const void *b) {
@@ -25,19 +25,18 @@ void inspect_push_tasks(runtime *rt, lua_State *L) {
   uint64_t newest = rt->next_task_id;
   lua_createtable(L, (int)room, 0);
   task_order *order = lua_newuserdatauv(L, room * sizeof(task_order) + 1, 0);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tasks_ref);
-  int last = (int)lua_rawlen(L, -1);
+  const slot_values *values = &rt->slot_values;
   size_t count = 0;
-  for (int slot = 1; slot <= last && count < room; slot++) {
-    lua_rawgeti(L, -1, slot);
+  for (uint32_t slot = 1; slot < values->count && count < room; slot++) {
+    slot_values_push(values, L, slot, SLOT_TASK);
     const task *t = lua_touserdata(L, -1);
     if (t != NULL && t->id <= newest && !task_ended(t)) order[count++] = (task_order){t->id, slot};
     lua_pop(L, 1);
   }
   qsort(order, count, sizeof(task_order), compare_ids);
   for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(L, -1, order[i].slot);
-    lua_rawseti(L, -4, (lua_Integer)i + 1);
+    slot_values_push(values, L, order[i].slot, SLOT_TASK);
+    lua_rawseti(L, -3, (lua_Integer)i + 1);
   }
-  lua_pop(L, 2);
+  lua_pop(L, 1);
 }

@@ -53,9 +53,9 @@ static void start(runtime *rt, lua_State *L) {
   lua_getiuservalue(L, -1, AFTER_UV_FUNCTION);
   const trace_ids *ids = a->ids.trace == NULL ? NULL : &a->ids;
   spawn_options options = {.name = "after", .trace = ids, .spans = a->spans};
-  task_push_tables(rt, L, 0, &options.tables);
+  options.type = task_push_type(rt, L, 0);
   task_spawn(rt, L, 0, &options);
-  lua_pop(L, 4);
+  lua_pop(L, 3);
 }
 
 /* Returns whether observers hear of tasks that the running code spawns, and of their spans. */

@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#define CHILDREN 4
 #define FIRST_CAPACITY 16
 
 /* The bytes of one timer in the three arrays. */
@@ -21,7 +20,7 @@ static bool comes_before(const timer_entry *a, const timer_entry *b) {
   return (int32_t)(a->order - b->order) < 0;
 }
 
-static uint32_t parent_of(uint32_t index) { return (index - 1) / CHILDREN; }
+static uint32_t parent_of(uint32_t index) { return (index - 1) / TIMER_CHILDREN; }
 
 static void place(timer_heap *heap, uint32_t index, timer_entry entry) {
   heap->entries[index] = entry;
@@ -42,9 +41,9 @@ static void sift_up(timer_heap *heap, uint32_t index, timer_entry entry) {
 ** not fit in 32.
 */
 static uint32_t earliest_child(const timer_heap *heap, uint32_t index) {
-  uint64_t first = (uint64_t)index * CHILDREN + 1;
+  uint64_t first = (uint64_t)index * TIMER_CHILDREN + 1;
   if (first >= heap->count) return heap->count;
-  uint64_t end = first + CHILDREN < heap->count ? first + CHILDREN : heap->count;
+  uint64_t end = first + TIMER_CHILDREN < heap->count ? first + TIMER_CHILDREN : heap->count;
   uint64_t earliest = first;
   for (uint64_t i = first + 1; i < end; i++) {
     if (comes_before(&heap->entries[i], &heap->entries[earliest])) earliest = i;

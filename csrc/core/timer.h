@@ -15,6 +15,9 @@
 
 #pragma GCC visibility push(hidden)
 
+/* The children of a timer in the heap. */
+#define TIMER_CHILDREN 4
+
 /* The number of a timer that is not in the heap. All others are smaller. */
 #define TIMER_IDLE (UINT32_MAX >> 2)
 
@@ -63,9 +66,12 @@ void timer_heap_remove(timer_heap *heap, timer *t);
 */
 timer *timer_heap_take_due(timer_heap *heap, int64_t now_ns);
 
-/* Returns the earliest timer. The heap must not be empty. */
-static inline const timer *timer_heap_first(const timer_heap *heap) {
-  return heap->timers[heap->entries[0].number];
+/*
+** Returns the timer at `index` of the heap, below its count: the earliest is at 0, and the next one is
+** among the TIMER_CHILDREN after it.
+*/
+static inline const timer *timer_heap_at(const timer_heap *heap, uint32_t index) {
+  return heap->timers[heap->entries[index].number];
 }
 
 /* Returns the earliest deadline, or TIME_FOREVER. */

@@ -56,7 +56,7 @@ static void fire_timers(runtime *rt, lua_State *L) {
   int64_t now = runtime_now(rt);
   timer *due;
   while ((due = timer_heap_take_due(timers, now)) != NULL) {
-    if (timers->count > AHEAD_FROM) compat_prefetch(timer_heap_first(timers));
+    ahead_of_timers(timers, due);
     loop_timer_fired(rt, L, due);
   }
 }

@@ -95,9 +95,46 @@ void preempt_set_slice(runtime *rt, int64_t slice_ns) {
   }
 }
 
+void preempt_open(runtime *rt, lua_State *L) {
+  lua_newtable(L);
+  runtime_set_value(rt, L, RUNTIME_UV_COOPERATIVE);
+}
+
 void preempt_init(runtime *rt) { rt->preemption.deadline_ns = TIME_FOREVER; }
 
 void preempt_close(runtime *rt) { ticker_close(&rt->preemption.ticker); }
+
+/* --- cooperative files --- */
+
+/*
+** Pushes the table of cooperative files and the source of the function at `level`. Returns false, and
+** pushes nothing, if that is none of Lua.   [-0, +(0|2), m]
+*/
+static bool push_file(runtime *rt, lua_State *L, int level) {
+  lua_Debug ar;
+  if (!lua_getstack(L, level, &ar)) return false;
+  lua_getinfo(L, "S", &ar);
+  if (*ar.what == 'C') return false;
+  runtime_push_value(rt, L, RUNTIME_UV_COOPERATIVE);
+  lua_pushlstring(L, ar.source, ar.srclen);
+  return true;
+}
+
+bool preempt_spare(runtime *rt, lua_State *L, int level) {
+  if (!push_file(rt, L, level)) return false;
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  return true;
+}
+
+/* Whether the code in which a hook runs on L is a cooperative file's.   [-0, +0, m] */
+static bool is_spared(runtime *rt, lua_State *L) {
+  if (!push_file(rt, L, 0)) return false;
+  bool spared = lua_rawget(L, -2) != LUA_TNIL;
+  lua_pop(L, 2);
+  return spared;
+}
 
 /* --- suspending --- */
 
@@ -128,11 +165,12 @@ void preempt_serve(runtime *rt, lua_State *L) {
     cancel_cut_short(rt, L, t);
     return;
   }
-  if (is_own && (p->slice_ns != 0 || p->meter != NULL) && cancel_raise_in_hook(rt, L, t)) return;
-  if (p->slice_ns == 0) return;
-  if (is_own && lua_isyieldable(L)) {
+  if (p->slice_ns == 0 && p->meter == NULL) return;
+  bool may_end = is_own && !is_spared(rt, L);
+  if (may_end && cancel_raise_in_hook(rt, L, t)) return;
+  if (may_end && p->slice_ns != 0 && lua_isyieldable(L)) {
     suspend(rt, L, t);
-  } else {
+  } else if (p->slice_ns != 0) {
     interrupt_again(L, PREEMPT_RETRY);
   }
 }

@@ -43,6 +43,15 @@ static inline bool preempt_is_wanted(const preemption *p) {
 
 void preempt_init(runtime *rt);
 
+/* Makes the table of cooperative files.   [-0, +0, m] */
+void preempt_open(runtime *rt, lua_State *L);
+
+/*
+** Declares the file of the Lua function at `level` of L's stack cooperative: its code is not preempted.
+** Returns false if there is no such function.   [-0, +0, m]
+*/
+bool preempt_spare(runtime *rt, lua_State *L, int level);
+
 /* Sets the slice; 0 turns preemption off. Else call preempt_require before. */
 void preempt_set_slice(runtime *rt, int64_t slice_ns);
 

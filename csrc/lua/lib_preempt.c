@@ -1,4 +1,4 @@
-/* co.preempt */
+/* co.preempt, co.cooperative */
 #include "kernel/args.h"
 #include "kernel/preempt.h"
 #include "lua/lib.h"
@@ -51,7 +51,15 @@ static int preempt_preempt(lua_State *L) {
   return 1;
 }
 
+static int preempt_cooperative(lua_State *L) {
+  if (!preempt_spare(runtime_of(L), L, 1)) {
+    return luaL_error(L, "co.cooperative: call it in the file, outside pcall and tail calls");
+  }
+  return 0;
+}
+
 void lib_preempt_open(lua_State *L, runtime *rt) {
-  static const luaL_Reg functions[] = {{"preempt", preempt_preempt}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"preempt", preempt_preempt}, {"cooperative", preempt_cooperative}, {NULL, NULL}};
   lib_register(L, rt, functions);
 }

@@ -422,6 +422,11 @@ function co.thread_pool(max) end
 ---@return false | { slice: number } before  # you can pass it back
 function co.preempt(setting) end
 
+--- Declares that the functions of the calling file expect nothing to happen between two of their own
+--- suspensions: preemption suspends and cancels other code of the task, but not theirs. Call it at the top of
+--- the file, not as a tail call.
+function co.cooperative() end
+
 ---@class coropanic.collector.settings
 ---@field mode? "automatic" | "idle"  # "idle": the loop steps the collector while no task runs
 ---@field budget? number  # seconds of one pause, above 0; 0.001 at first

@@ -5,6 +5,8 @@ local co = require "coropanic"
 local core = require "socket"
 local object = require "coropanic.socket.object"
 
+co.cooperative()
+
 local socket = {}
 
 local function add(functions)

@@ -8,6 +8,8 @@ local stream = require "coropanic.socket.stream"
 require "coropanic.socket"
 local luasec = require "ssl"
 
+co.cooperative()
+
 local ssl = setmetatable({}, { __index = luasec })
 
 --- The bytes that luasec sends as one record. If OpenSSL could not send all of them, it must get the same

@@ -9,6 +9,8 @@ if not package.loaded.luv and select(2, coroutine.running()) == false then
 end
 local luv = require "luv"
 
+co.cooperative()
+
 local uv = {}
 
 -- Driving libuv's loop ------------------------------------------------------------------------------------

@@ -904,6 +904,14 @@ return {
     specs = "spec/task/preempt_stress_spec.lua",
   },
   {
+    name = "no-cooperative-files",
+    says = "tasks are preempted in the functions of files that have called co.cooperative",
+    file = "csrc/kernel/preempt.c",
+    from = "bool may_end = is_own && !is_spared(rt, L);",
+    to = "bool may_end = is_own || is_spared(rt, L);",
+    specs = "spec/task/preempt_spec.lua",
+  },
+  {
     name = "no-second-look",
     says = "a task whose slice is over in code that can't suspend is not preempted after it",
     file = "csrc/kernel/preempt.c",

@@ -213,7 +213,6 @@ describe("a task is preempted", function()
     run(function()
       local list, text = {}, ("x"):rep(20000)
       for i = 1, 20000 do list[i] = i * 7919 % 20011 end
-      local before = co.stats().preemptions
       table.sort(list, function(a, b) return a < b end)
       for i = 2, #list do assert(list[i - 1] <= list[i]) end
       local count = 0
@@ -226,8 +225,7 @@ describe("a task is preempted", function()
         for i = 1, 20000 do coroutine.yield(i) end
       end)
       for i = 1, 20000 do assert(numbers() == i) end
-      while co.stats().preemptions == before do
-      end
+      compute_until_preempted()
     end)
   end)
 
@@ -252,6 +250,64 @@ describe("a task is preempted", function()
       end
       other:join()
     end)
+  end)
+end)
+
+describe("co.cooperative", function()
+  --- Functions of a file that shares a number between tasks.
+  local open = load([[
+    local co, is_cooperative = ...
+    if is_cooperative then co.cooperative() end
+    local n = 0
+    return {
+      count = function()
+        local before = n
+        for _ = 1, 30 do
+        end
+        n = before + 1
+      end,
+      counted = function() return n end,
+      compute = function()
+        local before = co.stats().preemptions
+        for _ = 1, 1e6 do
+        end
+        return co.stats().preemptions - before
+      end,
+      call = function(fn) return fn() end,
+    }
+  ]], "@shared.lua")
+
+  it("spares the functions of its file, so that nothing happens between two of their instructions", function()
+    local shared = open(co, true)
+    co.preempt { slice = 0.00002 }
+    finally(function() co.preempt(false) end)
+    local before = co.stats().preemptions
+    co.run(function()
+      local function count()
+        local calls = 0
+        repeat
+          shared.count()
+          calls = calls + 1
+        until co.stats().preemptions - before > 200
+        return calls
+      end
+      local first, second = co.spawn(count), co.spawn(count)
+      assert.equal(first:await() + second:await(), shared.counted())
+    end)
+  end)
+
+  it("does not spare the functions of other files that they call", function()
+    local shared = open(co, true)
+    run(function()
+      local task = co.spawn(function() end)
+      assert.equal(0, shared.compute())
+      shared.call(compute_until_preempted)
+      task:await()
+    end)
+  end)
+
+  it("has to be called by the file", function()
+    helpers.assert_error("co.cooperative: call it in the file", co.cooperative)
   end)
 end)
 
@@ -326,15 +382,15 @@ describe("an endless loop", function()
     end)
   end)
 
-  it("in a comparator ends when its task is cancelled", function()
+  it("in a comparator ends if its task was cancelled before", function()
     run(function()
-      local task = co.spawn(function() table.sort({ 1, 2, 3 }, endless) end)
-      co.spawn(function()
-        co.yield()
-        task:cancel()
+      local task = co.spawn(function()
+        co.current():cancel "enough"
+        table.sort({ 1, 2, 3 }, endless)
       end)
-      task:cancel()
-      assert.is_false((task:join()))
+      local ok, record = task:join()
+      assert.same({ false, "cancelled", "enough" }, { ok, record.kind, record.reason })
+      co.spawn(compute_until_preempted):join() -- on the same thread, if that were kept
     end)
   end)
 

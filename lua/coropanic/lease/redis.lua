@@ -9,6 +9,8 @@ local co = require "coropanic"
 local redis = require "redis"
 local socket = require "coropanic.socket"
 
+co.cooperative()
+
 local DEFAULTS = {
   host = "127.0.0.1",
   port = 6379,

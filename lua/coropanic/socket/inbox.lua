@@ -1,5 +1,9 @@
 --- The bytes that were received and not yet returned to a caller, in pieces as they came.
 
+local co = require "coropanic"
+
+co.cooperative()
+
 ---@class coropanic.socket.inbox
 ---@field size integer      # bytes
 ---@field first integer     # the oldest piece

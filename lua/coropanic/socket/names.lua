@@ -9,6 +9,8 @@ local names = {}
 -- The main program must load luv: so it is loaded now, because names are looked up in tasks.
 local has_luv, uv = pcall(require, "coropanic.uv")
 
+co.cooperative()
+
 --- luasocket's own words for some errors of getaddrinfo. For the others it uses the system's.
 local ERRORS = {
   EAI_AGAIN = "temporary failure in name resolution",

@@ -3,6 +3,8 @@
 
 local co = require "coropanic"
 
+co.cooperative()
+
 local object = {}
 
 ---@class coropanic.socket.object

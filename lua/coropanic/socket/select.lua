@@ -3,6 +3,8 @@
 local co = require "coropanic"
 local core = require "socket"
 
+co.cooperative()
+
 --- Returns the descriptor of an object; nil if it has none or is closed, and so is left out.
 local function descriptor_of(object)
   local getfd = object.getfd

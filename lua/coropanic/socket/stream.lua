@@ -4,6 +4,8 @@ local co = require "coropanic"
 local inbox = require "coropanic.socket.inbox"
 local object = require "coropanic.socket.object"
 
+co.cooperative()
+
 local begin, wait, wanted_by = object.begin, object.wait, object.wanted
 local deadline_of, take_turn, late = object.deadline_of, object.take_turn, object.late
 

@@ -6,6 +6,8 @@ local names = require "coropanic.socket.names"
 local object = require "coropanic.socket.object"
 local stream = require "coropanic.socket.stream"
 
+co.cooperative()
+
 local tcp = {}
 
 --- The metatables by luasocket's classes. A socket changes its class when it connects or listens.

@@ -30,6 +30,7 @@ describe("a function", function()
     call("coropanic.thread_pool", call("coropanic.thread_pool"))
     local settings = call("coropanic.collector", { mode = "automatic", budget = 0.001, limit = 3 })
     call("coropanic.collector", settings)
+    call "coropanic.cooperative"
     call("coropanic.preempt", call("coropanic.preempt", { slice = 0.01 }))
     local global = coroutine
     local lua = call "coropanic.instrument"

@@ -7,6 +7,8 @@ local redact = require "coropanic.redact"
 local sender = require "coropanic.export.otlp.sender"
 local socket = require "socket"
 
+co.cooperative()
+
 local exporter = {}
 
 local PATHS = { traces = "/v1/traces", logs = "/v1/logs" }

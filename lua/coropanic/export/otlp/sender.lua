@@ -8,6 +8,8 @@ local http = require "socket.http"
 local ltn12 = require "ltn12"
 local socket = require "coropanic.socket"
 
+co.cooperative()
+
 local sender = {}
 
 local RETRYABLE = { [429] = true, [502] = true, [503] = true, [504] = true }

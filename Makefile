@@ -10,8 +10,12 @@ LUA_INCDIR  ?= $(patsubst %/lua.h,%,$(firstword $(wildcard $(LUA_HEADERS))))
 LUA_HEADERS  = $(addsuffix /lua.h,/usr/include/lua$(LUA_VERSION) /usr/local/include/lua$(LUA_VERSION) \
                                   /usr/local/include /usr/include)
 PREFIX   ?= /usr/local
+BINDIR   ?= $(PREFIX)/bin
+LIBDIR   ?= $(PREFIX)/lib
+INCDIR   ?= $(PREFIX)/include
+MANDIR   ?= $(PREFIX)/share/man
 LUA_LMOD ?= $(PREFIX)/share/lua/$(LUA_VERSION)
-LUA_CMOD ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+LUA_CMOD ?= $(LIBDIR)/lua/$(LUA_VERSION)
 BUILD    ?= build
 
 # Where libprotobuf-c is, for `make protobuf`.
@@ -116,7 +120,7 @@ $(PROTOBUF): $(PROTOBUF_OBJECTS) $(BUILD)/obj/core/hex.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PROTOBUF_LIBS)
 
-setup: setup-demo setup-test setup-lint setup-clang setup-valgrind ## install what all other targets but bench need
+setup: setup-demo setup-test setup-lint setup-clang setup-valgrind setup-deb ## install what all other targets but bench need
 
 # A target's packages: scripts/setup.sh knows them.
 setup-%:
@@ -266,6 +270,15 @@ valgrind: setup-valgrind ## run every test under valgrind's memcheck
 hostile: setup-test ## run every test with all assertions on and a busier collector
 	@TEST_HOSTILE=1 $(MAKE) test-all BUILD=build/hostile CFLAGS="-O1 -g -DCP_HOSTILE"
 
+.PHONY: dist deb
+
+dist: ## make build/dist/coropanic-VERSION.tar.gz of HEAD
+	@VERSION=$(VERSION) ./scripts/dist.sh
+
+deb: setup-deb ## build the Debian packages and the rock of HEAD from what dist has made, and try what they install
+	@$(MAKE) dist
+	@VERSION=$(VERSION) ./scripts/deb.sh
+
 bare: setup-bare ## in a Debian of its own with only gcc, libc6-dev and make, run demo and test (needs root)
 	@./scripts/bare.sh
 
@@ -283,35 +296,40 @@ define install_lua
 	  install -m 644 lua/coropanic/$$dir/*.lua $(1)/coropanic/$$dir || exit 1; done
 endef
 
+# A folder as pkg-config files name it.
+below_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
+
 # In the command it says where the modules are, behind the paths that Lua has anyway.
 define install_command
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(LUA_CMOD)/coropanic/cli
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(LUA_CMOD)/coropanic/cli
 	$(INSTALL_MODULE) $(COMMAND) $(DESTDIR)$(LUA_CMOD)/coropanic/cli
 	sed -e '1s|.*|#!$(LUA_SHEBANG)|' \
 	  -e '2a package.path = package.path .. ";$(LUA_LMOD)/?.lua;$(LUA_LMOD)/?/init.lua"' \
-	  -e '2a package.cpath = package.cpath .. ";$(LUA_CMOD)/?.so"' bin/coropanic > $(DESTDIR)$(PREFIX)/bin/coropanic
-	chmod 755 $(DESTDIR)$(PREFIX)/bin/coropanic
-	install -m 644 docs/coropanic.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	  -e '2a package.cpath = package.cpath .. ";$(LUA_CMOD)/?.so"' bin/coropanic > $(DESTDIR)$(BINDIR)/coropanic
+	chmod 755 $(DESTDIR)$(BINDIR)/coropanic
+	install -m 644 docs/coropanic.1 $(DESTDIR)$(MANDIR)/man1
 endef
 
 install: all lib ## install modules, command, manual page, headers, static library and pkg-config file
 	$(install_command)
 	$(call install_lua,$(DESTDIR)$(LUA_LMOD))
-	install -d $(DESTDIR)$(LUA_CMOD)/coropanic $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -d $(DESTDIR)$(LUA_CMOD)/coropanic $(DESTDIR)$(INCDIR) $(DESTDIR)$(LIBDIR)/pkgconfig
 	$(INSTALL_MODULE) $(MODULE) $(CORELIB) $(DESTDIR)$(LUA_CMOD)/coropanic
-	install -m 644 csrc/coropanic.h csrc/coropanic_core.h $(DESTDIR)$(PREFIX)/include
-	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib
-	$(STRIP) --strip-debug $(DESTDIR)$(PREFIX)/lib/$(notdir $(LIBRARY))
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LUA@|lua$(LUA_VERSION)|' csrc/coropanic.pc.in \
-	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/coropanic.pc
+	install -m 644 csrc/coropanic.h csrc/coropanic_core.h $(DESTDIR)$(INCDIR)
+	install -m 644 $(LIBRARY) $(DESTDIR)$(LIBDIR)
+	$(STRIP) --strip-debug $(DESTDIR)$(LIBDIR)/$(notdir $(LIBRARY))
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(call below_prefix,$(LIBDIR))|' \
+	  -e 's|@INCDIR@|$(call below_prefix,$(INCDIR))|' \
+	  -e 's|@VERSION@|$(VERSION)|' -e 's|@LUA@|lua$(LUA_VERSION)|' csrc/coropanic.pc.in \
+	  > $(DESTDIR)$(LIBDIR)/pkgconfig/coropanic.pc
 
 # LuaJIT looks where Lua 5.1 does.
 GUEST_VERSION ?= 5.1
 
 install-guest: $(CORELIB) ## install what LuaJIT, Lua 5.1 or 5.3 need (GUEST_VERSION=5.3)
 	$(call install_lua,$(DESTDIR)$(PREFIX)/share/lua/$(GUEST_VERSION))
-	install -d $(DESTDIR)$(PREFIX)/lib/lua/$(GUEST_VERSION)/coropanic
-	$(INSTALL_MODULE) $(CORELIB) $(DESTDIR)$(PREFIX)/lib/lua/$(GUEST_VERSION)/coropanic
+	install -d $(DESTDIR)$(LIBDIR)/lua/$(GUEST_VERSION)/coropanic
+	$(INSTALL_MODULE) $(CORELIB) $(DESTDIR)$(LIBDIR)/lua/$(GUEST_VERSION)/coropanic
 
 install-protobuf: protobuf ## install coropanic.export.otlp.protobuf
 	install -d $(DESTDIR)$(LUA_CMOD)/coropanic/export/otlp

@@ -35,8 +35,8 @@ extern "C" {
 #endif
 
 /* The version of this header and of the module: co._VERSION. Makefile reads it here. */
-#define CP_VERSION "0.1.0"
-#define CP_VERSION_NUM 100 /* major * 10000 + minor * 100 + patch */
+#define CP_VERSION "1.0.0"
+#define CP_VERSION_NUM 10000 /* major * 10000 + minor * 100 + patch */
 
 #define CP_API __attribute__((visibility("default")))
 

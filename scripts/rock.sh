@@ -1,5 +1,6 @@
 #!/bin/bash
-# Makes the rock in a clean copy of this checkout, for specs: build/rock/checkout, installed in build/rock/tree.
+# Makes the rock in a clean copy of this checkout, for specs: build/rock/checkout, installed in build/rock/tree;
+# and from there packed, and installed from the pack in build/rock/unpacked.
 # As luarocks makes it, with its own flags; only optimisation, which takes time, is off.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,8 +15,15 @@ cd $rock/checkout
 git init --quiet .
 git add --all
 git -c user.name=rock -c user.email=rock@localhost commit --quiet --message "The checkout"
-luarocks --lua-version "$version" --tree ../tree make coropanic-scm-1.rockspec CFLAGS="-O0 -fPIC" >../log 2>&1 || {
-  cat ../log >&2
-  exit 1
+rocks() { # tree arguments...
+  luarocks --lua-version "$version" --tree "$@" >>../log 2>&1 || {
+    cat ../log >&2
+    exit 1
+  }
 }
+rocks ../tree make coropanic-scm-1.rockspec CFLAGS="-O0 -fPIC"
+mkdir ../pack
+cd ../pack
+rocks ../tree pack coropanic
+rocks ../unpacked install ./*.rock
 touch ../made

@@ -41,6 +41,10 @@ packages_of() { # group
       packages_of demo
       echo "valgrind"
       ;;
+    deb)
+      packages_of build
+      echo "lua5.4 luarocks git pkg-config debhelper dpkg-dev fakeroot lintian"
+      ;;
     bare) echo "debootstrap git" ;;
     *)
       echo "setup: no such group: $1" >&2

@@ -133,6 +133,7 @@ build = {
         "csrc/kernel/resume.c",
         "csrc/kernel/runtime.c",
         "csrc/kernel/sink.c",
+        "csrc/kernel/slot_values.c",
         "csrc/kernel/stack.c",
         "csrc/kernel/task.c",
         "csrc/kernel/task_inside.c",

@@ -59,6 +59,14 @@ CP_API int cp_open(lua_State *L);
 CP_API const char *cp_version(void);
 CP_API int cp_version_num(void);
 
+/*
+** Closes the state, as lua_close, and returns 1. Returns 0, and does nothing, while code of the state
+** runs that would come back to it: cp_step, a task, a handler, a finalizer, or any function that Lua
+** has called. Then stop stepping, and close the state when you are out of these.   [-?, +0, -]
+** Live tasks are dropped without running their deferred calls: use cp_shutdown before.
+*/
+CP_API int cp_close(lua_State *L);
+
 /* === tasks ================================================================================== */
 
 /*
@@ -229,6 +237,111 @@ CP_API int cp_wake(lua_State *L, cp_token token, int values);
 CP_API int cp_wake_from_thread(cp_token token, lua_Integer value);
 CP_API int cp_wake_from_thread_p(cp_token token, void *pointer);
 
+/* === panics and deferred calls ============================================================== */
+
+/* Raises the value on top of the stack, as co.panic. Does not return.   [-1, +0, e] */
+CP_API int cp_panic(lua_State *L);
+
+/*
+** Raises a table {code = code, message = the value on top of the stack}. The record has the code as
+** its error_code, and its message is "code: message". Does not return.   [-1, +0, e]
+*/
+CP_API int cp_panic_code(lua_State *L, const char *code);
+
+/*
+** Defers the function and its `arguments` on top of the stack in the innermost frame of the running
+** code: a task, or a call of co.func or co.call. The C function that runs is no frame.
+**   [-(arguments + 1), +0, e]
+** Errors: no frame is open; not enough memory; the value is not callable.
+*/
+CP_API void cp_defer(lua_State *L, int arguments);
+
+/* The same for a C function that needs no Lua state. It must not raise.   [-0, +0, e] */
+CP_API void cp_defer_c(lua_State *L, void (*fn)(void *data), void *data);
+
+/*
+** Ends the task at `task` here and now, and runs its pending deferred calls, in which nothing can
+** suspend. For hosts that lose the owner of a task at a moment at which they can not step. The task
+** ends as cancelled; members of its scopes are cancelled and not waited for.   [-0, +0, -]
+** Returns the number of calls; -1, and does nothing: the task has ended, a task, a handler or cp_step
+** is running, or the value is no task.
+*/
+CP_API int cp_run_pending_defers(lua_State *L, int task);
+
+/*
+** A handler of unrecovered panics.
+**   record  stack index of the panic record, for cp_get_record and cp_record_text
+**   task    stack index of the task; 0: none
+** It runs protected, in the runtime's thread. It may spawn, wake and cancel; it can not suspend, step
+** or close the state. If it raises, that is reported on stderr.
+*/
+typedef void (*cp_panic_handler)(lua_State *L, int record, int task, void *data);
+
+/* Sets the handler, in the place of that of co.on_panic; NULL: reports on stderr.   [-0, +0, m] */
+CP_API void cp_on_panic(lua_State *L, cp_panic_handler fn, void *data);
+
+/* What a panic record says. The strings live as long as the record. */
+typedef struct cp_record {
+  size_t size;      /* sizeof(cp_record), set by the caller */
+  const char *kind; /* "panic", "error", "timeout", "cancelled", "goexit", "deadlock", "memory" */
+  const char *message;
+  size_t message_length;
+  const char *type;     /* of the raised value */
+  const char *code;     /* record.error_code */
+  uint8_t trace_id[16]; /* all zero: none */
+  uint8_t span_id[8];
+  int sampled;
+  int recovered;
+  int64_t time_ns;       /* since 1970 */
+  uint64_t task_id;      /* 0: it was outside tasks */
+  const char *task_name; /* "": none */
+} cp_record;
+
+/*
+** Fills `record` from the panic record at `index` and returns 1. Returns 0, and changes nothing, if
+** another value is there.   [-0, +0, m]
+*/
+CP_API int cp_get_record(lua_State *L, int index, cp_record *record);
+
+/*
+** Pushes the whole report of the panic record at `index`, as tostring gives it, and returns it. NULL,
+** and pushes nothing: another value is there.   [-0, +(0|1), m]
+**   length  NULL: it is not asked for
+*/
+CP_API const char *cp_record_text(lua_State *L, int index, size_t *length);
+
+/* === trace ================================================================================== */
+
+/*
+** Switches the running code to the trace of a request, and pushes a to-be-closed value: mark it by
+** lua_toclose. The code is in that trace until the value is closed (lua_closeslot, or the end of the
+** C function).   [-0, +1, e]
+**   traceparent, tracestate, baggage  the values of the headers; NULL: there is none. Without a valid
+**     traceparent a new trace begins, as W3C Trace Context asks
+*/
+CP_API void cp_trace_continue(lua_State *L, const char *traceparent, const char *tracestate,
+                              const char *baggage);
+
+/*
+** Writes the ids of the running code's trace and span. Returns whether it is sampled.   [-0, +0, e]
+**   trace_id, span_id  16 and 8 bytes; NULL: not asked for
+*/
+CP_API int cp_trace_ids(lua_State *L, uint8_t *trace_id, uint8_t *span_id);
+
+#define CP_TRACEPARENT_SIZE 56
+#define CP_TRACESTATE_SIZE 513
+#define CP_BAGGAGE_SIZE 8193
+
+/* The headers of an outgoing request, each ended by 0; "": leave it out. */
+typedef struct cp_trace_headers {
+  char traceparent[CP_TRACEPARENT_SIZE];
+  char tracestate[CP_TRACESTATE_SIZE];
+  char baggage[CP_BAGGAGE_SIZE];
+} cp_trace_headers;
+
+/* Writes the headers with which a request continues the running code's trace.   [-0, +0, e] */
+CP_API void cp_trace_inject(lua_State *L, cp_trace_headers *headers);
+
 /* === stepping =============================================================================== */
 
 /*
@@ -242,6 +355,20 @@ CP_API int cp_wake_from_thread_p(cp_token token, void *pointer);
 ** handler.
 */
 CP_API int cp_step(lua_State *L, double budget);
+
+/* The same until a time of cp_now: one round if that is over.   [-0, +0, e] */
+CP_API int cp_step_until(lua_State *L, double deadline);
+
+/*
+** The same, protected: returns LUA_OK and sets `more`, or a status of lua_pcall, and then pushes the
+** error.   [-0, +(0|1), -]
+**   more  NULL: it is not asked for
+** Needs two free stack slots.
+*/
+CP_API int cp_pstep(lua_State *L, double budget, int *more);
+
+/* Returns the time of the runtime's clock in seconds, as co.now.   [-0, +0, m] */
+CP_API double cp_now(lua_State *L);
 
 /*
 ** Turns preemption on or off, as co.preempt does, and returns the slice before; 0: it was off.
@@ -261,10 +388,84 @@ CP_API double cp_preempt(lua_State *L, double slice);
 /*
 ** Returns the seconds until cp_step has work: 0 if a task is ready, negative if nothing is pending.
 **   [-0, +0, -]
-** It is short while a task waits for a descriptor, unless the host polls co.pollfd(), which stands
-** for all descriptors. It knows nothing of wake-ups that other threads will make.
+** It is short while a task waits for a descriptor, unless the host polls cp_pollfd. It knows nothing
+** of wake-ups that are still to come. cp_live tells whether tasks are left.
 */
 CP_API double cp_timeout(lua_State *L);
+
+/*
+** Returns a descriptor that is readable when cp_step has work that cp_timeout could not foretell: a
+** descriptor for which a task waits is ready, or another thread has woken a task. Poll it for
+** reading, and never read it.   [-0, +0, -]
+** Returns -1, with errno set: the system has none left, or the module is not open.
+*/
+CP_API int cp_pollfd(lua_State *L);
+
+/*
+** Cancels all tasks, also those that have come since the last call, and steps. Returns 1 if tasks are
+** left, because deferred calls wait or the budget is used up: call it again.   [-0, +0, e]
+** The budget bounds the step, not the cancelling. Errors as cp_step.
+*/
+CP_API int cp_shutdown(lua_State *L, double budget);
+
+/*
+** Steps Lua's collector for so many seconds, or until a cycle is over; returns 1 then. It is for what
+** is left of a frame, also while the collector is stopped (LUA_GCSTOP).   [-0, +0, -]
+** In generational mode a step is a whole young collection. Finalizers may run.
+*/
+CP_API int cp_collect(lua_State *L, double seconds);
+
+/* === a back end of the host's ================================================================ */
+
+/*
+** A host with timers and a poller of its own can lend them to a runtime. The runtime knows a timer,
+** and a task's wait for a descriptor, by a number, and keeps the pointer `object` with which the host
+** finds its own.
+*/
+typedef uint64_t cp_timer;
+typedef uint64_t cp_fd_wait;
+
+enum { CP_READABLE = 1, CP_WRITABLE = 2 }; /* sets of events */
+
+#define CP_FD_ALWAYS (-1) /* an answer of fd_wait: the descriptor is always ready, as a file is */
+
+/*
+** The functions of a back end. All are called in the runtime's thread, with the `host` of
+** cp_set_backend, and must call neither Lua nor coropanic.
+*/
+typedef struct cp_backend {
+  size_t size; /* sizeof(cp_backend) */
+  /* Returns nanoseconds since any start; never goes back. */
+  int64_t (*now)(void *host);
+  /* Starts a timer that calls cp_timer_fired once, at the deadline or later. Returns 0, or not if
+  ** there is no memory. */
+  int (*timer_set)(void *host, cp_timer timer, int64_t deadline_ns, void **object);
+  /* Stops it, before it has fired. */
+  void (*timer_stop)(void *host, void *object);
+  /* Watches a descriptor, and calls cp_fd_ready once, when one of the events is there. Returns 0,
+  ** CP_FD_ALWAYS, or an errno. */
+  int (*fd_wait)(void *host, cp_fd_wait wait, int fd, int events, void **object);
+  /* Ceases to watch, before it was ready. */
+  void (*fd_stop)(void *host, void *object);
+  /* Called when a task became ready between two steps: step soon. */
+  void (*notify)(void *host);
+} cp_backend;
+
+/*
+** Installs the functions, which are copied; NULL: the runtime's own back end.   [-0, +0, e]
+** Errors: a function is missing; there are tasks, or contexts with a deadline. Under a host's back
+** end co.run is refused: the host steps. Wake-ups from other threads still come by cp_pollfd. When
+** the state is closed nothing is stopped: the host forgets its timers and watches itself.
+*/
+CP_API void cp_set_backend(lua_State *L, const cp_backend *backend, void *host);
+
+/*
+** Call them, between two steps, when a timer is due or a descriptor is ready; then step. Return 1; 0,
+** and do nothing: the number names nothing that waits any more.   [-0, +0, -]
+**   events  the events that are there; 0: the descriptor was closed
+*/
+CP_API int cp_timer_fired(lua_State *L, cp_timer timer);
+CP_API int cp_fd_ready(lua_State *L, cp_fd_wait wait, int events);
 
 #ifdef __cplusplus
 }

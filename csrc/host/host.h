@@ -12,11 +12,14 @@
 
 #pragma GCC visibility push(hidden)
 
+struct host_backend;
+
 /* What hosts have added to a runtime. It is made when it is first needed. */
 typedef struct host {
   runtime_part
       data_part; /* frees `data` with the universe; its `close` is NULL until there are any */
-  list data;     /* of all live tasks (data.c) */
+  struct host_backend *backend; /* backend.c; NULL: none was ever installed */
+  list data;                    /* of all live tasks (data.c) */
 } host;
 
 /* Returns the universe's runtime; NULL: there is none, or the universe is being closed. */

@@ -318,6 +318,59 @@ static void end_unstarted(runtime *rt, lua_State *L, task *t) {
   end_with_record(rt, L, t);
 }
 
+/* Returns the number of deferred calls that wait in any frame. */
+static size_t count_pending(const frame_stack *s) {
+  size_t count = 0;
+  for (uint32_t i = 0; s != NULL && i < s->call_count; i++) {
+    if (frames_calls(s)[i].count != 0) count++; /* else it was taken out of the middle */
+  }
+  return count;
+}
+
+/*
+** As run_epilogue, but in a protected call, in which no code can suspend. The VM may have no memory
+** to begin it: then the calls are lost, as the record says.   [-0, +0, -]
+*/
+static void run_epilogue_here(runtime *rt, lua_State *L, task *t) {
+  lua_State *thread = t->coroutine.thread;
+  runtime_push_value(rt, L, RUNTIME_UV_FINISH);
+  lua_xmove(L, thread, 1);
+  t->status = TASK_RUNNING;
+  if (lua_pcall(thread, 0, LUA_MULTRET, 0) == LUA_OK) {
+    end_epilogue(rt, L, t, lua_gettop(thread));
+    return;
+  }
+  lua_settop(thread, 0);
+  record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory to run deferred calls");
+  coroutine_release_frames(rt, L, &t->coroutine);
+  end_with_record(rt, L, t);
+}
+
+size_t task_run_pending(runtime *rt, lua_State *L, task *t) {
+  lua_pushnil(L);
+  cancel_scope_cancel(rt, L, &t->entry, CANCEL_EXPLICIT);
+  if (t->status == TASK_WAITING) task_wake(rt, t, WAKE_CANCELLED);
+  fifo_remove(&rt->ready, t);
+  task_enter(rt, t);
+  size_t pending = count_pending(t->coroutine.frames);
+  resume_close_all(rt, L, t);
+  lua_pushnil(L);
+  cancel_push_record(rt, L, t->coroutine.thread, 0, &t->entry);
+  record_test(L, -1)->forced = true;
+  cancel_scope_answer(&t->entry);
+  t->forced = false;
+  t->lost = true;
+  reset_thread(rt, L, t);
+  frame_stack *s = t->coroutine.frames;
+  if (has_epilogue(s)) {
+    frames_exit(s, L);
+    run_epilogue_here(rt, L, t);
+  } else {
+    end_with_record(rt, L, t);
+  }
+  return pending;
+}
+
 /*
 ** Returns the number of arguments on a thread that is as task_spawn has left it, which it may be no
 ** more; then -1.   [-0, +0, -]

@@ -27,6 +27,13 @@ void task_run_finish(runtime *rt, lua_State *L, task *t, int status, int values)
 void task_run_give_up(runtime *rt, lua_State *L, task *t);
 
 /*
+** Cancels a live task that does not run, closes its coroutine where it is, and runs the deferred
+** calls that are pending, none of which can suspend. Returns their number. Then the task has ended.
+** [-0, +0, -]
+*/
+size_t task_run_pending(runtime *rt, lua_State *L, task *t);
+
+/*
 ** Tell the sinks that a slice of the task begins, and that it has suspended, which ends the slice.
 ** [-0, +0, -]
 ** The first returns the number of arguments on the task's thread; -1: an observer has ended the

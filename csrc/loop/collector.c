@@ -244,3 +244,20 @@ bool collector_rest(lua_State *L, collector *c, collector_time time) {
   }
   return make_pause(L, c, UINT64_MAX, time);
 }
+
+bool collector_spend(lua_State *L, int64_t ns) {
+  if (lua_gc(L, LUA_GCCOUNT) < 0) return false; /* in a finalizer it does nothing */
+  int64_t start = clock_now_ns(&real_clock);
+  int64_t now = start;
+  int64_t last = 0;
+  bool ended = false;
+  int speed = compat_gc_set_speed(L, COMPAT_GC_FINEST);
+  while (!ended && now - start + last <= ns) {
+    int64_t before = now;
+    ended = compat_gc_step(L);
+    now = clock_now_ns(&real_clock);
+    last = now - before;
+  }
+  compat_gc_set_speed(L, speed);
+  return ended;
+}

@@ -101,6 +101,12 @@ bool collector_pace(lua_State *L, collector *c, collector_time time);
 */
 bool collector_rest(lua_State *L, collector *c, collector_time time);
 
+/*
+** Steps Lua's collector for a host until the time is over or a cycle has ended, whatever the
+** settings are. Returns whether a cycle has ended. May call finalizers.   [-0, +0, -]
+*/
+bool collector_spend(lua_State *L, int64_t ns);
+
 /* Call it when a run ends: gives the collector back to Lua. The settings stay.   [-0, +0, -] */
 void collector_leave(lua_State *L, collector *c);
 

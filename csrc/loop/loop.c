@@ -53,6 +53,10 @@ static const loop_backend own_backend = {
     .notify = notify,
 };
 
+bool loop_is_own(const runtime *rt) { return rt->backend == &own_backend; }
+
+void loop_use_own(runtime *rt) { rt->backend = &own_backend; }
+
 static void close_loop(runtime *rt) {
   if (loop_of(rt)->mailbox != NULL) mailbox_close(loop_of(rt)->mailbox);
   poller_close(&loop_of(rt)->poller);
@@ -69,6 +73,6 @@ void loop_open(runtime *rt, lua_State *L) {
   poller_init(&loop->poller, &rt->memory, wake_waiter, rt);
   rt->loop = loop;
   rt->generator.lease_clock = &loop->clock;
-  rt->backend = &own_backend;
+  loop_use_own(rt);
   runtime_add_part(rt, &loop->part);
 }

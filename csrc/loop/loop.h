@@ -34,6 +34,12 @@ static inline event_loop *loop_of(const runtime *rt) { return rt->loop; }
 /* Makes the runtime's loop and installs its back end.   [-0, +0, m] */
 void loop_open(runtime *rt, lua_State *L);
 
+/* Whether the runtime uses that back end, so that it can sleep by itself. */
+bool loop_is_own(const runtime *rt);
+
+/* Installs that back end again. */
+void loop_use_own(runtime *rt);
+
 /* --- called by back ends --- */
 
 /*

@@ -410,6 +410,9 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
   check_not_running(
       rt, L, "run",
       "co.run inside a task: use a scope to wait for tasks here, or spawn them and join them");
+  if (!loop_is_own(rt)) {
+    return luaL_error(L, "co.run under a back end of the host (cp_set_backend): the host steps");
+  }
   if (options->virtual_clock && rt->live_count > 0) {
     return luaL_error(L, "co.run_with: clock = \"virtual\" needs a runtime without tasks");
   }
@@ -470,4 +473,29 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   bool more = fifo_count(&rt->ready) > 0 || outside_has_mail(rt);
   if (more) rt->backend->notify(rt);
   return more;
+}
+
+/* --- for hosts --- */
+
+bool scheduler_is_idle(const runtime *rt) {
+  return rt->current == NULL && rt->driver == NULL && rt->hooks == 0;
+}
+
+long scheduler_run_pending(runtime *rt, lua_State *L, task *t) {
+  if (!scheduler_is_idle(rt) || !lua_checkstack(L, LUA_MINSTACK)) return -1;
+  int top = lua_gettop(L);
+  rt->driver = rt->running;
+  outside_enter(rt);
+  size_t count = task_run_pending(rt, L, t);
+  observe_flush(rt, L);
+  rt->driver = NULL;
+  lua_settop(L, top);
+  return (long)count;
+}
+
+bool scheduler_shut_down(runtime *rt, lua_State *L, int64_t budget_ns) {
+  if (scheduler_is_idle(rt) && lua_checkstack(L, LUA_MINSTACK)) shutdown_cancel_all(rt, L);
+  scheduler_step(rt, L, budget_ns);
+  if (rt->live_count == 0) unhandled_flush(rt, L);
+  return rt->live_count > 0;
 }

@@ -52,6 +52,20 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
 */
 bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns);
 
+/* Whether the loop may be driven now: it is not running, and no handler or hook is. */
+bool scheduler_is_idle(const runtime *rt);
+
+/*
+** task_run_pending, between two steps. Returns the number of calls; -1: the loop may not be driven.
+** [-0, +0, -]
+*/
+long scheduler_run_pending(runtime *rt, lua_State *L, task *t);
+
+/*
+** Cancels every task, then steps. Returns whether tasks are left.   [-0, +0, e]
+*/
+bool scheduler_shut_down(runtime *rt, lua_State *L, int64_t budget_ns);
+
 /*
 ** Returns when a host has to step again: now if a task is ready, else the next deadline or
 ** TIME_FOREVER.

@@ -1,6 +1,7 @@
 /* co.func, co.call, co.defer, co.panic, co.recover, co.results, co.set_results, co.goexit, co.pcall
  */
 #include "kernel/args.h"
+#include "kernel/defer.h"
 #include "kernel/panic.h"
 #include "kernel/task.h"
 #include "kernel/unwind.h"
@@ -14,25 +15,10 @@ static int panic_func(lua_State *L) {
   return 1;
 }
 
-/* Returns the frame stack of the running code; raises if no frame is open. */
-static frame_stack *check_frame(runtime *rt, lua_State *L, const char *function) {
-  const coroutine *c = rt->running;
-  frame_stack *s = c->thread == L ? c->frames : coroutine_find_frames(rt, L);
-  bool in_task = rt->current != NULL && rt->current->coroutine.thread == L;
-  if (s == NULL && in_task) s = coroutine_make_frames(rt, L); /* they begin with its entry */
-  if (s == NULL || frames_deferring(s) == 0) {
-    luaL_error(L,
-               "co.%s outside any frame: call it in a task, or in a function made by co.func "
-               "or called by co.call",
-               function);
-  }
-  return s;
-}
-
 static int panic_defer(lua_State *L) {
   runtime *rt = runtime_of(L);
   arg_check_function(L, 1, "defer");
-  frame_stack *s = check_frame(rt, L, "defer");
+  frame_stack *s = defer_check_frame(rt, L, "co.defer");
   int count = lua_gettop(L);
   /* Every C function has stack for a few arguments. */
   if (count > LUA_MINSTACK / 2) luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments");
@@ -41,14 +27,8 @@ static int panic_defer(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_setmetatable(L, -2);
   for (int i = 1; i <= count; i++) lua_pushvalue(L, i);
-  handle->serial = frames_defer(s, &rt->memory, L, count, &rt->last_serial);
-  if (handle->serial != 0) return 1;
-  if (s->values + (uint32_t)count > FRAMES_MAX_VALUES) {
-    return luaL_error(
-        L, "too many deferred calls are pending: they and their arguments are at most %d values",
-        FRAMES_MAX_VALUES);
-  }
-  return luaL_error(L, "not enough memory");
+  handle->serial = defer_call(rt, L, s, count);
+  return 1;
 }
 
 static int panic_panic(lua_State *L) {

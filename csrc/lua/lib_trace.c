@@ -4,7 +4,6 @@
 
 #include "core/baggage.h"
 #include "core/hex.h"
-#include "core/tracestate_member.h"
 #include "kernel/args.h"
 #include "kernel/task.h"
 #include "kernel/unwind.h"
@@ -12,43 +11,8 @@
 #include "lua/lib_baggage.h"
 #include "lua/lib_span.h"
 #include "lua/lib_trace_use.h"
+#include "span/propagation.h"
 #include "span/span.h"
-
-/* --- the current position --- */
-
-/*
-** A copy of a context. Making strings may run finalizers, which may change the context; so it is
-** read once, before.
-*/
-typedef struct position {
-  traceparent here; /* its span_id is the context's own */
-  uint64_t parent_span_id;
-  size_t state_length;
-  size_t baggage_length;
-  char state[TRACESTATE_MAX_LENGTH];
-  char baggage[BAGGAGE_MAX_LENGTH];
-} position;
-
-/* Raises if no id could be made.   [-0, +0, e] */
-static void check_ids(const runtime *rt, lua_State *L, bool made) {
-  if (!made) luaL_error(L, "%s", trace_why_none(rt));
-}
-
-/* Reads the current context, and makes its missing ids.   [-0, +0, e] */
-static void read_position(runtime *rt, lua_State *L, position *p) {
-  trace_ids *here = trace_here(rt);
-  check_ids(rt, L, trace_ensure(rt, here));
-  const trace *t = here->trace;
-  memcpy(p->here.trace_id, t->trace_id, sizeof(p->here.trace_id));
-  p->here.span_id = trace_span_id(rt, here);
-  p->here.flags = t->flags;
-  p->parent_span_id = here->parent_span_id;
-  trace_headers headers = trace_headers_of(t);
-  p->state_length = headers.state_length;
-  memcpy(p->state, headers.state, headers.state_length);
-  p->baggage_length = headers.baggage_length;
-  memcpy(p->baggage, headers.baggage, headers.baggage_length);
-}
 
 /* --- tables --- */
 
@@ -83,8 +47,8 @@ static void set_text(lua_State *L, const char *field, const char *text, size_t l
 }
 
 static int trace_current_table(lua_State *L) {
-  position p;
-  read_position(runtime_of(L), L, &p);
+  trace_position p;
+  propagation_read(runtime_of(L), L, &p);
   lua_createtable(L, 0, 6);
   set_trace_id(L, p.here.trace_id);
   set_span_id(L, "span_id", p.here.span_id);
@@ -94,73 +58,10 @@ static int trace_current_table(lua_State *L) {
   return 1;
 }
 
-/* --- the hybrid logical clock, which travels in our member of tracestate --- */
-
-#define OUR_KEY "coropanic"
-#define CLOCK_PREFIX "hlc:"
-#define CLOCK_DIGITS 16
-
-/* Reads the clock from a member's value; false if the value is no clock. */
-static bool read_clock(const char *value, size_t length, uint64_t *clock) {
-  size_t prefix = strlen(CLOCK_PREFIX);
-  uint8_t bytes[CLOCK_DIGITS / 2];
-  if (length != prefix + CLOCK_DIGITS || memcmp(value, CLOCK_PREFIX, prefix) != 0) return false;
-  if (!hex_decode(bytes, value + prefix, sizeof(bytes))) return false;
-  *clock = 0;
-  for (size_t i = 0; i < sizeof(bytes); i++) *clock = *clock << 8 | bytes[i];
-  return true;
-}
-
-/*
-** Moves our clock by that of an incoming message. It is read from the whole header, even if that is
-** not valid, or not carried on in full, and whatever the traceparent is; otherwise the order of
-** cause and effect would be lost. Of several clocks, the latest one that can be believed counts.
-*/
-static void receive_clock(runtime *rt, const char *header, size_t header_length) {
-  hlc *h = &rt->generator.hlc;
-  const char *value;
-  size_t at = 0, length;
-  uint64_t remote, latest = 0, absurd = 0;
-  bool found = false, believed = false;
-  while ((value = tracestate_find(header, header_length, OUR_KEY, &at, &length)) != NULL) {
-    if (!read_clock(value, length, &remote)) continue;
-    found = true;
-    if (!hlc_believes(h, &system_wall_clock, remote)) {
-      absurd = remote;
-      continue;
-    }
-    believed = true;
-    if (remote > latest) latest = remote;
-  }
-  if (found) hlc_merge(h, &system_wall_clock, believed ? latest : absurd);
-}
-
-/* Puts our clock into an outgoing message. Without a valid time the message goes without. */
-static void send_clock(runtime *rt, position *p) {
-  uint64_t timestamp;
-  if (hlc_tick(&rt->generator.hlc, &system_wall_clock, &timestamp) != ID_OK) return;
-  char value[sizeof(CLOCK_PREFIX) + CLOCK_DIGITS] = CLOCK_PREFIX;
-  hex_encode_u64(value + strlen(CLOCK_PREFIX), timestamp);
-  tracestate state = {.length = p->state_length};
-  memcpy(state.text, p->state, p->state_length);
-  tracestate_put(&state, OUR_KEY, value);
-  p->state_length = state.length;
-  memcpy(p->state, state.text, state.length);
-}
-
 /* --- coming in --- */
 
-/* The contents of incoming headers. */
-typedef struct incoming {
-  traceparent parent; /* span_id 0: a new trace */
-  bool valid;
-  tracestate state;
-  size_t baggage_length;
-  char baggage[BAGGAGE_MAX_LENGTH];
-} incoming;
-
 /* Reads the baggage, which is valid whatever the traceparent is.   [-0, +0, e] */
-static void read_baggage(lua_State *L, int headers, incoming *in) {
+static void read_baggage(lua_State *L, int headers, trace_incoming *in) {
   size_t length;
   carrier_push(L, headers, "baggage");
   const char *value = lua_tolstring(L, -1, &length);
@@ -172,7 +73,7 @@ static void read_baggage(lua_State *L, int headers, incoming *in) {
 ** Reads the headers. Two traceparents count as none (section 3.2), because nobody can say which one
 ** is right.   [-0, +0, e]
 */
-static void read_headers(runtime *rt, lua_State *L, int headers, incoming *in) {
+static void read_headers(runtime *rt, lua_State *L, int headers, trace_incoming *in) {
   in->state.length = 0;
   read_baggage(L, headers, in);
   int count = carrier_push(L, headers, "traceparent");
@@ -185,24 +86,17 @@ static void read_headers(runtime *rt, lua_State *L, int headers, incoming *in) {
   if (carrier_push(L, headers, "tracestate") > 0) {
     value = lua_tolstring(L, -1, &length);
     if (in->valid) tracestate_parse(&in->state, value, length);
-    if (has_clock) receive_clock(rt, value, length);
+    if (has_clock) propagation_receive_clock(rt, value, length);
   }
   lua_pop(L, 1);
 }
 
-/* Begins a trace of our own, as trace_new does. */
-static void start_trace(runtime *rt, lua_State *L, incoming *in) {
-  check_ids(rt, L, rt->ids != NULL && trace_make_id(rt, in->parent.trace_id));
-  in->parent.span_id = 0;
-  in->parent.flags = trace_root_flags(rt, in->parent.trace_id);
-}
-
 static int trace_extract(lua_State *L) {
-  incoming in;
-  memset(&in, 0, offsetof(incoming, baggage));
+  trace_incoming in;
+  memset(&in, 0, offsetof(trace_incoming, baggage));
   carrier_check_readable(L, 1, "extract");
   read_headers(runtime_of(L), L, 1, &in);
-  if (!in.valid) start_trace(runtime_of(L), L, &in);
+  if (!in.valid) propagation_start(runtime_of(L), L, &in);
   lua_createtable(L, 0, 8);
   set_trace_id(L, in.parent.trace_id);
   set_span_id(L, "span_id", in.parent.span_id);
@@ -239,13 +133,13 @@ static void set_header(lua_State *L, bool is_new, const char *name, const char *
 
 static int trace_inject(lua_State *L) {
   runtime *rt = runtime_of(L);
-  position p;
+  trace_position p;
   char value[TRACEPARENT_LENGTH];
   if (lua_isnone(L, 1)) lua_newtable(L);
   carrier_check_writable(L, 1, "inject");
   lua_settop(L, 1);
-  read_position(rt, L, &p);
-  if (rt->generator.kind == ID_HLC) send_clock(rt, &p);
+  propagation_read(rt, L, &p);
+  propagation_send_clock(rt, &p);
   traceparent_format(value, &p.here);
   bool is_new = carrier_is_empty(L, 1);
   set_header(L, is_new, "traceparent", value, sizeof(value));
@@ -314,7 +208,7 @@ static uint64_t read_span_id(lua_State *L, int index, const char *field) {
 ** Reads a table that extract has returned; false if a script has changed it to invalid values.
 ** [-0, +0, e]
 */
-static bool read_extracted(lua_State *L, int index, incoming *in) {
+static bool read_extracted(lua_State *L, int index, trace_incoming *in) {
   static const uint8_t none[sizeof(in->parent.trace_id)];
   in->valid = read_boolean(L, index, "valid");
   in->parent.span_id = in->valid ? read_span_id(L, index, "parent_span_id") : 0;
@@ -341,11 +235,11 @@ static bool read_extracted(lua_State *L, int index, incoming *in) {
   return true;
 }
 
-static void read_argument(runtime *rt, lua_State *L, incoming *in) {
+static void read_argument(runtime *rt, lua_State *L, trace_incoming *in) {
   carrier_check_readable(L, 1, "continue");
   if (!is_extracted(L, 1)) {
     read_headers(rt, L, 1, in);
-    if (!in->valid) start_trace(rt, L, in);
+    if (!in->valid) propagation_start(rt, L, in);
   } else if (!read_extracted(L, 1, in)) {
     arg_error(L, 1, "continue", "the result of extract expected, unchanged");
   }
@@ -361,8 +255,8 @@ static int after_continue(lua_State *L, int status, lua_KContext context) {
 /* Not a pcall, because frames further out must see the stack at the point of the panic. */
 static int trace_continue_call(lua_State *L) {
   runtime *rt = runtime_of(L);
-  incoming in;
-  memset(&in, 0, offsetof(incoming, baggage));
+  trace_incoming in;
+  memset(&in, 0, offsetof(trace_incoming, baggage));
   read_argument(rt, L, &in);
   arg_check_function(L, 2, "continue");
   trace_headers headers = {in.state.text, in.state.length, in.baggage, in.baggage_length};

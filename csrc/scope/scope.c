@@ -196,9 +196,7 @@ void scope_close(runtime *rt, lua_State *L, scope *s) {
   body_release(rt, L, &s->body);
 }
 
-/* The task has ended with the scope open.   [-0, +0, -] */
-static void abandon(runtime *rt, lua_State *L, inner_cancel_scope *c) {
-  scope *s = (scope *)c;
+void scope_abandon(runtime *rt, lua_State *L, scope *s) {
   lua_pushnil(L);
   cancel_members(rt, L, s, CANCEL_PARENT);
   lua_pop(L, 1);
@@ -208,6 +206,11 @@ static void abandon(runtime *rt, lua_State *L, inner_cancel_scope *c) {
     member_lose_scope(container_of(link, member, sibling));
   }
   scope_close(rt, L, s);
+}
+
+/* The task has ended with the scope open.   [-0, +0, -] */
+static void abandon(runtime *rt, lua_State *L, inner_cancel_scope *c) {
+  scope_abandon(rt, L, (scope *)c);
 }
 
 static const cancel_scope_type type = {.pass_on = pass_on, .abandon = abandon};

@@ -122,6 +122,9 @@ bool scope_is_ending(const scope *s);
 */
 void scope_close(runtime *rt, lua_State *L, scope *s);
 
+/* Cancels the members, and closes the innermost scope without waiting for them.   [-0, +0, -] */
+void scope_abandon(runtime *rt, lua_State *L, scope *s);
+
 /* Pushes a text about the scope: `scope (2 tasks: "a", "b")`.   [-0, +1, m] */
 void scope_push_text(runtime *rt, lua_State *L, const scope *s);
 

@@ -155,12 +155,16 @@ static int leave(runtime *rt, lua_State *L, frame_stack *frames, frame_state sta
 }
 
 /*
-** The innermost scope has lost its body: cancels the members, waits for them, and closes the scope.
-** A member's panic replaces the frame's outcome.
+** The innermost scope has lost its body: cancels the members, waits for them if it can, and closes the
+** scope. A member's panic replaces the frame's outcome.
 */
 static void lost(runtime *rt, lua_State *L, frame_stack *frames) {
   scope *s = (scope *)body_leave_lost(rt, L, frames);
   if (s == NULL) return;
+  if (!is_over(rt, s) && !lua_isyieldable(L)) { /* a host runs what is pending: task_run_pending */
+    scope_abandon(rt, L, s);
+    return;
+  }
   if (!is_over(rt, s)) {
     rt->current->waits_on = s;
     task_park(rt, L, &wait_lost_scope, TIME_FOREVER);

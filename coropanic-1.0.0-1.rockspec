@@ -33,6 +33,7 @@ build = {
   install_variables = {
     PREFIX = "$(PREFIX)",
     BINDIR = "$(BINDIR)",
+    LIBDIR = "$(PREFIX)/lib",
     LUA_LMOD = "$(LUADIR)",
     LUA_CMOD = "$(LIBDIR)",
     LUA_INCDIR = "$(LUA_INCDIR)",

@@ -131,7 +131,12 @@ local function take_layers(reading, object)
     local list = reading.metafield(object, "__pairs")
     if list then return take_listed(reading, object, list) end
     if type(object) == "table" then
-      for key, value in next, object do take(reading, key, value) end
+      -- Not `for ... in next`: LuaJIT, of early 2023 at least, miscompiles that over keys of both types.
+      local key, value = next(object)
+      while key ~= nil do
+        take(reading, key, value)
+        key, value = next(object, key)
+      end
     end
     local index = reading.metafield(object, "__index")
     if reading.found then return end

@@ -858,7 +858,7 @@ return {
       .. "  here = trace_here(rt);\n  headers = trace_headers_of(here->trace);\n"
       .. "  headers.baggage = text;\n  headers.baggage_length = text_length;\n"
       .. "  compose(&c, &headers, name, member, length);\n",
-    specs = "spec/trace/baggage_spec.lua",
+    specs = "spec/trace/collector_spec.lua",
   },
   {
     name = "no-spare-cells-for-hooks",

@@ -86,7 +86,7 @@ flowchart TD
   it("is well-formed for all kinds of panics, and for names of any text", function()
     for _, make in pairs(panics) do assert_well_formed(report.topology(make())) end
     co.run(function()
-      local names = { 'a"b', "end", "[x](y)", "#35;", "a|b", "`md`", "a\nb", "\\n", "<b>", "\xff\xfe" }
+      local names = { 'a"b', "end", "[x](y)", "#35;", "a|b", "`md`", "a\nb", "\\n", "<b>", "\255\254" }
       for _, name in ipairs(names) do
         co.spawn_with({ name = name, daemon = true }, co.sleep, math.huge)
       end
@@ -124,7 +124,7 @@ flowchart TD
       assert.matches('omitted["... 5 left out ..."]', text, 1, true)
       assert_well_formed(text)
     end)
-    for _, character in ipairs { "x", "\u{e9}" } do
+    for _, character in ipairs { "x", "\195\169" } do
       local most = character:rep(mermaid.MAX_LABEL)
       assert.equal(most, mermaid.escape(most))
       assert.equal(character:rep(mermaid.MAX_LABEL - 3) .. "...", mermaid.escape(most .. character))
@@ -170,7 +170,7 @@ flowchart TD
       ["style x"] = "st#121;le x",
       ["classDef x"] = "class#68;ef x",
       ["$$\\x$$$"] = "$ $#92;x$ $ $",
-      ["a\u{9b}b\xff"] = "a b\u{fffd}",
+      ["a\194\155b\255"] = "a b\239\191\189",
     } do
       assert.equal(escaped, mermaid.escape(text))
     end
@@ -401,7 +401,7 @@ describe("report.dump", function()
 
   it("writes no control characters of others", function()
     co.run(function()
-      co.spawn_with({ name = "a\27[2Jb\u{9b}2J", daemon = true }, co.sleep, math.huge)
+      co.spawn_with({ name = "a\27[2Jb\194\1552J", daemon = true }, co.sleep, math.huge)
       co.yield()
       assert.matches([["a\x1B[2Jb\xC2\x9B2J"]], report.dump "text", 1, true)
     end)
@@ -426,11 +426,11 @@ describe("report.dump", function()
 
   it("cuts the names of tasks", function()
     co.run(function()
-      local long = co.spawn_with({ name = ("\u{e9}"):rep(1000), daemon = true }, co.sleep, math.huge)
+      local long = co.spawn_with({ name = ("\195\169"):rep(1000), daemon = true }, co.sleep, math.huge)
       co.spawn_with({ daemon = true }, long.join, long)
       co.yield()
       local dump = report.dump()
-      assert.equal(("\u{e9}"):rep(197) .. "...", dump.tasks[2].name)
+      assert.equal(("\195\169"):rep(197) .. "...", dump.tasks[2].name)
       assert.equal(200, utf8.len(dump.tasks[3].waiting_on))
     end)
   end)
@@ -446,7 +446,7 @@ describe("report.dump", function()
     cjson.encode_number_precision(3)
     local json = report.dump "json"
     cjson.encode_number_precision(14)
-    assert.equal(os.time() // 1000, cjson.decode(json).time // 1000)
+    assert.is_true(math.abs(os.time() - cjson.decode(json).time) < 1000)
   end)
 
   it("has them as JSON", function()
@@ -460,12 +460,12 @@ describe("report.dump", function()
 
   it("is UTF-8 in JSON, whatever tasks are called", function()
     co.run(function()
-      co.spawn_with({ name = "a\xffb", daemon = true }, co.sleep, math.huge)
+      co.spawn_with({ name = "a\255b", daemon = true }, co.sleep, math.huge)
       co.yield()
       local json = report.dump "json"
       assert.truthy(utf8.len(json))
       local dump = cjson.decode(json)
-      assert.equal("a\u{FFFD}b", dump.tasks[2].name)
+      assert.equal("a\239\191\189b", dump.tasks[2].name)
       assert.equal(dump.topology, report.topology())
     end)
   end)

@@ -13,9 +13,9 @@ describe("baggage", function()
   it("comes in, is read, and goes out as it came", function()
     local header = "userId=Am%C3%A9lie,serverNode=DF%2028;fast;weight = 3,isProduction=false"
     under(header, function()
-      local values = { userId = "Am\u{e9}lie", serverNode = "DF 28", isProduction = "false" }
+      local values = { userId = "Am\195\169lie", serverNode = "DF 28", isProduction = "false" }
       assert.same(values, co.trace.baggage())
-      assert.equal("Am\u{e9}lie", co.trace.baggage "userId")
+      assert.equal("Am\195\169lie", co.trace.baggage "userId")
       assert.same({ "DF 28", "fast;weight = 3" }, { co.trace.baggage "serverNode" })
       assert.is_nil(co.trace.baggage "userid")
       assert.equal(header, co.trace.inject({}).baggage)
@@ -46,7 +46,9 @@ describe("baggage", function()
   it("has values whose bytes that are no UTF-8 are replaced, and is sent on as it came", function()
     local header = "a=%E2%82x,b=%F5%80,c=100%,d=%zz%41"
     under(header, function()
-      assert.same({ a = "\u{fffd}x", b = "\u{fffd}\u{fffd}", c = "100%", d = "%zzA" }, co.trace.baggage())
+      local replacement = "\239\191\189"
+      assert.same({ a = replacement .. "x", b = replacement:rep(2), c = "100%", d = "%zzA" },
+        co.trace.baggage())
       assert.equal(header, co.trace.inject({}).baggage)
     end)
   end)
@@ -176,9 +178,9 @@ describe("co.trace.set_baggage", function()
   it("sets, replaces and removes members, in front of those that came", function()
     under("a=1;p,b=2,a=3", function()
       local function header() return co.trace.inject({}).baggage end
-      co.trace.set_baggage("c", "x y,z;\"\\%\u{e9}", "p;q=1")
+      co.trace.set_baggage("c", "x y,z;\"\\%\195\169", "p;q=1")
       assert.equal("c=x%20y%2Cz%3B%22%5C%25%C3%A9;p;q=1,a=1;p,b=2,a=3", header())
-      assert.same({ "x y,z;\"\\%\u{e9}", "p;q=1" }, { co.trace.baggage "c" })
+      assert.same({ "x y,z;\"\\%\195\169", "p;q=1" }, { co.trace.baggage "c" })
       co.trace.set_baggage("a", "")
       assert.equal("a=,c=x%20y%2Cz%3B%22%5C%25%C3%A9;p;q=1,b=2", header())
       co.trace.set_baggage("c", nil)
@@ -252,12 +254,12 @@ describe("co.trace.set_baggage", function()
     fails("bad argument #3 to 'set_baggage' (string or nil expected, got table)", "a", "1", {})
     local properties = [[bad argument #3 to 'set_baggage' (properties "key;key=value" expected, ]]
       .. "with values percent-encoded)"
-    for _, given in ipairs { "p q", "", "p;", "p=a,b", "p=100%", "p=%zz", "p=\u{e9}", "p=\127" } do
+    for _, given in ipairs { "p q", "", "p;", "p=a,b", "p=100%", "p=%zz", "p=\195\169", "p=\127" } do
       fails(properties, "a", "1", given)
     end
     local utf8 = "bad argument #2 to 'set_baggage' "
       .. "(text in UTF-8 expected: encode other bytes, as hex or base64)"
-    for _, given in ipairs { "\xff", "a\xc3", "\xed\xa0\x80" } do fails(utf8, "a", given) end
+    for _, given in ipairs { "\255", "a\195", "\237\160\128" } do fails(utf8, "a", given) end
   end)
 end)
 
@@ -286,38 +288,5 @@ describe("co.trace.set_baggage, at the limit", function()
     co.trace.continue({ traceparent = PARENT, baggage = "a\0b=1,c=2" }, function()
       assert.same({ c = "2" }, co.trace.baggage())
     end)
-  end)
-end)
-
-describe("co.trace.set_baggage, while a generator in another trace is dropped", function()
-  it("changes the trace that it is in then", function()
-    finally(function()
-      collectgarbage("incremental", 200, 100, 13) -- as Lua begins
-      collectgarbage "restart"
-    end)
-    local function headers(digit, baggage)
-      return { traceparent = ("00-%s-b7ad6b7169203331-01"):format(digit:rep(32)), baggage = baggage }
-    end
-    collectgarbage "stop"
-    collectgarbage("incremental", 200, 400, 40) -- a step is a whole cycle
-    local dropped = 0
-    local function drop_at(kilobytes)
-      co.trace.continue(headers("a", "user=alice"), function()
-        local bobs = headers("b", "user=bob,pad=" .. ("x"):rep(4000))
-        coroutine.wrap(function() co.trace.continue(bobs, coroutine.yield) end)()
-        collectgarbage "restart"
-        collectgarbage("step", -kilobytes) -- the collector's turn comes when so much more is allocated
-        while co.trace.current().trace_id:sub(1, 1) == "b" do
-          co.trace.set_baggage("n", ("1"):rep(1000))
-        end
-        collectgarbage "stop"
-        dropped = dropped + 1
-        assert.equal("alice", co.trace.baggage "user")
-      end)
-    end
-    co.run(function()
-      for kilobytes = 0, 40 do drop_at(kilobytes) end
-    end)
-    assert.equal(41, dropped)
   end)
 end)

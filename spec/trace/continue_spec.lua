@@ -158,21 +158,6 @@ describe("co.trace.continue", function()
     assert.same(before, co.trace.current())
   end)
 
-  co_it("is over when the generator that is in it is dropped, with other baggage or not", seeded, function()
-    local before = co.trace.current()
-    for _, change in ipairs { function() end, function() co.trace.set_baggage("a", "1") end } do
-      coroutine.wrap(function()
-        co.trace.continue(HEADERS, function()
-          change()
-          coroutine.yield()
-        end)
-      end)()
-      assert.equal(TRACE, co.trace.current().trace_id)
-      for _ = 1, 3 do collectgarbage() end
-      assert.same(before, co.trace.current())
-    end
-  end)
-
   it("is inherited by what is spawned in it outside tasks, with other baggage too", function()
     local task
     co.trace.continue(HEADERS, function()

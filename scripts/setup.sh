@@ -43,7 +43,7 @@ packages_of() { # group
       ;;
     deb)
       packages_of build
-      echo "lua5.4 luarocks git pkg-config debhelper dpkg-dev fakeroot lintian"
+      echo "build-essential lua5.4 luarocks git pkg-config debhelper dpkg-dev lintian"
       ;;
     bare) echo "debootstrap git" ;;
     *)

@@ -17,8 +17,8 @@ packages_of() { # group
       packages_of hosts
       echo "lua-sec openssl lua-busted lua-unit lua-logging lua-cqueues luarocks git python3-jsonschema"
       echo "pkg-config libprotobuf-c-dev protobuf-c-compiler"
-      # Interpreters that refuse the module. Debian has two LuaJITs, which exclude each other.
-      echo "lua5.1"
+      # The Luas of the guest. Debian has two LuaJITs, which exclude each other.
+      echo "lua5.1 lua5.3"
       command -v luajit >/dev/null || echo "luajit2"
       ;;
     # Programs of other people in which the module runs.

@@ -116,8 +116,14 @@ end
 --- them may still do to a task's coroutine.
 helpers.unguarded = {}
 for _, name in ipairs { "resume", "close", "running" } do
-  local _, original = debug.getupvalue(coroutine[name], 2)
-  helpers.unguarded[name] = original
+  local guarded = coroutine[name] or print
+  for index = 1, math.huge do
+    local upvalue, value = debug.getupvalue(guarded, index)
+    if upvalue == nil then break end
+    local is_original = upvalue == "" or upvalue == name
+    if type(value) == "function" and is_original then helpers.unguarded[name] = value end
+  end
+  helpers.unguarded[name] = helpers.unguarded[name] or coroutine[name]
 end
 
 --- The lines of a text, without their ends.

@@ -1,10 +1,10 @@
---- Loads the C module, after a check that this Lua can: otherwise loading would fail with the name of a
---- function that is missing there. Lua 5.1 can read all files here.
+--- Picks the implementation: the C module where it works, in PUC Lua 5.4 and 5.5; else the guest, the
+--- same API in Lua (docs/portability.md). COROPANIC_GUEST=1 in the environment asks for the guest in any
+--- Lua. Lua 5.1 can read all files here.
 
-if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then
-  local jit = rawget(_G, "jit")
-  local this = type(jit) == "table" and jit.version or _VERSION
-  error("coropanic needs PUC Lua 5.4.4 or later, but not 5.4.5; this is " .. tostring(this), 0)
-end
+local asked = os.getenv and os.getenv "COROPANIC_GUEST"
+local has_core = _VERSION == "Lua 5.4" or _VERSION == "Lua 5.5"
 
-return require "coropanic.core"
+if has_core and (asked == nil or asked == "" or asked == "0") then return require "coropanic.core" end
+
+return require "coropanic.guest"

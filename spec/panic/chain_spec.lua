@@ -18,9 +18,9 @@ end
 local function links_of(record)
   local links = {}
   for _, link in ipairs(record.chain) do
-    links[#links + 1] = ("%s %s"):format(link.value, link.recovered)
+    links[#links + 1] = ("%s %s"):format(link.value, tostring(link.recovered))
   end
-  links[#links + 1] = ("%s %s"):format(record.value, record.recovered)
+  links[#links + 1] = ("%s %s"):format(record.value, tostring(record.recovered))
   return links
 end
 

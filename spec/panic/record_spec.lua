@@ -45,7 +45,7 @@ describe("a panic record", function()
 
     it("message is a number's text", function()
       assert.equal("42", record_of(co.panic, 42).message)
-      assert.equal("1.0", record_of(co.panic, 1.0).message)
+      assert.equal(tostring(1.0), record_of(co.panic, 1.0).message)
     end)
 
     it("message is what __tostring says", function()
@@ -456,8 +456,8 @@ describe("record:to_table()", function()
     ["a table with keys of all types"] = { [true] = 1, [1.5] = 2, [print] = 3, [{}] = 4 },
     ["a table with NaN and infinities"] = { 0 / 0, math.huge, -math.huge },
     ["a number that is none"] = 0 / 0,
-    ["a string that is not UTF-8"] = "caf\xe9 \xf0\x28\x8c\xbc \xed\xa0\x80",
-    ["a table with strings that are not UTF-8"] = { ["\xff"] = "\xfe" },
+    ["a string that is not UTF-8"] = "caf\233 \240(\140\188 \237\160\128",
+    ["a table with strings that are not UTF-8"] = { ["\255"] = "\254" },
     ["a string with control characters"] = "a\0b\27[31m\127\r\n",
     ["a string of megabytes"] = ("é"):rep(1000000),
     ["a table that throws when it is read"] = setmetatable({}, {

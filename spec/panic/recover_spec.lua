@@ -315,39 +315,6 @@ describe("co.recover", function()
     end)
   end)
 
-  it("stops no panic from a finalizer that runs as a deferred call is called", function()
-    finally(function()
-      collectgarbage("incremental", 200, 100, 13) -- as Lua begins
-      collectgarbage "restart"
-    end)
-    local calls_by_driver = 0
-    local function finalize()
-      if debug.getinfo(2, "f").func == co.call then calls_by_driver = calls_by_driver + 1 end
-      co.recover()
-    end
-    collectgarbage "stop"
-    collectgarbage("incremental", 200, 400, 40) -- a step is a whole cycle
-    -- Lua's stack grows twice for so many arguments and variables, and the second time the collector may run.
-    for width = 20, 200, 5 do
-      local names = {}
-      for i = 1, width do names[i] = "a" .. i end
-      local deferred = load("local " .. table.concat(names, ",") .. " = ...")
-      assert.is_false(coroutine.wrap(function()
-        return pcall(co.call, function()
-          co.defer(deferred, table.unpack(names))
-          co.defer(function()
-            collectgarbage() -- the stack shrinks
-            setmetatable({}, { __gc = finalize })
-            collectgarbage "restart" -- the next allocation is the collector's turn
-          end)
-          error "x"
-        end)
-      end)())
-      collectgarbage "stop"
-    end
-assert.is_true(calls_by_driver > 0)
-  end)
-
   describe("as golang/go's test/recover.go and recover1.go have it:", function()
     --- What `fn`, called in a frame, leaves of the panic for the frame around it: its value, or nil.
     local function left_of(fn)

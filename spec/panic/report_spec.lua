@@ -13,13 +13,6 @@ end)
 print "goes on"
 ]]
 
---- A program whose main task panics.
-local failing_main = [[
-local co = require "coropanic"
-co.run(function() co.panic "boom" end)
-print "not reached"
-]]
-
 describe("tostring(record)", function()
   local record, text, lines, worker_spawned_at, frame
 
@@ -92,15 +85,6 @@ describe("the report", function()
   it("is written once", function()
     local _, count = helpers.run_script(unjoined_child).stderr:gsub("panic: boom", "")
     assert.equal(1, count)
-  end)
-
-  it("of main's panic is what lua prints for the error that co.run raises", function()
-    local result = helpers.run_script(failing_main)
-    assert.equal("", result.stdout)
-    assert.equal(1, result.status)
-    local _, count = result.stderr:gsub("panic: boom", "")
-    assert.equal(1, count)
-    assert.matches('task %d+ "main" panicked', result.stderr)
   end)
 
   it("has no colour in a pipe", function()

@@ -1,0 +1,116 @@
+--- What differs between the Luas in which the guest runs: LuaJIT 2.1, and PUC Lua 5.1 and 5.3 to 5.5. Only
+--- this file asks which Lua it is. All functions of the libraries that the guest calls in user code's stead
+--- are taken here, before anybody replaces them.
+
+local compat = {}
+
+local coroutine, debug, select = coroutine, debug, select
+local create, resume, status, yield = coroutine.create, coroutine.resume, coroutine.status, coroutine.yield
+local running = coroutine.running
+
+compat.unpack = table.unpack or unpack -- luacheck: ignore
+compat.pack = table.pack or function(...) return { n = select("#", ...), ... } end
+local pack, unpack = compat.pack, compat.unpack
+
+--- Lua's own functions on coroutines, which the guest replaces in `coroutine` (coroutine.lua).
+compat.create, compat.resume, compat.status, compat.yield = create, resume, status, yield
+compat.running = running
+compat.close = coroutine.close
+compat.wrap = coroutine.wrap
+compat.is_jit = type(rawget(_G, "jit")) == "table"
+
+--- Stands for the main thread where `coroutine.running` returns nothing there, in Lua 5.1.
+compat.MAIN = "main"
+
+--- Whether code in a protected call can yield: not in Lua 5.1.
+compat.yields_in_pcall = coroutine.wrap(function() return (pcall(yield, true)) end)() == true
+
+--- Whether code called by a `for` loop's iterator, or a metamethod, can yield: not in Lua 5.1.
+compat.yields_in_iterator = compat.yields_in_pcall
+
+--- Whether variables can be `<close>`.
+compat.has_close = compat.close ~= nil
+
+local isyieldable = coroutine.isyieldable
+--- Whether the running coroutine can yield. Lua 5.1 does not say: then nil, and the yield fails.
+compat.isyieldable = isyieldable or function() return nil end
+
+--- The length of an object without its metamethods.
+compat.rawlen = rawget(_G, "rawlen") or function(value) return #value end
+
+--- A 64-bit hash, or the like, in a number is exact only below this.
+compat.has_integers = _VERSION ~= "Lua 5.1" and math.type ~= nil
+
+--- Whether the number has no fraction, so that it is shown without one.
+function compat.is_integer(value)
+  if math.type then return math.type(value) == "integer" end
+  return value % 1 == 0
+end
+
+-- Protected calls ----------------------------------------------------------------------------------------
+
+local passes_arguments = select(2, xpcall(function(...) return select("#", ...) end, print, 1)) == 1
+
+--- The nested protected calls of Lua 5.1, each in a coroutine of its own, so that code in them can yield. C's
+--- stack is not guarded there against nested coroutines.
+local MAX_NESTED = 190
+local nested = 0
+
+local resume_protected
+
+--- The coroutine of a protected call has yielded, returned, or died of an error.
+local function after_resume(thread, handler, on_leave, ok, ...)
+  if not ok then
+    nested = nested - 1
+    local record = handler(..., thread)
+    on_leave(thread)
+    return false, record
+  end
+  if status(thread) == "dead" then
+    nested = nested - 1
+    on_leave(thread)
+    return true, ...
+  end
+  nested = nested - 1
+  return resume_protected(thread, handler, on_leave, yield(...))
+end
+
+function resume_protected(thread, handler, on_leave, ...)
+  nested = nested + 1
+  return after_resume(thread, handler, on_leave, resume(thread, ...))
+end
+
+--- Calls `fn(...)` as xpcall does, in a coroutine of its own.
+---@param handler fun(err, thread)  # called when the coroutine has died, with the coroutine
+---@param on_enter fun(thread)  # called with the coroutine before it runs
+---@param on_leave fun(thread)  # and when it has ended
+function compat.call_in_coroutine(fn, handler, on_enter, on_leave, ...)
+  if nested >= MAX_NESTED then return false, handler("C stack overflow") end
+  local ok, thread = pcall(create, fn)
+  if not ok then thread = create(function(...) return fn(...) end) end -- fn is of C, or an object
+  on_enter(thread)
+  return resume_protected(thread, handler, on_leave, ...)
+end
+
+if passes_arguments then
+  compat.xpcall = xpcall
+else
+  --- xpcall that passes arguments on, as in all later Luas.
+  function compat.xpcall(fn, handler, ...)
+    local count = select("#", ...)
+    if count == 0 then return xpcall(fn, handler) end
+    local arguments = pack(...)
+    return xpcall(function() return fn(unpack(arguments, 1, count)) end, handler)
+  end
+end
+compat.raw_xpcall, compat.pcall = xpcall, pcall
+
+-- Stacks -------------------------------------------------------------------------------------------------
+
+compat.getinfo = debug.getinfo
+compat.getmetatable = debug.getmetatable
+
+--- Whether getinfo tells of tail calls, by a "t", or by a level of their own ("tail").
+compat.has_tail_flag = pcall(debug.getinfo, 1, "t")
+
+return compat

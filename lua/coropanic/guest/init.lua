@@ -1,0 +1,19 @@
+--- The guest: the API of coropanic in Lua alone, for Luas in which the C module does not work
+--- (docs/portability.md). `require "coropanic"` returns this module's table there.
+
+local kernel = require "coropanic.guest.kernel"
+local port = require "coropanic.guest.port"
+
+--- The same as CP_VERSION in csrc/coropanic.h.
+kernel.api._VERSION = "1.0.0"
+
+for _, name in ipairs {
+  "frames", "record", "unwind", "cancel", "args", "record_object", "handler", "unhandled", "task",
+  "task_object", "obstacle", "observe", "inspect", "coroutine", "spawn", "shutdown",
+} do
+  require("coropanic.guest." .. name)
+end
+
+if port.open then port.open(kernel) end
+
+return kernel.api

@@ -1,0 +1,172 @@
+--- Observers: co.observe, and the hooks that are observers. The twin of kernel/observe.h.
+
+local args = require "coropanic.guest.args"
+local handler = require "coropanic.guest.handler"
+local kernel = require "coropanic.guest.kernel"
+local port = require "coropanic.guest.port"
+local probe = require "coropanic.guest.probe"
+local universe = require "coropanic.guest.universe"
+
+local observe = {}
+
+local api, state = kernel.api, port.state
+
+--- The most events that wait.
+local MAX_PENDING = 10000
+
+local KINDS = {}
+for _, kind in ipairs(universe.KINDS) do KINDS[kind] = true end
+
+--- Updates the wants of the observers' sink.
+local function update(u)
+  local sink = u.observer_sink
+  local wants = {}
+  for _, o in ipairs(u.observers) do
+    for kind in pairs(o.wants) do wants[kind] = true end
+  end
+  sink.wants, sink.pending = wants, #u.pending > 0
+  probe.update(u)
+end
+
+--- Removes stopped observers. No code may be walking the list.
+local function sweep(u)
+  for i = #u.observers, 1, -1 do
+    if u.observers[i].stopped then table.remove(u.observers, i) end
+  end
+  update(u)
+end
+
+--- Calls each observer up to the one numbered `last` that wants the kind.
+local function deliver(u, kind, object, extra, last)
+  u.muted = u.muted + 1
+  for i = 1, last do
+    local o = u.observers[i]
+    if o ~= nil and not o.stopped and o.wants[kind] then
+      local t = kernel.test(object)
+      if not o.is_listener then
+        handler.call(u, t, o.fn, kind, object, extra)
+      elseif kind == "span_end" then
+        handler.call(u, t, o.fn, object, extra)
+      else
+        handler.call(u, t, o.fn, object)
+      end
+    end
+  end
+  u.muted = u.muted - 1
+end
+
+--- Tells the events that wait.
+function observe.flush(u)
+  local pending = u.pending
+  if #pending == 0 or u.muted > 0 then return end
+  local last = #u.observers
+  local i = 1
+  while i <= #pending do -- the observers may add events
+    local event = pending[i]
+    deliver(u, event.kind, event.object, event.extra, last)
+    i = i + 1
+  end
+  u.pending = {}
+  sweep(u)
+end
+
+local function write(sink, u, event)
+  local is_wanted = not event.muted and sink.wants[event.kind]
+  if not event.calls or u.muted > 0 then
+    if is_wanted and #u.pending < MAX_PENDING then
+      u.pending[#u.pending + 1] = { kind = event.kind, object = event.object, extra = event.extra }
+      if not sink.pending then
+        sink.pending = true
+        probe.update(u)
+      end
+    end
+    return
+  end
+  observe.flush(u)
+  if not is_wanted then return end
+  deliver(u, event.kind, event.object, event.extra, #u.observers)
+  sweep(u)
+end
+
+local function begin(u, o)
+  if u.observer_sink == nil then
+    u.observer_sink = { wants = {}, pending = false, write = write }
+    u.sinks[#u.sinks + 1] = u.observer_sink -- observers hear an event last
+  end
+  u.observers[#u.observers + 1] = o
+  update(u)
+end
+
+local function stop(u, o)
+  o.stopped, o.wants = true, {}
+  if u.muted == 0 then sweep(u) end
+end
+
+local function check_kinds(kinds)
+  if type(kinds) ~= "table" then args.type_error(kinds, 1, "observe", "table", kinds == nil and 0 or 1) end
+  if #kinds == 0 then args.refuse(1, "observe", "list of one or more kinds of events expected") end
+  local wants = {}
+  for i = 1, #kinds do
+    local kind = kinds[i]
+    if type(kind) ~= "string" or not KINDS[kind] then
+      local what = type(kind) == "string" and ('unknown kind "%s"'):format(kind)
+        or ("item %d: string expected, got %s"):format(i, type(kind))
+      args.refuse(1, "observe", ("%s; the kinds are %s"):format(what, table.concat(universe.KINDS, ", ")))
+    end
+    wants[kind] = true
+  end
+  return wants
+end
+
+function api.observe(kinds, ...)
+  local wants = check_kinds(kinds)
+  local fn = args.callable((...), 2, "observe", 1 + select("#", ...))
+  local u = state()
+  observe.flush(u) -- the new observer does not hear the events until now
+  local o = { fn = fn, wants = wants, is_listener = false, stopped = false }
+  begin(u, o)
+  return function()
+    observe.flush(u) -- the observer still hears the events until now
+    stop(u, o)
+  end
+end
+
+--- Makes `fn`, or nil, the only observer of this kind that is called without the kind; returns the former
+--- one.
+function observe.set_listener(kind, name, fn)
+  local u = state()
+  u.listeners = u.listeners or {}
+  local listener = u.listeners[kind]
+  local before = listener and listener.fn
+  if fn == nil then
+    if listener then stop(u, listener) end
+    u.listeners[kind] = nil
+    return before
+  end
+  args.callable(fn, 1, name)
+  if listener then
+    listener.fn = fn
+  else
+    listener = { fn = fn, wants = { [kind] = true }, is_listener = true, stopped = false }
+    u.listeners[kind] = listener
+    begin(u, listener)
+  end
+  return before
+end
+
+function api.on_spawn(fn) return observe.set_listener("spawn", "on_spawn", fn) end
+function api.on_suspend(fn) return observe.set_listener("stop", "on_suspend", fn) end
+function api.on_exit(fn) return observe.set_listener("end", "on_exit", fn) end
+
+local function set_hook(field, name, fn)
+  if fn ~= nil then args.callable(fn, 1, name) end
+  local u = state()
+  local before = u[field]
+  u[field] = fn
+  return before
+end
+
+function api.on_panic(fn) return set_hook("on_panic", "on_panic", fn) end
+function api.on_start(fn) return set_hook("on_start", "on_start", fn) end
+
+return observe

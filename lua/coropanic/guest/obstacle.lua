@@ -1,0 +1,63 @@
+--- Why the running code can't suspend: the twin of kernel/obstacle.c.
+
+local compat = require "coropanic.guest.compat"
+local kernel = require "coropanic.guest.kernel"
+
+local getinfo, type = compat.getinfo, type
+
+--- The name under which a loaded module has the function: "table.sort"; or nil.
+local function loaded_name(fn)
+  for module, value in next, package.loaded do
+    if type(value) == "table" and type(module) == "string" then
+      for name, item in next, value do
+        if rawequal(item, fn) and type(name) == "string" then
+          return module == "_G" and name or module .. "." .. name
+        end
+      end
+    end
+  end
+end
+
+--- A name if the function at this level was called in a way in which no function can suspend.
+local function special_name(info)
+  if info.namewhat == "hook" then return "a debug hook" end
+  local is_metamethod = info.namewhat == "metamethod" and info.name
+  if is_metamethod and info.name:find("gc", 1, true) then return "a finalizer" end
+  if info.func == error then return "a message handler" end -- it calls nothing else
+end
+
+-- The C functions through which code may suspend, in the Luas that allow it.
+local passes = {}
+if compat.yields_in_pcall then passes[pcall], passes[xpcall] = true, true end
+
+--- A name for what keeps the running code from suspending: "the C function 'table.sort'".
+local function obstacle()
+  local level = 2
+  while true do
+    local info = getinfo(level, "Snf")
+    if info == nil then return "a message handler, metamethod or finalizer" end
+    local name = special_name(info)
+    if name then return name end
+    local outer = getinfo(level + 1, "S")
+    local is_own = outer and kernel.is_ours(outer.source)
+    if info.what == "C" and not passes[info.func] and not is_own then
+      return ("the C function '%s'"):format(loaded_name(info.func) or info.name or "?")
+    end
+    level = level + 1
+  end
+end
+
+function kernel.refuse_suspension(u, t, name)
+  if t == nil then kernel.raise("'%s' outside a task: start one with co.run or co.spawn", name) end
+  local c = kernel.here()
+  while c ~= nil and c ~= t.top do c = c.outer end
+  if c == nil then
+    kernel.raise("'%s' inside a coroutine that coropanic did not make: do this in a task of its own "
+      .. "(co.spawn) and join it", name)
+  end
+  local way = u.hooks > 0 and "a hook, handler or metamethod" or obstacle()
+  kernel.raise("'%s' can not suspend here: %s is in the way; do this before or after it", name, way)
+end
+
+kernel.obstacle = obstacle
+return obstacle

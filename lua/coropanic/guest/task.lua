@@ -1,0 +1,372 @@
+--- Tasks: how they begin, run and end. The twin of kernel/task.h and task_run.h.
+
+local cancel = require "coropanic.guest.cancel"
+local compat = require "coropanic.guest.compat"
+local frames = require "coropanic.guest.frames"
+local handler = require "coropanic.guest.handler"
+local ids = require "coropanic.guest.ids"
+local kernel = require "coropanic.guest.kernel"
+local list = require "coropanic.guest.list"
+local port = require "coropanic.guest.port"
+local probe = require "coropanic.guest.probe"
+local record = require "coropanic.guest.record"
+local unhandled = require "coropanic.guest.unhandled"
+local unwind = require "coropanic.guest.unwind"
+
+local task = {}
+
+local state, running, select, unpack = port.state, compat.running, select, compat.unpack
+local protected, message_handler = unwind.protected, unwind.handler
+
+-- Spawning -----------------------------------------------------------------------------------------------
+
+--- Cuts the line of ancestors after the nearest ones, so that a task that spawns its successor for ever does
+--- not keep them all.
+local function trim_ancestors(t)
+  local last = t
+  for _ = 1, record.MAX_ANCESTORS do
+    last = last.parent
+    if last == nil then return end
+  end
+  if kernel.ended(last) then last.parent = nil end
+end
+
+local function new_task(u, options)
+  local id = u.next_task_id + 1
+  u.next_task_id = id
+  local parent = u.current
+  local t = {
+    id = id, universe = u, parent = parent, generation = 0,
+    name = nil,              -- that it was given; kernel.name_of makes one
+    status = "ready",        -- "running", "waiting", "done", "panicked", "cancelled", "exited"
+    site = nil,              -- where it was spawned: kernel.spawned_at
+    wait = kernel.NO_WAIT,   -- the way of its wait, or of its last one
+    waits_on = nil,          -- while it waits: the task, lock, ... that it waits for
+    wake = "ready",          -- why it was woken
+    given = nil,             -- for the waker: what the task has got
+    timed = false,           -- the wait has a deadline
+    joiners = nil,           -- a list of the tasks that wait in join or await of this one
+    entry = nil,             -- its outermost cancel scope
+    asked = 0,               -- how many of its cancel scopes were asked to end and wait to be raised
+    raises = 0,              -- raises of an exit in a row, without a suspension
+    coroutine = nil,         -- its own
+    top = nil,               -- the coroutine in which its code may suspend: its own, or one inside it
+    exits = nil,             -- a list of calls to make at its end: task.on_end
+    member = nil,            -- of a scope or context; `heir` gets its panic
+    daemon = false, service = false, muted = false, silent = false, started = false, leaked = false,
+    forced = nil,            -- parked for good, with this record: must be unwound from outside
+    aftermath = 0, attributes = nil,
+    fn = nil, n = 0, a = nil, b = nil, rest = nil, -- its function and arguments; then its results
+    record = nil,            -- once it has ended otherwise
+    owner = nil, comers = 0, held = nil,           -- of its panic: unhandled.lua
+    next = nil, prev = nil, list = nil,            -- as a waiter
+    before = nil, after = nil,                     -- among the live tasks
+    handle = nil,
+  }
+  if parent ~= nil then
+    t.generation = parent.generation + 1
+    if t.generation % record.MAX_ANCESTORS == 0 then trim_ancestors(t) end
+  end
+  t.entry = cancel.new_entry(t)
+  local c = { thread = nil, frames = nil, task = t, outer = nil, state = "active", foreign = false }
+  t.coroutine, t.top = c, c
+  if options then
+    t.name, t.attributes = options.name ~= "" and options.name or nil, options.attributes
+    t.service = options.service or false
+    t.daemon = options.daemon or t.service
+  end
+  local spans = options and options.spans
+  t.muted = spans == "muted" or (spans ~= "yes" and probe.is_muted(u, parent))
+  if t.service or spans == "no" then
+    t.silent = true
+  elseif spans == nil and parent ~= nil then
+    t.silent = parent.silent
+  end
+  t.aftermath = u.aftermath == 0 and parent and parent.aftermath or u.aftermath
+  return t
+end
+
+local function link(u, t)
+  local last = u.last
+  t.before = last
+  if last then last.after = t else u.first = t end
+  u.last = t
+  u.tasks[t.id] = t
+  u.live = u.live + 1
+  if t.daemon then u.daemons = u.daemons + 1 end
+  if t.service then u.services = u.services + 1 end
+end
+
+local function unlink(u, t)
+  local before, after = t.before, t.after
+  if before then before.after = after else u.first = after end
+  if after then after.before = before else u.last = before end
+  t.before, t.after = nil, nil
+  u.tasks[t.id] = nil
+  u.live = u.live - 1
+  if t.daemon then u.daemons = u.daemons - 1 end
+  if t.service then u.services = u.services - 1 end
+end
+
+--- Makes the new task a member of the scope and context around it; set by scope.lua. May raise.
+---@type fun(u, t, options)|nil
+task.become_member = nil
+
+--- Sets a task's trace; set by trace.lua in place of this.
+---@type fun(t, parent, options)
+task.inherit_trace = function(t, parent, options)
+  ids.inherit(t, parent, options and options.detached_trace)
+end
+
+--- Begins the span of a new task while a listener of spans is set; set by span.lua.
+---@type fun(u, t)|nil
+task.begin_span = nil
+
+--- Makes a task of a function and its arguments, ready to run, and returns it (not its handle).
+---@param options? table  # as of spawn_with; and scope, spans, joined(t)
+function task.spawn(u, options, fn, ...)
+  local t = new_task(u, options)
+  task.inherit_trace(t, u.current, options)
+  if task.become_member then task.become_member(u, t, options) end
+  if task.begin_span and probe.hears_spans(u) then task.begin_span(u, t) end
+  t.site = kernel.site(2)
+  local n = select("#", ...)
+  t.fn, t.n = fn, n
+  if n <= 2 then t.a, t.b = ... else t.rest = { ... } end
+  link(u, t)
+  if options and options.joined then options.joined(t) end
+  u.counts.spawn = u.counts.spawn + 1
+  port.spawn(t, task.run, t)
+  if u.wants.spawn then
+    probe.tell(u, { kind = "spawn", calls = true, task = t, object = kernel.handle(t) })
+  end
+  return t
+end
+
+-- Running ------------------------------------------------------------------------------------------------
+
+local function status_of(r)
+  if not r._exits then return "panicked" end
+  return r._kind == "goexit" and "exited" or "cancelled"
+end
+
+local function set_record(t, r)
+  t.outcome, t.record = status_of(r), r
+end
+
+--- Stores how the task's code has ended.
+local function set_outcome(t, how, ...)
+  if how ~= "returning" then return set_record(t, (...)) end
+  t.outcome = "done"
+  local n = select("#", ...)
+  t.n = n
+  if n <= 2 then
+    t.a, t.b, t.rest = ...
+    t.rest = nil
+  else
+    t.a, t.b, t.rest = nil, nil, { ... }
+  end
+end
+
+local function after_body(t, ok, ...)
+  local s = t.coroutine.frames
+  if s == nil or s.depth == 0 then
+    if ok then return set_outcome(t, "returning", ...) end
+    return set_record(t, unwind.settle((...)))
+  end
+  return set_outcome(t, unwind.finish_body(s, 1, ok, ...))
+end
+
+local function enter(u, t)
+  local c = t.coroutine
+  c.thread = running()
+  u.by[c.thread] = c
+  u.current = t
+  t.status = "running"
+end
+
+--- The body of the host's coroutine. When it has returned, the host calls task.finish(t), outside the
+--- coroutine if it can.
+function task.run(t)
+  local u = t.universe
+  enter(u, t)
+  t.started = true
+  if t.entry.state == "asked" then
+    set_record(t, cancel.make_record(t.entry))
+    return
+  end
+  handler.run_start(u)
+  local fn, n, a, b, rest = t.fn, t.n, t.a, t.b, t.rest
+  t.fn, t.n, t.a, t.b, t.rest = nil, 0, nil, nil, nil
+  if n == 0 then return after_body(t, protected(fn, message_handler)) end
+  if n == 1 then return after_body(t, protected(fn, message_handler, a)) end
+  if n == 2 then return after_body(t, protected(fn, message_handler, a, b)) end
+  return after_body(t, protected(fn, message_handler, unpack(rest, 1, n)))
+end
+
+--- Takes the task out of the coroutines inside its own, which are lost.
+local function lose_coroutines(t)
+  local c = t.coroutine
+  while t.top ~= c do
+    local inner = t.top
+    t.top, inner.outer, inner.state = inner.outer, nil, "lost"
+  end
+end
+
+--- Closes the task's coroutine, which does not run, where it is.
+local function close_thread(u, t)
+  lose_coroutines(t)
+  local c = t.coroutine
+  local thread, s = c.thread, c.frames
+  if thread == nil then return end
+  u.by[thread], c.thread = nil, nil
+  if compat.close and compat.status(thread) == "suspended" then
+    if s then s.resetting = true end
+    compat.pcall(compat.close, thread)
+    if s then s.resetting = false end
+  end
+end
+
+--- Runs the deferred calls of a task whose coroutine was lost, in another one: the body of that.
+local function run_epilogue(t)
+  local u = t.universe
+  enter(u, t)
+  return set_outcome(t, unwind.drive(t.coroutine.frames, 1))
+end
+
+--- Begins run_epilogue, if the task has anything to run.
+local function begin_epilogue(t)
+  if t.status == "waiting" then kernel.leave_unserved(t) end
+  t.status, t.wait = "ready", kernel.NO_WAIT
+  port.spawn(t, run_epilogue, t)
+end
+
+--- The task's coroutine can not go on: it yielded by itself, was resumed by other code, or died. Ends the
+--- task with the record; open frames lose their bodies and only run their deferred calls.
+function task.lose(u, t, r)
+  close_thread(u, t)
+  local s = t.coroutine.frames
+  if s == nil or s.depth == 0 then
+    set_record(t, r)
+    return task.finish(t)
+  end
+  frames.exit(s, r)
+  begin_epilogue(t)
+end
+
+--- The same if the call in which the task waits will never go on: the call panics with the record. If that is
+--- recovered there is no body to return to; then the other frames exit.
+function task.give_up(u, t, r)
+  close_thread(u, t)
+  local s = t.coroutine.frames
+  if s == nil or s.depth == 0 then
+    set_record(t, r)
+    return task.finish(t)
+  end
+  frames.begin_exit(s, r, 1)
+  frames.unwind(s, r, "panicking")
+  begin_epilogue(t)
+end
+
+--- Ends the task as it is, without running its deferred calls.
+function task.abandon(u, t, r)
+  close_thread(u, t)
+  t.outcome, t.record = "panicked", r
+  return task.finish(t)
+end
+
+-- The end ------------------------------------------------------------------------------------------------
+
+--- Makes `fn(t)` run when the live task ends, the newest first. Returns what task.off_end takes.
+function task.on_end(t, fn)
+  if t.exits == nil then t.exits = list.new() end
+  local exit = { fn = fn }
+  list.prepend(t.exits, exit)
+  return exit
+end
+
+--- Takes it out again; harmless if it has run.
+task.off_end = list.remove
+
+local function run_exits(t)
+  while t.exits do
+    local exit = list.take_first(t.exits)
+    if exit == nil then return end
+    exit.fn(t)
+  end
+end
+
+--- Leaves its scope and context; set by scope.lua.
+---@type fun(u, t)|nil
+task.leave_member = nil
+
+--- Drops the task's trace context; set by trace.lua.
+---@type fun(t)|nil
+task.clear_trace = nil
+
+--- Takes the task out of everything that runs; only its account is left.
+local function retire(u, t)
+  local c = t.coroutine
+  if c.thread then u.by[c.thread] = nil end
+  unlink(u, t)
+  if t.member and task.leave_member then task.leave_member(u, t) end
+  cancel.close(t.entry)
+  lose_coroutines(t)
+  unwind.release_frames(c)
+  c.thread = nil
+  if task.clear_trace then task.clear_trace(t) end
+end
+
+--- Wakes the tasks that join or await the task. Returns their number.
+local function wake_joiners(t)
+  local count = 0
+  local joiners = t.joiners
+  while joiners and joiners.next ~= joiners do
+    kernel.wake(joiners.next, "ready")
+    count = count + 1
+  end
+  return count
+end
+
+--- Ends the task as its body has left it; every way to end goes through this.
+function task.finish(t)
+  local u = t.universe
+  if u.current == t then u.current = nil end
+  local status = t.outcome
+  local heir = t.member and t.member.heir
+  local comers = wake_joiners(t)
+  kernel.leave_unserved(t)
+  retire(u, t)
+  t.status = status
+  if status ~= "done" then t.record._status = status end
+  if status == "cancelled" then u.cancelled = u.cancelled + 1 end
+  run_exits(t)
+  if status == "panicked" then unhandled.pass_on(u, t, heir, comers) end
+  if heir then heir:told() end
+  u.counts["end"] = u.counts["end"] + 1
+  if u.wants["end"] then
+    probe.tell(u, { kind = "end", calls = true, task = t, object = kernel.handle(t), extra = status })
+  end
+end
+
+--- The task's results.
+function task.results(t)
+  local n = t.n
+  if n == 0 then return end
+  if n == 1 then return t.a end
+  if n == 2 then return t.a, t.b end
+  return unpack(t.rest, 1, n)
+end
+
+--- A list for the tasks that join or await the task.
+function task.joiners(t)
+  local joiners = t.joiners
+  if joiners == nil then
+    joiners = list.new()
+    t.joiners = joiners
+  end
+  return joiners
+end
+
+task.state = state
+return task

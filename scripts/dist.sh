@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 name=coropanic-$VERSION
 
 has() { # file pattern
-  git show "HEAD:$1" 2>/dev/null | grep -qE "$2" || {
+  # Not -q, which ends before git has written all: then git fails, and the pipe with it.
+  git show "HEAD:$1" 2>/dev/null | grep -E "$2" >/dev/null || {
     echo "dist: $1 is not about version $VERSION: no line matches $2" >&2
     exit 1
   }

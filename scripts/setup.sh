@@ -15,7 +15,7 @@ packages_of() { # group
     test)
       packages_of demo
       packages_of hosts
-      echo "lua-sec openssl lua-busted lua-unit lua-logging lua-cqueues luarocks git python3-jsonschema"
+      echo "lua-sec openssl lua-busted lua-unit lua-logging lua-cqueues lua-copas luarocks git python3-jsonschema"
       echo "pkg-config libprotobuf-c-dev protobuf-c-compiler"
       # The Luas of the guest. Debian has two LuaJITs, which exclude each other.
       echo "lua5.1 lua5.3"

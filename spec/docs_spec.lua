@@ -2,7 +2,7 @@
 -- make target, constant and error message that they name exists.
 
 local DOCUMENTS = {}
-for path in io.popen("ls README.md CHANGELOG.md docs/*.md"):lines() do
+for path in io.popen("ls README.md CHANGELOG.md docs/*.md docs/migration/*.md"):lines() do
   DOCUMENTS[#DOCUMENTS + 1] = path
 end
 

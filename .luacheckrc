@@ -13,4 +13,5 @@ files["examples/prosody"] = { read_globals = { "module" } }
 files["spec/hosts/lighttpd"] = { read_globals = { "lighty" } }
 files["spec/hosts/neomutt"] = { read_globals = { "mutt" } }
 files["spec/hosts/gnuplot"] = { globals = { "term" }, read_globals = { "gp" } }
+files["examples/game/love"] = { globals = { "love" } }
 exclude_files = { "build", "spec/vendor" }

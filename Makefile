@@ -133,7 +133,7 @@ demo: setup-demo ## start the example service and send it real requests
 test: setup-test ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) test-all
 
-test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/span_spec $(BUILD)/sink_spec $(BUILD)/backend_spec $(BUILD)/gateway_spec $(BUILD)/embed_host $(BUILD)/api_spec
+test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/span_spec $(BUILD)/sink_spec $(BUILD)/backend_spec $(BUILD)/gateway_spec $(BUILD)/embed_host $(BUILD)/game $(BUILD)/api_spec
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
 
 $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
@@ -152,8 +152,8 @@ $(BUILD)/ids: spec/soak/ids.c $(ID_SOURCES) $(wildcard csrc/core/*.h)
 
 .PHONY: hosts
 hosts: setup-hosts ## run the module in the programs of other people: spec/hosts
-	@$(MAKE) all
-	@$(RUN_ENV) LUA=$(LUA) $(LUA) $$(command -v busted) --ignore-lua spec/hosts/
+	@$(MAKE) all $(BUILD)/game
+	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) $(LUA) $$(command -v busted) --ignore-lua spec/hosts/
 
 soak: $(BUILD)/ids ## what takes minutes: 10^8 ids of each generator by many threads and processes, no two the same
 	@$(BUILD)/ids 100000000
@@ -185,6 +185,11 @@ $(BUILD)/api_spec: $(API_SPECS) $(LIBRARY) $(wildcard spec/embedded/api/*.h)
 
 $(BUILD)/embed_host: examples/embed/host.c $(LIBRARY)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LUA_LIB) -lm
+
+# The game of examples/game.
+$(BUILD)/game: examples/game/sdl.c $(LIBRARY)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(shell pkg-config --cflags sdl2) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LUA_LIB) -lm \
+	  $(shell pkg-config --libs sdl2 SDL2_gfx)
 
 # The rock, and a host that has names of ours.
 $(ROCK): scripts/rock.sh .gitignore docs $(wildcard *.rockspec bin/* csrc/*.h $(ROOMS:%=csrc/%/*) csrc/cli/*)

@@ -24,7 +24,7 @@ packages_of() { # group
     # Programs of other people in which the module runs.
     hosts)
       packages_of demo
-      echo "lua-busted prosody lighttpd lighttpd-modules-lua gnuplot-nox neomutt darktable"
+      echo "lua-busted prosody lighttpd lighttpd-modules-lua gnuplot-nox neomutt darktable pkg-config libsdl2-dev libsdl2-gfx-dev"
       ;;
     rock) echo "luarocks" ;;
     clang) echo "clang" ;;

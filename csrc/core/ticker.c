@@ -27,7 +27,7 @@ typedef struct ticker_slot {
   atomic_bool is_set;       /* the owner waits for a tick */
   timer_t timer;
   pid_t process; /* timers do not exist in a forked child */
-  pid_t thread;
+  _Atomic(pid_t) thread;
 } ticker_slot;
 
 static struct {
@@ -43,6 +43,8 @@ static void lock(void) {
 }
 
 static void unlock(void) { atomic_flag_clear(&process.lock); }
+
+static pid_t this_thread(void) { return (pid_t)syscall(SYS_gettid); }
 
 /* --- the handler --- */
 
@@ -62,12 +64,16 @@ static void call_previous(int signal, siginfo_t *info, void *context) {
   }
 }
 
+/*
+** A late signal of a ticker that is closed may find that its slot has been taken again, also by another
+** thread.
+*/
 static void on_signal(int signal, siginfo_t *info, void *context) {
   int saved = errno;
   ticker_slot *s = info->si_code == SI_TIMER ? find_slot(info->si_value.sival_ptr) : NULL;
   if (s == NULL) {
     call_previous(signal, info, context);
-  } else if (atomic_exchange(&s->is_set, false)) {
+  } else if (s->thread == this_thread() && atomic_exchange(&s->is_set, false)) {
     s->owner->tick(s->owner);
   }
   errno = saved;
@@ -118,8 +124,6 @@ static ticker_slot *take_slot(void) {
   atomic_store(&process.slots, s);
   return s;
 }
-
-static pid_t this_thread(void) { return (pid_t)syscall(SYS_gettid); }
 
 /* Makes the slot's timer. Returns 0 or the errno. */
 static int make_timer(ticker_slot *s) {

@@ -164,8 +164,8 @@ $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so: $(BUILD)/spec_%.so: spec/%.c
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
 
 # C programs that embed Lua: the failing allocator, the memory of spans, sinks of the stream of events, a host with a loop of its own, and the example host against the static library.
-$(BUILD)/memory_spec: spec/memory/memory_spec.c $(OBJECTS) $(PROTOBUF_OBJECTS)
-	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(OBJECTS) $(PROTOBUF_OBJECTS) $(PROTOBUF_LIBS) $(LUA_LIB) -lm
+$(BUILD)/memory_spec: spec/memory/memory_spec.c spec/memory/host_functions.c spec/memory/host_functions.h $(OBJECTS) $(PROTOBUF_OBJECTS)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< spec/memory/host_functions.c $(OBJECTS) $(PROTOBUF_OBJECTS) $(PROTOBUF_LIBS) $(LUA_LIB) -lm
 
 $(BUILD)/span_spec: spec/memory/span_spec.c $(OBJECTS)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LUA_LIB) -lm

@@ -20,6 +20,7 @@ packages_of() { # group
       # The Luas of the guest. Debian has two LuaJITs, which exclude each other.
       echo "lua5.1 lua5.3"
       command -v luajit >/dev/null || echo "luajit2"
+      echo "g++" # the header of the C API is included by C++ too
       ;;
     # Programs of other people in which the module runs.
     hosts)

@@ -1,6 +1,8 @@
 -- The documents say what the code does: every snippet in them runs, prints what they say, and every link,
 -- make target, constant and error message that they name exists.
 
+local c_flags = require "embedded.c_flags"
+
 local DOCUMENTS = {}
 for path in io.popen("ls README.md CHANGELOG.md docs/*.md docs/migration/*.md"):lines() do
   DOCUMENTS[#DOCUMENTS + 1] = path
@@ -101,6 +103,25 @@ local function run_shell(source)
   return output, status
 end
 
+--- Builds a program in C against the library of this build, and runs it.
+---@return string output
+---@return integer status
+local function run_c_snippet(source)
+  local build = os.getenv "BUILD" or HERE .. "/build"
+  local directory = output_of("mktemp -d"):gsub("\n", "")
+  local file = assert(io.open(directory .. "/snippet.c", "wb"))
+  file:write(source)
+  file:close()
+  local library = build .. "/libcoropanic.a"
+  local command = "cd %s && env -u LD_PRELOAD gcc -std=c11 -Wall -Wextra -Werror %s -I%s/csrc "
+    .. "$(pkg-config --cflags lua5.4) -o snippet snippet.c %s $(pkg-config --libs lua5.4) -pthread 2>&1 "
+    .. "&& env -u LD_PRELOAD timeout %d ./snippet 2>&1 </dev/null"
+  local flags = c_flags.sanitizers(library)
+  local output, status = output_of(command:format(directory, flags, HERE, library, PATIENCE))
+  output_of("rm -r " .. directory)
+  return output, status
+end
+
 --- Makes ids that differ from run to run the same.
 local function normalised(text)
   local function id(digits, name)
@@ -117,16 +138,18 @@ describe("a snippet", function()
     for i, block in ipairs(blocks) do
       local follower = blocks[i + 1]
       local expected = follower and follower.language == "text" and follower.text or nil
+      local is_c_program = block.language == "c" and block.text:find("int main(", 1, true)
+      local run = block.language == "lua" and run_snippet or is_c_program and run_c_snippet
       if block.language == "sh" and expected then
         it(("%s:%d prints what is said"):format(document, block.line), function()
           local output, status = run_shell(block.text)
           assert.equal(0, status, output)
           assert.equal(normalised(expected), normalised(output))
         end)
-      elseif block.language == "lua" then
+      elseif run then
         local what = expected and "runs and prints what is said" or "runs"
         it(("%s:%d %s"):format(document, block.line, what), function()
-          local output, status = run_snippet(block.text)
+          local output, status = run(block.text)
           assert.equal(0, status, output)
           if expected then
             assert.equal(normalised(expected), normalised(output))

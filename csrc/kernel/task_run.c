@@ -328,19 +328,21 @@ static size_t count_pending(const frame_stack *s) {
 }
 
 /*
-** As run_epilogue, but in a protected call, in which no code can suspend. The VM may have no memory
-** to begin it: then the calls are lost, as the record says.   [-0, +0, -]
+** As run_epilogue, but in a protected call, in which no code can suspend. If the VM has no memory to
+** begin it after several attempts, the calls are lost, as the record says.   [-0, +0, -]
 */
 static void run_epilogue_here(runtime *rt, lua_State *L, task *t) {
   lua_State *thread = t->coroutine.thread;
-  runtime_push_value(rt, L, RUNTIME_UV_FINISH);
-  lua_xmove(L, thread, 1);
   t->status = TASK_RUNNING;
-  if (lua_pcall(thread, 0, LUA_MULTRET, 0) == LUA_OK) {
-    end_epilogue(rt, L, t, lua_gettop(thread));
-    return;
+  for (int attempt = 0; attempt < EPILOGUE_ATTEMPTS; attempt++) {
+    runtime_push_value(rt, L, RUNTIME_UV_FINISH);
+    lua_xmove(L, thread, 1);
+    if (lua_pcall(thread, 0, LUA_MULTRET, 0) == LUA_OK) {
+      end_epilogue(rt, L, t, lua_gettop(thread));
+      return;
+    }
+    lua_settop(thread, 0);
   }
-  lua_settop(thread, 0);
   record_make_safe(rt, L, thread, 0, RECORD_MEMORY, "not enough memory to run deferred calls");
   coroutine_release_frames(rt, L, &t->coroutine);
   end_with_record(rt, L, t);

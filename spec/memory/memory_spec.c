@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "coropanic.h"
+#include "host_functions.h"
 
 typedef struct account {
   size_t bytes;       /* allocated now */
@@ -455,6 +456,41 @@ static const program programs[] = {
      "  co.yield() u:cancel() t:join() u:join()\n"
      "  local c = co.coroutine.create(co.func(nest))\n"
      "  co.coroutine.resume(c, 0) return co.coroutine.close(c) end) end"},
+    {"spawns, cancels and inspects from C",
+     "return function(co) local t, u\n"
+     "  co.run(function()\n"
+     "    t = host.spawn(function() deferred(co) co.yield() return 1, 2 end, {})\n"
+     "    u = host.spawn(function() deferred(co) co.sleep(9) end, {})\n"
+     "    co.yield() host.inspect(t) host.cancel(u, 'enough') t:join() u:join() end)\n"
+     "  return host.inspect(t), host.inspect(u) end"},
+    {"parks in C",
+     "return function(co) co.run_with({ clock = 'virtual' }, function()\n"
+     "  local function use(f, ...) deferred(co) return f(...) end\n"
+     "  local t = co.spawn(use, host.wait)\n"
+     "  co.yield() co.dump() host.wake(1, 2, {}) t:join()\n"
+     "  co.spawn(use, host.wait, 1):join() co.spawn(use, host.wait_early, 1, 'x'):join()\n"
+     "  co.spawn(use, host.wait_posted):join()\n"
+     "  local u = co.spawn(use, host.wait) co.yield() u:cancel() u:join() end) end"},
+    {"panics, defers and reads records in C",
+     "return function(co) host.on_panic()\n"
+     "  local _, r = co.pcall(co.call, function() host.defer(function() end) deferred(co)\n"
+     "    host.fail 'message' end)\n"
+     "  co.run(function() co.spawn(function() deferred(co) host.fail 'x' end) end)\n"
+     "  return r and host.record_text(r) end"},
+    {"runs pending deferred calls",
+     "stepping = true\n"
+     "return function(co) local t = co.spawn(function() deferred(co)\n"
+     "    co.call(function() deferred(co) co.scope(function(s)\n"
+     "      s:spawn(function() deferred(co) co.sleep(60) end) co.sleep(60) end) end) end)\n"
+     "  repeat until not host.step() host.run_pending(t) end"},
+    {"carries traces in C",
+     "return function(co) host.trace() co.run(function() deferred(co) host.trace() end) end"},
+    {"uses the timers of a host",
+     "stepping = true\n"
+     "return function(co) host.use_backend(true)\n"
+     "  co.spawn(function() deferred(co) co.sleep(1) end)\n"
+     "  co.spawn(function() deferred(co) co.with_timeout(1, co.sleep, 2) end)\n"
+     "  repeat until not host.step() host.fire() host.step() end"},
     {"leaves panics to the handler",
      "return function(co) co.run_with({unhandled = function(r) return r.message end}, function()\n"
      "  co.spawn(function() deferred(co) error('nobody joins') end) end) end"},
@@ -465,6 +501,7 @@ static const program programs[] = {
 /* What must hold when memory is there again. */
 static const char aftermath[] =
     "local co = require 'coropanic.core'\n"
+    "if stepping then host.shut_down() host.use_backend(false) end\n" /* as a host would go on */
     "assert(registered == ran or dead and registered > ran,"
     "  ('%d deferred, %d ran'):format(registered, ran))\n"
     "assert(co.stats().live == 0, 'a task is left')\n"
@@ -500,6 +537,7 @@ static int load_program(lua_State *L) {
   lua_setglobal(L, "read_end");
   lua_pushinteger(L, ends[1]);
   lua_setglobal(L, "write_end");
+  host_functions_open(L);
   if (luaL_dostring(L, prelude) != LUA_OK) return lua_error(L);
   if (luaL_dostring(L, text) != LUA_OK) return lua_error(L);
   return 1;
@@ -548,6 +586,7 @@ static bool run_once(const program *p, long n, long failures, bool *failed) {
   }
   lua_close(L);
   if (a.bytes != 0) good = complain(p, n, NULL, "bytes are left");
+  if (host_functions_balance() != 0) good = complain(p, n, NULL, "pointers of the host are left");
   *failed = a.failed;
   return good;
 }

@@ -155,11 +155,20 @@ for _, backend in ipairs { "epoll", "select" } do
       local connection = connect()
       send(connection, "wait?id=reloaded", trace_of(0))
       prosody:wait_for "wait reloaded: began"
-      assert.equal("reloading", get("reload").body)
+      assert.equal("reloading", get("reload?id=1").body)
       assert.equal(503, receive(connection).code)
       connection:close()
       assert.equal(1, prosody:count "wait reloaded: gave back")
       assert.equal("slept", get("sleep?s=0.01").body)
+    end)
+
+    it("answers 503 to what comes after the module has stopped its tasks", function()
+      assert.equal("stopped", get("stop").body)
+      assert.equal(503, get("sleep?s=0").code)
+      assert.equal("false", get("call-panic").body)
+      get "reload?id=2"
+      prosody:wait_for "reloaded 2"
+      assert.equal("slept", get("sleep?s=0").body)
     end)
 
     it("answers bad input with an error that says what was expected", function()

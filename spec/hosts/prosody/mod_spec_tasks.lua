@@ -123,10 +123,17 @@ route["GET /call-panic"] = function()
   return tostring(tasks:call(error, "panic in call", 0))
 end
 
+--- Stops the tasks of the module, which goes on to be loaded.
+route["GET /stop"] = function()
+  tasks:stop "enough"
+  return "stopped"
+end
+
 --- Reloads this module from outside its tasks.
-route["GET /reload"] = function()
+route["GET /reload"] = function(event)
   require "util.timer".add_task(0, function()
     require "core.modulemanager".reload(module.host, module.name)
+    module:log("info", "reloaded %s", query_of(event).id)
   end)
   return "reloading"
 end

@@ -4,6 +4,9 @@
 
 local compat = {}
 
+--- The name of this chunk.
+compat.SOURCE = debug.getinfo(1, "S").source
+
 local coroutine, debug, select = coroutine, debug, select
 local create, resume, status, yield = coroutine.create, coroutine.resume, coroutine.status, coroutine.yield
 local running = coroutine.running

@@ -118,9 +118,7 @@ local function new(fn)
     return fn(...)
   end)
   c = kernel.coroutine_of(u, thread)
-  local around = ids.here()
-  c.context = kernel.branch_context and kernel.branch_context(c)
-    or { own = { trace = around.trace, parent = around } }
+  c.context = ids.branch()
   return thread, c
 end
 

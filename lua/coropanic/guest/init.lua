@@ -10,6 +10,7 @@ kernel.api._VERSION = "1.0.0"
 for _, name in ipairs {
   "frames", "record", "unwind", "cancel", "args", "record_object", "handler", "unhandled", "task",
   "task_object", "obstacle", "observe", "inspect", "coroutine", "spawn", "shutdown",
+  "lib_trace", "lib_span", "lib_baggage", "lib_trace_use",
 } do
   require("coropanic.guest." .. name)
 end

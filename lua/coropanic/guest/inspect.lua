@@ -1,6 +1,7 @@
 --- co.current, co.tasks, co.dump, co.stats: the twin of csrc/lua/lib_inspect.c.
 
 local compat = require "coropanic.guest.compat"
+local generator = require "coropanic.guest.generator"
 local ids = require "coropanic.guest.ids"
 local kernel = require "coropanic.guest.kernel"
 local port = require "coropanic.guest.port"
@@ -86,7 +87,7 @@ function api.stats()
     spawned = counts.spawn, live = u.live, ready = port.ready and port.ready() or 0, switches = counts.start,
     panics = counts.panic, recovered = counts.recover, unhandled = counts.unhandled, cancelled = u.cancelled,
     afters = u.afters, leaked = u.leaked, timers = counts.timer, steals = counts.overrun,
-    rejected_clocks = u.rejected_clocks or 0,
+    rejected_clocks = generator.ids:rejected_clocks(),
   }
 end
 

@@ -15,7 +15,7 @@
 ---   name                  "plain", "nginx", ...
 ---   report(text)          writes a report of a panic; else it goes to stderr
 ---   exit(status)          ends the process; else os.exit
----   wall()                seconds since 1970, as precise as the host can; else os.time
+---   wall()                nanoseconds since 1970, as precise as the host can; else os.time
 ---   start_timer(seconds, fn) → timer, stop_timer(timer)    calls fn() once, in the loop
 ---   open(kernel)          called once, when the guest is loaded; adds functions of the host's own
 ---                         (co.run, co.step, co.wait_fd, ...) to kernel.api

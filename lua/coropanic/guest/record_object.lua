@@ -37,7 +37,7 @@ end
 function fields.source(r) return r._source or nil end
 function fields.reason(r) if r._source then return r._value end end
 function fields.trace_id(r) return ids.trace_id(r._ids) end
-function fields.trace_flags(r) return r._ids.trace.flags end
+function fields.trace_flags(r) return ids.flags_text(r._ids) end
 function fields.span_id(r) return ids.span_id(r._ids) end
 function fields.parent_span_id(r) return ids.parent_span_id(r._ids) end
 function fields.time(r) return r._time end

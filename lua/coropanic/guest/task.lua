@@ -112,12 +112,6 @@ end
 ---@type fun(u, t, options)|nil
 task.become_member = nil
 
---- Sets a task's trace; set by trace.lua in place of this.
----@type fun(t, parent, options)
-task.inherit_trace = function(t, parent, options)
-  ids.inherit(t, parent, options and options.detached_trace)
-end
-
 --- Begins the span of a new task while a listener of spans is set; set by span.lua.
 ---@type fun(u, t)|nil
 task.begin_span = nil
@@ -126,7 +120,7 @@ task.begin_span = nil
 ---@param options? table  # as of spawn_with; and scope, spans, joined(t)
 function task.spawn(u, options, fn, ...)
   local t = new_task(u, options)
-  task.inherit_trace(t, u.current, options)
+  ids.inherit(t, u.current, options and options.detached_trace, options and options.trace)
   if task.become_member then task.become_member(u, t, options) end
   if task.begin_span and probe.hears_spans(u) then task.begin_span(u, t) end
   t.site = kernel.site(2)
@@ -300,10 +294,6 @@ end
 ---@type fun(u, t)|nil
 task.leave_member = nil
 
---- Drops the task's trace context; set by trace.lua.
----@type fun(t)|nil
-task.clear_trace = nil
-
 --- Takes the task out of everything that runs; only its account is left.
 local function retire(u, t)
   local c = t.coroutine
@@ -314,7 +304,7 @@ local function retire(u, t)
   lose_coroutines(t)
   unwind.release_frames(c)
   c.thread = nil
-  if task.clear_trace then task.clear_trace(t) end
+  ids.clear(c.context)
 end
 
 --- Wakes the tasks that join or await the task. Returns their number.

@@ -98,8 +98,50 @@ if compat.is_jit then
   end
 end
 
+local protected, call_closing
+
+--- The activation at a level of a stack, from 0; for the function that calls the one that calls this.
+local function info_at(thread, level)
+  if thread then return getinfo(thread, level, "Sf") end
+  return getinfo(level + 3, "Sf")
+end
+
+--- Whether the activation is only a part of how a protected call is made.
+local function is_passage(info)
+  return info.what == "C" or info.what == "tail" or info.source == compat.SOURCE or info.func == protected
+end
+
+local MAX_LEVELS = 1000
+
+--- Whether an error that is raised here comes to a frame of the runtime before user code catches it. The
+--- message handler of that frame would have been called at the raise, had no call_closing been between.
+local function meets_frame(thread)
+  local level, is_protected = 0, false -- whether what comes next further out has made a protected call
+  for _ = 1, MAX_LEVELS do
+    local info = info_at(thread, level)
+    level = level + 1
+    if info == nil then
+      thread = unwind.below and unwind.below[thread or running()]
+      if thread == nil then return false end
+      level, is_protected = 0, true
+    elseif info.func == raw_xpcall or info.func == compat.pcall then
+      is_protected = true
+    elseif is_protected and not is_passage(info) then
+      if info.func ~= call_closing then return kernel.is_ours(info.source) end
+      is_protected = false
+    end
+  end
+  return true
+end
+
+--- The message handler of a call without a frame of its own: an error that user code catches further out is
+--- left as it is.
+local function closing_handler(err, thread)
+  if meets_frame(thread) then return handler(err, thread) end
+  return err
+end
+
 --- protected(fn, handler, ...) is xpcall, through which code may suspend.
-local protected
 if compat.yields_in_pcall then
   protected = compat.xpcall
 else
@@ -335,6 +377,24 @@ function unwind.run(kind, object, fn, ...)
   local base = s.depth
   return after_body(s, base, kind, object, protected(fn, handler, ...))
 end
+
+local function after_closing(s, base, kind, object, ok, ...)
+  if s.depth > base then -- frames further in have lost their bodies
+    return kind.leave(object, s, finish_body(s, base, ok, ...))
+  end
+  frames.pop(s)
+  return kind.leave(object, s, ok and "returning" or "panicking", ...)
+end
+
+--- Calls fn(...) without a frame of its own: an error passes unchanged. However the call ends, calls
+--- kind.leave(object, s, state, ...) with the results, or with the raised value, or kind.lost(object, s).
+---@param kind table  # a thin type of frames
+function unwind.call_closing(kind, object, fn, ...)
+  local s = frames_of(kernel.here())
+  frames.push(s, kind).object = object
+  return after_closing(s, s.depth, kind, object, protected(fn, closing_handler, ...))
+end
+call_closing = unwind.call_closing
 
 --- For a type's `leave`: returns the results, or raises the record.
 function unwind.leave(_, _, how, ...) return return_or_raise(how, ...) end

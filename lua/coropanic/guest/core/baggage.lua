@@ -68,7 +68,13 @@ function baggage.is_encoded(text) return not text:gsub("%%%x%x", ""):find("%", 1
 ---@return string? properties  # what follows the first ";"
 function baggage.next(text, at)
   while at <= #text do
+    local equals = text:find("=", at, true)
+    if not equals then return nil end
     local comma = text:find(",", at, true) or #text + 1
+    while comma < equals do -- what has no "=" is no member
+      at = comma + 1
+      comma = text:find(",", at, true) or #text + 1
+    end
     local whole = trim(text:sub(at, comma - 1))
     at = comma + 1
     local first, properties = split(whole, ";")

@@ -294,8 +294,8 @@ function run.open(kernel, plain, loop)
     if options.virtual and u.live > 0 then
       kernel.raise 'co.run_with: clock = "virtual" needs a runtime without tasks'
     end
-    u.driving = true
     local main = task.spawn(u, { name = options.name or "main" }, fn, ...)
+    u.driving = true
     apply(options)
     u.main_task = main
     local function handle(err) return record.test(err) or record.of_error(u, err) end

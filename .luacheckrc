@@ -12,6 +12,9 @@ files["spec/hosts/prosody"] = { read_globals = { "module" } }
 files["examples/prosody"] = { read_globals = { "module" } }
 files["spec/hosts/lighttpd"] = { read_globals = { "lighty" } }
 files["spec/hosts/neomutt"] = { read_globals = { "mutt" } }
+files["lua/coropanic/nginx.lua"] = { std = "lua54+luajit" }
+files["spec/hosts/nginx"] = { globals = { "ngx" } }
+files["lua/coropanic/host/nginx*"] = { globals = { "ngx" } }
 files["spec/hosts/gnuplot"] = { globals = { "term" }, read_globals = { "gp" } }
 files["examples/game/love"] = { globals = { "love" } }
 exclude_files = { "build", "spec/vendor" }

@@ -26,6 +26,7 @@ packages_of() { # group
     hosts)
       packages_of demo
       echo "lua-busted prosody lighttpd lighttpd-modules-lua gnuplot-nox neomutt darktable pkg-config libsdl2-dev libsdl2-gfx-dev"
+      echo "nginx libnginx-mod-http-lua"
       ;;
     rock) echo "luarocks" ;;
     clang) echo "clang" ;;

@@ -97,6 +97,15 @@ local function begin(u, o)
   update(u)
 end
 
+--- Gives a new universe the handlers and observers of another one. An observer that is stopped hears of
+--- neither.
+function observe.inherit(u, from)
+  u.on_panic, u.on_start = from.on_panic, from.on_start
+  for _, o in ipairs(from.observers) do
+    if not o.stopped then begin(u, o) end
+  end
+end
+
 local function stop(u, o)
   o.stopped, o.wants = true, {}
   if u.muted == 0 then sweep(u) end

@@ -119,6 +119,7 @@ task.begin_span = nil
 --- Makes a task of a function and its arguments, ready to run, and returns it (not its handle).
 ---@param options? table  # as of spawn_with; and scope, spans, joined(t)
 function task.spawn(u, options, fn, ...)
+  if port.check_spawn then port.check_spawn(u) end
   local t = new_task(u, options)
   ids.inherit(t, u.current, options and options.detached_trace, options and options.trace)
   if task.become_member then task.become_member(u, t, options) end
@@ -173,7 +174,7 @@ end
 
 local function enter(u, t)
   local c = t.coroutine
-  c.thread = running()
+  c.thread = running() or compat.MAIN
   u.by[c.thread] = c
   u.current = t
   t.status = "running"

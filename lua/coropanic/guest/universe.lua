@@ -12,12 +12,12 @@ universe.KINDS = {
   "awake", "overrun",
 }
 
+local WEAK = { __mode = "k" }
+
 function universe.new()
-  local counts = {}
-  for _, kind in ipairs(universe.KINDS) do counts[kind] = 0 end
   return {
     by = {},                                     -- thread -> coroutine, of live tasks and the main thread
-    others = setmetatable({}, { __mode = "k" }), -- the same for all others
+    others = setmetatable({}, WEAK), -- the same for all others
     current = nil,                               -- the running task
     running = nil,                               -- the coroutine whose code runs, where co.coroutine knows
     driving = false,                             -- the loop is running
@@ -33,13 +33,20 @@ function universe.new()
     on_panic = nil, on_start = nil,
     held = list.new(),    -- panics without an owner yet
     cancelled = 0, leaked = 0, afters = 0,       -- for co.stats
-    counts = counts,      -- kind -> events told
+    counts = {            -- kind -> events told
+      spawn = 0, start = 0, stop = 0, wake = 0, ["end"] = 0, panic = 0, recover = 0, unhandled = 0,
+      cancel = 0, scope_open = 0, scope_close = 0, context_open = 0, context_end = 0, span_begin = 0,
+      span_event = 0, span_end = 0, timer = 0, sleep = 0, awake = 0, overrun = 0,
+    },
     wants = {},           -- kind -> true: a sink listens
     sinks = {},           -- see probe.lua
     muted = 0,            -- observers running now
     observers = {}, pending = {},
-    askers = setmetatable({}, { __mode = "k" }), -- task -> the task that has cancelled it
-    main_task = nil,
+    askers = setmetatable({}, WEAK), -- task -> the task that has cancelled it
+    main_task = nil, trace_context = nil, observer_sink = nil, listeners = nil,
+    -- of hosts with a universe for each request
+    unborn = nil, timers = nil, inline = false, driver = false, driver_waits = false, ending = false,
+    in_place = false, leaving = false,
   }
 end
 

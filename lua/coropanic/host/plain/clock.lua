@@ -33,30 +33,33 @@ function clock.random(n)
   return block:sub(at - n, at - 1)
 end
 
+--- Drops the bytes that were read before: a forked process must not use them too.
+function clock.forget() block, at = "", 1 end
+
 if ok_ffi then
   ffi.cdef [[
     typedef struct { long tv_sec; long tv_nsec; } coropanic_timespec;
-    int clock_gettime(int clock, coropanic_timespec *time);
-    int nanosleep(const coropanic_timespec *time, coropanic_timespec *left);
+    int coropanic_clock_gettime(int clock, coropanic_timespec *time) __asm__("clock_gettime");
+    int coropanic_nanosleep(const coropanic_timespec *time, coropanic_timespec *left) __asm__("nanosleep");
   ]]
   local C = ffi.C
   local time, left = ffi.new "coropanic_timespec[1]", ffi.new "coropanic_timespec[1]"
   local REALTIME, MONOTONIC = 0, ffi.os == "Linux" and 1 or ffi.os == "OSX" and 6 or 4
 
   function clock.now()
-    C.clock_gettime(MONOTONIC, time)
+    C.coropanic_clock_gettime(MONOTONIC, time)
     return tonumber(time[0].tv_sec) + tonumber(time[0].tv_nsec) * 1e-9
   end
 
   function clock.wall()
-    C.clock_gettime(REALTIME, time)
+    C.coropanic_clock_gettime(REALTIME, time)
     return tonumber(time[0].tv_sec) * 1e9 + tonumber(time[0].tv_nsec)
   end
 
   function clock.sleep(seconds)
     left[0].tv_sec = math.floor(seconds)
     left[0].tv_nsec = (seconds - math.floor(seconds)) * 1e9
-    C.nanosleep(left, nil)
+    C.coropanic_nanosleep(left, nil)
   end
   return clock
 end

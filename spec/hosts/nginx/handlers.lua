@@ -1,0 +1,253 @@
+--- What the nginx of the specs serves.
+
+local co = require "coropanic"
+local nginx = require "coropanic.nginx"
+
+local ngx = ngx
+
+local handlers = { content = {} }
+local content = handlers.content
+
+local function count(name) ngx.shared.counts:incr(name, 1, 0) end
+
+function handlers.serve(name) return nginx.serve(content[name]) end
+
+function handlers.log()
+  nginx.log()
+  local after = ngx.ctx.after_log
+  if after then after() end
+end
+
+-- Phases that can not suspend ----------------------------------------------------------------------------
+
+function handlers.init()
+  local ok, err = pcall(co.run, print)
+  handlers.refused_in_init = tostring(err)
+  local recovered = co.func(function()
+    co.defer(function() co.set_results((co.recover())) end)
+    error "in init"
+  end)
+  handlers.recovered_in_init = not ok and recovered()
+  co.on_panic(function(r)
+    count "handled"
+    nginx.report(r)
+  end)
+end
+
+function content.init() ngx.say(handlers.refused_in_init, "\n", handlers.recovered_in_init) end
+
+function handlers.in_set()
+  local recovered = co.func(function()
+    co.defer(function() co.recover() end)
+    co.panic "in set"
+  end)
+  recovered()
+  return (select(2, pcall(co.run, print)))
+end
+
+-- Rewrite, access, content -------------------------------------------------------------------------------
+
+--- Each phase runs two tasks, one of which suspends in nginx, the other one in us.
+function handlers.in_phase()
+  return nginx.serve(function()
+    local a = co.spawn(function()
+      ngx.sleep(0.001)
+      return 1
+    end)
+    local b = co.spawn(function()
+      co.sleep(0.001)
+      return 2
+    end)
+    local phase = co.current().name
+    local seen = ngx.ctx.seen or {}
+    ngx.ctx.seen = seen
+    seen[#seen + 1] = phase .. " " .. a:await() + b:await() .. " " .. nginx.traceparent():sub(4, 35)
+    if ngx.var.failing == phase then error("panic in " .. phase) end
+    if phase == "content" then ngx.say(table.concat(seen, "\n"), "\n", ngx.var.seen) end
+  end)
+end
+
+-- Content ------------------------------------------------------------------------------------------------
+
+function content.join()
+  local sum = 0
+  local tasks = {}
+  for i = 1, 10 do
+    tasks[i] = co.spawn(function()
+      co.sleep(0.001)
+      return i
+    end)
+  end
+  for _, task in ipairs(tasks) do sum = sum + task:await() end
+  co.defer(function() ngx.say "deferred" end)
+  ngx.say(sum)
+end
+
+function content.panic() error("panic " .. ngx.var.arg_id) end
+
+function content.table_panic() error { code = "E42" } end
+
+function content.cut()
+  ngx.say "begun"
+  ngx.flush(true)
+  error "panic after the headers"
+end
+
+--- The panic of a task that nobody joins; and one that is recovered.
+function content.lost()
+  co.spawn(function() co.panic("lost " .. ngx.var.arg_id) end)
+  local ok, r = co.spawn(function() co.panic "joined" end):join()
+  ngx.say(tostring(ok), " ", r.message)
+end
+
+function content.long() co.panic(("0123456789"):rep(600) .. " the end") end
+
+function content.trace() ngx.say(ngx.var.http_traceparent, " ", co.current().trace_id) end
+
+--- Subrequests of two tasks at once, each of which has a span of its own.
+function content.subrequests()
+  local tasks = {}
+  for i = 1, 2 do
+    tasks[i] = co.spawn(function()
+      local mine = nginx.traceparent()
+      local seen = ngx.location.capture("/content/trace").body:match "^%S+"
+      return mine == seen and mine or mine .. " became " .. seen
+    end)
+  end
+  ngx.say(tasks[1]:await(), "\n", tasks[2]:await())
+end
+
+--- A cosocket, which parks its task alone.
+function content.cosocket()
+  local order = {}
+  local asking = co.spawn(function()
+    local socket = ngx.socket.tcp()
+    assert(socket:connect("127.0.0.1", ngx.var.server_port))
+    assert(socket:send "GET /content/slow HTTP/1.0\r\nHost: x\r\n\r\n")
+    local body = assert(socket:receive "*a"):match "\r\n\r\n(.*)\n"
+    socket:close()
+    order[#order + 1] = body
+  end)
+  co.spawn(function()
+    co.sleep(0.001)
+    order[#order + 1] = "meanwhile"
+  end):await()
+  asking:await()
+  ngx.say(table.concat(order, ", "))
+end
+
+function content.slow()
+  co.sleep(0.2)
+  ngx.say "answered"
+end
+
+--- In a timer: the trace of the request that has set it.
+function content.timer()
+  local id = ngx.var.arg_id
+  assert(ngx.timer.at(0, function(premature, word)
+    nginx.serve(function()
+      co.defer(count, "timer deferred")
+      co.sleep(0.001)
+      co.panic("timer " .. id .. " " .. word .. " " .. tostring(premature))
+    end)
+  end, "given"))
+  ngx.say "set"
+end
+
+-- Ends that nginx makes ----------------------------------------------------------------------------------
+
+local function deferring(name)
+  co.defer(count, name)
+  co.defer(function()
+    if ngx.get_phase() ~= "log" then co.sleep(0.001) end
+    count(name)
+  end)
+end
+
+local function two_tasks(name)
+  deferring(name)
+  co.spawn(function()
+    deferring(name)
+    co.sleep(10)
+  end)
+  co.spawn(function()
+    deferring(name)
+    ngx.sleep(10)
+  end)
+  co.sleep(0.001)
+end
+
+function content.exit()
+  two_tasks "exit"
+  ngx.say "before"
+  ngx.exit(ngx.OK)
+end
+
+function content.exit_in_task()
+  two_tasks "exit_in_task"
+  co.spawn(function()
+    ngx.say "before"
+    ngx.exit(ngx.OK)
+  end)
+  co.sleep(10)
+end
+
+function content.redirect()
+  two_tasks "redirect"
+  ngx.redirect "/content/join"
+end
+
+function content.exec()
+  two_tasks "exec"
+  ngx.exec "/content/join"
+end
+
+function content.kill()
+  local thread
+  local task = co.spawn(function()
+    thread = coroutine.running()
+    deferring "kill"
+    ngx.sleep(10)
+  end)
+  co.sleep(0.001)
+  local killed = ngx.thread.kill(thread)
+  local ok, r = task:join()
+  ngx.say(tostring(killed), " ", tostring(ok), " ", r.message, " ", task:status())
+end
+
+function content.abort()
+  ngx.ctx.after_log = function() count "aborted" end
+  two_tasks "abort"
+  count "begun"
+  ngx.sleep(10)
+end
+
+--- Frames outside tasks, which nginx ends too.
+function content.frames()
+  co.call(function()
+    co.defer(count, "frames")
+    co.defer(count, "frames")
+    ngx.exit(204)
+  end)
+end
+
+function content.count() ngx.say(ngx.shared.counts:get(ngx.unescape_uri(ngx.var.arg_name)) or 0) end
+
+--- Ids made by this worker.
+function content.ids()
+  local ids = {}
+  for i = 1, 50 do
+    ids[i] = co.spawn_with({ detached_trace = true }, function() return co.current().trace_id end):await()
+  end
+  ngx.say(ngx.worker.id(), " ", table.concat(ids, " "))
+end
+
+-- Bad input ----------------------------------------------------------------------------------------------
+
+function content.refused()
+  local _, bad_argument = pcall(nginx.serve)
+  local _, nested = pcall(nginx.serve, print)
+  ngx.say(bad_argument, "\n", nested)
+end
+
+return handlers

@@ -175,8 +175,8 @@ CP_API int cp_setdata(lua_State *L, int task, void *data, void (*free)(void *dat
 /* === waiting ================================================================================ */
 
 /*
-** A token names one wait of one task. It is a plain number: keep it where you like, also in the
-** `void *` of a callback. It may be used at any time, also after the wait is over, the task has
+** A token names one wait of one task. It is a plain number: keep it where you like, also in a callback's
+** `void *` if that has 64 bits. It may be used at any time, also after the wait is over, the task has
 ** ended, or the state was closed; then the answer is CP_LATE. 0 is never a token.
 */
 typedef uint64_t cp_token;
@@ -219,8 +219,9 @@ CP_API int cp_park(lua_State *L, cp_token token, double seconds, lua_KContext ct
 CP_API int cp_close_token(lua_State *L, cp_token token);
 
 /*
-** Wakes the task with the `values` on top of the stack, which are popped whatever the answer is. Call
-** it in the runtime's thread, from any callback, also inside a task.   [-values, +0, -]
+** Wakes the task with the `values` on top of the stack, which are popped whatever the answer is, but
+** for CP_WRONG_THREAD, when `L` is not touched. Call it in the runtime's thread, from any callback, also
+** inside a task.   [-values, +0, -]
 ** The thread is that which has last stepped. `L` is any thread of the token's state; a state that is
 ** closed must not be touched, so use cp_wake_from_thread if that may be so.
 */

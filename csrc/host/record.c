@@ -9,14 +9,20 @@
 #include "report/report.h"
 
 /*
-** Pops a string and returns it; the record at `index` keeps it under that name.   [-1, +0, m]
+** Pops a string, and returns its text. The record at `index` keeps it under that name; the first one
+** stays, because hosts may still read what an earlier call has told them.   [-1, +0, m]
 */
 static const char *keep(lua_State *L, int index, const char *name) {
-  const char *text = lua_tostring(L, -1);
+  lua_tostring(L, -1); /* converts a number */
   record_push_details(L, index);
-  lua_insert(L, -2);
-  lua_setfield(L, -2, name);
-  lua_pop(L, 1);
+  if (lua_getfield(L, -1, name) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, name);
+  }
+  const char *text = lua_tostring(L, -1);
+  lua_pop(L, 3);
   return text;
 }
 

@@ -113,6 +113,27 @@ static void records_are_told_from_other_values(void) {
   api_close(L);
 }
 
+static void what_was_read_of_a_record_stays(void) {
+  lua_State *L = api_open();
+  api_run(L,
+          "local long = string.rep('long', 20)"
+          "co.run(co.spawn_with, {name = long}, function()"
+          "  _, r = co.pcall(error, setmetatable({code = long}, {__name = long})) end)");
+  lua_getglobal(L, "r");
+  cp_record first = {.size = sizeof first};
+  cp_record second = {.size = sizeof second};
+  check_int(cp_get_record(L, -1, &first), 1);
+  check_int(cp_get_record(L, -1, &second), 1);
+  check_int(strlen(first.task_name), 80);
+  check_pointer(second.task_name, first.task_name);
+  check_int(strlen(first.type), 80);
+  check_pointer(second.type, first.type);
+  check_int(strlen(first.code), 80);
+  check_pointer(second.code, first.code);
+  check_pointer(second.message, first.message);
+  api_close(L);
+}
+
 /* --- deferring --- */
 
 static int counted;
@@ -289,6 +310,7 @@ static const test tests[] = {
     TEST(c_raises_panics),
     TEST(a_handler_in_c_reads_the_record),
     TEST(records_are_told_from_other_values),
+    TEST(what_was_read_of_a_record_stays),
     TEST(c_functions_are_deferred),
     TEST(what_can_not_be_called_is_not_deferred),
     TEST(pending_calls_run_without_suspending),

@@ -24,10 +24,10 @@
 typedef struct ticker_slot {
   struct ticker_slot *next; /* set once, before the handler sees the slot */
   ticker *owner;            /* NULL: the slot is free */
-  atomic_bool is_set;       /* the owner waits for a tick */
   timer_t timer;
   pid_t process; /* timers do not exist in a forked child */
-  _Atomic(pid_t) thread;
+  pid_t thread;
+  _Atomic(pid_t) waiting; /* the thread, if the owner waits for a tick; else 0 */
 } ticker_slot;
 
 static struct {
@@ -66,14 +66,15 @@ static void call_previous(int signal, siginfo_t *info, void *context) {
 
 /*
 ** A late signal of a ticker that is closed may find that its slot has been taken again, also by another
-** thread.
+** thread, even while this runs. So whether a tick is due, and in this thread, is one question.
 */
 static void on_signal(int signal, siginfo_t *info, void *context) {
   int saved = errno;
+  pid_t thread = this_thread();
   ticker_slot *s = info->si_code == SI_TIMER ? find_slot(info->si_value.sival_ptr) : NULL;
   if (s == NULL) {
     call_previous(signal, info, context);
-  } else if (s->thread == this_thread() && atomic_exchange(&s->is_set, false)) {
+  } else if (atomic_compare_exchange_strong(&s->waiting, &thread, 0)) {
     s->owner->tick(s->owner);
   }
   errno = saved;
@@ -167,9 +168,10 @@ bool ticker_is_here(const ticker *t) {
 
 void ticker_set(ticker *t, int64_t delay_ns) {
   ticker_slot *s = t->slot;
+  if (s->process != getpid()) return; /* the number may be that of another timer here */
   struct itimerspec when = {.it_value = {.tv_sec = (time_t)(delay_ns / NS_PER_SECOND),
                                          .tv_nsec = (long)(delay_ns % NS_PER_SECOND)}};
-  atomic_store(&s->is_set, delay_ns > 0);
+  atomic_store(&s->waiting, delay_ns > 0 ? s->thread : 0);
   timer_settime(s->timer, 0, &when, NULL);
 }
 
@@ -177,7 +179,7 @@ void ticker_close(ticker *t) {
   ticker_slot *s = t->slot;
   if (s == NULL) return;
   lock();
-  atomic_store(&s->is_set, false);
+  atomic_store(&s->waiting, 0);
   if (s->process == getpid()) timer_delete(s->timer);
   s->owner = NULL;
   t->slot = NULL;

@@ -3,7 +3,8 @@
 ** over: a POSIX timer sends SIGURG to that thread. Programs ignore SIGURG by default. If the program
 ** has a handler of its own, ours calls it for every SIGURG that no ticker has caused, and puts it
 ** back when the last ticker is closed. A program that installs a handler later must call the one
-** that it replaces.
+** that it replaces. The kernel queues a timer's signal beside others of its number, so a tick is lost
+** only while SIGURG is ignored, because the program has taken our handler away.
 **
 ** A signal may still come when its ticker is stopped or closed, in a thread that has blocked it
 ** meanwhile. So the handler looks only at memory that is never freed, and calls a ticker once for
@@ -43,7 +44,8 @@ bool ticker_is_here(const ticker *t);
 
 /*
 ** Lets the ticker, which is open, tick once after `delay_ns`, at least 1, instead of any time that
-** was set before; 0: not at all. Call it in the ticker's thread; a signal handler may.
+** was set before; 0: not at all. Call it in the ticker's thread; a signal handler may. Does nothing in
+** a forked child, which has no ticks.
 */
 void ticker_set(ticker *t, int64_t delay_ns);
 

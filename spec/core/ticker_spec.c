@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -243,6 +244,34 @@ static void a_forked_child_has_to_open_it_again(void) {
   ticker_close(&c.ticker);
 }
 
+/* The number of the parent's timer may be that of one of the child's. */
+static void a_forked_child_keeps_its_own_timers(void) {
+  enum { TIMERS = 200 };
+  counter c = closed();
+  check_int(ticker_open(&c.ticker), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    timer_t timers[TIMERS];
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
+    struct itimerspec when = {.it_value.tv_sec = 3600};
+    int failures = 0;
+    for (int i = 0; i < TIMERS; i++) {
+      failures += timer_create(CLOCK_MONOTONIC, &event, &timers[i]) != 0;
+      failures += timer_settime(timers[i], 0, &when, NULL) != 0;
+    }
+    ticker_set(&c.ticker, 0);
+    for (int i = 0; i < TIMERS; i++) {
+      timer_gettime(timers[i], &when);
+      failures += when.it_value.tv_sec == 0;
+    }
+    _exit(failures == 0 ? 0 : 1);
+  }
+  int status;
+  waitpid(child, &status, 0);
+  check_int(status, 0);
+  ticker_close(&c.ticker);
+}
+
 static const test tests[] = {
     TEST(a_ticker_ticks_once_for_each_time_that_it_is_set),
     TEST(it_may_set_itself_again),
@@ -253,6 +282,7 @@ static const test tests[] = {
     TEST(a_thread_that_blocks_the_signal_has_no_ticker),
     TEST(each_thread_has_the_ticks_of_its_tickers),
     TEST(a_forked_child_has_to_open_it_again),
+    TEST(a_forked_child_keeps_its_own_timers),
 };
 
 #else

@@ -29,7 +29,7 @@ end
 portable.rawlen = rawget(_G, "rawlen") or function(value) return #value end
 
 -- Surrogates are no characters: Lua 5.3 takes them, and LuaJIT has no such library.
-local has_strict = utf8 and not utf8.len "\237\160\128"
+local has_strict = utf8 and utf8.offset and not utf8.len "\237\160\128"
 local own = not has_strict and require "coropanic.guest.core.utf8" or nil
 
 ---@type fun(text: string, at?: integer): integer?, integer?

@@ -66,7 +66,9 @@ local function short(text) return text_of.cut(text_of.valid(text), MAX_NAME) end
 
 --- Returns a text for the object that a task waits on.
 local function object_of(waiting_on)
-  if type(waiting_on) == "table" then return ("a select of %d channels"):format(#waiting_on) end
+  -- Objects of the guest are tables too, but have metatables.
+  local is_list = type(waiting_on) == "table" and getmetatable(waiting_on) == nil
+  if is_list then return ("a select of %d channels"):format(#waiting_on) end
   if is_task(waiting_on) then return ('task %d "%s"'):format(waiting_on.id, waiting_on.name) end
   return tostring(waiting_on)
 end

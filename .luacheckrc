@@ -15,6 +15,10 @@ files["spec/hosts/neomutt"] = { read_globals = { "mutt" } }
 files["lua/coropanic/nginx.lua"] = { std = "lua54+luajit" }
 files["spec/hosts/nginx"] = { globals = { "ngx" } }
 files["lua/coropanic/host/nginx*"] = { globals = { "ngx" } }
+files["spec/hosts/haproxy"] = { std = "lua53", read_globals = { "core" } }
+files["spec/hosts/love"] = { std = "luajit+love" }
+files["spec/hosts/luv"] = { std = "luajit" }
+files["spec/hosts/neovim"] = { std = "luajit", read_globals = { "vim" } }
 files["spec/hosts/gnuplot"] = { globals = { "term" }, read_globals = { "gp" } }
 files["examples/game/love"] = { globals = { "love" } }
 exclude_files = { "build", "spec/vendor" }

@@ -17,9 +17,8 @@ packages_of() { # group
       packages_of hosts
       echo "lua-sec openssl lua-busted lua-unit lua-logging lua-cqueues lua-copas luarocks git python3-jsonschema"
       echo "pkg-config libprotobuf-c-dev protobuf-c-compiler"
-      # The Luas of the guest. Debian has two LuaJITs, which exclude each other.
+      # The Luas of the guest.
       echo "lua5.1 lua5.3"
-      command -v luajit >/dev/null || echo "luajit2"
       echo "g++" # the header of the C API is included by C++ too
       ;;
     # Programs of other people in which the module runs.
@@ -27,6 +26,9 @@ packages_of() { # group
       packages_of demo
       echo "lua-busted prosody lighttpd lighttpd-modules-lua gnuplot-nox neomutt darktable pkg-config libsdl2-dev libsdl2-gfx-dev"
       echo "nginx libnginx-mod-http-lua"
+      echo "haproxy love neovim xauth xvfb"
+      # Debian has two LuaJITs, which exclude each other.
+      command -v luajit >/dev/null || echo "luajit2"
       ;;
     rock) echo "luarocks" ;;
     clang) echo "clang" ;;

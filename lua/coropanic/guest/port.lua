@@ -26,7 +26,7 @@ local function host()
   if type(core) == "table" and core.register_task then return "haproxy" end
   if type(rawget(_G, "love")) == "table" then return "love" end
   local vim = rawget(_G, "vim")
-  if type(vim) == "table" and (vim.uv or vim.loop) then return "luv" end
+  if type(vim) == "table" and (vim.uv or vim.loop) or package.loaded.luv then return "luv" end
   return "plain"
 end
 

@@ -1,6 +1,7 @@
 --- The plain host: a loop in Lua, for interpreters that have none. Tasks are coroutines, which yield to the
 --- loop with a value of its own. See guest/port.lua for what a host is. This file has the ready queue, the
 --- timers and the clock; plain/run.lua has co.run and co.step, and plain/clock.lua asks the operating system.
+--- Hosts with a loop of their own (luv.lua, love.lua) build on this one.
 
 local compat = require "coropanic.guest.compat"
 local clock = require "coropanic.host.plain.clock"
@@ -30,6 +31,20 @@ plain.wall, plain.random = clock.wall, clock.random
 
 function plain.now() return loop.virtual or clock.now() end
 
+-- Hosts that build on this one put functions of theirs in place of these:
+
+--- Waits for so many seconds, nil: for ever, or until a task is ready.
+plain.sleep = clock.sleep
+
+--- Lets the host look at its own events, between two batches of turns in co.run.
+function plain.look() end
+
+--- Whether anything but our timers may make a task ready.
+function plain.may_be_woken() return false end
+
+--- A task has become ready, or a timer was started, while our loop does not run.
+function plain.stir() end
+
 -- The ready queue ----------------------------------------------------------------------------------------
 
 local ready, first, last = {}, 1, 0
@@ -39,6 +54,7 @@ function plain.ready() return last - first + 1 end
 local function enqueue(t)
   last = last + 1
   ready[last] = t
+  if not u.driving then plain.stir() end
 end
 
 local function take_first()
@@ -91,6 +107,7 @@ end
 function plain.start_timer(seconds, fn)
   local timer = { fn = fn }
   heap.add(loop.timers, timer, plain.now() + seconds)
+  if not u.driving then plain.stir() end
   return timer
 end
 

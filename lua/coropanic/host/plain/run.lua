@@ -4,7 +4,6 @@ local run = {}
 
 function run.open(kernel, plain, loop)
   local args = require "coropanic.guest.args"
-  local clock = require "coropanic.host.plain.clock"
   local compat = require "coropanic.guest.compat"
   local handler = require "coropanic.guest.handler"
   local heap = require "coropanic.host.plain.heap"
@@ -104,12 +103,16 @@ function run.open(kernel, plain, loop)
   end
 
   local function run_batch()
-    if loop.budget then return round(nil) end
-    loop.batch = math.max(plain.ready(), SMALL_BATCH)
-    while plain.ready() > 0 and loop.batch > 0 do
-      loop.batch = loop.batch - 1
-      loop.switch()
+    if loop.budget then
+      round(nil)
+    else
+      loop.batch = math.max(plain.ready(), SMALL_BATCH)
+      while plain.ready() > 0 and loop.batch > 0 do
+        loop.batch = loop.batch - 1
+        loop.switch()
+      end
     end
+    plain.look()
   end
 
   -- Sleeping -------------------------------------------------------------------------------------------
@@ -128,17 +131,16 @@ function run.open(kernel, plain, loop)
   --- No task is ready: sleeps until the next time, to which the virtual clock jumps. Returns false if nothing
   --- can wake a task.
   local function wait_for_work()
-    if heap.first(loop.timers) == nil then return false end
+    if heap.first(loop.timers) == nil and not plain.may_be_woken() then return false end
     unhandled.expire(u, plain.now()) -- those whose task is garbage
     if plain.ready() > 0 then return true end
     local next = next_time()
-    if next ~= nil and next > plain.now() then
-      if u.wants.sleep then
-        probe.tell(u, { kind = "sleep", calls = true, extra = next - plain.now() })
-      end
+    if next == nil or next > plain.now() then
+      local seconds = next and next - plain.now()
+      if u.wants.sleep then probe.tell(u, { kind = "sleep", calls = true, extra = seconds }) end
       u.counts.sleep = u.counts.sleep + 1
       if plain.ready() == 0 then
-        if loop.virtual then loop.virtual = next else clock.sleep(next - plain.now()) end
+        if loop.virtual and next then loop.virtual = next else plain.sleep(seconds) end
       end
       u.counts.awake = u.counts.awake + 1
       if u.wants.awake then probe.tell(u, { kind = "awake", calls = true }) end

@@ -1,4 +1,5 @@
--- What channels, selects and locks take of memory, and what finalizers may do with them.
+-- What channels, selects and locks take of memory, how large they may be, and what finalizers may do with
+-- them.
 
 local co = require "coropanic"
 local helpers = require "spec.helpers"
@@ -68,6 +69,19 @@ describe("two tasks", function()
       assert.equal(1100, v)
       assert.is_true(after - before < 1, ("%f KB"):format(after - before))
       there:close()
+    end)
+  end)
+end)
+
+describe("a select that waits", function()
+  it("may have 65535 cases", function()
+    run(function()
+      local cases = {}
+      for i = 1, 65535 do cases[i] = { co.chan(), i } end
+      local task = co.spawn(co.select, nil, table.unpack(cases))
+      co.yield()
+      assert.equal(65535, (cases[65535][1]:recv()))
+      assert.same({ true, 65535 }, { task:join() })
     end)
   end)
 end)

@@ -48,6 +48,18 @@ describe("a mutex's guard", function()
     assert.is_false(m:locked())
   end)
 
+  co_it("panics where the owner has ended without unlocking, of a mutex and of an rwmutex", function()
+    for _, make in ipairs { co.mutex, co.rwmutex } do
+      local lock = make()
+      co.spawn(lock.lock, lock):join()
+      for _, method in ipairs { "guard", "rguard" } do
+        if lock[method] then
+          helpers.assert_contains("which has ended (taken at ", helpers.record_of(lock[method], lock).message)
+        end
+      end
+    end
+  end)
+
   co_it("unlocks once", seeded, function()
     local m = co.mutex()
     local guard = m:guard()

@@ -285,7 +285,7 @@ describe("a select that waits", function()
     end)
   end)
 
-  for _, count in ipairs { 1, 8, 9, 1000, 65535 } do
+  for _, count in ipairs { 1, 8, 9, 1000 } do
     it(("may have %d cases"):format(count), function()
       run(function()
         local cases = {}

@@ -12,6 +12,11 @@ local function ended_task()
   return task
 end
 
+local upvalue = 1
+
+--- The name that errors give to a file.
+local file_name = debug.getmetatable(io.stdout).__name or "userdata"
+
 local makers = {
   task = ended_task,
   channel = function() return co.chan() end,
@@ -28,19 +33,21 @@ local makers = {
 local SPEAKS_OF_NIL = { close = true }
 
 local function selfs_that_are_not(type)
-  local upvalue = 1
-  local look_alike = debug.setmetatable({}, debug.getmetatable(makers.task()))
+  local look_alike = {}
+  debug.setmetatable(look_alike, debug.getmetatable(makers.task()))
   local selfs = {
     { nil, "no value" },
     { 1, "number" },
     { "text", "string" },
     { {}, "table" },
     { print, "function" },
-    { io.stdout, "FILE*" },
-    { debug.upvalueid(function() return upvalue end, 1), "userdata" },
+    { io.stdout, file_name },
     { coroutine.create(print), "thread" },
     { look_alike, "coropanic.task" },
   }
+  if debug.upvalueid then -- a light userdata
+    selfs[#selfs + 1] = { debug.upvalueid(function() return upvalue end, 1), "userdata" }
+  end
   for other, make in pairs(makers) do
     if other ~= type then selfs[#selfs + 1] = { make(), "coropanic." .. other } end
   end

@@ -132,21 +132,6 @@ describe("waitgroup:spawn", function()
     assert.is_true(wg:wait())
   end)
 
-  it("counts a task as done whose coroutine somebody closes", function()
-    helpers.run_reporting(function()
-      local wg = co.waitgroup()
-      local thread
-      local task = wg:spawn(function()
-        thread = coroutine.running()
-        co.sleep(1)
-      end)
-      co.yield()
-      helpers.unguarded.close(thread)
-      wg:wait()
-      assert.equal("panicked", task:status())
-    end)
-  end)
-
   co_it("waits for tasks that are spawned by its tasks, and in the hook", seeded, function()
     local wg, ended = co.waitgroup(), 0
     local hooked

@@ -34,9 +34,40 @@ compat.yields_in_iterator = compat.yields_in_pcall
 --- Whether variables can be `<close>`.
 compat.has_close = compat.close ~= nil
 
-local isyieldable = coroutine.isyieldable
---- Whether the running coroutine can yield. Lua 5.1 does not say: then nil, and the yield fails.
-compat.isyieldable = isyieldable or function() return nil end
+--- Where protected calls have coroutines of their own: such a coroutine -> the thread that waits for it.
+compat.below = setmetatable({}, { __mode = "k" })
+
+--- Whether the function at this level of the thread's stack, or of the running one, keeps it from yielding.
+local function is_obstacle(info) return info.what == "C" or info.name == "(for generator)" end
+
+--- What Lua 5.1 does not tell: whether the running coroutine can yield. C functions and iterators of `for`
+--- show on the stack. A metamethod does not, so a yield in one fails.
+local function looks_yieldable()
+  local thread = running()
+  if thread == nil then return false end
+  local level = 2
+  local info = debug.getinfo(level, "Sn")
+  while info do
+    if is_obstacle(info) then return false end
+    level = level + 1
+    info = debug.getinfo(level, "Sn")
+  end
+  thread = compat.below[thread]
+  while thread do
+    level = 1 -- 0 is the `resume` in which it waits
+    info = debug.getinfo(thread, level, "Sn")
+    while info do
+      if is_obstacle(info) then return false end
+      level = level + 1
+      info = debug.getinfo(thread, level, "Sn")
+    end
+    thread = compat.below[thread]
+  end
+  return true
+end
+
+--- Whether the running coroutine can yield.
+compat.isyieldable = coroutine.isyieldable or looks_yieldable
 
 --- The length of an object without its metamethods.
 compat.rawlen = rawget(_G, "rawlen") or function(value) return #value end

@@ -64,7 +64,7 @@ local come_back
 --- Waits on behalf of the task, which waits in the coroutine, then resumes it.
 local function pass_on(u, t, c, caller)
   yield(TAG)
-  while t.status ~= "running" or c.state ~= "active" or not t.going do yield(nil, REFUSAL) end
+  while c.state ~= "active" or not t.going do yield(nil, REFUSAL) end
   return come_back(u, t, c, caller, resume(c.thread))
 end
 

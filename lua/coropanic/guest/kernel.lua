@@ -35,6 +35,7 @@ local state, running, MAIN = port.state, compat.running, compat.MAIN
 local isyieldable = compat.isyieldable
 local getinfo = compat.getinfo
 local error, type, rawget, tostring, setmetatable = error, type, rawget, tostring, setmetatable
+local huge = math.huge
 
 --- The module's table: what `require "coropanic"` returns.
 kernel.api = {}
@@ -251,10 +252,11 @@ end
 --- woken: see kernel.wake. Does not raise the cancellation: kernel.check_wake does.
 ---@param wait table  # the way to wait
 ---@param waits_on any  # what it waits for: t.waits_on
----@param seconds? number  # nil: for ever
+---@param seconds? number  # nil, or infinity: for ever
 ---@return string reason
 function kernel.park(t, wait, waits_on, seconds)
   local u = t.universe
+  if seconds == huge then seconds = nil end
   t.wait, t.waits_on, t.status, t.timed = wait, waits_on, "waiting", seconds ~= nil
   t.raises = 0
   if seconds ~= nil then

@@ -297,12 +297,15 @@ function record.tell_recover(u, r)
   end
 end
 
+--- Whether a record of this kind is of a panic, and not of a task that was to end.
+local function is_panic(kind) return kind ~= "goexit" and kind ~= "cancelled" and kind ~= "timeout" end
+
 --- The record of a value that a function of the API raises in the code that has called it. Call it in that
 --- function itself.
 ---@param level? integer  # of that code; 1: the caller of the function that calls this
 function record.raise(u, value, kind, level)
   local r = new(u, explain(value), kind, with_outer(u, capture_here((level or 1) + 1)))
-  record.tell(u, r)
+  if is_panic(kind) then record.tell(u, r) end
   return r
 end
 
@@ -319,7 +322,7 @@ end
 function record.make(u, value, kind, thread)
   local stacks = thread and with_outer(u, capture_thread(thread), thread) or {}
   local r = new(u, explain(value), kind, stacks)
-  if kind ~= "goexit" and kind ~= "cancelled" and kind ~= "timeout" then record.tell(u, r) end
+  if is_panic(kind) then record.tell(u, r) end
   return r
 end
 

@@ -145,8 +145,8 @@ end
 if compat.yields_in_pcall then
   protected = compat.xpcall
 else
-  local by_thread = setmetatable({}, { __mode = "k" })
-  unwind.below = by_thread -- the coroutine of a protected call -> the thread that waits for it
+  local by_thread = compat.below
+  unwind.below = by_thread
 
   local function enter(thread)
     local u, outer = state(), running()

@@ -49,6 +49,11 @@ function helpers.random(seed)
   return next_number
 end
 
+--- The number of seeds for a test under so many: a tenth of them in the guest, which runs in several Luas.
+function helpers.seeds(count)
+  return package.loaded["coropanic.guest"] and count / 10 or count
+end
+
 --- Runs `fn` as the main task under the virtual clock and returns its results.
 function helpers.run(fn, ...)
   return co.run_with({ clock = "virtual" }, fn, ...)

@@ -5,7 +5,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 
-local SEEDS = 4000
+local SEEDS = helpers.seeds(4000)
 
 --- One program: its channels, and what became of the messages.
 local Program = {}

@@ -4,7 +4,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 
-local SEEDS = 2000
+local SEEDS = helpers.seeds(2000)
 
 --- Runs `body(random)` under each seed. `random(n)` is from 1 to n; `random()` is a time below 1, one of a
 --- few, so that much happens at the same time.

@@ -3,8 +3,9 @@
 -- the ends that it may come to.
 
 local co = require "coropanic"
+local helpers = require "spec.helpers"
 
-local SEEDS = 1000
+local SEEDS = helpers.seeds(1000)
 local MAX_DEPTH = 4
 
 --- A source of numbers that is the same for the same seed wherever the specs run.

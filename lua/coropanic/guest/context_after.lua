@@ -19,7 +19,7 @@ local methods, check = context.methods, context.check
 
 --- Starts a callback that no context holds any more.
 local function start(a)
-  task.spawn(a.universe, { name = "after", apart = true, ids = a.ids, spans = a.spans }, a.fn)
+  task.spawn(a.universe, { name = "after", apart = true, trace = a.ids, spans = a.spans }, a.fn)
 end
 
 --- Starts the callbacks of a context that has just ended.

@@ -208,6 +208,23 @@ local function lose_coroutines(t)
   end
 end
 
+--- Ends the coroutines inside the task's own, in which it is parked for good, innermost first: the deferred
+--- calls of their frames run, and can not suspend.
+---@param r table  # the record of the task's exit
+function task.end_inner(u, t, r)
+  local c = t.top
+  while c ~= t.coroutine do
+    local s = c.frames
+    if compat.close then compat.pcall(compat.close, c.thread) end
+    if s ~= nil and s.depth > 0 then
+      local thread = compat.create(unwind.close_frames)
+      u.others[thread] = c
+      compat.resume(thread, s, r)
+    end
+    c = c.outer
+  end
+end
+
 --- Closes the task's coroutine, which does not run, where it is.
 local function close_thread(u, t)
   lose_coroutines(t)

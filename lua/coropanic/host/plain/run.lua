@@ -58,6 +58,7 @@ function run.open(kernel, plain, loop)
   function u.forced(t)
     local r = t.forced
     t.forced = nil
+    task.end_inner(u, t, r)
     task.lose(u, t, r)
     ended_soon()
   end

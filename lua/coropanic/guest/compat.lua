@@ -81,6 +81,14 @@ function compat.is_integer(value)
   return value % 1 == 0
 end
 
+local jit = rawget(_G, "jit")
+--- Keeps LuaJIT from compiling functions that yield or resume: it would begin a new trace behind each of
+--- these calls, and so make thousands of them.
+function compat.interpreted(...)
+  if not compat.is_jit then return end
+  for _, fn in ipairs { ... } do jit.off(fn) end
+end
+
 -- Protected calls ----------------------------------------------------------------------------------------
 
 local passes_arguments = select(2, xpcall(function(...) return select("#", ...) end, print, 1)) == 1

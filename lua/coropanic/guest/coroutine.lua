@@ -13,7 +13,7 @@ local record = require "coropanic.guest.record"
 local unwind = require "coropanic.guest.unwind"
 
 local state, running, status = port.state, compat.running, compat.status
-local resume, close, yield = compat.resume, compat.close, compat.yield
+local create, resume, close, yield = compat.create, compat.resume, compat.close, compat.yield
 local type, error = type, error
 
 local REFUSAL = "this coroutine belongs to a task of coropanic: only its scheduler may resume or close it"
@@ -35,12 +35,13 @@ local function is_refused(u, thread)
 end
 
 --- The resumer of a coroutine that has ended goes on outside it.
-local function leave(t, c)
+local function leave(u, t, c)
   while t.top ~= c do
     local inner = t.top
     t.top, inner.outer, inner.state = inner.outer, nil, "lost"
   end
-  t.top, c.outer, c.state = c.outer, nil, "resting"
+  t.top, u.here = c.outer, c.outer
+  c.outer, c.state = nil, "resting"
 end
 
 local function is_exit(u, err)
@@ -71,13 +72,13 @@ end
 function come_back(u, t, c, caller, ok, tag, ...)
   local is_parked = ok and tag == TAG and TAG ~= nil and (t.status ~= "running" or t.forced)
   if is_parked and status(c.thread) == "suspended" then return pass_on(u, t, c, caller) end
-  leave(t, c)
+  leave(u, t, c)
   return finish(u, c, caller, ok, tag, ...)
 end
 
 local function after_nested(u, c, around, caller, ok, ...)
   nested = nested - 1
-  u.running = around
+  u.here = around
   c.outer, c.state = nil, "resting"
   return finish(u, c, caller, ok, ...)
 end
@@ -93,11 +94,12 @@ local function resume_coroutine(u, c, caller, ...)
   local outer = kernel.here()
   c.outer, c.state = outer, "active"
   nested = nested + 1
+  u.here = c
   if t ~= nil and t.top == outer and TAG ~= nil and compat.isyieldable() ~= false and u.hooks == 0 then
     t.top = c
     return after_first(u, t, c, caller, resume(c.thread, ...))
   end
-  return after_nested(u, c, u.running, caller, resume(c.thread, ...))
+  return after_nested(u, c, outer, caller, resume(c.thread, ...))
 end
 
 -- The library --------------------------------------------------------------------------------------------
@@ -113,7 +115,7 @@ end
 local function new(fn)
   local u = state()
   local c
-  local thread = compat.create(function(...)
+  local thread = create(function(...)
     handler.run_start(u)
     return fn(...)
   end)
@@ -214,9 +216,12 @@ local function close_thread(thread)
   local ok, err = close(thread)
   s.resetting = false
   local r = record.exit(u, "coroutine closed", "cancelled", "explicit")
-  local other = compat.create(unwind.close_frames)
+  local other = create(unwind.close_frames)
   u.others[other] = c
+  local around = u.here
+  u.here = c
   local ran, how, outcome = resume(other, s, r)
+  u.here = around
   if ran and how == "panicking" then handler.report(u, outcome) end
   return ok, err
 end
@@ -242,9 +247,41 @@ end
 
 -- Guards -------------------------------------------------------------------------------------------------
 
+local function come_back_to(u, around, ...)
+  u.here = around
+  return ...
+end
+
 local function guard_resume(thread, ...)
-  if type(thread) == "thread" and is_refused(state(), thread) then return false, REFUSAL end
-  return resume(thread, ...)
+  local u = state()
+  if type(thread) ~= "thread" then return resume(thread, ...) end
+  if is_refused(u, thread) then return false, REFUSAL end
+  local around = u.here
+  u.here = u.others[thread]
+  return come_back_to(u, around, resume(thread, ...))
+end
+
+local function return_guarded(u, around, thread, ok, ...)
+  u.here = around
+  if ok then return ... end
+  local err = ...
+  if type(err) == "string" then err = kernel.where() .. err end
+  if close and status(thread) == "dead" then
+    local closed, other = close(thread)
+    if not closed and not rawequal(other, (...)) then err = other end
+  end
+  return error(err, 0)
+end
+
+--- Lua's coroutine.wrap, which tells where its coroutine runs.
+local function guard_wrap(fn)
+  local thread = create(fn)
+  return function(...)
+    local u = state()
+    local around = u.here
+    u.here = u.others[thread]
+    return return_guarded(u, around, thread, resume(thread, ...))
+  end
 end
 
 local function guard_close(thread, ...)
@@ -253,7 +290,10 @@ local function guard_close(thread, ...)
   return close_thread(thread)
 end
 
-if TAG ~= nil then rawset(real, "resume", guard_resume) end
+if TAG ~= nil then
+  rawset(real, "resume", guard_resume)
+  rawset(real, "wrap", guard_wrap)
+end
 if close then rawset(real, "close", guard_close) end
 
 unwind.resume_coroutine = resume_coroutine

@@ -82,6 +82,10 @@ end
 
 -- Coroutines ---------------------------------------------------------------------------------------------
 
+--- In Lua 5.1: the coroutine of a protected call -> the thread that waits for it. nil: protected calls have
+--- no coroutines of their own.
+kernel.below = not compat.yields_in_pcall and compat.below or nil
+
 --- Makes the coroutine of a thread that is no task's; it is not the universe's main thread unless said.
 local function make_coroutine(u, thread, is_main)
   local c = { thread = thread, frames = nil, task = nil, state = "resting", foreign = not is_main }
@@ -95,21 +99,31 @@ function kernel.coroutine_of(u, thread)
   return u.by[thread] or u.others[thread] or make_coroutine(u, thread)
 end
 
---- The coroutine whose code runs; made if it is not known.
-local function here()
-  local u = state()
+--- The coroutine whose code runs, found by its thread; made if it is not known.
+local function find_running(u)
   local thread, is_main = running()
   local key = thread or MAIN
   return u.by[key] or u.others[key] or make_coroutine(u, key, is_main or thread == nil)
 end
-kernel.here = here
 
---- The same; nil if it is not known.
-function kernel.find()
-  local u = state()
-  local key = running() or MAIN
-  return u.by[key] or u.others[key]
+local here
+if port.exact then
+  function here() return find_running(state()) end
+else
+  -- LuaJIT does not compile coroutine.running, so u.here is kept up to date instead: by the loop, and by the
+  -- functions that resume coroutines (coroutine.lua). nil: the coroutine has needed nothing yet.
+  function here()
+    local u = state()
+    local c = u.here
+    if c ~= nil then return c end
+    c = find_running(u)
+    u.here = c
+    return c
+  end
 end
+
+--- The coroutine whose code runs; made if it is not known.
+kernel.here = here
 
 -- Tasks --------------------------------------------------------------------------------------------------
 
@@ -198,8 +212,8 @@ kernel.refuse_suspension = nil
 function kernel.need(name)
   local u = state()
   local t = u.current
-  local key = running() or MAIN
-  if t == nil or (u.by[key] or u.others[key]) ~= t.top or isyieldable() == false or u.hooks > 0 then
+  if t == nil or here() ~= t.top or (running() or MAIN) ~= t.top.thread or isyieldable() == false
+    or u.hooks > 0 then
     kernel.refuse_suspension(u, t, name)
   end
   if needs_unwinding(t) then kernel.cancel_raise(u, t) end
@@ -211,9 +225,7 @@ end
 function kernel.raise_pending()
   local u = state()
   local t = u.current
-  if t == nil or not needs_unwinding(t) then return end
-  local key = running() or MAIN
-  if (u.by[key] or u.others[key]) == t.top then kernel.cancel_raise(u, t) end
+  if t ~= nil and needs_unwinding(t) and here() == t.top then kernel.cancel_raise(u, t) end
 end
 
 --- Takes a task out of all its queues. Returns the object that it waited for; nil: none any more.
@@ -295,6 +307,8 @@ function kernel.wait(t, wait, waits_on, seconds)
   return reason
 end
 
+compat.interpreted(kernel.need, kernel.park, kernel.wait, kernel.check_wake)
+
 -- Waits, described ---------------------------------------------------------------------------------------
 
 --- The wait of a task that has not waited yet.
@@ -321,19 +335,29 @@ function kernel.waiting_text(t)
   return text or wait.name
 end
 
+--- The place of the innermost function of a thread that is not ours; nil: there is none.
+local function place_in(thread)
+  local level = 0
+  while true do
+    local info = getinfo(thread, level, "Sl")
+    if info == nil then return nil end
+    if info.currentline > 0 and not is_ours(info.source) then
+      return ("%s:%d"):format(info.short_src, info.currentline)
+    end
+    level = level + 1
+  end
+end
+
 --- Where a live task stands: "file:line" of its innermost Lua function; "?".
 function kernel.where_of(t)
   if ENDED[t.status] then return "?" end
   local c = t.top
   while c ~= nil do
-    local level = 0
-    while type(c.thread) == "thread" and compat.status(c.thread) ~= "dead" do
-      local info = getinfo(c.thread, level, "Sl")
-      if info == nil then break end
-      if info.currentline > 0 and not is_ours(info.source) then
-        return ("%s:%d"):format(info.short_src, info.currentline)
-      end
-      level = level + 1
+    local thread = c.thread
+    while type(thread) == "thread" do
+      local place = compat.status(thread) ~= "dead" and place_in(thread)
+      if place then return place end
+      thread = kernel.below and kernel.below[thread]
     end
     c = c.outer
   end

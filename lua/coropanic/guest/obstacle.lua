@@ -50,6 +50,7 @@ end
 function kernel.refuse_suspension(u, t, name)
   if t == nil then kernel.raise("'%s' outside a task: start one with co.run or co.spawn", name) end
   local c = kernel.here()
+  if (compat.running() or compat.MAIN) ~= c.thread then c = nil end
   while c ~= nil and c ~= t.top do c = c.outer end
   if c == nil then
     kernel.raise("'%s' inside a coroutine that coropanic did not make: do this in a task of its own "

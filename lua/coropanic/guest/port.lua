@@ -13,6 +13,9 @@
 --- and may have these:
 ---
 ---   name                  "plain", "nginx", ...
+---   exact                 the host switches between coroutines by itself, so that the running one must be
+---   asked
+---                         for each time
 ---   report(text)          writes a report of a panic; else it goes to stderr
 ---   exit(status)          ends the process; else os.exit
 ---   wall()                nanoseconds since 1970, as precise as the host can; else os.time

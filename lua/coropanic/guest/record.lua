@@ -2,8 +2,8 @@
 --- twin of kernel/record.h. Capturing walks the stack once and makes no text; the rest is made when a script
 --- or report asks for it (record_fields.lua).
 ---
---- A record is a table whose own fields begin with "_" and are all set from the beginning, so that reading
---- one does not call __index:
+--- A record is a table whose own fields begin with "_". Those that every panic needs are set from the
+--- beginning, so that reading them does not call __index:
 ---   _value _kind _seq _time       what was raised, and when; _time in nanoseconds
 ---   _task _status _ids            the task (false: none), its status, the trace ids of its code
 ---   _link _chain                  the record that this one replaced; how many were replaced
@@ -23,9 +23,9 @@ local probe = require "coropanic.guest.probe"
 
 local record = {}
 
-local getinfo, running, MAIN = compat.getinfo, compat.running, compat.MAIN
+local getinfo, running = compat.getinfo, compat.running
 local is_ours = kernel.is_ours
-local type, rawget, setmetatable, floor = type, rawget, setmetatable, math.floor
+local type, rawget, setmetatable, floor, find = type, rawget, setmetatable, math.floor, string.find
 local wall = port.wall or os.time
 
 --- Bounds of one record. Everything beyond a bound is counted, never silently dropped.
@@ -133,6 +133,21 @@ local function capture_deep(stack, level)
   compat.resume(reader)
 end
 
+local dumpstack
+if compat.is_jit then
+  local ok, profile = pcall(require, "jit.profile")
+  dumpstack = ok and profile.dumpstack
+end
+
+--- The running stack as one text, which costs a fifth of asking for each activation: for each two columns,
+--- the function and the line (record_frames.lua reads them). nil: this Lua can't, or it would not tell all.
+local function capture_text()
+  local text = dumpstack("pF\tl\n", FRAMES_MAX)
+  -- more activations than that, or a chunk whose name is its text
+  if getinfo(FRAMES_MAX - 1, "l") or find(text, "[string]", 1, true) then return nil end
+  return { text = text }
+end
+
 --- Captures the running stack from `level` on; 1: the caller of the function that calls this.
 local function capture_here(level)
   local stack = {}
@@ -150,7 +165,7 @@ end
 --- Adds the stacks around a thread: in Lua 5.1 those around a protected call, then those of the coroutines
 --- that have resumed this one.
 local function add_outer(stacks, c, thread)
-  local below = record.below
+  local below = kernel.below
   while c ~= nil and #stacks < record.MAX_STACKS do
     while below and thread and below[thread] and #stacks < record.MAX_STACKS do
       thread = below[thread]
@@ -233,28 +248,16 @@ local function trim_chain(r)
   r._link = false
 end
 
---- The coroutine that makes a record instead of one whose stack is full; and the key of that one.
-local deep_maker, deep_key
-
-local function current_key()
-  local thread = running()
-  if thread ~= nil and thread == deep_maker then return deep_key end
-  return thread or MAIN
-end
-
 local function new(u, value, kind, stacks)
   local seq = u.next_record + 1
   u.next_record = seq
-  local key = current_key()
-  local c = u.by[key] or u.others[key] or kernel.here()
+  local c = kernel.here()
   local t = u.current
   local r = setmetatable({
     _mark = MARK, _value = value, _kind = kind, _seq = seq, _time = wall(), _task = t or false,
-    _status = t and t.status or false, _ids = ids.of(c), _link = false, _chain = 0, _cause = false,
-    _exits = false, _source = false, _recovered = false, _forced = false, _stacks = stacks, _api = false,
-    _parked = false, _cycle = false, _suppressed = false, _points = false, _by = false, _message = false,
-    _cache = false, _fingerprints = false,
+    _ids = ids.of(c), _link = false, _chain = 0, _exits = false, _recovered = false, _stacks = stacks,
   }, META)
+  if t ~= nil then r._status = t.status end
   local s = c.frames
   local replaced = s and s.records > 0 and frames.in_flight(s)
   if replaced then
@@ -272,11 +275,10 @@ local function new(u, value, kind, stacks)
   return r
 end
 
-local function with_outer(u, stack, thread)
+local function with_outer(stack, thread)
   local stacks = { stack }
-  local key = current_key()
-  local c = u.by[key] or u.others[key]
-  if c and (c.outer or record.below) then add_outer(stacks, c, thread or c.thread) end
+  local c = kernel.here()
+  if (c.outer or kernel.below) then add_outer(stacks, c, thread or c.thread) end
   return stacks
 end
 
@@ -304,14 +306,15 @@ local function is_panic(kind) return kind ~= "goexit" and kind ~= "cancelled" an
 --- function itself.
 ---@param level? integer  # of that code; 1: the caller of the function that calls this
 function record.raise(u, value, kind, level)
-  local r = new(u, explain(value), kind, with_outer(u, capture_here((level or 1) + 1)))
+  local stack = dumpstack and capture_text() or capture_here((level or 1) + 1)
+  local r = new(u, explain(value), kind, with_outer(stack))
   if is_panic(kind) then record.tell(u, r) end
   return r
 end
 
 --- The same for an exit: observers hear nothing of it.
 function record.exit(u, value, kind, source)
-  local r = new(u, value, kind, with_outer(u, capture_here(1)))
+  local r = new(u, value, kind, with_outer(capture_here(1)))
   r._exits = true
   if source then r._source = source end
   return r
@@ -320,7 +323,7 @@ end
 --- The record of a value without a stack of its own.
 ---@param thread? thread  # whose stack to capture: one that does not run
 function record.make(u, value, kind, thread)
-  local stacks = thread and with_outer(u, capture_thread(thread), thread) or {}
+  local stacks = thread and with_outer(capture_thread(thread), thread) or {}
   local r = new(u, explain(value), kind, stacks)
   if is_panic(kind) then record.tell(u, r) end
   return r
@@ -358,11 +361,11 @@ function record.of_error(u, err, thread, first)
   local inner = u.inner
   local stacks
   if inner and rawequal(inner.err, err) then
-    stacks = with_outer(u, stack, thread)
+    stacks = with_outer(stack, thread)
     table.insert(stacks, 1, inner.stack)
   else
     if is_caught_by_load(stack, err) then return err end
-    stacks = with_outer(u, stack, thread)
+    stacks = with_outer(stack, thread)
   end
   u.inner = nil
   local r = new(u, explain(err), record.kind_of_error(err), stacks)
@@ -376,7 +379,6 @@ end
 
 local function make_deep(err, thread)
   while true do
-    deep_key = thread or MAIN
     local r = record.of_error(port.state(), err, thread, thread and 2 or -1)
     err, thread = compat.yield(r)
   end
@@ -385,8 +387,7 @@ end
 --- A coroutine that is resumed with an error and the thread whose stack is full (nil: the main thread), and
 --- yields the record.
 function record.new_deep_maker()
-  deep_maker = compat.create(make_deep)
-  return deep_maker
+  return compat.create(make_deep)
 end
 
 return record

@@ -15,12 +15,34 @@ local function is_hidden(source, outer_source)
   return source == "=[C]" and outer_source ~= nil and is_ours(outer_source)
 end
 
+--- What a stack's text tells of its activations, and of their functions. A line is the chunk and the name, or
+--- the line where the function begins if it has no name, then the chunk and the line that it has reached; of
+--- a C function it is the name, then another text.
+local function parse(text)
+  local stack, about = {}, {}
+  for called, place in text:gmatch "([^\n]-)\t([^\n]*)\n" do
+    local i = #stack + 1
+    local chunk, line = place:match "^(.*):(%-?%d+)$"
+    if chunk == nil then
+      stack[i] = { name = called ~= place and called or nil, currentline = -1 }
+      about[i] = { source = "=[C]", what = "C", linedefined = -1 }
+    else
+      local name = called:sub(#chunk + 2)
+      local begins = tonumber(name)
+      stack[i] = { name = not begins and name or nil, currentline = tonumber(line) }
+      about[i] = { source = "@" .. chunk, what = begins == 0 and "main" or "Lua", linedefined = begins or -1 }
+    end
+  end
+  return stack, about
+end
+
 --- Adds the frames of one stack. A run of our own activations is shown as one C function, that of the API
 --- which user code has called; it is not shown at the inner end of the stack of a panic, whose function has
 --- raised it.
 local function add_stack(result, stack, shows_api)
   local about = {} -- by index: what getinfo tells of the function
-  for i = 1, #stack do
+  if stack.text then stack, about = parse(stack.text) end
+  for i = #about + 1, #stack do
     local fn = stack[i].func
     about[i] = fn and getinfo(fn, "S") or { source = "=?", what = "tail", linedefined = -1 }
   end

@@ -253,9 +253,9 @@ function META.__index(r, key)
   return value
 end
 
-function META.__newindex(_, key, value)
-  -- our own fields are all there, but for a value that is nil
-  if key == "_value" and value == nil then return end
+--- Only the guest's own fields, which begin with "_", can be set.
+function META.__newindex(r, key, value)
+  if type(key) == "string" and key:sub(1, 1) == "_" then return rawset(r, key, value) end
   kernel.raise "a panic record is immutable"
 end
 

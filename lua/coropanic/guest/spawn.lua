@@ -1,6 +1,7 @@
 --- co.spawn, co.spawn_with, co.yield, co.sleep, co.now: the twin of the middle of csrc/lua/lib_run.c.
 
 local args = require "coropanic.guest.args"
+local compat = require "coropanic.guest.compat"
 local kernel = require "coropanic.guest.kernel"
 local port = require "coropanic.guest.port"
 local task = require "coropanic.guest.task"
@@ -62,6 +63,8 @@ function api.yield()
   t.status = "running"
   if t.asked > 0 or t.wake == "deadlock" or kernel.needs_unwinding(t) then kernel.check_wake(t) end
 end
+
+compat.interpreted(api.yield)
 
 local SLEEP = { name = "sleep", gave_way = function(t) return t.wake == "timeout" end }
 

@@ -176,7 +176,7 @@ local function enter(u, t)
   local c = t.coroutine
   c.thread = running() or compat.MAIN
   u.by[c.thread] = c
-  u.current = t
+  u.current, u.here = t, c
   t.status = "running"
 end
 

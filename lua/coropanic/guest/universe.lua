@@ -19,7 +19,7 @@ function universe.new()
     by = {},                                     -- thread -> coroutine, of live tasks and the main thread
     others = setmetatable({}, WEAK), -- the same for all others
     current = nil,                               -- the running task
-    running = nil,                               -- the coroutine whose code runs, where co.coroutine knows
+    here = nil,                                  -- the coroutine whose code runs, if the port is not exact
     driving = false,                             -- the loop is running
     tasks = {},                                  -- id -> live task
     first = nil, last = nil,                     -- of the live tasks, in the order of their ids, by t.before

@@ -10,7 +10,7 @@ local record = require "coropanic.guest.record"
 
 local unwind = {}
 
-local state, running, MAIN = port.state, compat.running, compat.MAIN
+local state, running, here = port.state, compat.running, kernel.here
 local select, unpack, error, type = select, compat.unpack, error, type
 local getinfo, raw_xpcall, getmetatable = compat.getinfo, compat.raw_xpcall, compat.getmetatable
 local FUNC, DEFERRED, ENTRY, BLOCK = frames.FUNC, frames.DEFERRED, frames.ENTRY, frames.BLOCK
@@ -58,12 +58,7 @@ function unwind.release_frames(c)
 end
 
 --- The frame stack of the running code; nil if it has none yet.
-local function find_frames()
-  local u = state()
-  local key = running() or MAIN
-  local c = u.by[key] or u.others[key]
-  return c and c.frames
-end
+local function find_frames() return here().frames end
 unwind.find_frames = find_frames
 
 -- Protected calls ----------------------------------------------------------------------------------------
@@ -121,7 +116,7 @@ local function meets_frame(thread)
     local info = info_at(thread, level)
     level = level + 1
     if info == nil then
-      thread = unwind.below and unwind.below[thread or running()]
+      thread = kernel.below and kernel.below[thread or running()]
       if thread == nil then return false end
       level, is_protected = 0, true
     elseif info.func == raw_xpcall or info.func == compat.pcall then
@@ -145,19 +140,17 @@ end
 if compat.yields_in_pcall then
   protected = compat.xpcall
 else
-  local by_thread = compat.below
-  unwind.below = by_thread
+  local below = kernel.below
 
   local function enter(thread)
-    local u, outer = state(), running()
-    local c = kernel.coroutine_of(u, outer)
-    by_thread[thread] = outer
+    local u, outer, c = state(), running(), here()
+    below[thread] = outer
     if u.by[outer] then u.by[thread] = c else u.others[thread] = c end
     c.thread = thread
   end
 
   local function leave(thread)
-    local u, outer = state(), by_thread[thread]
+    local u, outer = state(), below[thread]
     local c = u.by[thread] or u.others[thread]
     if c then c.thread = outer end
     u.by[thread], u.others[thread] = nil, nil
@@ -308,13 +301,34 @@ local function return_or_raise(how, ...)
   return error((...), 0)
 end
 
+--- The frame has returned, with one deferred call. Most do, so this is without the loop of drive, which
+--- LuaJIT does not compile as a part of the caller.
+local function finish_one(s, base, f, ...)
+  frames.set_results(f, ...)
+  f.state = "returning"
+  call_deferred(s)
+  if s.depth == base and f.count == 0 and f.state == "returning" then
+    local n, a, b, rest = f.n, f.a, f.b, f.rest
+    frames.pop(s)
+    if n == 0 then return end
+    if n == 1 then return a end
+    if n == 2 then return a, b end
+    return unpack(rest, 1, n)
+  end
+  return return_or_raise(drive(s, base))
+end
+
 --- A function in a frame of its own has ended.
 local function after_func(s, base, ok, ...)
   if ok and s.depth == base then
     local f = s[base]
-    if f.count == 0 and not f.exiting then
-      s.depth = base - 1
-      return ...
+    if not f.exiting then
+      local count = f.count
+      if count == 0 then
+        s.depth = base - 1
+        return ...
+      end
+      if count == 1 then return finish_one(s, base, f, ...) end
     end
   end
   return return_or_raise(finish_body(s, base, ok, ...))
@@ -322,7 +336,7 @@ end
 
 --- Opens a frame of a function, when more has to be looked at.
 local function open_func()
-  local s = frames_of(kernel.here())
+  local s = frames_of(here())
   frames.push(s, FUNC)
   return s, s.depth
 end
@@ -330,10 +344,7 @@ end
 --- The function that co.func returns.
 local function make_func(fn)
   return function(...)
-    local u = state()
-    local key = running() or MAIN
-    local c = u.by[key] or u.others[key]
-    local s = c and c.frames
+    local s = here().frames
     if s ~= nil and s.exit == nil then
       local base = s.depth + 1
       local f = s[base]
@@ -372,7 +383,7 @@ end
 --- Calls fn(...) in a frame of this type, whose value is `object`. The type must have `leave`.
 ---@param kind table  # see frames.lua
 function unwind.run(kind, object, fn, ...)
-  local s = frames_of(kernel.here())
+  local s = frames_of(here())
   frames.push(s, kind).object = object
   local base = s.depth
   return after_body(s, base, kind, object, protected(fn, handler, ...))
@@ -451,22 +462,20 @@ end
 
 function api.call(fn, ...)
   if type(fn) ~= "function" then check_function(fn, 1, "call") end
-  local s, base = open_func()
+  local s, base = open_func() -- as in make_func, with more checks
   return after_func(s, base, protected(fn, handler, ...))
 end
 
 --- The frame of the running code; raises if none is open.
 local function check_frame(name)
-  local u = state()
-  local key = running() or MAIN
-  local c = u.by[key] or u.others[key]
-  local s = c and (c.frames or c.task and frames_of(c))
+  local c = here()
+  local s = c.frames or c.task and frames_of(c)
   local f = s and frames.deferring(s)
   if f == nil then
     kernel.raise("co.%s outside any frame: call it in a task, or in a function made by co.func or called by "
       .. "co.call", name)
   end
-  return s, f, u
+  return s, f
 end
 
 local HANDLE = compat.has_close and {
@@ -476,12 +485,13 @@ local HANDLE = compat.has_close and {
 
 function api.defer(fn, ...)
   if type(fn) ~= "function" then check_function(fn, 1, "defer") end
-  local s, f, u = check_frame "defer"
+  local s, f = check_frame "defer"
   local n = select("#", ...)
   if s.values + 1 + n > frames.MAX_VALUES then
     kernel.raise("too many deferred calls are pending: they and their arguments are at most %d values",
       frames.MAX_VALUES)
   end
+  local u = state()
   local serial = u.last_serial + 1
   u.last_serial = serial
   local handle = HANDLE and setmetatable({ serial = serial }, HANDLE)
@@ -507,7 +517,7 @@ end
 --- Raises the record as an exit, which recover does not stop: the deferred calls of all frames from `floor`
 --- on run. Floor 1 ends the task too.
 function unwind.exit(r, floor)
-  local s = frames_of(kernel.here())
+  local s = frames_of(here())
   if s.depth > 0 then frames.begin_exit(s, r, floor) end
   return error(r, 0)
 end
@@ -516,7 +526,7 @@ function api.goexit()
   local u = state()
   local r = record.exit(u, nil, "goexit")
   local t = u.current
-  if t ~= nil and kernel.here() == t.top and u.hooks == 0 then kernel.count_raise(u, t, r) end
+  if t ~= nil and here() == t.top and u.hooks == 0 then kernel.count_raise(u, t, r) end
   return unwind.exit(r, 1)
 end
 
@@ -568,7 +578,7 @@ local function driver_of(level)
   local at = level + 2
   local info = getinfo(at, "Sf")
   if info == nil then
-    return unwind.below and unwind.below[running()] and "base" or nil
+    return kernel.below and kernel.below[running()] and "base" or nil
   end
   if info.func ~= raw_xpcall and info.source ~= COMPAT then return nil end
   repeat

@@ -159,8 +159,8 @@ function plain.wake(t)
 end
 
 --- A task has come back from its coroutine.
-local function after_switch(t, thread, ok, tag)
-  u.current = nil
+local function after_switch(t, thread, around, ok, tag)
+  u.current, u.here = nil, around
   if status(thread) == "dead" then
     if t.outcome then return u.ended(t) end
     return u.lost(t, tag, thread, not ok)
@@ -174,19 +174,22 @@ function loop.switch()
   local t = take_ready()
   u.counts.start = u.counts.start + 1
   if u.wants.start then u.tell_start(t) end
-  local body = t.body
+  local body, around = t.body, u.here
   if body then
     t.body = nil
     local thread = create(body)
     t.thread = thread
-    after_switch(t, thread, resume(thread, t))
+    after_switch(t, thread, around, resume(thread, t))
   else
     t.going = true
+    u.here = t.top
     local thread = t.thread
-    after_switch(t, thread, resume(thread))
+    after_switch(t, thread, around, resume(thread))
   end
   if u.wants.stop and (t.status == "waiting" or t.status == "ready") then u.tell_stop(t) end
 end
+
+compat.interpreted(plain.park, after_switch, loop.switch)
 
 function plain.open(kernel) require("coropanic.host.plain.run").open(kernel, plain, loop) end
 

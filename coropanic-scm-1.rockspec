@@ -101,6 +101,7 @@ build = {
     ["coropanic.guest.task_local"] = "lua/coropanic/guest/task_local.lua",
     ["coropanic.guest.task_object"] = "lua/coropanic/guest/task_object.lua",
     ["coropanic.guest.text"] = "lua/coropanic/guest/text.lua",
+    ["coropanic.guest.unavailable"] = "lua/coropanic/guest/unavailable.lua",
     ["coropanic.guest.unhandled"] = "lua/coropanic/guest/unhandled.lua",
     ["coropanic.guest.universe"] = "lua/coropanic/guest/universe.lua",
     ["coropanic.guest.unwind"] = "lua/coropanic/guest/unwind.lua",

@@ -138,7 +138,7 @@ local function refusal(u, thread)
     kernel.raise_pending()
     return "cannot resume dead coroutine"
   end
-  if how ~= "suspended" then return "cannot resume non-suspended coroutine" end
+  if how ~= "suspended" then return select(2, resume(thread)) end -- each Lua has words of its own
 end
 
 local function return_resumed(_, ok, ...) return ok, ... end

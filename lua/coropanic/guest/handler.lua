@@ -37,6 +37,10 @@ local function call_protected(u, fn, ...)
   if s ~= nil then
     while s.depth >= depth do frames.pop(s) end
     frames.restore_exit(s, saved)
+  else
+    -- the hook itself may have made the frame stack; then nothing in it has stopped the hook's exits
+    local made = unwind.find_frames()
+    for i = 1, made and made.depth or 0 do made[i].exiting = false end
   end
   if ok then return nil end
   return unwind.settle(err)

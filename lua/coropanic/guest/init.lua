@@ -19,4 +19,6 @@ end
 
 if port.open then port.open(kernel) end
 
+require "coropanic.guest.unavailable"(kernel.api)
+
 return kernel.api

@@ -87,7 +87,7 @@ function api.stats()
     spawned = counts.spawn, live = u.live, ready = port.ready and port.ready() or 0, switches = counts.start,
     panics = counts.panic, recovered = counts.recover, unhandled = counts.unhandled, cancelled = u.cancelled,
     afters = u.afters, leaked = u.leaked, timers = counts.timer, steals = counts.overrun,
-    rejected_clocks = generator.ids:rejected_clocks(),
+    preemptions = 0, rejected_clocks = generator.ids:rejected_clocks(),
   }
 end
 

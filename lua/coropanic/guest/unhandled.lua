@@ -125,6 +125,21 @@ local function spawner_is_joining(t)
   return parent ~= nil and parent.status == "waiting" and parent.wait.joins or false
 end
 
+--- The loop does not run a full collection for a held panic while Lua uses more memory than this, in KiB.
+local SEARCH_MAX_KB = 65536
+
+--- Whether the task of a held panic turns out to be garbage. If nothing is ready, the collector is run for
+--- that, once for each.
+local function search(held)
+  local t = held.task
+  if not held.searched and (port.ready == nil or port.ready() == 0)
+    and collectgarbage "count" <= SEARCH_MAX_KB then
+    held.searched = true
+    collectgarbage()
+  end
+  return t.weak_handle ~= nil and t.weak_handle[1] == nil
+end
+
 --- Gives the panics that are overdue, or for which nobody can come any more, to the handler.
 function unhandled.expire(u, now)
   local held = list.first(u.held)
@@ -137,7 +152,7 @@ function unhandled.expire(u, now)
       report_first(u)
     elseif held.until_time <= now then
       list.remove(held)
-      if spawner_is_joining(t) then
+      if spawner_is_joining(t) and not search(held) then
         held.until_time = now + GRACE_SECONDS
         list.append(u.held, held)
       else

@@ -22,6 +22,7 @@ local nginx = { name = "nginx" }
 
 local running, MAIN = compat.running, compat.MAIN
 nginx.running = running
+nginx.exact = true -- nginx itself switches between light threads
 
 --- The field of ngx.ctx.
 local KEY = "coropanic"

@@ -1,0 +1,15 @@
+--- The functions of the API that the guest does not have on this host: they say so (docs/portability.md).
+
+local kernel = require "coropanic.guest.kernel"
+
+local NAMES = { "collector", "cooperative", "events", "pollfd", "preempt", "thread_pool", "wait_fd" }
+
+return function(api)
+  for _, name in ipairs(NAMES) do
+    if api[name] == nil then
+      api[name] = function()
+        kernel.raise("co.%s is not available in the guest (docs/portability.md)", name)
+      end
+    end
+  end
+end

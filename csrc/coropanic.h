@@ -278,7 +278,12 @@ CP_API int cp_run_pending_defers(lua_State *L, int task);
 */
 typedef void (*cp_panic_handler)(lua_State *L, int record, int task, void *data);
 
-/* Sets the handler, in the place of that of co.on_panic; NULL: reports on stderr.   [-0, +0, m] */
+/*
+** Sets the handler, in the place of that of co.on_panic; NULL: reports on stderr.   [-0, +0, m]
+** It is called for a panic that no task has joined and no scope has raised: when the task's handle is
+** collected, a second after the task's end, when cp_shutdown has ended the last task, or when the state
+** is closed, whatever comes first.
+*/
 CP_API void cp_on_panic(lua_State *L, cp_panic_handler fn, void *data);
 
 /* What a panic record says. The strings live as long as the record. */

@@ -188,6 +188,20 @@ static outside_answer wake_parked(runtime *rt, lua_State *L, outside_wait *w, in
   return OUTSIDE_TAKEN;
 }
 
+/* The same if the host has pushed the values on the parked thread itself, above the wait. */
+static outside_answer wake_by_parked(runtime *rt, lua_State *L, outside_wait *w, int values) {
+  lua_State *other = rt->running->thread;
+  int base = lua_gettop(other);
+  if (!lua_checkstack(other, values)) {
+    lua_pop(L, values);
+    return OUTSIDE_NO_MEMORY;
+  }
+  lua_xmove(L, other, values);
+  outside_answer answer = wake_parked(rt, other, w, values);
+  lua_settop(other, base);
+  return answer;
+}
+
 /* A wake-up for a task that has not parked yet. */
 typedef struct early_wake {
   const runtime *rt;
@@ -241,6 +255,8 @@ outside_answer outside_wake(runtime *rt, lua_State *L, uint64_t token, int value
     answer = wake_early(rt, L, token, values);
   } else if (task_is_closed(rt, w->task)) {
     answer = OUTSIDE_LATE;
+  } else if (w->task->coroutine.top->thread == L) {
+    return wake_by_parked(rt, L, w, values);
   } else {
     answer = wake_parked(rt, L, w, values);
   }

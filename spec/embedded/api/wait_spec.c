@@ -2,6 +2,7 @@
 #include "api.h"
 
 static cp_token last_token;
+static lua_State *waiting_thread;
 
 /* The continuation: what was woken → "woken", the values; else "timed out". */
 static int after_wait(lua_State *L, int status, lua_KContext height) {
@@ -14,6 +15,7 @@ static int after_wait(lua_State *L, int status, lua_KContext height) {
 /* ([seconds], ...) Waits, with the arguments on its stack. */
 static int wait(lua_State *L) {
   double seconds = luaL_optnumber(L, 1, -1);
+  waiting_thread = L;
   last_token = cp_open_token(L);
   return cp_park(L, last_token, seconds, lua_gettop(L), after_wait);
 }
@@ -73,6 +75,17 @@ static void a_parked_task_is_woken_with_values(void) {
   api_settle(L);
   api_check(L, "return out[1] == 'woken' and out[2] == 'a' and out[3] == nil and out[4] == 3");
   check_int(cp_wake(L, last_token, 0), CP_LATE);
+  api_close(L);
+}
+
+static void a_wake_up_may_come_by_the_thread_of_the_parked_task(void) {
+  lua_State *L = open_waiting();
+  park(L, "record(wait, nil, 'kept')");
+  lua_pushliteral(waiting_thread, "a value");
+  lua_pushinteger(waiting_thread, 5);
+  check_int(cp_wake(waiting_thread, last_token, 2), CP_WOKEN);
+  api_settle(L);
+  api_check(L, "return #out == 3 and out[1] == 'woken' and out[2] == 'a value' and out[3] == 5");
   api_close(L);
 }
 
@@ -391,6 +404,7 @@ static void of_two_wake_ups_the_first_gives_the_values(void) {
 
 static const test tests[] = {
     TEST(a_parked_task_is_woken_with_values),
+    TEST(a_wake_up_may_come_by_the_thread_of_the_parked_task),
     TEST(many_values_travel),
     TEST(a_wake_up_may_come_before_the_task_parks),
     TEST(a_post_wakes_with_an_integer_or_a_pointer),

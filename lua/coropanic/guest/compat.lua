@@ -66,8 +66,10 @@ local function looks_yieldable()
   return true
 end
 
---- Whether the running coroutine can yield.
-compat.isyieldable = coroutine.isyieldable or looks_yieldable
+local function no_answer() return nil end
+
+--- Whether the running coroutine can yield; nil: nobody knows, as in nginx, whose library lacks the function.
+compat.isyieldable = coroutine.isyieldable or (compat.yields_in_pcall and no_answer or looks_yieldable)
 
 --- The length of an object without its metamethods.
 compat.rawlen = rawget(_G, "rawlen") or function(value) return #value end

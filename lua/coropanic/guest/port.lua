@@ -19,6 +19,7 @@
 ---   report(text)          writes a report of a panic; else it goes to stderr
 ---   exit(status)          ends the process; else os.exit
 ---   wall()                nanoseconds since 1970, as precise as the host can; else os.time
+---   order(n)              a number from 0 to n - 1, where the guest chooses at random; else math.random
 ---   start_timer(seconds, fn) → timer, stop_timer(timer)    calls fn() once, in the loop
 ---   open(kernel)          called once, when the guest is loaded; adds functions of the host's own
 ---                         (co.run, co.step, co.wait_fd, ...) to kernel.api

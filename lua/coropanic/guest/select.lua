@@ -9,7 +9,7 @@ local list = require "coropanic.guest.list"
 local port = require "coropanic.guest.port"
 
 local test, append, remove = chan.test, list.append, list.remove
-local below = port.order
+local below = port.order or function(n) return math.random(n) - 1 end
 local rawget, type = rawget, type
 
 --- The most cases of one select.

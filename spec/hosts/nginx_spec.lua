@@ -149,6 +149,16 @@ describe("nginx", function()
     wait_for_count(6, "exec")
   end)
 
+  it("wakes a deferred call whose task has lost its light thread", function()
+    assert.equal(204, (nginx:get "/content/woken"))
+    wait_for_count(1, "woken")
+  end)
+
+  it("waits for tasks that nobody joins", function()
+    body_of "/content/forget"
+    wait_for_count(3, "forgotten")
+  end)
+
   it("runs deferred calls outside tasks before ngx.exit", function()
     assert.equal(204, (nginx:get "/bare/frames"))
     wait_for_count(2, "frames")
@@ -187,6 +197,10 @@ describe("nginx", function()
       return workers["0"] and workers["1"]
     end)
     assert.is_true(total >= 100)
+  end)
+
+  it("lets no light thread end by an error of its own", function()
+    assert.is_nil(nginx:log():match "[^\n]*thread aborted[^\n]*")
   end)
 
   it("answers bad input with an error that says what was expected", function()

@@ -136,7 +136,8 @@ function ids.inherit(t, parent, detached, given)
   elseif detached then
     own = { trace = ids.new_trace() }
   else
-    local around = ids_of(current())
+    local is_in_own_coroutine = parent ~= nil and parent.top == parent.coroutine
+    local around = ids_of(is_in_own_coroutine and parent.coroutine.context or current())
     local trace = around.trace
     if parent ~= nil or trace and trace.continued then
       own = { trace = begun(around).trace, parent = around }

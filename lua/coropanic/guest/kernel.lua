@@ -141,20 +141,32 @@ function kernel.name_of(t) return t.name or "task " .. t.id end
 function kernel.spawned_at(t)
   local site = t.site
   if type(site) == "table" then
-    site = ("%s:%d"):format(site.short_src, site.currentline)
+    site = ("%s:%d"):format(getinfo(site.func, "S").short_src, site.currentline)
     t.site = site
   end
   return site or "?"
 end
 
---- What getinfo tells of the innermost function of the running code that is not ours, from `level` on; nil:
+--- Whether a function is ours. To ask for its source costs more than all else here.
+local OURS = setmetatable({}, { __mode = "k" })
+
+local function is_our_function(fn)
+  local ours = OURS[fn]
+  if ours == nil then
+    ours = is_ours(getinfo(fn, "S").source)
+    OURS[fn] = ours
+  end
+  return ours
+end
+
+--- {func, currentline} of the innermost function of the running code that is not ours, from `level` on; nil:
 --- there is none.
 function kernel.site(level)
   level = level + 1
   while true do
-    local info = getinfo(level, "Sl")
+    local info = getinfo(level, "fl")
     if info == nil then return nil end
-    if info.currentline > 0 and not is_ours(info.source) then return info end
+    if info.currentline > 0 and not is_our_function(info.func) then return info end
     level = level + 1
   end
 end

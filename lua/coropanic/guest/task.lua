@@ -124,7 +124,7 @@ function task.spawn(u, options, fn, ...)
   ids.inherit(t, u.current, options and options.detached_trace, options and options.trace)
   if task.become_member then task.become_member(u, t, options) end
   if task.begin_span and probe.hears_spans(u) then task.begin_span(u, t) end
-  t.site = kernel.site(2)
+  t.site = kernel.site(3) -- the caller of the API
   local n = select("#", ...)
   t.fn, t.n = fn, n
   if n <= 2 then t.a, t.b = ... else t.rest = { ... } end

@@ -45,8 +45,8 @@ function universe.new()
     askers = setmetatable({}, WEAK), -- task -> the task that has cancelled it
     main_task = nil, trace_context = nil, observer_sink = nil, listeners = nil,
     -- of hosts with a universe for each request
-    unborn = nil, timers = nil, inline = false, driver = false, driver_waits = false, ending = false,
-    in_place = false, leaving = false,
+    unborn = nil, timers = nil, inline = false, driver = false, driver_waits = false, poked = false,
+    ending = false, in_place = false, leaving = false,
   }
 end
 

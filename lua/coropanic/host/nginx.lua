@@ -32,6 +32,7 @@ local KEY = "coropanic"
 --   inline         nothing can suspend any more: deferred calls run where they are
 --   driver         the semaphore of the thread that waits for the end of the tasks, once it has waited
 --   driver_waits   it does now
+--   poked          it has to look again before it waits
 --   ending         it also wants to know of tasks that wait for ever
 --   in_place       co.run runs the task that is spawned next itself
 --   leaving        the request ends
@@ -120,9 +121,9 @@ end
 
 nginx.take_semaphore = take_semaphore
 
---- Nobody waits for it.
+--- Nobody waits for it, and nobody has posted to it.
 local function give_back_semaphore(s)
-  if spares < MAX_SPARES and s:count() == 0 then
+  if spares < MAX_SPARES then
     spares = spares + 1
     spare[spares] = s
   end
@@ -132,13 +133,16 @@ nginx.give_back_semaphore = give_back_semaphore
 function nginx.give_back(t)
   local s = t.semaphore
   t.semaphore = nil
-  if s and not t.parked then give_back_semaphore(s) end
+  -- the light thread of a task that was cancelled may still wait for it
+  if s and t.status == "done" then give_back_semaphore(s) end
 end
 
 local function run_body(t, body)
   body(t)
   nginx.ended(t)
 end
+
+local ENDED = { done = true, panicked = true, cancelled = true, exited = true }
 
 --- Begins the light threads of new tasks. Each runs until it suspends.
 local function begin_unborn(u)
@@ -148,7 +152,8 @@ local function begin_unborn(u)
     for _, t in ipairs(unborn) do
       local body = t.body
       t.body = nil
-      if body then begin_thread(run_body, t, body) end
+      -- some have ended before they began
+      if body and ENDED[t.status] == nil then begin_thread(run_body, t, body) end
     end
     unborn = u.unborn
   end
@@ -201,24 +206,29 @@ function nginx.park(t, seconds)
   if t.status ~= "waiting" then return end -- a task that has just begun has woken it
   if u.ending then nginx.poke(u) end
   local s = t.semaphore
-  if s == nil then
+  if s == nil or t.parked then -- a light thread that the task has lost waits for the old one
     s = take_semaphore()
     t.semaphore = s
   end
-  local deadline = seconds and clock.now() + seconds
   local coroutine = t.coroutine
   local thread = coroutine.thread
   t.parked = true
+  local deadline = seconds and clock.now() + seconds
+  local left = seconds or LONG
+  local posted
   repeat
-    s:wait(seconds and math.max(deadline - clock.now(), 0) or LONG)
+    posted = s:wait(left > 0 and left or 0)
     if coroutine.thread ~= thread then return park_for_good() end
-  until t.status ~= "waiting" or deadline and clock.now() >= deadline
+    if deadline and not posted then left = deadline - clock.now() end
+  until not t.parked or left <= 0
+  if not t.parked and not posted then s:wait(0) end -- woken just when its time had passed
   t.parked = false
-  if s:count() > 0 then s:wait(0) end -- woken just when its time had passed
 end
 
 function nginx.wake(t)
-  if t.parked then t.semaphore:post(1) end
+  if not t.parked then return end
+  t.parked = false
+  t.semaphore:post(1)
 end
 
 -- Timers -------------------------------------------------------------------------------------------------

@@ -231,6 +231,111 @@ function content.frames()
   end)
 end
 
+--- Tasks that nobody joins: they end before the main task, or at once when the driver lets them begin.
+function content.forget()
+  co.spawn(count, "forgotten")
+  co.sleep(0.001)
+  co.spawn(count, "forgotten")
+  co.spawn(count, "forgotten")
+end
+
+--- A deferred call that has to be woken, in a task whose light thread was lost in a wait.
+function content.woken()
+  co.spawn(function()
+    co.defer(function()
+      co.await(function(resume) ngx.ctx.resume = resume end)
+      count "woken"
+    end)
+    co.sleep(10)
+  end)
+  co.spawn(function()
+    co.defer(function()
+      while not ngx.ctx.resume do co.sleep(0.001) end
+      ngx.ctx.resume()
+    end)
+    co.sleep(10)
+  end)
+  co.sleep(0.001)
+  ngx.exit(204)
+end
+
+-- Load ---------------------------------------------------------------------------------------------------
+
+local function count_deferred()
+  count "load deferred"
+  co.defer(count, "load run")
+end
+
+local function asleep(seconds)
+  return co.spawn(function()
+    count_deferred()
+    co.sleep(seconds)
+  end)
+end
+
+--- What requests of a load do besides; their number chooses.
+local KINDS = {
+  [0] = function(n) co.panic("load main " .. n) end,
+  function(n) co.spawn(co.panic, "load lost " .. n) end,
+  function()
+    co.call(function()
+      co.defer(function() co.recover() end)
+      error "recovered"
+    end)
+  end,
+  function()
+    asleep(10)
+    ngx.exit(204)
+  end,
+  function()
+    local thread
+    local task = co.spawn(function()
+      thread = coroutine.running()
+      count_deferred()
+      ngx.sleep(10)
+    end)
+    co.sleep(0.001)
+    ngx.thread.kill(thread)
+    task:join()
+  end,
+  function()
+    local task = asleep(10)
+    co.sleep(0.001)
+    task:cancel "enough"
+    task:join()
+  end,
+  function() ngx.location.capture "/content/trace" end,
+  function(n) co.spawn(function() co.panic("joined " .. n) end):join() end,
+}
+
+function content.load()
+  count_deferred()
+  local n = tonumber(ngx.var.arg_n)
+  local task = co.spawn(function()
+    count_deferred()
+    co.sleep(0.001)
+    return "ok"
+  end)
+  KINDS[n % 8](n)
+  local text = task:await()
+  ngx.header.content_length = #text
+  ngx.print(text)
+end
+
+--- Sleeps until its client goes away. nginx does not notice one that has gone before the handler began.
+function content.load_abort()
+  count_deferred()
+  asleep(1)
+  co.sleep(0.001)
+  ngx.sleep(1)
+end
+
+function content.heap()
+  collectgarbage()
+  collectgarbage()
+  ngx.say(ngx.worker.id(), " ", collectgarbage "count")
+end
+
 function content.count() ngx.say(ngx.shared.counts:get(ngx.unescape_uri(ngx.var.arg_name)) or 0) end
 
 --- Ids made by this worker.

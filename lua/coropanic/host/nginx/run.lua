@@ -29,6 +29,7 @@ function run.open(kernel, nginx)
 
   --- Lets the thread that waits for the end of the tasks look again.
   function nginx.poke(u)
+    u.poked = true
     if not u.driver_waits then return end
     u.driver_waits = false
     u.driver:post(1)
@@ -36,15 +37,13 @@ function run.open(kernel, nginx)
 
   --- Waits until something has changed: a task has ended, or waits for ever.
   local function wait(u)
-    u.driver_waits = true
+    u.poked = false
     nginx.begin_unborn(u)
-    if u.driver_waits then
-      if not u.driver then u.driver = nginx.take_semaphore() end
-      u.driver:wait(LONG)
-    end
+    if u.poked then return end
+    if not u.driver then u.driver = nginx.take_semaphore() end
+    u.driver_waits = true
+    u.driver:wait(LONG)
     u.driver_waits = false
-    local driver = u.driver
-    if driver and driver:count() > 0 then driver:wait(0) end
   end
   nginx.wait = wait
 
@@ -182,7 +181,7 @@ function run.open(kernel, nginx)
 
   --- Raises if the running phase can't have tasks. Called before a task is made.
   function nginx.check_spawn(u)
-    if u.current ~= nil then return end -- where one task runs, others can
+    if u.current ~= nil or u.in_place then return end -- where one task runs, others can
     local phase = ngx.get_phase()
     if not SUSPENDS[phase] and not u.inline then
       kernel.raise("no tasks in the phase %s of nginx, which can not suspend (docs/portability.md)", phase)

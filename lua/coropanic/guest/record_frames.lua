@@ -60,8 +60,9 @@ local function add_stack(result, stack, shows_api)
       end
     elseif not is_hidden(of.source, outer and outer.source)
       and not (#result == 0 and (info.func == error or info.func == assert)) then
+      local is_named = info.name ~= "?" and not (outer and is_ours(outer.source)) -- not by a variable of ours
       result[#result + 1] = {
-        source = of.source, what = of.what, name = info.name ~= "?" and info.name or nil,
+        source = of.source, what = of.what, name = is_named and info.name or nil,
         line = info.currentline, linedefined = of.linedefined, func = of.what ~= "C" and info.func or nil,
       }
     end

@@ -244,7 +244,7 @@ function run.open(kernel, plain, loop)
   end
 
   local function apply(options)
-    loop.virtual = options.virtual and 0 or nil
+    loop.virtual = options.virtual and 0.0 or nil
     loop.shuffled = options.seed ~= nil
     loop.order = (options.seed or 0) % 2147483646 + 1
     loop.budget = options.budget

@@ -15,6 +15,30 @@ local function play(folder, options)
   return host.run("env", command(folder, options))
 end
 
+--- Starts a program.
+---@return fun(pattern: string?): string[] await  # reads to a line that matches; nil: to the end
+---@return fun() stop
+local function start(...)
+  local words = table.concat({ ... }, " ")
+  local pipe = assert(io.popen(("echo $$; exec env -i %s %s 2>&1"):format(host.environment_words(), words)))
+  local pid = pipe:read "l"
+  local function await(pattern)
+    local lines = {}
+    for line in pipe:lines() do
+      lines[#lines + 1] = line
+      if pattern and line:find(pattern) then
+        return lines
+      end
+    end
+    pipe:close()
+    if pattern then
+      error(("the game ended before it printed %q:\n%s"):format(pattern, table.concat(lines, "\n")))
+    end
+    return lines
+  end
+  return await, function() os.execute("kill " .. pid) end
+end
+
 --- The pixels of a BMP of 32 bits, as a set of colours "rrggbb".
 local function colours(path)
   local image = host.read(path)
@@ -40,15 +64,18 @@ describe("the game under SDL2", function()
 
   it("goes on when a script panics, and shows the panic with its trace", function()
     local shot = folder .. "/shot"
-    local output, status = play(folder, {
-      "frames=150", "walkers=20", "faulty=10", "beacons=1", "screenshot=" .. shot,
-    })
-    assert.equal(0, status, output)
-    assert.match("panic: panic: [^\n]*faulty.lua:11: attempt to index a nil value", output)
-    assert.match("frames: 150, p50", output)
-    assert.match("beacon: dark", output) -- deferred calls run at the end of the game
+    local await, stop = start(command(folder, {
+      "walkers=20", "faulty=10", "beacons=1", "screenshot=" .. shot,
+    }))
+    for _ = 1, 10 do
+      await "^panic: panic: .*faulty.lua:11: attempt to index a nil value"
+    end
+    stop()
+    await "^frames: %d+, p50"
+    await "^beacon: dark" -- deferred calls run at the end of the game
+    await(nil)
     local seen = colours(shot)
-    assert.is_true(seen["ff0000"]) -- the entity that has failed
+    assert.is_true(seen["ff0000"]) -- an entity that has failed
     assert.is_true(seen["ff7878"]) -- the title of the message
     assert.is_true(seen["5aaafa"]) -- an entity that goes on
   end)
@@ -60,20 +87,7 @@ describe("the game under SDL2", function()
   end)
 
   it("reloads a script that is saved, after the deferred calls of its tasks", function()
-    local pipe = assert(io.popen(table.concat({
-      "echo $$; exec env -i", command(folder, { "walkers=2", "faulty=1", "beacons=3", "2>&1" }),
-    }, " ")))
-    local pid = pipe:read "l"
-    local function await(pattern)
-      local lines = {}
-      for line in pipe:lines() do
-        lines[#lines + 1] = line
-        if line:find(pattern) then
-          return lines
-        end
-      end
-      error(("the game ended before it printed %q:\n%s"):format(pattern, table.concat(lines, "\n")))
-    end
+    local await, stop = start(command(folder, { "walkers=2", "faulty=1", "beacons=3" }))
     await "^panic: "
     host.write(folder .. "/scripts/faulty.lua", 'return function() print "mended" end')
     await "^mended$"
@@ -81,12 +95,22 @@ describe("the game under SDL2", function()
     await "^not loaded: .*walker.lua"
     host.write(folder .. "/scripts/beacon.lua", 'return function() print "beacon: new" end')
     local lines = await "^beacon: new$"
-    os.execute("kill " .. pid)
+    stop()
     local text = table.concat(lines, "\n")
     local _, dark = text:gsub("beacon: dark", "")
     assert.equal(3, dark, text)
     await "^frames: "
-    pipe:close()
+    await(nil)
+  end)
+
+  it("plays the same scripts in LÖVE", function()
+    os.execute(("cp -r examples/game/love %s"):format(folder))
+    local await = start("xvfb-run", "-a", "love", folder .. "/love")
+    for _ = 1, 3 do
+      await "^panic: panic: .*faulty.lua:11: attempt to index local 'target'"
+    end
+    os.execute(("pkill -KILL -f '^love %s'"):format(folder)) -- xvfb-run ends with it
+    await(nil)
   end)
 
   it("says how it is called", function()

@@ -34,6 +34,16 @@ local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
+--- The same as words of a shell.
+---@return string
+function host.environment_words()
+  local words = {}
+  for i, variable in ipairs(host.environment()) do
+    words[i] = quote(variable)
+  end
+  return table.concat(words, " ")
+end
+
 --- Seconds that a program may take; generous, since machines are busy.
 local PATIENCE_SECONDS = 120
 
@@ -42,11 +52,7 @@ local PATIENCE_SECONDS = 120
 ---@return string output  # of both streams
 ---@return integer status
 function host.run(...)
-  local words = { "env", "-i" }
-  for _, variable in ipairs(host.environment()) do
-    words[#words + 1] = quote(variable)
-  end
-  words[#words + 1] = "timeout " .. PATIENCE_SECONDS
+  local words = { "env", "-i", host.environment_words(), "timeout " .. PATIENCE_SECONDS }
   for _, word in ipairs { ... } do
     words[#words + 1] = quote(word)
   end

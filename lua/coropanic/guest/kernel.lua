@@ -141,7 +141,7 @@ function kernel.name_of(t) return t.name or "task " .. t.id end
 function kernel.spawned_at(t)
   local site = t.site
   if type(site) == "table" then
-    site = ("%s:%d"):format(getinfo(site.func, "S").short_src, site.currentline)
+    site = kernel.site_text(site)
     t.site = site
   end
   return site or "?"
@@ -158,6 +158,9 @@ local function is_our_function(fn)
   end
   return ours
 end
+
+--- `file:line` of what kernel.site has returned.
+function kernel.site_text(site) return ("%s:%d"):format(getinfo(site.func, "S").short_src, site.currentline) end
 
 --- {func, currentline} of the innermost function of the running code that is not ours, from `level` on; nil:
 --- there is none.

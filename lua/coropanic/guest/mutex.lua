@@ -40,7 +40,7 @@ end
 --- `file.lua:12`
 local function place_text(m)
   local place = m.taken_at
-  if type(place) == "table" then place = ("%s:%d"):format(place.short_src, place.currentline) end
+  if type(place) == "table" then place = kernel.site_text(place) end
   return place or "?"
 end
 

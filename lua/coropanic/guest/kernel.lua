@@ -160,7 +160,9 @@ local function is_our_function(fn)
 end
 
 --- `file:line` of what kernel.site has returned.
-function kernel.site_text(site) return ("%s:%d"):format(getinfo(site.func, "S").short_src, site.currentline) end
+function kernel.site_text(site)
+  return ("%s:%d"):format(getinfo(site.func, "S").short_src, site.currentline)
+end
 
 --- {func, currentline} of the innermost function of the running code that is not ours, from `level` on; nil:
 --- there is none.

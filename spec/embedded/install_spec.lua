@@ -9,6 +9,9 @@ local function run(command)
   return pipe:read "a"
 end
 
+--- For programs that load the module: what it needs of the sanitizers, under which the tests may run.
+local PRELOAD = "LD_PRELOAD=" .. (os.getenv "LD_PRELOAD" or "")
+
 local function version_of_header()
   local file <close> = assert(io.open "csrc/coropanic.h")
   return file:read("a"):match '\n#define CP_VERSION "(%d+%.%d+%.%d+)"\n'
@@ -43,7 +46,7 @@ describe("make install", function()
     assert.equal("", run("cmp docs/coropanic.1 " .. there))
     local paths = ("LUA_PATH=@/share/lua/%s/?.lua\\;@/share/lua/%s/?/init.lua LUA_CPATH=@/lib/lua/%s/?.so")
       :gsub("%%s", LUA_VERSION):gsub("@", root .. "/usr")
-    local said = run(("env -C / %s %s/usr/bin/coropanic version"):format(paths, root))
+    local said = run(("env -C / %s %s %s/usr/bin/coropanic version"):format(PRELOAD, paths, root))
     assert.equal(("coropanic %s, %s\n"):format(co._VERSION, _VERSION), said)
   end)
 
@@ -51,7 +54,8 @@ describe("make install", function()
     local prefix = root .. "/opt"
     local build = os.getenv "BUILD" or "build"
     run(("make install PREFIX=%s BUILD=%s"):format(prefix, build))
-    local said = run(("env -u LUA_PATH -u LUA_CPATH -C / %s/bin/coropanic version"):format(prefix))
+    local bare = "env -u LUA_PATH -u LUA_CPATH -C / "
+    local said = run(("%s %s %s/bin/coropanic version"):format(bare, PRELOAD, prefix))
     assert.equal(("coropanic %s, %s\n"):format(co._VERSION, _VERSION), said)
   end)
 

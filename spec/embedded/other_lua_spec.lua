@@ -3,7 +3,7 @@
 
 local BUILD = os.getenv "BUILD" or "build"
 
-local ENVIRONMENT = "env -u LD_PRELOAD -u LUA_INIT -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 " ..
+local ENVIRONMENT = "env -u LUA_INIT -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 " ..
   ("LUA_PATH='./lua/?.lua;./lua/?/init.lua' LUA_CPATH='%s/?.so' "):format(BUILD)
 
 local function run(command)

@@ -4,7 +4,7 @@ local helpers = require "spec.helpers"
 
 local SEEDS = 50
 
-local ENVIRONMENT = "env -u LD_PRELOAD -u LUA_INIT -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 " ..
+local ENVIRONMENT = "env -u LUA_INIT -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 " ..
   ("LUA_PATH='./lua/?.lua;./lua/?/init.lua' LUA_CPATH='%s/?.so' "):format(os.getenv "BUILD" or "build")
 
 --- The lines that the programs of all seeds write.

@@ -21,7 +21,8 @@ describe("a channel", function()
 
   it("may be used by a finalizer that runs while it grows", function()
     local ch = co.chan(1000)
-    local mode = collectgarbage("incremental", 1, 1000)
+    local pause, multiplier = collectgarbage("setpause", 1), collectgarbage("setstepmul", 1000)
+    local mode = collectgarbage "incremental"
     local mine = 0
     for i = 1, 500 do
       setmetatable({}, { __gc = function() ch:try_send "finalizer" end })
@@ -29,7 +30,7 @@ describe("a channel", function()
         mine = mine + 1
       end
     end
-    collectgarbage("incremental", 200, 100)
+    collectgarbage("incremental", pause, multiplier)
     collectgarbage(mode)
     local expected = 0
     while #ch > 0 do

@@ -96,6 +96,7 @@ describe("co.collector", function()
       co.run(function()
         co.collector { mode = "idle" }
         local flag = doomed()
+        enough()
         assert.is_true(nap_until(function() return flag.collected end))
       end)
     end)
@@ -187,6 +188,7 @@ describe("co.collector", function()
       local ran = false
       co.run(function()
         setmetatable({}, { __gc = function() co.spawn(function() ran = true end) end })
+        enough()
         assert.is_true(nap_until(function() return ran end))
       end)
     end)
@@ -196,6 +198,7 @@ describe("co.collector", function()
       co.run(function()
         local done = false
         setmetatable({}, { __gc = function() done = true co.collector { mode = "automatic" } end })
+        enough()
         assert.is_true(nap_until(function() return done end))
         local _, figures = co.collector()
         for _ = 1, 5 do co.sleep(0.001) end

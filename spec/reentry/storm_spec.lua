@@ -62,7 +62,7 @@ local function program(name, seed, outside)
       for _ = 1, 3 do pcall(co.run, function() every.cancel(co) end) end
       assert(co.stats().live == 0, "tasks are left")
     end
-    assert(strikes > 100, strikes)
+    assert(strikes > 20, strikes) -- the order in which functions are called, and so the number, differs
     co.trace.use "random"
     local ok, value = co.run(function() return co.spawn(function(x) return x end, 42):join() end)
     assert(ok and value == 42)

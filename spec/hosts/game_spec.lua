@@ -107,8 +107,8 @@ describe("the game under SDL2", function()
     os.execute(("cp -r examples/game/love %s"):format(folder))
     -- Without what the sanitizers preload, under which LÖVE does not start, and so without the library of C.
     local love = folder .. "/love"
-    local output = host.run("env", "-u", "LD_PRELOAD", "LUA_CPATH=", "timeout", "-s", "KILL", "60", "xvfb-run",
-      "-a", "love", love, "2000")
+    local output = host.run("env", "-u", "LD_PRELOAD", "LUA_CPATH=", "timeout", "-s", "KILL", "60",
+      "xvfb-run", "-a", "love", love, "2000")
     assert.match("panic: panic: [^\n]*faulty.lua:11: attempt to index local 'target'", output)
   end)
 

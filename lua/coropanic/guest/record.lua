@@ -278,26 +278,23 @@ end
 local function with_outer(stack, thread)
   local stacks = { stack }
   local c = kernel.here()
-  if (c.outer or kernel.below) then add_outer(stacks, c, thread or c.thread) end
+  if c.outer or kernel.below then add_outer(stacks, c, thread or c.thread) end
   return stacks
 end
 
---- Counts the panic, and tells observers of it.
-function record.tell(u, r)
-  u.counts.panic = u.counts.panic + 1
-  if u.wants.panic then
+local function tell(u, r, kind)
+  u.counts[kind] = u.counts[kind] + 1
+  if u.wants[kind] then
     local t = u.current
-    probe.tell(u, { kind = "panic", calls = true, task = t, object = r, extra = t and kernel.handle(t) })
+    probe.tell(u, { kind = kind, calls = true, task = t, object = r, extra = t and kernel.handle(t) })
   end
 end
 
-function record.tell_recover(u, r)
-  u.counts.recover = u.counts.recover + 1
-  if u.wants.recover then
-    local t = u.current
-    probe.tell(u, { kind = "recover", calls = true, task = t, object = r, extra = t and kernel.handle(t) })
-  end
-end
+--- Counts the panic, and tells observers of it.
+function record.tell(u, r) return tell(u, r, "panic") end
+
+--- The same when the panic is recovered.
+function record.tell_recover(u, r) return tell(u, r, "recover") end
 
 --- Whether a record of this kind is of a panic, and not of a task that was to end.
 local function is_panic(kind) return kind ~= "goexit" and kind ~= "cancelled" and kind ~= "timeout" end

@@ -246,39 +246,38 @@ local function run_epilogue(t)
   return set_outcome(t, unwind.drive(t.coroutine.frames, 1))
 end
 
---- Begins run_epilogue, if the task has anything to run.
+--- Begins run_epilogue.
 local function begin_epilogue(t)
   if t.status == "waiting" then kernel.leave_unserved(t) end
   t.status, t.wait = "ready", kernel.NO_WAIT
   port.spawn(t, run_epilogue, t)
 end
 
---- The task's coroutine can not go on: it yielded by itself, was resumed by other code, or died. Ends the
---- task with the record; open frames lose their bodies and only run their deferred calls.
-function task.lose(u, t, r)
+--- Takes the task's coroutine away and ends the task with the record: at once, or after the deferred calls
+--- of its open frames, which `prepare(s, r)` makes run.
+local function end_without_coroutine(u, t, r, prepare)
   close_thread(u, t)
   local s = t.coroutine.frames
   if s == nil or s.depth == 0 then
     set_record(t, r)
     return task.finish(t)
   end
-  frames.exit(s, r)
+  prepare(s, r)
   begin_epilogue(t)
+end
+
+--- The task's coroutine can not go on: it yielded by itself, was resumed by other code, or died. Ends the
+--- task with the record; open frames lose their bodies and only run their deferred calls.
+function task.lose(u, t, r) return end_without_coroutine(u, t, r, frames.exit) end
+
+local function panic_in_frames(s, r)
+  frames.begin_exit(s, r, 1)
+  frames.unwind(s, r, "panicking")
 end
 
 --- The same if the call in which the task waits will never go on: the call panics with the record. If that is
 --- recovered there is no body to return to; then the other frames exit.
-function task.give_up(u, t, r)
-  close_thread(u, t)
-  local s = t.coroutine.frames
-  if s == nil or s.depth == 0 then
-    set_record(t, r)
-    return task.finish(t)
-  end
-  frames.begin_exit(s, r, 1)
-  frames.unwind(s, r, "panicking")
-  begin_epilogue(t)
-end
+function task.give_up(u, t, r) return end_without_coroutine(u, t, r, panic_in_frames) end
 
 --- Ends the task as it is, without running its deferred calls.
 function task.abandon(u, t, r)

@@ -186,6 +186,7 @@ end
 
 --- nginx has no wait without an end.
 local LONG = 86400
+nginx.LONG = LONG
 
 --- The task's light thread will never go on: it has swallowed its exit too often, and only its parent
 --- could kill it.

@@ -20,9 +20,6 @@ function run.open(kernel, nginx)
   --- it is.
   local SHUTDOWN_ROUNDS = 64
 
-  --- nginx has no wait without an end.
-  local LONG = 86400
-
   nginx.inherit_handlers = observe.inherit
 
   -- The driver -----------------------------------------------------------------------------------------
@@ -42,7 +39,7 @@ function run.open(kernel, nginx)
     if u.poked then return end
     if not u.driver then u.driver = nginx.take_semaphore() end
     u.driver_waits = true
-    u.driver:wait(LONG)
+    u.driver:wait(nginx.LONG)
     u.driver_waits = false
   end
   nginx.wait = wait

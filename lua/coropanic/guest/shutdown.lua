@@ -93,4 +93,21 @@ function shutdown.abandon_all(u, take_off)
   end
 end
 
+--- How often a task that is stuck in its deferred calls is woken, then cut short, before it is ended as it
+--- is.
+shutdown.ROUNDS = 64
+
+--- The deferred calls of all tasks that are left are stuck: acts harder in later rounds.
+---@param round integer  # from 0
+---@param take_off fun(t)  # takes a ready task out of the host's queue
+function shutdown.end_stuck(u, round, take_off)
+  if round < shutdown.ROUNDS then
+    shutdown.wake_all(u)
+  elseif round < 2 * shutdown.ROUNDS then
+    shutdown.give_up_all(u, take_off)
+  else
+    shutdown.abandon_all(u, take_off)
+  end
+end
+
 return shutdown

@@ -16,10 +16,6 @@ function run.open(kernel, nginx)
 
   local api, ngx = kernel.api, ngx
 
-  --- How often a task that is stuck in its deferred calls is woken, then cut short, before it is ended as
-  --- it is.
-  local SHUTDOWN_ROUNDS = 64
-
   nginx.inherit_handlers = observe.inherit
 
   -- The driver -----------------------------------------------------------------------------------------
@@ -65,16 +61,6 @@ function run.open(kernel, nginx)
 
   local function nothing() end
 
-  local function end_stuck(u, stage)
-    if stage < SHUTDOWN_ROUNDS then
-      shutdown.wake_all(u)
-    elseif stage < 2 * SHUTDOWN_ROUNDS then
-      shutdown.give_up_all(u, nothing)
-    else
-      shutdown.abandon_all(u, nothing)
-    end
-  end
-
   --- Cancels all tasks and waits until their deferred calls have run.
   local function end_all(u)
     local cancelled, rounds = 0, 0
@@ -84,7 +70,7 @@ function run.open(kernel, nginx)
         cancelled = u.next_task_id
         shutdown.cancel_all(u)
       elseif not shutdown.others_may_go_on(u) and #u.unborn == 0 then
-        end_stuck(u, rounds)
+        shutdown.end_stuck(u, rounds, nothing)
         rounds = rounds + 1
       end
       if u.live > 0 then wait(u) end

@@ -21,9 +21,6 @@ function run.open(kernel, plain, loop)
   local SMALL_BATCH = 64
   --- The most rounds in a row in which no time passes and all tasks only yield or sleep for 0 s.
   local POLLING_MAX_ROUNDS = 100000
-  --- How often a task that is stuck in its deferred calls is woken, then cut short, before it is ended as it
-  --- is.
-  local SHUTDOWN_ROUNDS = 64
 
   -- What the host is told of tasks ---------------------------------------------------------------------
 
@@ -201,17 +198,6 @@ function run.open(kernel, plain, loop)
     end
   end
 
-  --- The deferred calls of all tasks that are left are stuck: acts harder in later rounds.
-  local function end_stuck(stage)
-    if stage < SHUTDOWN_ROUNDS then
-      shutdown.wake_all(u)
-    elseif stage < 2 * SHUTDOWN_ROUNDS then
-      shutdown.give_up_all(u, loop.take_off)
-    else
-      shutdown.abandon_all(u, loop.take_off)
-    end
-  end
-
   --- Ends all tasks that are left and runs their deferred calls.
   local function end_all()
     local cancelled, rounds, polled = 0, 0, 0
@@ -222,13 +208,13 @@ function run.open(kernel, plain, loop)
       end
       loop.fire_timers()
       if plain.ready() > 0 and polling_is_endless() then
-        end_stuck(polled == 0 and SHUTDOWN_ROUNDS or 2 * SHUTDOWN_ROUNDS)
+        shutdown.end_stuck(u, (polled == 0 and 1 or 2) * shutdown.ROUNDS, loop.take_off)
         polled = polled + 1
         loop.polled_rounds = 0
       elseif plain.ready() > 0 then
         run_batch()
       elseif not wait_for_work() then
-        end_stuck(rounds)
+        shutdown.end_stuck(u, rounds, loop.take_off)
         rounds = rounds + 1
       end
     end

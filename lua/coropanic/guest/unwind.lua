@@ -77,6 +77,11 @@ local function handler(err, thread)
   return r -- no tail call: of_error counts the activations
 end
 
+--- LuaJIT: the error for which the handler has begun to make a record. It is still there afterwards if that
+--- was too much for a stack that has overflowed: then the protected call returns any slot of the stack as the
+--- error.
+local interrupted
+
 if compat.is_jit then
   local DEEP_LEVEL = 1000
   local usual, resume, status = handler, compat.resume, compat.status
@@ -84,12 +89,16 @@ if compat.is_jit then
 
   --- The stack may have overflowed: what this function calls, and needs itself, is little.
   function handler(err)
-    if type(err) == "string" and getinfo(DEEP_LEVEL, "l") then
-      local _, r = resume(maker, err, running())
+    if type(err) ~= "string" then return usual(err) end
+    interrupted = err
+    local r
+    if getinfo(DEEP_LEVEL, "l") then
+      local _
+      _, r = resume(maker, err, running())
       if status(maker) ~= "suspended" then maker = record.new_deep_maker() end
-      return r
     end
-    return usual(err)
+    interrupted = nil
+    return r or usual(err)
   end
 end
 
@@ -170,7 +179,9 @@ local NO_ROOM = "error in error handling"
 local function settle(err)
   local r = is_record(err)
   if r then return r end
-  if err == NO_ROOM and compat.is_jit then
+  if interrupted ~= nil then
+    err, interrupted = interrupted, nil
+  elseif err == NO_ROOM and compat.is_jit then
     err = "stack overflow: LuaJIT has left no room to look at the stack"
   end
   return record.make(state(), err, record.kind_of_error(err), nil)
@@ -225,8 +236,23 @@ local function merge_outcome(s)
   end
 end
 
+--- Slots of the stack that a deferred call needs at least, with what calls it.
+local ROOM = 200
+local NOTHING = {}
+
+--- The frame unwinds. If the stack has overflowed and still has no room, so that a deferred call would be
+--- taken and could not run, raises the record again: the next protected call further out runs it.
+local function check_room(f)
+  local r = f.record
+  local value = r and r._value
+  if type(value) ~= "string" or not value:find("stack overflow", 1, true) then return end
+  if not compat.pcall(unpack, NOTHING, 1, ROOM) then error(r, 0) end
+end
+
 --- Calls the innermost frame's newest deferred call in a frame of its own, and ends that frame's body.
 local function call_deferred(s)
+  local outer = s[s.depth]
+  if outer.state == "panicking" then check_room(outer) end
   local fn, n, a, b, rest = frames.take(s)
   local f = frames.push(s, DEFERRED)
   f.fn = fn

@@ -13,9 +13,11 @@ echo "clang-format"
 clang-format --dry-run --Werror "${formatted[@]}" || status=1
 
 echo "clang-tidy"
-clang-tidy --quiet "${sources[@]}" -- -std=c11 -Icsrc -isystem "$include" -isystem build/otlp 2>&1 |
-  grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter' || true
-[ "${PIPESTATUS[0]}" -eq 0 ] || status=1
+# A process for each file: the analyzer of clang 14 takes one function for another when it goes on to
+# a second file, because it keeps the addresses of the first file's names.
+tidied=$(printf '%s\0' "${sources[@]}" | xargs -0 -P "$(nproc)" -I '{}' \
+  clang-tidy --quiet '{}' -- -std=c11 -Icsrc -isystem "$include" -isystem build/otlp 2>&1) || status=1
+grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter' <<<"$tidied"
 
 echo "cppcheck"
 cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,portability \

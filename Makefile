@@ -254,7 +254,7 @@ fuzz: setup-test ## run random programs under AddressSanitizer and UBSan for a m
 mutants: setup-test ## break the runtime on purpose, as spec/mutants/list.lua says, which the specs must notice (MUTANTS="name ...")
 	@$(MAKE) -s all $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so
 	@$(RUN_ENV) BUILD=$(BUILD) CC="$(CC)" CFLAGS="$(FLAGS) $(CFLAGS)" LDFLAGS="$(LDFLAGS)" OBJECTS="$(OBJECTS)" \
-	  LUA=$(LUA) $(LUA) spec/mutants/run.lua $(MUTANTS)
+	  CORE_SPECS="$(CORE_SPECS)" API_SPECS="$(API_SPECS)" LUA_LIB="$(LUA_LIB)" LUA=$(LUA) $(LUA) spec/mutants/run.lua $(MUTANTS)
 
 asan: setup-test ## run every test under AddressSanitizer and UBSan
 	@$(MAKE) test-all BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" \

@@ -69,11 +69,17 @@ static bool run_test(const suite *s, const test *t) {
   return false;
 }
 
-int run_suites(const char *name, const suite *const *suites, size_t count) {
+/* Whether the arguments, `--only name` or `--without name` if there are any, choose the suite. */
+static bool is_chosen(const suite *s, int argc, char **argv) {
+  if (argc < 3) return true;
+  return (strcmp(s->name, argv[2]) == 0) == (strcmp(argv[1], "--only") == 0);
+}
+
+int run_suites(const char *name, const suite *const *suites, size_t count, int argc, char **argv) {
   int passed = 0, failed = 0;
   setvbuf(stdout, NULL, _IOLBF, 0); /* a crash must not swallow what failed before it */
   for (size_t i = 0; i < count; i++) {
-    for (size_t j = 0; j < suites[i]->count; j++) {
+    for (size_t j = 0; j < suites[i]->count && is_chosen(suites[i], argc, argv); j++) {
       if (run_test(suites[i], &suites[i]->tests[j])) {
         passed++;
       } else {

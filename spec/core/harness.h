@@ -28,10 +28,11 @@ typedef struct suite {
   const suite suite_name##_suite = {#suite_name, tests, sizeof tests / sizeof tests[0]}
 
 /*
-** Runs all tests. Prints a line for each that failed, and the sum: "name: N passed, N failed".
-** Returns the exit status: 1 if any failed.
+** Runs all tests; with the arguments `--only name` those of that suite, with `--without name` all but
+** those. Prints a line for each that failed, and the sum: "name: N passed, N failed". Returns the exit
+** status: 1 if any failed.
 */
-int run_suites(const char *name, const suite *const *suites, size_t count);
+int run_suites(const char *name, const suite *const *suites, size_t count, int argc, char **argv);
 
 /* Says in which row or round the test is; printed when a check fails. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));

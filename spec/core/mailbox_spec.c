@@ -2,6 +2,7 @@
 #include "core/mailbox.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -52,6 +53,19 @@ static void a_post_reaches_the_owner_once(void) {
   check_pointer(mailbox_find(m, token), NULL);
   close_box(m);
   check_int(mailbox_post(token, number(45)), MAIL_LATE);
+}
+
+static void posts_make_the_wakeup_readable(void) {
+  mailbox *m = open_box();
+  uint64_t tokens[2];
+  struct pollfd fd = {.fd = bell.read_fd, .events = POLLIN};
+  for (int i = 0; i < 2; i++) mailbox_issue(m, &tokens[i]);
+  check_int(poll(&fd, 1, 0), 0);
+  for (int i = 0; i < 2; i++) {
+    mailbox_post(tokens[i], number(i));
+    check_int(poll(&fd, 1, 0), 1);
+  }
+  close_box(m);
 }
 
 static void mail_comes_in_the_order_of_the_posts(void) {
@@ -255,6 +269,7 @@ static void a_mailbox_may_be_closed_in_a_storm_of_posts(void) {
 
 static const test tests[] = {
     TEST(a_post_reaches_the_owner_once),
+    TEST(posts_make_the_wakeup_readable),
     TEST(mail_comes_in_the_order_of_the_posts),
     TEST(what_is_settled_first_wins),
     TEST(tokens_that_were_never_issued_are_unknown),

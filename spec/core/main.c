@@ -30,4 +30,6 @@ static const suite *const suites[] = {
     &wakeup_suite,
 };
 
-int main(void) { return run_suites("core", suites, sizeof suites / sizeof suites[0]); }
+int main(int argc, char **argv) {
+  return run_suites("core", suites, sizeof suites / sizeof suites[0], argc, argv);
+}

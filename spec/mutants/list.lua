@@ -2,7 +2,7 @@
 ---   says   what is broken
 ---   file   with `from`, which stands there once, and `to`
 ---   unit   if the file is a header: the source that is compiled with it
----   specs  what is run to notice it
+---   specs  what is run to notice it: files of busted's, of spec/core or of spec/embedded/api
 
 return {
   -- frames: frames.c, unwind.c, task_run.c
@@ -278,7 +278,7 @@ return {
     file = "csrc/kernel/record.c",
     from = "if (!lua_rawequal(L, -1, value)) {",
     to = "if (true) {",
-    specs = "spec/panic/chain_spec.lua",
+    specs = "spec/panic/error_close_spec.lua",
   },
   -- cancelling: cancel.c, cancel_scope.c, deadlock.c, and csrc/scope
   {
@@ -302,7 +302,7 @@ return {
     name = "hooks-are-cancelled",
     says = "a pending cancellation is raised in a hook that runs inside the task",
     file = "csrc/kernel/cancel.c",
-    from = "if (rt->hooks > 0) return;",
+    from = "if (rt->hooks > 0) return false;",
     to = "",
     specs = "spec/task/hooks_spec.lua",
   },
@@ -564,7 +564,7 @@ return {
     file = "csrc/sync/mutex.c",
     from = "if (m != NULL && m->accepted) {",
     to = "if (m != NULL) {",
-    specs = "spec/comm/mutex_spec.lua",
+    specs = "spec/comm/closed_coroutine_spec.lua",
   },
   {
     name = "lock-goes-with-the-cancelled",
@@ -621,7 +621,7 @@ return {
     file = "csrc/lua/lock_guard.c",
     from = "g->armed = false;",
     to = "",
-    specs = "spec/comm/mutex_spec.lua",
+    specs = "spec/comm/guard_close_spec.lua",
   },
   -- tasks: task.c, scheduler.c, threads.c, resume.c, guard.c, interrupt.c, timer.c, parked.c
   {
@@ -686,7 +686,7 @@ return {
     file = "csrc/kernel/resume.c",
     from = "if (resume_close(rt, L, thread) != LUA_OK) {\n        lua_xmove",
     to = "if (false) {\n        lua_xmove",
-    specs = "spec/task/nested_spec.lua",
+    specs = "spec/task/close_spec.lua",
   },
   {
     name = "parked-coroutines-are-resumed",
@@ -847,7 +847,7 @@ return {
     file = "csrc/kernel/panic.c",
     from = "&& is_finalizer(L, &ar)) return -1;",
     to = "&& is_finalizer(L, &ar)) break;",
-    specs = "spec/panic/recover_spec.lua",
+    specs = "spec/panic/finalizer_spec.lua",
   },
   {
     name = "baggage-of-another-trace",
@@ -975,5 +975,159 @@ return {
     from = "return p->slice_ns != 0 || p->metered > 0;",
     to = "return p->slice_ns != 0;",
     specs = "spec/task/cpu_budget_spec.lua",
+  },
+  -- hosts: mailbox.c, outside.c, interrupt.c, and csrc/host
+  {
+    name = "post-wakes-nobody",
+    says = "a loop that sleeps is not woken by a post of another thread",
+    file = "csrc/core/mailbox.c",
+    from = "if (first == NULL) wakeup_signal",
+    to = "if (first != NULL) wakeup_signal",
+    specs = "spec/core/mailbox_spec.c",
+  },
+  {
+    name = "newest-post-comes-first",
+    says = "tasks that other threads wake run in the reverse order of the wake-ups",
+    file = "csrc/core/mailbox.c",
+    from = "s->next = first;\n    first = s;\n    s = next;",
+    to = "if (first == NULL) first = s;\n    s = next;",
+    specs = "spec/core/mailbox_spec.c",
+  },
+  {
+    name = "tokens-come-again",
+    says = "a token of a runtime that was closed wakes a task of the next one",
+    file = "csrc/core/mailbox.c",
+    from = "m->first = m->newest = atomic_load(&p->former);",
+    to = "m->first = m->newest = 0;",
+    specs = "spec/core/mailbox_spec.c",
+  },
+  {
+    name = "every-thread-is-the-owner",
+    says = "cp_wake moves values into a state that another thread uses",
+    file = "csrc/core/mailbox.c",
+    from = "!pthread_equal(atomic_load(&place_of(token)->owner), pthread_self())",
+    to = "false",
+    specs = "spec/embedded/api/thread_spec.c",
+  },
+  {
+    name = "owner-does-not-move",
+    says = "cp_wake is refused in the thread that steps, if another one has opened the state",
+    file = "csrc/loop/outside.h",
+    unit = "csrc/loop/scheduler.c",
+    from = "if (loop_of(rt)->mailbox != NULL) mailbox_own(loop_of(rt)->mailbox);",
+    to = "(void)rt;",
+    specs = "spec/embedded/api/thread_spec.c",
+  },
+  {
+    name = "parked-token-is-given-up",
+    says = "cp_close_token takes the token of a task that is parked on it, which waits for ever",
+    file = "csrc/loop/outside.c",
+    from = "if (w == NULL || w->task == NULL || is_parked(w)) return false;",
+    to = "if (w == NULL || w->task == NULL) return false;",
+    specs = "spec/embedded/api/wait_spec.c",
+  },
+  {
+    name = "early-values-are-not-claimed",
+    says = "a wake-up that lost to a finalizer's while its values were packed replaces the finalizer's",
+    file = "csrc/loop/outside.c",
+    from = "if (w == NULL || mailbox_phase(&w->slot) != MAIL_OPEN) return 0;",
+    to = "",
+    specs = "spec/embedded/api/wait_spec.c",
+  },
+  {
+    name = "deadline-beats-the-post",
+    says = "a post that has won is lost if its task is cancelled before a step has looked for it",
+    file = "csrc/loop/outside.c",
+    from = "if (!late && mailbox_phase(&w->slot) == MAIL_CLAIMED) return",
+    to = "if (!late && mailbox_phase(&w->slot) == MAIL_CLAIMED) late = true;\n  if (w == NULL) return",
+    specs = "spec/embedded/api/wait_spec.c",
+  },
+  {
+    name = "hook-stays-after-the-tick",
+    says = "the hook of a preempted coroutine stays in it",
+    file = "csrc/kernel/interrupt.c",
+    from = "(void)ar;\n  lua_sethook(L, NULL, 0, 0);",
+    to = "(void)ar;",
+    specs = "spec/task/preempt_spec.lua",
+  },
+  {
+    name = "old-hooks-are-signals",
+    says = "a debug hook that was set before the run is called in the loop, as if a signal had come",
+    file = "csrc/kernel/interrupt.c",
+    from = ".mask = lua_gethookmask(thread)};",
+    to = ".mask = 0};",
+    specs = "spec/task/signals_spec.lua",
+  },
+  {
+    name = "budget-of-a-dead-task-counts",
+    says = "ticks go on after the last task with a CPU budget has ended",
+    file = "csrc/kernel/cpu_budget.c",
+    from = "rt->preemption.metered--;",
+    to = "",
+    specs = "spec/embedded/api/preempt_spec.c",
+  },
+  {
+    name = "late-reports-hit-the-next-timer",
+    says = "cp_timer_fired with the number of a timer that was stopped fires the one in its place",
+    file = "csrc/host/backend.c",
+    from = "p->entries[*index].generation != number >> 32",
+    to = "false",
+    specs = "spec/embedded/api/backend_spec.c",
+  },
+  {
+    name = "timers-stay-in-the-table",
+    says = "a host's back end can not be taken away after the first timer",
+    file = "csrc/host/backend.c",
+    from = "  p->used--;\n",
+    to = "",
+    specs = "spec/embedded/api/backend_spec.c",
+  },
+  {
+    name = "former-data-stays",
+    says = "cp_setdata does not free what the host has set before",
+    file = "csrc/host/data.c",
+    from = "free_at_end(rt, L, &former->exit);",
+    to = "",
+    specs = "spec/embedded/api/task_spec.c",
+  },
+  {
+    name = "slice-may-be-tiny",
+    says = "cp_preempt takes a slice in which no task comes to run",
+    file = "csrc/host/preempt.c",
+    from = "slice_ns < PREEMPT_SLICE_MIN_NS",
+    to = "slice_ns < 1",
+    specs = "spec/embedded/api/preempt_spec.c",
+  },
+  {
+    name = "taken-panic-is-reported",
+    says = "a panic that the host has read by cp_outcome goes to the panic handler too",
+    file = "csrc/host/task.c",
+    from = "unhandled_give(host_find(L), L, t, PANIC_JOINERS);",
+    to = "",
+    specs = "spec/embedded/api/task_spec.c",
+  },
+  {
+    name = "options-shift-the-arguments",
+    says = "the context of cp_spawn_options is another value if it is one of the arguments",
+    file = "csrc/host/spawn.c",
+    from = "if (context != 0 && context > lua_gettop(L) - arguments - 2) context++;",
+    to = "",
+    specs = "spec/embedded/api/task_spec.c",
+  },
+  {
+    name = "state-closes-under-its-caller",
+    says = "cp_close frees the state while a function that Lua has called runs in it",
+    file = "csrc/host/step.c",
+    from = "if (lua_gc(L, LUA_GCCOUNT) < 0 || has_activation(L)) return true;",
+    to = "if (lua_gc(L, LUA_GCCOUNT) < 0) return true;",
+    specs = "spec/embedded/api/step_spec.c",
+  },
+  {
+    name = "older-hosts-records-are-overrun",
+    says = "cp_get_record writes beyond the record of a host that was built with fewer fields",
+    file = "csrc/host/record.c",
+    from = "memcpy(out, &read, size < sizeof(read) ? size : sizeof(read));",
+    to = "memcpy(out, &read, sizeof(read));",
+    specs = "spec/embedded/api/panic_spec.c",
   },
 }

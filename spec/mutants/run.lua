@@ -4,20 +4,25 @@
 ---   make mutants [MUTANTS="NAME ..."]
 ---
 --- Ends with a line `mutants: N killed, N survived`. Fails if one survives, or does not apply because the
---- source has changed. What a mutant's specs said is in build/mutants/NAME/log.
+--- source has changed; and before it tries any mutant, if a spec has no tests, or fails without them. What a
+--- mutant's specs said is in build/mutants/NAME/log.
 
 local list = require "spec.mutants.list"
+local mutate = require "spec.mutants.mutate"
 
 local AT_ONCE = 2 -- mutants that are built and run at the same time
-local SECONDS = 60 -- a mutant's specs that run for longer hang, and have noticed
-local SECONDS_OF_ALL = 300 -- the specs of all mutants together
+local SECONDS = 60 -- a spec that runs for longer hangs, and has noticed
 local KILOBYTES = 4 * 1024 * 1024 -- of address space, for mutants that allocate for ever
 
 --- What the Makefile says about how to build.
 local build = {}
-for _, name in ipairs { "BUILD", "CC", "CFLAGS", "LDFLAGS", "OBJECTS", "LUA", "LUA_CPATH" } do
+for _, name in ipairs { "BUILD", "CC", "CFLAGS", "LDFLAGS", "OBJECTS", "CORE_SPECS", "API_SPECS", "LUA",
+  "LUA_LIB", "LUA_CPATH" } do
   build[name] = assert(os.getenv(name), name .. " is not set: call this with `make mutants`")
 end
+
+--- The sources of the programs that C specs are part of, by the specs' folder.
+local PROGRAMS = { ["spec/core"] = build.CORE_SPECS, ["spec/embedded/api"] = build.API_SPECS }
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -38,50 +43,81 @@ local function execute(command, log)
   return (os.execute(("{ %s; } >>%s 2>&1 </dev/null"):format(command, quote(log))))
 end
 
---- The source with `to` in the place of `from`; nil unless that stands in it once.
-local function mutate(mutant)
-  local source = read(mutant.file)
-  local first, last = source:find(mutant.from, 1, true)
-  if not first or source:find(mutant.from, last + 1, true) then return nil end
-  return source:sub(1, first - 1) .. mutant.to .. source:sub(last + 1)
+--- Whether the C compiler makes of the inputs what is asked for.
+local function compile(what, inputs, directory)
+  local command = { build.CC, "-I" .. directory .. "/csrc", build.CFLAGS, "-w", what, inputs }
+  return execute(table.concat(command, " "), directory .. "/log")
 end
 
---- Builds the module in `directory` with the mutated source in the place of the right one.
-local function compile(mutant, directory, source)
+--- Compiles the mutated source. Returns the module's objects, with that one in the place of the right one.
+local function compile_mutant(mutant, directory, source)
   local unit = mutant.unit or mutant.file -- of a header: a source that includes it
   local object = unit:gsub("^csrc/(.*)%.c$", build.BUILD .. "/obj/%1.o")
   local from, to = build.OBJECTS:find(object, 1, true)
   assert(from, "no object of " .. unit)
-  local mutated = directory .. "/mutated.o"
-  local objects = build.OBJECTS:sub(1, from - 1) .. mutated .. build.OBJECTS:sub(to + 1)
-  local log = directory .. "/log"
-  os.execute(("mkdir -p %s/%s %s/coropanic"):format(directory, mutant.file:match "^(.*)/", directory))
+  os.execute(("mkdir -p %s/%s"):format(directory, mutant.file:match "^(.*)/"))
   write(directory .. "/" .. mutant.file, source)
   if not mutant.unit then unit = directory .. "/" .. unit end
-  return execute(table.concat({
-    build.CC, "-I" .. directory .. "/csrc", build.CFLAGS, "-w -c -o", mutated, unit, "&&",
-    build.CC, "-shared", build.CFLAGS, build.LDFLAGS, "-o", directory .. "/coropanic/core.so", objects,
-  }, " "), log)
+  local mutated = directory .. "/mutated.o"
+  if not compile("-c -o " .. mutated, unit, directory) then return nil end
+  return build.OBJECTS:sub(1, from - 1) .. mutated .. build.OBJECTS:sub(to + 1)
 end
 
---- Whether the specs pass in that time with what was built in `directory`.
-local function pass(specs, seconds, directory)
-  local path = directory .. "/?.so;" .. build.LUA_CPATH
-  local command = table.concat({
-    "ulimit -v", KILOBYTES, "; LUA_CPATH=" .. quote(path), "timeout -k 5", seconds,
-    build.LUA, "$(command -v busted) --ignore-lua --no-keep-going --output=plainTerminal", specs,
-  }, " ")
-  return execute(command, directory .. "/log")
+--- The folder of a C spec, and its suite; nil: it is one of busted's.
+local function suite_of(spec) return spec:match "^(.*)/([^/]*)_spec%.c$" end
+
+--- Builds what the spec tests. Returns whether that was possible.
+local function link(spec, directory, objects)
+  local folder = suite_of(spec)
+  if folder then
+    local sources = assert(PROGRAMS[folder], "no program has " .. spec)
+    return compile("-D_GNU_SOURCE -pthread -o " .. directory .. "/program",
+      table.concat({ sources, objects, build.LDFLAGS, build.LUA_LIB, "-lm" }, " "), directory)
+  end
+  os.execute(("mkdir -p %s/coropanic"):format(directory))
+  local module = directory .. "/coropanic/core.so"
+  return compile("-shared -o " .. module, objects .. " " .. build.LDFLAGS, directory)
+end
+
+--- Runs the spec with what was built in `directory`. Returns how many tests have passed; nothing: one has
+--- failed, or the run has not come to its end.
+local function run(spec, directory)
+  local log = directory .. "/log"
+  local _, suite = suite_of(spec)
+  local command = suite and directory .. "/program --only " .. suite
+    or table.concat({ build.LUA, "$(command -v busted) --ignore-lua --no-keep-going",
+      "--output=spec/counting_output.lua", spec }, " ")
+  local ended = execute(("ulimit -v %d; LUA_CPATH=%s timeout -k 5 %d %s"):format(KILOBYTES,
+    quote(directory .. "/?.so;" .. build.LUA_CPATH), SECONDS, command), log)
+  return ended and tonumber(read(log):match "(%d+) passed, 0 failed\n$")
+end
+
+--- An empty folder of this name for what is built.
+local function make_directory(name)
+  local directory = build.BUILD .. "/mutants/" .. name
+  os.execute(("rm -rf %s && mkdir -p %s"):format(directory, directory))
+  return directory
 end
 
 --- What becomes of the mutant: "killed", "survived", "stale" or "broken".
 local function try(mutant)
   local source = mutate(mutant)
   if not source then return "stale" end
-  local directory = build.BUILD .. "/mutants/" .. mutant.name
-  os.execute("rm -rf " .. directory)
-  if not compile(mutant, directory, source) then return "broken" end
-  return pass(mutant.specs, SECONDS, directory) and "survived" or "killed"
+  local directory = make_directory(mutant.name)
+  local objects = compile_mutant(mutant, directory, source)
+  for spec in mutant.specs:gmatch "%S+" do
+    if not objects or not link(spec, directory, objects) then return "broken" end
+    if not run(spec, directory) then return "killed" end
+  end
+  return "survived"
+end
+
+--- What is to be said of the spec as long as nothing is broken: "green", "empty" or "red".
+local function judge(spec)
+  local directory = make_directory("none/" .. spec:gsub("/", "-"))
+  local passed = link(spec, directory, build.OBJECTS) and run(spec, directory)
+  if not passed then io.stderr:write(read(directory .. "/log")) end
+  return passed and (passed > 0 and "green" or "empty") or "red"
 end
 
 --- The mutants of these names, all if there are none, and by name.
@@ -98,7 +134,31 @@ local function choose(names)
   return chosen, by_name
 end
 
---- Ends unless the specs of all these mutants pass without them: a red spec would pass for a kill.
+local SAID = {
+  survived = "SURVIVES",
+  stale = "does not apply (its text is not in the source, or more than once)",
+  broken = "does not compile",
+  red = "fails without any mutant",
+  empty = "has no tests",
+}
+
+--- Does the work for each name in a process of its own, and says what is wrong. Counts what came of it.
+---   option  of this script: what the names are
+---   says    what to say of a name besides
+local function spread(option, names, says)
+  local workers = ("printf '%%s\\n' %s | xargs -P %d -n 1 %s spec/mutants/run.lua %s"):format(
+    table.concat(names, " "), AT_ONCE, build.LUA, option)
+  local counts = setmetatable({}, { __index = function() return 0 end })
+  for line in io.popen(workers):lines() do
+    local what, name = line:match "^(%l+) (%S+)$"
+    counts[what] = counts[what] + 1
+    if SAID[what] then print(("mutants: %s %s%s"):format(name, SAID[what], says(name))) end
+  end
+  return counts
+end
+
+--- Ends unless the specs of all these mutants have tests, which pass without them: a red spec would pass for
+--- a kill, and one whose tests are elsewhere kills nothing.
 local function check_specs(mutants)
   local specs, seen = {}, {}
   for _, mutant in ipairs(mutants) do
@@ -107,49 +167,27 @@ local function check_specs(mutants)
       seen[spec] = true
     end
   end
-  local directory = build.BUILD .. "/mutants"
-  os.execute(("mkdir -p %s && rm -f %s/log"):format(directory, directory))
-  if pass(table.concat(specs, " "), SECONDS_OF_ALL, directory) then return end
-  io.stderr:write(read(directory .. "/log"), "mutants: these specs fail without any mutant\n")
-  os.exit(1)
-end
-
-local SAID = {
-  survived = "SURVIVES",
-  stale = "does not apply (its text is not in the source, or more than once)",
-  broken = "does not compile",
-}
-
---- Tries the mutants, each in a process of its own. Returns how many came to what.
-local function try_all(mutants, by_name)
-  local names = {}
-  for i, mutant in ipairs(mutants) do names[i] = mutant.name end
-  local workers = ("printf '%%s\\n' %s | xargs -P %d -n 1 %s spec/mutants/run.lua --one"):format(
-    table.concat(names, " "), AT_ONCE, build.LUA)
-  local counts = { killed = 0, survived = 0, stale = 0, broken = 0 }
-  for line in io.popen(workers):lines() do
-    local what, name = line:match "^(%l+) (%S+)$"
-    counts[what] = counts[what] + 1
-    local said = SAID[what]
-    if said then
-      local mutant = by_name[name]
-      print(("mutants: %s %s: %s (%s)"):format(name, said, mutant.says, mutant.file))
-    end
-  end
-  return counts
+  local counts = spread("--spec", specs, function() return "" end)
+  if counts.green < #specs then os.exit(1) end
 end
 
 local function main()
   local mutants, by_name = choose(arg)
   check_specs(mutants)
-  local counts = try_all(mutants, by_name)
+  local names = {}
+  for i, mutant in ipairs(mutants) do names[i] = mutant.name end
+  local counts = spread("--mutant", names, function(name)
+    return (": %s (%s)"):format(by_name[name].says, by_name[name].file)
+  end)
   print(("mutants: %d killed, %d survived"):format(counts.killed, counts.survived))
   os.exit(counts.killed == #mutants)
 end
 
-if arg[1] == "--one" then
+if arg[1] == "--mutant" then
   local mutants = choose { arg[2] }
   print(try(mutants[1]) .. " " .. arg[2])
+elseif arg[1] == "--spec" then
+  print(judge(arg[2]) .. " " .. arg[2])
 else
   main()
 end

@@ -1,5 +1,6 @@
 --- Signal handlers that run as Lua hooks: Ctrl-C, as lua.c has it, and handlers as luaposix sets them.
 
+local co = require "coropanic"
 local helpers = require "spec.helpers"
 
 --- Runs a program as a shell does. In it, `kill(name)` sends the signal at once, `kill_soon` while it sleeps.
@@ -81,6 +82,19 @@ describe("the first Ctrl-C", function()
       print(record.message)
       print("goes on", co.run(function() return 1 end))
     ]])
+  end)
+
+  it("is told from the hook that a debugger has set before the run", function()
+    local chunks = 0 -- as that which is called for a signal
+    finally(function() debug.sethook() end)
+    debug.sethook(function()
+      if debug.getinfo(2, "S").what == "main" then chunks = chunks + 1 end
+    end, "c")
+    co.run(function()
+      for _ = 1, 3 do co.sleep(0.0001) end
+    end)
+    debug.sethook()
+    assert.equal(0, chunks)
   end)
 
   it("alone lets the process die of the signal: another handler's error is one as any other", function()

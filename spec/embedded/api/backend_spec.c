@@ -277,4 +277,4 @@ static const test tests[] = {
     TEST(a_run_is_refused),
 };
 
-SUITE(host_backend);
+SUITE(backend);

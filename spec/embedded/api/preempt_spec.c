@@ -220,6 +220,20 @@ static void a_cpu_budget_holds_in_the_steps_of_a_host(void) {
   api_close(L);
 }
 
+static void a_cpu_budget_leaves_no_ticks_behind(void) {
+  struct sigaction ours = {.sa_handler = hear};
+  struct sigaction now;
+  sigaction(SIGURG, &ours, NULL);
+  lua_State *L = open_state();
+  api_run(L, "co.spawn_with({cpu_budget = 1}, function() end)");
+  api_settle(L);
+  cp_preempt(L, 0);
+  sigaction(SIGURG, NULL, &now);
+  check(now.sa_handler == hear);
+  api_close(L);
+  signal(SIGURG, SIG_DFL);
+}
+
 static const test tests[] = {
     TEST(a_step_is_cut_at_the_end_of_its_budget),
     TEST(a_slice_ends_a_turn_in_a_step_without_a_budget),
@@ -231,6 +245,7 @@ static const test tests[] = {
     TEST(a_step_in_a_thread_that_blocks_the_signal_raises),
     TEST(runtimes_in_threads_preempt_their_own_tasks),
     TEST(a_cpu_budget_holds_in_the_steps_of_a_host),
+    TEST(a_cpu_budget_leaves_no_ticks_behind),
 };
 
 SUITE(preempt);

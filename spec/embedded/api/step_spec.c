@@ -160,6 +160,11 @@ static void a_state_in_use_is_not_closed(void) {
   lua_pushcfunction(L, close_here); /* called by a host, but by way of Lua */
   lua_call(L, 0, 1);
   check_int(lua_tointeger(L, -1), 0);
+  lua_State *thread = lua_newthread(L); /* resumed by a host, with nothing on the main thread */
+  int results;
+  lua_pushcfunction(thread, close_here);
+  check_int(lua_resume(thread, NULL, 0, &results), LUA_OK);
+  check_int(lua_tointeger(thread, -1), 0);
   api_run(
       L,
       "keep = setmetatable({}, {__gc = function() in_finalizer = close() end})"

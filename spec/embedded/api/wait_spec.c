@@ -165,6 +165,24 @@ static void a_wake_up_that_has_won_is_delivered_before_a_cancellation(void) {
   api_close(L);
 }
 
+/* () Posts 5 to the task that waits. */
+static int post_five(lua_State *L) {
+  (void)L;
+  check_int(cp_wake_from_thread(last_token, 5), CP_WOKEN);
+  return 0;
+}
+
+/* The task is woken by the cancellation in the round in which the post comes. */
+static void a_post_that_has_won_is_awaited_by_a_cancelled_task(void) {
+  lua_State *L = open_waiting();
+  lua_register(L, "post_five", post_five);
+  park(L, "t = co.spawn(function() out = {wait()} reached = true co.yield() beyond = true end)");
+  api_run(L, "co.spawn(post_five) t:cancel()");
+  api_settle(L);
+  api_check(L, "return out[2] == 5 and reached and not beyond and t:status() == 'cancelled'");
+  api_close(L);
+}
+
 /* (): sets `closed`. */
 static int note_closed(lua_State *L) {
   lua_pushboolean(L, 1);
@@ -411,6 +429,7 @@ static const test tests[] = {
     TEST(a_wait_has_a_time_out),
     TEST(a_post_that_has_won_is_delivered_after_a_time_out),
     TEST(a_wake_up_that_has_won_is_delivered_before_a_cancellation),
+    TEST(a_post_that_has_won_is_awaited_by_a_cancelled_task),
     TEST(a_cancelled_wait_raises_and_closes),
     TEST(nobody_calls_a_parked_task_a_deadlock),
     TEST(a_token_that_was_given_up_is_late),

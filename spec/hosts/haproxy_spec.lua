@@ -57,6 +57,17 @@ for load, threads in pairs { ["lua-load"] = 1, ["lua-load-per-thread"] = 2 } do
       end
     end
 
+    --- What was logged, without the lines' heads: one text for each Lua state, whose lines may come in turns.
+    local function logs_of_states()
+      local texts = {}
+      for line in log():gmatch " : ([^\n]*\n)" do
+        local thread, rest = line:match "^thread (%d+): (.*)$"
+        thread = thread or "none"
+        texts[thread] = (texts[thread] or "") .. (rest or line)
+      end
+      return texts
+    end
+
     --- Sends a request and returns its status, headers and body.
     local function get(path, trace, body)
       local connection = assert(socket.connect("127.0.0.1", port))
@@ -104,6 +115,13 @@ for load, threads in pairs { ["lua-load"] = 1, ["lua-load-per-thread"] = 2 } do
       wait_for('"GET /panic" panicked, trace ' .. trace_of(77), 1)
     end)
 
+    it("logs a report line by line, each with the thread's number if there are several Lua states", function()
+      get("panic?78", trace_of(78))
+      local head = threads > 1 and " : thread %d: " or " : "
+      wait_for(head .. "panic: [^\n]*: panic 78\n", 1)
+      wait_for(head .. '[^\n]*"GET /panic" panicked, trace ' .. trace_of(78), 1)
+    end)
+
     it("ends a response that has begun as it is, if its handler panics", function()
       assert.equal("begun", body_of "late")
       wait_for("too late for a status", 1)
@@ -141,10 +159,12 @@ bad argument #1 to 'await' (function expected, got nil)]], body_of "refused")
       local expected = CLIENTS * REQUESTS // 2
       wait_for(" panicked, trace 0af7651916cd43dd8448eb210000[23]", expected)
       local seen, count = {}, 0
-      for n, trace in log():gmatch "panic: [^\n]*: %l+ (%d%d%d%d%d)\n[^\n]*, trace (%x+)," do
-        assert.equal(trace_of(tonumber(n)), trace)
-        assert.is_nil(seen[n])
-        seen[n], count = true, count + 1
+      for _, text in pairs(logs_of_states()) do
+        for n, trace in text:gmatch "panic: [^\n]*: %l+ (%d%d%d%d%d)\n[^\n]*, trace (%x+)," do
+          assert.equal(trace_of(tonumber(n)), trace)
+          assert.is_nil(seen[n])
+          seen[n], count = true, count + 1
+        end
       end
       assert.equal(expected, count)
       assert.equal("0", body_of "live")

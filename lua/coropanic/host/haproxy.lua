@@ -32,10 +32,14 @@ function haproxy.state()
   return u
 end
 
---- HAProxy shows other characters than printable ones as dots.
+--- What a line begins with. Threads that have Lua states of their own (lua-load-per-thread) log at the same
+--- time: the lines of two reports may come in turns.
+local head = core.thread > 0 and ("thread %d: "):format(core.thread) or ""
+
+--- HAProxy shows other characters than printable ones as dots, so a report is logged line by line.
 function haproxy.report(text)
   for line in text:gmatch "[^\n]+" do
-    core.log(core.err, (line:gsub("\t", "  ")))
+    core.log(core.err, head .. line:gsub("\t", "  "))
   end
 end
 

@@ -99,7 +99,43 @@ static place *take_place(void) {
 
 void mailbox_own(const mailbox *m) { atomic_store(&places[m->place].owner, pthread_self()); }
 
+/* --- forks --- */
+
+static void set_phase(mail_slot *s, mail_phase phase) {
+  atomic_store(&s->state, make_state(atomic_load(&s->state) >> 2, phase));
+}
+
+/* Opens the slots that were claimed, but are not in the list. */
+static void retract_posts(mailbox *m) {
+  mail_slot *s;
+  for (uint32_t i = 0; (s = slot_at(m, i)) != NULL; i++) {
+    if (mailbox_phase(s) == MAIL_CLAIMED) set_phase(s, MAIL_OPEN);
+  }
+  for (s = atomic_load(&m->posted); s != NULL; s = s->next) set_phase(s, MAIL_CLAIMED);
+}
+
+/*
+** In a forked child, which has only the thread that has forked: no other thread uses a mailbox any
+** more, nor ends the post that it had begun.
+*/
+static void begin_child(void) {
+  for (uint32_t i = 0; i < MAILBOX_MAX; i++) {
+    mailbox *m = atomic_load(&places[i].open);
+    atomic_store(&places[i].users, 0);
+    if (m != NULL) retract_posts(m);
+  }
+}
+
+static int watch_refusal; /* set once */
+
+static void watch_forks(void) { watch_refusal = pthread_atfork(NULL, NULL, begin_child); }
+
+/* --- opening and closing --- */
+
 mailbox *mailbox_open(const allocator *memory, const wakeup *w, size_t slot_size) {
+  static pthread_once_t watched = PTHREAD_ONCE_INIT;
+  pthread_once(&watched, watch_forks);
+  if (watch_refusal != 0) return NULL;
   mailbox *m = mem_new(memory, sizeof(mailbox));
   place *p = m == NULL ? NULL : take_place();
   if (p == NULL) {

@@ -17,6 +17,9 @@
 ** The process has one table of mailboxes, through which tokens are looked up. It is a C global,
 ** because a token must be refused also when its mailbox is gone. A thread that posts is counted in
 ** the table meanwhile, and mailbox_close waits until the count is 0.
+**
+** A forked child has the mailboxes of its one thread, with the posts that had ended when it was
+** forked: one that was under way in another thread has not happened there.
 */
 #ifndef CP_CORE_MAILBOX_H
 #define CP_CORE_MAILBOX_H

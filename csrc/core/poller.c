@@ -269,6 +269,13 @@ bool poller_watch(poller *p, int fd) {
   return false;
 }
 
+/* An inherited instance is left alone: it is the parent's. */
+void poller_unwatch(poller *p) {
+  bool is_registered = p->watched >= 0 && p->epoll_fd >= 0 && p->owner == getpid();
+  if (is_registered) epoll_ctl(p->epoll_fd, EPOLL_CTL_DEL, p->watched, NULL);
+  p->watched = -1;
+}
+
 static void close_instance(poller *p) {
   if (p->epoll_fd >= 0) close(p->epoll_fd);
 }
@@ -353,6 +360,11 @@ bool poller_watch(poller *p, int fd) {
   if (!poller_open(p)) return false;
   p->watched = p->polled[0].fd = fd;
   return true;
+}
+
+void poller_unwatch(poller *p) {
+  p->watched = -1;
+  if (p->polled_capacity > 0) p->polled[0].fd = -1;
 }
 
 static void close_instance(poller *p) {

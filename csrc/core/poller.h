@@ -103,6 +103,9 @@ void poller_wait(poller *p, int64_t timeout_ns);
 */
 bool poller_watch(poller *p, int fd);
 
+/* Ends that. Call it before the watched number gets another file. */
+void poller_unwatch(poller *p);
+
 /*
 ** Returns the directions of `asked` for which `fd` is ready now; -1, with errno set, if the system
 ** can not tell.

@@ -31,18 +31,27 @@ typedef struct ticker_slot {
 } ticker_slot;
 
 static struct {
-  atomic_flag lock; /* for all but what the handler reads */
+  /* for all but what the handler reads: the process whose thread has it; 0: it is free */
+  _Atomic(pid_t) lock;
   _Atomic(ticker_slot *) slots;
   unsigned open;
   bool installed;            /* the handler is, or another one that calls it */
   struct sigaction previous; /* the handler that was there before */
-} process = {.lock = ATOMIC_FLAG_INIT};
+} process;
 
+/*
+** Of a thread that had the lock when the process forked, there is none in the child: the child takes the
+** lock over. What that thread had not finished is of its own ticker, or is done by the next one.
+*/
 static void lock(void) {
-  while (atomic_flag_test_and_set(&process.lock)) continue;
+  pid_t self = getpid();
+  pid_t holder = 0;
+  while (!atomic_compare_exchange_weak(&process.lock, &holder, self)) {
+    if (holder == self) holder = 0;
+  }
 }
 
-static void unlock(void) { atomic_flag_clear(&process.lock); }
+static void unlock(void) { atomic_store(&process.lock, 0); }
 
 static pid_t this_thread(void) { return (pid_t)syscall(SYS_gettid); }
 

@@ -24,7 +24,7 @@
 
 #define NS_PER_MILLISECOND INT64_C(1000000)
 
-void wakeup_init(wakeup *w) { w->read_fd = w->write_fd = -1; }
+void wakeup_init(wakeup *w) { *w = (wakeup){.read_fd = -1, .write_fd = -1}; }
 
 #if HAVE_EVENTFD
 
@@ -53,7 +53,32 @@ static bool open_ends(wakeup *w) {
 
 #endif
 
-bool wakeup_open(wakeup *w) { return w->read_fd >= 0 || open_ends(w); }
+bool wakeup_open(wakeup *w) {
+  if (w->read_fd >= 0) return true;
+  w->process = getpid();
+  return open_ends(w);
+}
+
+bool wakeup_is_own(const wakeup *w) { return w->read_fd < 0 || w->process == getpid(); }
+
+/* Moves an open descriptor to a number that is open. */
+static void move(int fd, int number) {
+  dup2(fd, number);
+  fcntl(number, F_SETFD, FD_CLOEXEC);
+  close(fd);
+}
+
+/* A signal may have gone to the former descriptor. */
+bool wakeup_renew(wakeup *w) {
+  wakeup fresh;
+  wakeup_init(&fresh);
+  if (!wakeup_open(&fresh)) return false;
+  if (fresh.write_fd != fresh.read_fd) move(fresh.write_fd, w->write_fd);
+  move(fresh.read_fd, w->read_fd);
+  w->process = fresh.process;
+  wakeup_signal(w);
+  return true;
+}
 
 void wakeup_close(wakeup *w) {
   if (w->read_fd >= 0) close(w->read_fd);

@@ -37,6 +37,7 @@ int io_park(runtime *rt, lua_State *L, int fd, unsigned asked, int64_t deadline_
 /* The wakeup is drained at once, because the loop goes on now and looks at everything. */
 void io_wait(runtime *rt, int64_t timeout_ns) {
   event_loop *loop = loop_of(rt);
+  loop_own_wakeup(rt);
   if (io_is_awaited(rt)) {
     poller_wait(&loop->poller, timeout_ns);
   } else {
@@ -47,6 +48,7 @@ void io_wait(runtime *rt, int64_t timeout_ns) {
 
 int io_pollfd(runtime *rt) {
   event_loop *loop = loop_of(rt);
+  loop_own_wakeup(rt);
   bool was_open = loop->wakeup.read_fd >= 0;
   if (!wakeup_open(&loop->wakeup)) return -1;
   if (!poller_watch(&loop->poller, loop->wakeup.read_fd)) return -1;

@@ -42,7 +42,10 @@ static fd_answer fd_wait(runtime *rt, task *t, int fd, unsigned asked) {
 
 static void fd_stop(runtime *rt, task *t) { poller_remove(&loop_of(rt)->poller, &t->waiter.link); }
 
-static void notify(runtime *rt) { wakeup_signal(&loop_of(rt)->wakeup); }
+static void notify(runtime *rt) {
+  loop_own_wakeup(rt);
+  wakeup_signal(&loop_of(rt)->wakeup);
+}
 
 static const loop_backend own_backend = {
     .now = now,
@@ -52,6 +55,15 @@ static const loop_backend own_backend = {
     .fd_stop = fd_stop,
     .notify = notify,
 };
+
+void loop_own_wakeup(const runtime *rt) {
+  event_loop *loop = loop_of(rt);
+  if (wakeup_is_own(&loop->wakeup)) return;
+  bool was_watched = loop->poller.watched >= 0;
+  poller_unwatch(&loop->poller);
+  wakeup_renew(&loop->wakeup);
+  if (was_watched) poller_watch(&loop->poller, loop->wakeup.read_fd);
+}
 
 bool loop_is_own(const runtime *rt) { return rt->backend == &own_backend; }
 

@@ -40,6 +40,12 @@ bool loop_is_own(const runtime *rt);
 /* Installs that back end again. */
 void loop_use_own(runtime *rt);
 
+/*
+** Call it before the wakeup is waited for, drained, signalled or shown to the host: a forked child gets
+** one of its own, under the same number. If the system has none left, it shares its parent's for now.
+*/
+void loop_own_wakeup(const runtime *rt);
+
 /* --- called by back ends --- */
 
 /*

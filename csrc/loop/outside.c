@@ -55,6 +55,7 @@ static void end_with_task(runtime *rt, lua_State *L, task_exit *self) {
 */
 static mailbox *open_mailbox(runtime *rt, lua_State *L, const char *name) {
   event_loop *loop = loop_of(rt);
+  loop_own_wakeup(rt);
   if (!wakeup_open(&loop->wakeup) || !poller_watch(&loop->poller, loop->wakeup.read_fd)) {
     luaL_error(L, "%s: %s", name, strerror(errno));
   }

@@ -454,6 +454,7 @@ bool scheduler_step(runtime *rt, lua_State *L, int64_t budget_ns) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   rt->driver = rt->running;
   outside_enter(rt);
+  loop_own_wakeup(rt);
   wakeup_drain(&loop_of(rt)->wakeup);
   int64_t until = budget_ns == 0 ? TIME_FOREVER : later(runtime_now(rt), budget_ns);
   if (preempt_is_wanted(&rt->preemption)) {

@@ -1,3 +1,5 @@
+#define _DEFAULT_SOURCE 1 /* fork */
+
 /* core/mailbox.h: posts from threads and signal handlers, and tokens that are late or made up. */
 #include "core/mailbox.h"
 
@@ -5,6 +7,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "harness.h"
 #include "memory.h"
@@ -267,6 +271,60 @@ static void a_mailbox_may_be_closed_in_a_storm_of_posts(void) {
   for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
 }
 
+static void *post_for_ever(void *token) {
+  while (!atomic_load(&storm_is_over)) mailbox_post(*(uint64_t *)token, number(1));
+  return NULL;
+}
+
+/* Were the child to wait for the posts of threads that it does not have, SIGALRM would end it. */
+static void a_child_that_is_forked_in_a_storm_can_close_it(void) {
+  enum { FORKS = 50 };
+  mailbox *m = open_box();
+  uint64_t token;
+  pthread_t threads[2];
+  mailbox_issue(m, &token);
+  atomic_store(&storm_is_over, false);
+  for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, post_for_ever, &token);
+  int status = 0;
+  for (int i = 0; i < FORKS && status == 0; i++) {
+    pid_t child = fork();
+    if (child == 0) {
+      alarm(10);
+      mailbox_close(m);
+      _exit(0);
+    }
+    waitpid(child, &status, 0);
+  }
+  atomic_store(&storm_is_over, true);
+  for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+  close_box(m);
+  check_int(status, 0);
+}
+
+/* What a child finds: bit 0: it settles the slot that was being posted; 1: the one that was posted. */
+static int settle_in_child(mail_slot *claimed, mail_slot *posted) {
+  int status = -1;
+  pid_t child = fork();
+  if (child == 0) _exit(mailbox_settle(claimed) | mailbox_settle(posted) << 1);
+  waitpid(child, &status, 0);
+  return WEXITSTATUS(status);
+}
+
+static void a_post_that_has_not_ended_has_not_happened_in_a_forked_child(void) {
+  mailbox *m = open_box();
+  uint64_t token;
+  mail_slot *posted = mailbox_issue(m, &token);
+  mailbox_post(token, number(1));
+  mail_slot *claimed = mailbox_issue(m, &token);
+  atomic_fetch_or(&claimed->state, MAIL_OPEN | MAIL_CLAIMED); /* as by a thread that is posting */
+  atomic_fetch_and(&claimed->state, ~(uint64_t)MAIL_OPEN);
+  check_int(mailbox_phase(claimed), MAIL_CLAIMED);
+  check_int(settle_in_child(claimed, posted), 1);
+  check_int(mailbox_phase(claimed), MAIL_CLAIMED);
+  check_int(mailbox_phase(posted), MAIL_CLAIMED);
+  close_box(m);
+}
+
 static const test tests[] = {
     TEST(a_post_reaches_the_owner_once),
     TEST(posts_make_the_wakeup_readable),
@@ -281,6 +339,8 @@ static const test tests[] = {
     TEST(a_look_tells_another_thread_from_the_owner),
     TEST(a_signal_handler_posts_and_keeps_errno),
     TEST(a_mailbox_may_be_closed_in_a_storm_of_posts),
+    TEST(a_child_that_is_forked_in_a_storm_can_close_it),
+    TEST(a_post_that_has_not_ended_has_not_happened_in_a_forked_child),
 };
 
 SUITE(mailbox);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -273,6 +274,41 @@ static void a_forked_child_keeps_its_own_timers(void) {
   ticker_close(&c.ticker);
 }
 
+static atomic_bool storm_is_over;
+
+static void *open_again_and_again(void *unused) {
+  (void)unused;
+  while (!atomic_load(&storm_is_over)) {
+    counter c = closed();
+    if (ticker_open(&c.ticker) == 0) ticker_close(&c.ticker);
+  }
+  return NULL;
+}
+
+/* Were the child to wait for a thread that it does not have, SIGALRM would end it. */
+static void a_child_that_is_forked_in_a_storm_can_open_one(void) {
+  enum { FORKS = 50 };
+  pthread_t threads[2];
+  counter c = closed(); /* keeps the handler installed */
+  check_int(ticker_open(&c.ticker), 0);
+  atomic_store(&storm_is_over, false);
+  for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, open_again_and_again, NULL);
+  int status = 0;
+  for (int i = 0; i < FORKS && status == 0; i++) {
+    pid_t child = fork();
+    if (child == 0) {
+      counter own = closed();
+      alarm(10);
+      _exit(ticker_open(&own.ticker) == 0 ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+  }
+  atomic_store(&storm_is_over, true);
+  for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+  ticker_close(&c.ticker);
+  check_int(status, 0);
+}
+
 static const test tests[] = {
     TEST(a_ticker_ticks_once_for_each_time_that_it_is_set),
     TEST(it_may_set_itself_again),
@@ -284,6 +320,7 @@ static const test tests[] = {
     TEST(each_thread_has_the_ticks_of_its_tickers),
     TEST(a_forked_child_has_to_open_it_again),
     TEST(a_forked_child_keeps_its_own_timers),
+    TEST(a_child_that_is_forked_in_a_storm_can_open_one),
 };
 
 #else

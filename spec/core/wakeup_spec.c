@@ -134,6 +134,53 @@ static void signalling_and_draining_keep_errno(void) {
   wakeup_close(&w);
 }
 
+/* Of a renewed wakeup: what the child finds, by bits; 0: all is as it should be. */
+static int use_in_child(wakeup *w) {
+  int number = w->read_fd;
+  bool was_own = wakeup_is_own(w);
+  int failures =
+      was_own | !wakeup_renew(w) << 1 | !wakeup_is_own(w) << 2 | (w->read_fd != number) << 3;
+  failures |= !is_readable(w) << 4; /* a signal may have been meant for it */
+  wakeup_drain(w);
+  failures |= is_readable(w) << 5;
+  wakeup_signal(w);
+  failures |= !is_readable(w) << 6;
+  failures |= (fcntl(w->read_fd, F_GETFD) != FD_CLOEXEC) << 7;
+  return failures;
+}
+
+static void a_forked_child_that_renews_it_leaves_its_parents_alone(void) {
+  for (int signals = 0; signals < 2; signals++) {
+    note("%d signals", signals);
+    int status = -1;
+    wakeup w = opened();
+    check(wakeup_is_own(&w));
+    if (signals > 0) wakeup_signal(&w);
+    pid_t child = fork();
+    if (child == 0) _exit(use_in_child(&w));
+    check_int(waitpid(child, &status, 0), child);
+    check_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+    check_int(is_readable(&w), signals);
+    wakeup_close(&w);
+  }
+}
+
+static void a_wakeup_that_can_not_be_renewed_stays_as_it_is(void) {
+  int status = -1;
+  wakeup w = opened();
+  wakeup_signal(&w);
+  pid_t child = fork();
+  if (child == 0) {
+    struct rlimit limit = {64, 64};
+    setrlimit(RLIMIT_NOFILE, &limit);
+    while (dup(0) >= 0) continue;
+    _exit(wakeup_renew(&w) || wakeup_is_own(&w) || !is_readable(&w));
+  }
+  check_int(waitpid(child, &status, 0), child);
+  check_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+  wakeup_close(&w);
+}
+
 /* In a child, so that this process keeps its descriptors. */
 static int open_without_descriptors(void) {
   struct rlimit limit = {64, 64};
@@ -248,6 +295,8 @@ static const test tests[] = {
     TEST(signalling_and_draining_a_closed_one_do_nothing),
     TEST(signalling_and_draining_keep_errno),
     TEST(without_descriptors_opening_fails_and_says_why),
+    TEST(a_forked_child_that_renews_it_leaves_its_parents_alone),
+    TEST(a_wakeup_that_can_not_be_renewed_stays_as_it_is),
     TEST(waiting_for_what_is_readable_returns),
     TEST(waiting_ends_when_the_time_has_passed),
     TEST(waiting_on_a_closed_one_takes_the_whole_time),

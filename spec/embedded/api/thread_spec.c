@@ -4,7 +4,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "api.h"
 
@@ -207,12 +209,55 @@ static void a_universe_may_move_to_another_thread(void) {
   api_close(L);
 }
 
+/* --- forks --- */
+
+static bool is_readable(int fd) {
+  struct pollfd polled = {.fd = fd, .events = POLLIN};
+  return poll(&polled, 1, 0) == 1;
+}
+
+/* The child of a host that polls: it takes no signal of its parent's, and gives it none. */
+static void a_forked_child_leaves_its_parents_descriptor_alone(void) {
+  for (int i = 0; i < 2; i++) {
+    note("%s", i == 0 ? "the parent is woken" : "the child is woken");
+    lua_State *L = api_open();
+    lua_register(L, "wait", wait_for_thread);
+    int fd = cp_pollfd(L);
+    int ends[2];
+    check_int(pipe(ends), 0);
+    lua_pushinteger(L, ends[0]);
+    lua_setglobal(L, "pipe");
+    api_run(L, "t = co.spawn(function() wait() end) co.spawn(co.wait_fd, pipe, 'r')");
+    api_settle(L);
+    if (i == 0) (void)cp_wake_from_thread(atomic_load(&shared), 1);
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+      int failures = cp_pollfd(L) != fd;
+      (void)cp_wake_from_thread(atomic_load(&shared), 1);
+      failures |= !is_readable(fd) << 1;
+      api_settle(L);
+      failures |= is_readable(fd) << 2 | (cp_live(L) != 1) << 3;
+      _exit(failures);
+    }
+    waitpid(child, &status, 0);
+    check_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+    check_int(is_readable(fd), i == 0);
+    api_settle(L);
+    api_check(L, i == 0 ? "return t:status() == 'done'" : "return t:status() == 'waiting'");
+    api_close(L);
+    close(ends[0]);
+    close(ends[1]);
+  }
+}
+
 static const test tests[] = {
     TEST(a_run_that_sleeps_is_woken),
     TEST(a_signal_handler_wakes),
     TEST(a_wake_up_with_values_in_the_wrong_thread_is_refused),
     TEST(runtimes_in_threads_are_woken_in_a_storm),
     TEST(a_universe_may_move_to_another_thread),
+    TEST(a_forked_child_leaves_its_parents_descriptor_alone),
 };
 
 SUITE(thread);

@@ -98,7 +98,6 @@ static void open_metatables(runtime *rt, lua_State *L) {
   coroutine_open(rt, L, unwind_close_foreign);
   unhandled_open(rt, L);
   interrupt_open(rt, L);
-  preempt_open(rt, L);
   cpu_budget_open(rt, L);
 }
 

@@ -95,45 +95,52 @@ void preempt_set_slice(runtime *rt, int64_t slice_ns) {
   }
 }
 
-void preempt_open(runtime *rt, lua_State *L) {
-  lua_newtable(L);
-  runtime_set_value(rt, L, RUNTIME_UV_COOPERATIVE);
-}
-
 void preempt_init(runtime *rt) { rt->preemption.deadline_ns = TIME_FOREVER; }
 
 void preempt_close(runtime *rt) { ticker_close(&rt->preemption.ticker); }
 
 /* --- cooperative files --- */
 
-/*
-** Pushes the table of cooperative files and the source of the function at `level`. Returns false, and
-** pushes nothing, if that is none of Lua.   [-0, +(0|2), m]
-*/
-static bool push_file(runtime *rt, lua_State *L, int level) {
-  lua_Debug ar;
-  if (!lua_getstack(L, level, &ar)) return false;
-  lua_getinfo(L, "S", &ar);
-  if (*ar.what == 'C') return false;
-  runtime_push_value(rt, L, RUNTIME_UV_COOPERATIVE);
-  lua_pushlstring(L, ar.source, ar.srclen);
-  return true;
+/* A source may be the whole text of a chunk, so it is compared where it is, and not made a string. */
+struct cooperative_file {
+  cooperative_file *next;
+  size_t length;
+  char source[];
+};
+
+/* Reads the source of the function at `level`. Returns false if that is none of Lua.   [-0, +0, -] */
+static bool read_source(lua_State *L, int level, lua_Debug *ar) {
+  if (!lua_getstack(L, level, ar)) return false;
+  lua_getinfo(L, "S", ar);
+  return *ar->what != 'C';
+}
+
+static bool is_cooperative(const preemption *p, const lua_Debug *ar) {
+  const cooperative_file *f = p->cooperative;
+  while (f != NULL && (f->length != ar->srclen || memcmp(f->source, ar->source, f->length) != 0)) {
+    f = f->next;
+  }
+  return f != NULL;
 }
 
 bool preempt_spare(runtime *rt, lua_State *L, int level) {
-  if (!push_file(rt, L, level)) return false;
-  lua_pushboolean(L, 1);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
+  lua_Debug ar;
+  preemption *p = &rt->preemption;
+  if (!read_source(L, level, &ar)) return false;
+  if (is_cooperative(p, &ar)) return true;
+  cooperative_file *f = mem_new(&rt->memory, sizeof(cooperative_file) + ar.srclen);
+  if (f == NULL) luaL_error(L, "not enough memory");
+  f->next = p->cooperative;
+  f->length = ar.srclen;
+  memcpy(f->source, ar.source, ar.srclen);
+  p->cooperative = f;
   return true;
 }
 
-/* Whether the code in which a hook runs on L is a cooperative file's.   [-0, +0, m] */
-static bool is_spared(runtime *rt, lua_State *L) {
-  if (!push_file(rt, L, 0)) return false;
-  bool spared = lua_rawget(L, -2) != LUA_TNIL;
-  lua_pop(L, 2);
-  return spared;
+/* Whether the code in which a hook runs on L is a cooperative file's.   [-0, +0, -] */
+static bool is_spared(const runtime *rt, lua_State *L) {
+  lua_Debug ar;
+  return read_source(L, 0, &ar) && is_cooperative(&rt->preemption, &ar);
 }
 
 /* --- suspending --- */

@@ -43,9 +43,6 @@ static inline bool preempt_is_wanted(const preemption *p) {
 
 void preempt_init(runtime *rt);
 
-/* Makes the table of cooperative files.   [-0, +0, m] */
-void preempt_open(runtime *rt, lua_State *L);
-
 /*
 ** Declares the file of the Lua function at `level` of L's stack cooperative: its code is not preempted.
 ** Returns false if there is no such function.   [-0, +0, m]

@@ -67,10 +67,9 @@ enum {
   RUNTIME_UV_LEASE,     /* of the machine id in trace ids, or nil */
   RUNTIME_UV_CANCELED,  /* the texts of context_error, which can be pushed without memory */
   RUNTIME_UV_EXCEEDED,
-  RUNTIME_UV_COOPERATIVE, /* source of a file -> true: its code is not preempted */
-  RUNTIME_UV_USED_UP,     /* the reason of those who have used up their CPU budget */
-  RUNTIME_UV_EMPTY,       /* a function that does nothing (interrupt.c) */
-  RUNTIME_UV_INTERRUPT,   /* the value that a signal handler has raised */
+  RUNTIME_UV_USED_UP,   /* the reason of those who have used up their CPU budget */
+  RUNTIME_UV_EMPTY,     /* a function that does nothing (interrupt.c) */
+  RUNTIME_UV_INTERRUPT, /* the value that a signal handler has raised */
   RUNTIME_UV_COUNT = RUNTIME_UV_INTERRUPT
 };
 

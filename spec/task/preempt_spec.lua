@@ -91,6 +91,26 @@ describe("co.preempt", function()
     end)
   end)
 
+  it("needs no memory for the text of the code that it suspends", function()
+    co.preempt { slice = 0.00005 }
+    finally(function()
+      collectgarbage "restart"
+      co.preempt(false)
+    end)
+    local compute = assert(load([[
+      local stats = require("coropanic").stats
+      local before = stats().preemptions
+      while stats().preemptions == before do
+      end --]] .. ("x"):rep(1000000)))
+    collectgarbage()
+    collectgarbage "stop"
+    local before = collectgarbage "count"
+    co.run(function()
+      for _ = 1, 20 do compute() end
+    end)
+    assert.is_true(collectgarbage "count" - before < 10000)
+  end)
+
   it("leaves no hook in a task that it has suspended", function()
     run(function()
       compute_until_preempted()

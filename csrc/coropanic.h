@@ -185,7 +185,7 @@ typedef uint64_t cp_token;
 enum {
   CP_WOKEN = 1,         /* the task goes on with the values */
   CP_LATE = 0,          /* harmless: it goes on for another reason, or has gone on */
-  CP_BAD_TOKEN = -1,    /* no such token was made in this runtime */
+  CP_BAD_TOKEN = -1,    /* no such token was made in this state's runtime, or the state has none */
   CP_WRONG_THREAD = -2, /* cp_wake in another thread than the runtime's: use cp_wake_from_thread */
   CP_NO_MEMORY = -3     /* and the task goes on waiting */
 };

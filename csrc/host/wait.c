@@ -19,17 +19,18 @@ int cp_park(lua_State *L, cp_token token, double seconds, lua_KContext ctx, lua_
   return outside_park(rt, L, token, runtime_deadline(rt, seconds), ctx, k);
 }
 
+/* Wakes nobody: the state has no runtime, or is being closed. */
+static outside_answer refuse(lua_State *L, mail_answer looked, int values) {
+  lua_pop(L, values);
+  return looked == MAIL_LATE || runtime_find(L) != NULL ? OUTSIDE_LATE : OUTSIDE_UNKNOWN;
+}
+
 /* Answers by the table of mailboxes first, which alone may be asked in another thread. */
 int cp_wake(lua_State *L, cp_token token, int values) {
-  if (mailbox_look(token) == MAIL_FOREIGN) return CP_WRONG_THREAD;
+  mail_answer looked = mailbox_look(token);
+  if (looked == MAIL_FOREIGN) return CP_WRONG_THREAD;
   runtime *rt = host_find(L);
-  outside_answer answer = OUTSIDE_LATE;
-  if (rt == NULL) {
-    lua_pop(L, values);
-  } else {
-    answer = outside_wake(rt, L, token, values);
-  }
-  switch (answer) {
+  switch (rt == NULL ? refuse(L, looked, values) : outside_wake(rt, L, token, values)) {
     case OUTSIDE_TAKEN: return CP_WOKEN;
     case OUTSIDE_LATE: return CP_LATE;
     case OUTSIDE_UNKNOWN: return CP_BAD_TOKEN;

@@ -28,10 +28,14 @@ static bool is_parked(const outside_wait *w) {
 
 /* --- opening --- */
 
-/* Forgets what a wake-up has packed.   [-0, +0, -] */
+/*
+** Forgets what a wake-up has packed. Without room on the stack the registry keeps it until the slot is
+** packed for again, or the universe is closed.   [-0, +0, -]
+*/
 static void drop_packed(lua_State *L, outside_wait *w) {
   if (!w->packed) return;
   w->packed = false;
+  if (!lua_checkstack(L, 1)) return;
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, w);
 }

@@ -301,7 +301,7 @@ static void a_state_without_the_module_has_no_tasks(void) {
   check_int(cp_current(L), 0);
   check_int(cp_live(L), 0);
   check(cp_timeout(L) < 0);
-  check_int(cp_wake(L, 12345, 1), CP_LATE);
+  check_int(cp_wake(L, 12345, 1), CP_BAD_TOKEN);
   check_int(lua_gettop(L), 0);
   check_int(cp_close_token(L, 12345), 0);
   lua_close(L);

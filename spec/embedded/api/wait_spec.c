@@ -224,6 +224,29 @@ static void nobody_calls_a_parked_task_a_deadlock(void) {
   api_close(L);
 }
 
+/* () Gives up a token with a wake-up, on a stack that has no room left. */
+static int give_up_on_a_full_stack(lua_State *L) {
+  last_token = cp_open_token(L);
+  lua_pushliteral(L, "lost");
+  check_int(cp_wake(L, last_token, 1), CP_WOKEN);
+  while (lua_gettop(L) < LUA_MINSTACK) lua_pushnil(L);
+  check_int(cp_close_token(L, last_token), 1);
+  check_int(lua_gettop(L), LUA_MINSTACK);
+  return 0;
+}
+
+static void a_token_is_given_up_with_what_its_wake_up_has_brought(void) {
+  lua_State *L = open_waiting();
+  lua_register(L, "give_up", give_up_on_a_full_stack);
+  park(L, "record(give_up)");
+  check_int(cp_wake(L, last_token, 0), CP_LATE);
+  park(L, "record(wait)");
+  check_int(cp_wake(L, last_token, 0), CP_WOKEN);
+  api_settle(L);
+  api_check(L, "return #out == 1 and out[1] == 'woken'");
+  api_close(L);
+}
+
 /* () Gets a token and gives it up. */
 static int give_up(lua_State *L) {
   last_token = cp_open_token(L);
@@ -303,6 +326,19 @@ static void a_token_of_another_state_is_bad(void) {
   check_int(cp_wake(other, last_token, 0), CP_WOKEN);
   api_close(L);
   api_close(other);
+}
+
+static void a_token_is_bad_in_a_state_without_the_module(void) {
+  lua_State *L = open_waiting();
+  lua_State *other = luaL_newstate();
+  park(L, "record(wait)");
+  lua_pushinteger(other, 1);
+  check_int(cp_wake(other, last_token, 1), CP_BAD_TOKEN);
+  check_int(lua_gettop(other), 0);
+  check_int(cp_wake(L, last_token, 0), CP_WOKEN);
+  check_int(cp_wake(other, last_token, 0), CP_LATE);
+  api_close(L);
+  lua_close(other);
 }
 
 static void a_wait_outside_a_task_is_an_error(void) {
@@ -433,10 +469,12 @@ static const test tests[] = {
     TEST(a_cancelled_wait_raises_and_closes),
     TEST(nobody_calls_a_parked_task_a_deadlock),
     TEST(a_token_that_was_given_up_is_late),
+    TEST(a_token_is_given_up_with_what_its_wake_up_has_brought),
     TEST(a_token_of_another_task_is_refused),
     TEST(made_up_tokens_are_bad),
     TEST(a_token_outlives_its_state),
     TEST(a_token_of_another_state_is_bad),
+    TEST(a_token_is_bad_in_a_state_without_the_module),
     TEST(a_wait_outside_a_task_is_an_error),
     TEST(a_wait_works_in_a_coroutine_inside_a_task),
     TEST(a_continuation_may_park_again),

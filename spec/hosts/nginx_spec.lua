@@ -127,6 +127,15 @@ describe("nginx", function()
     assert.equal("meanwhile, answered\n", body_of "/content/cosocket")
   end)
 
+  it("begins new tasks when their spawner suspends in nginx", function()
+    local ways = {}
+    for way, before, begun, name in body_of("/content/begins"):gmatch "(%S+) (%l+) (%l+) (%l+)\n" do
+      assert.same({ "false", "true", "content" }, { before, begun, name }, way)
+      ways[#ways + 1] = way
+    end
+    assert.equal(9, #ways)
+  end)
+
   it("runs tasks in timers, under the trace of the request that has set them", function()
     local before = count "timer deferred"
     assert.equal("set\n", body_of("/content/timer?id=50", header_of(50)))

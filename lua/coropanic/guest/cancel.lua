@@ -23,6 +23,7 @@ local unwind = require "coropanic.guest.unwind"
 local cancel = {}
 
 local state, isyieldable = port.state, compat.isyieldable
+local WEAK = { __mode = "k" }
 
 --- After so many raises of an exit without a suspension in between, the task is unwound by force.
 cancel.MAX_RAISES = 100
@@ -31,7 +32,9 @@ kernel.MAX_RAISES = cancel.MAX_RAISES
 -- Cancel scopes ------------------------------------------------------------------------------------------
 
 function cancel.new_entry(t)
-  return { state = "open", source = nil, reason = nil, owner = t, floor = 1, has_deadline = false }
+  local entry = { state = "open", source = false, owner = false, floor = 1 }
+  entry.source, entry.owner = nil, t
+  return entry
 end
 
 --- Opens an inner cancel scope, whose frame is about to be opened as the innermost one of the task.
@@ -125,7 +128,10 @@ end
 --- Remembers the running task as the one that asks `t` to end; the record will name it.
 function cancel.note_asker(t)
   local current = state().current
-  if current ~= nil then t.universe.askers[t] = current end
+  if current == nil then return end
+  local u = t.universe
+  if u.askers == nil then u.askers = setmetatable({}, WEAK) end
+  u.askers[t] = current
 end
 
 --- Asks the cancel scope's code, and what depends on it, to end. Returns false, and changes nothing, if it
@@ -168,7 +174,7 @@ function cancel.make_record(c, source)
   local u, t = c.owner.universe, c.owner
   local r = record.exit(u, c.reason, source == "deadline" and "timeout" or "cancelled", source)
   if source == "explicit" then
-    r._by = c == t.entry and u.askers[t] or false
+    r._by = c == t.entry and u.askers and u.askers[t] or false
     record.note_points(r, t)
   end
   return r

@@ -83,6 +83,15 @@ function compat.is_integer(value)
   return value % 1 == 0
 end
 
+local has_new, new_table = pcall(require, "table.new")
+
+--- A table with room for so many fields, in its array and besides.
+---
+--- In a constructor LuaJIT makes room for the constants alone, if there are any; each other field makes the
+--- table grow. So constructors of what is made often name all fields as constants, and set them later.
+---@type fun(array: integer, fields: integer): table
+compat.new_table = has_new and new_table or function() return {} end
+
 local jit = rawget(_G, "jit")
 --- Keeps LuaJIT from compiling functions that yield or resume: it would begin a new trace behind each of
 --- these calls, and so make thousands of them.

@@ -20,7 +20,8 @@ local state, running, MAIN = port.state, compat.running, compat.MAIN
 --- A trace that begins here.
 ---@param baggage string?  # the header's text
 function ids.new_trace(baggage)
-  local trace = { trace_id = false, flags = 3, continued = false, state = "", baggage = baggage or "" }
+  local trace = { trace_id = false, flags = 3, continued = false, state = "", baggage = "" }
+  if baggage then trace.baggage = baggage end
   if not generator.is_lazy() then
     trace.trace_id = generator.trace_id()
     trace.flags = generator.root_flags(trace.trace_id)
@@ -33,7 +34,9 @@ end
 --- A trace that came in.
 function ids.continue_trace(trace_id, flags, trace_state, baggage)
   flags = generator.continued_flags(trace_id, flags)
-  return { trace_id = trace_id, flags = flags, continued = true, state = trace_state, baggage = baggage }
+  local trace = { trace_id = false, flags = 0, continued = true, state = "", baggage = "" }
+  trace.trace_id, trace.flags, trace.state, trace.baggage = trace_id, flags, trace_state, baggage
+  return trace
 end
 
 -- Contexts -----------------------------------------------------------------------------------------------

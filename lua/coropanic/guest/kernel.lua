@@ -88,8 +88,8 @@ kernel.below = not compat.yields_in_pcall and compat.below or nil
 
 --- Makes the coroutine of a thread that is no task's; it is not the universe's main thread unless said.
 local function make_coroutine(u, thread, is_main)
-  local c = { thread = thread, frames = nil, task = nil, state = "resting", foreign = not is_main }
-  c.top = c
+  local c = { thread = false, top = false, frames = false, state = "resting", foreign = not is_main }
+  c.thread, c.top, c.frames = thread, c, nil
   if is_main then u.by[thread] = c else u.others[thread] = c end
   return c
 end
@@ -106,14 +106,13 @@ local function find_running(u)
   return u.by[key] or u.others[key] or make_coroutine(u, key, is_main or thread == nil)
 end
 
-local here
+local here_in
 if port.exact then
-  function here() return find_running(state()) end
+  here_in = find_running
 else
   -- LuaJIT does not compile coroutine.running, so u.here is kept up to date instead: by the loop, and by the
   -- functions that resume coroutines (coroutine.lua). nil: the coroutine has needed nothing yet.
-  function here()
-    local u = state()
+  function here_in(u)
     local c = u.here
     if c ~= nil then return c end
     c = find_running(u)
@@ -123,7 +122,7 @@ else
 end
 
 --- The coroutine whose code runs; made if it is not known.
-kernel.here = here
+function kernel.here() return here_in(state()) end
 
 -- Tasks --------------------------------------------------------------------------------------------------
 
@@ -229,7 +228,7 @@ kernel.refuse_suspension = nil
 function kernel.need(name)
   local u = state()
   local t = u.current
-  if t == nil or here() ~= t.top or (running() or MAIN) ~= t.top.thread or isyieldable() == false
+  if t == nil or here_in(u) ~= t.top or (running() or MAIN) ~= t.top.thread or isyieldable() == false
     or u.hooks > 0 then
     kernel.refuse_suspension(u, t, name)
   end
@@ -242,7 +241,7 @@ end
 function kernel.raise_pending()
   local u = state()
   local t = u.current
-  if t ~= nil and needs_unwinding(t) and here() == t.top then kernel.cancel_raise(u, t) end
+  if t ~= nil and needs_unwinding(t) and here_in(u) == t.top then kernel.cancel_raise(u, t) end
 end
 
 --- Takes a task out of all its queues. Returns the object that it waited for; nil: none any more.

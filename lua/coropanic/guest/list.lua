@@ -5,7 +5,7 @@ local list = {}
 
 ---@return table head
 function list.new()
-  local head = {}
+  local head = { next = false, prev = false } -- see compat.new_table
   head.next, head.prev = head, head
   return head
 end

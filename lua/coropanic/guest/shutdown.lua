@@ -35,7 +35,7 @@ end
 --- All but services, and the tasks of handlers at the end of the run.
 function shutdown.cancel_others(u)
   for _, t in ipairs(kernel.each(u)) do
-    local is_last = t.service or (t.aftermath > 0 and not t.daemon)
+    local is_last = t.service or (t.aftermath ~= nil and not t.daemon)
     if not is_last then cancel.ask(t.entry, nil, "shutdown") end
   end
 end

@@ -31,58 +31,78 @@ local function trim_ancestors(t)
   if kernel.ended(last) then last.parent = nil end
 end
 
+--- A task as it begins: `false` stands where a value, or nil, is set at once (see compat.new_table).
+local function blank_task()
+  return {
+    id = 0, universe = false, parent = false, generation = 0,
+    status = "ready",        -- "running", "waiting", "done", "panicked", "cancelled", "exited"
+    site = false,            -- where it was spawned: kernel.spawned_at
+    wait = false,            -- the way of its wait, or of its last one
+    waits_on = false,        -- while it waits: the task, lock, ... that it waits for
+    wake = "ready",          -- why it was woken
+    timed = false,           -- the wait has a deadline
+    joiners = false,         -- a list of the tasks that wait in join or await of this one
+    entry = false,           -- its outermost cancel scope
+    asked = 0,               -- how many of its cancel scopes were asked to end and wait to be raised
+    raises = 0,              -- raises of an exit in a row, without a suspension
+    coroutine = false,       -- its own
+    top = false,             -- the coroutine in which its code may suspend: its own, or one inside it
+    started = false,
+    fn = false, n = 0, a = false, b = false, -- its function and arguments; then its results
+    outcome = false,         -- how its body has left it: its next status
+    next = false, prev = false, list = false, -- as a waiter
+    before = false, after = false,            -- among the live tasks
+    handle = false,
+    semaphore = false, parked = false,        -- of the hosts that suspend by semaphores
+    -- Few tasks have the others:
+    --   name, attributes         that were given; kernel.name_of makes a name
+    --   daemon, service, muted, silent, leaked
+    --   aftermath                the handlers that have led to it
+    --   given                    for the waker: what the task has got
+    --   rest                     more arguments or results than two
+    --   record                   once it has ended otherwise than by returning
+    --   exits                    a list of calls to make at its end: task.on_end
+    --   member                   of a scope or context; its `heir` gets its panic
+    --   owner, comers, held      of its panic: unhandled.lua
+    --   forced                   parked for good, with this record: must be unwound from outside
+  }
+end
+
+local function set_options(t, options)
+  if options.name and options.name ~= "" then t.name = options.name end
+  if options.attributes then t.attributes = options.attributes end
+  if options.service then t.service = true end
+  if options.daemon or options.service then t.daemon = true end
+end
+
+--- Whether events about the task are told to nobody, and whether it has no spans.
+local function set_hearing(u, t, parent, options)
+  local spans = options and options.spans
+  if spans == "muted" or (spans ~= "yes" and probe.is_muted(u, parent)) then t.muted = true end
+  if t.service or spans == "no" or (spans == nil and parent ~= nil and parent.silent) then t.silent = true end
+end
+
 local function new_task(u, options)
   local id = u.next_task_id + 1
   u.next_task_id = id
   local parent = u.current
-  local t = {
-    id = id, universe = u, parent = parent, generation = 0,
-    name = nil,              -- that it was given; kernel.name_of makes one
-    status = "ready",        -- "running", "waiting", "done", "panicked", "cancelled", "exited"
-    site = nil,              -- where it was spawned: kernel.spawned_at
-    wait = kernel.NO_WAIT,   -- the way of its wait, or of its last one
-    waits_on = nil,          -- while it waits: the task, lock, ... that it waits for
-    wake = "ready",          -- why it was woken
-    given = nil,             -- for the waker: what the task has got
-    timed = false,           -- the wait has a deadline
-    joiners = nil,           -- a list of the tasks that wait in join or await of this one
-    entry = nil,             -- its outermost cancel scope
-    asked = 0,               -- how many of its cancel scopes were asked to end and wait to be raised
-    raises = 0,              -- raises of an exit in a row, without a suspension
-    coroutine = nil,         -- its own
-    top = nil,               -- the coroutine in which its code may suspend: its own, or one inside it
-    exits = nil,             -- a list of calls to make at its end: task.on_end
-    member = nil,            -- of a scope or context; `heir` gets its panic
-    daemon = false, service = false, muted = false, silent = false, started = false, leaked = false,
-    forced = nil,            -- parked for good, with this record: must be unwound from outside
-    aftermath = 0, attributes = nil,
-    fn = nil, n = 0, a = nil, b = nil, rest = nil, -- its function and arguments; then its results
-    record = nil,            -- once it has ended otherwise
-    owner = nil, comers = 0, held = nil,           -- of its panic: unhandled.lua
-    next = nil, prev = nil, list = nil,            -- as a waiter
-    before = nil, after = nil,                     -- among the live tasks
-    handle = nil,
-  }
+  local t = blank_task()
+  t.id, t.universe, t.parent, t.wait = id, u, parent, kernel.NO_WAIT
+  t.site, t.waits_on, t.joiners, t.outcome, t.handle, t.semaphore = nil, nil, nil, nil, nil, nil
+  t.fn, t.a, t.b, t.next, t.prev, t.list, t.before, t.after = nil, nil, nil, nil, nil, nil, nil, nil
   if parent ~= nil then
     t.generation = parent.generation + 1
     if t.generation % record.MAX_ANCESTORS == 0 then trim_ancestors(t) end
   end
   t.entry = cancel.new_entry(t)
-  local c = { thread = nil, frames = nil, task = t, outer = nil, state = "active", foreign = false }
+  local c = { thread = false, frames = false, task = false, outer = false, state = "active", context = false }
+  c.thread, c.frames, c.task, c.outer, c.context = nil, nil, t, nil, nil
   t.coroutine, t.top = c, c
-  if options then
-    t.name, t.attributes = options.name ~= "" and options.name or nil, options.attributes
-    t.service = options.service or false
-    t.daemon = options.daemon or t.service
-  end
-  local spans = options and options.spans
-  t.muted = spans == "muted" or (spans ~= "yes" and probe.is_muted(u, parent))
-  if t.service or spans == "no" then
-    t.silent = true
-  elseif spans == nil and parent ~= nil then
-    t.silent = parent.silent
-  end
-  t.aftermath = u.aftermath == 0 and parent and parent.aftermath or u.aftermath
+  if options then set_options(t, options) end
+  set_hearing(u, t, parent, options)
+  local aftermath = u.aftermath
+  if aftermath == 0 then aftermath = parent and parent.aftermath end
+  if aftermath then t.aftermath = aftermath end
   return t
 end
 
@@ -127,7 +147,11 @@ function task.spawn(u, options, fn, ...)
   t.site = kernel.site(3) -- the caller of the API
   local n = select("#", ...)
   t.fn, t.n = fn, n
-  if n <= 2 then t.a, t.b = ... else t.rest = { ... } end
+  if n > 2 then
+    t.rest = { ... }
+  elseif n > 0 then
+    t.a, t.b = ...
+  end
   link(u, t)
   if options and options.joined then options.joined(t) end
   u.counts.spawn = u.counts.spawn + 1
@@ -156,10 +180,9 @@ local function set_outcome(t, how, ...)
   local n = select("#", ...)
   t.n = n
   if n <= 2 then
-    t.a, t.b, t.rest = ...
-    t.rest = nil
+    t.a, t.b = ...
   else
-    t.a, t.b, t.rest = nil, nil, { ... }
+    t.rest = { ... }
   end
 end
 
@@ -192,7 +215,8 @@ function task.run(t)
   end
   handler.run_start(u)
   local fn, n, a, b, rest = t.fn, t.n, t.a, t.b, t.rest
-  t.fn, t.n, t.a, t.b, t.rest = nil, 0, nil, nil, nil
+  t.fn, t.n, t.a, t.b = nil, 0, nil, nil
+  if rest then t.rest = nil end
   if n == 0 then return after_body(t, protected(fn, message_handler)) end
   if n == 1 then return after_body(t, protected(fn, message_handler, a)) end
   if n == 2 then return after_body(t, protected(fn, message_handler, a, b)) end

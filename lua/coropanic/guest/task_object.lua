@@ -90,8 +90,7 @@ end
 
 function methods.await(handle, ...)
   local t = check_task(handle, "await", ...)
-  kernel.raise_pending()
-  if not kernel.ended(t) then wait_for(t, "await", AWAIT, nil) end
+  if kernel.ended(t) then kernel.raise_pending() else wait_for(t, "await", AWAIT, nil) end
   if t.status == "done" then return task.results(t) end
   raise_awaited(t)
 end
@@ -121,7 +120,7 @@ function fields.spawned_at(t) return kernel.spawned_at(t) end
 function fields.waiting_on(t) return kernel.waiting_on(t) end
 function fields.operation(t) return t.status == "waiting" and t.wait.name or nil end
 function fields.where(t) if not kernel.ended(t) then return kernel.where_of(t) end end
-function fields.daemon(t) return t.daemon end
+function fields.daemon(t) return t.daemon or false end
 function fields.attributes(t) return t.attributes end
 
 --- Adds a field of tasks: for other files.

@@ -9,10 +9,12 @@
 ---
 ---   nginx/run.lua    co.run, and how a universe ends
 ---   nginx/wrap.lua   functions of nginx that end threads
+---   nginx/suspends.lua  functions of nginx that suspend threads
 ---   nginx/trace.lua  the trace of a request
 
 local clock = require "coropanic.host.plain.clock"
 local compat = require "coropanic.guest.compat"
+local context = require("resty.core.ctx").get_ctx_table -- ngx.ctx, without its metatables
 local semaphore = require "ngx.semaphore"
 local universe = require "coropanic.guest.universe"
 
@@ -48,8 +50,6 @@ function nginx.begin_trace() end
 
 --- Adds what was set in init_by_lua or init_worker_by_lua; set by run.lua.
 function nginx.inherit_handlers() end
-
-local function context() return ngx.ctx end
 
 --- The universe of the request; nil: it has none.
 function nginx.find()
@@ -106,7 +106,8 @@ end
 
 -- Light threads ------------------------------------------------------------------------------------------
 
-local begin_thread = ngx.thread.spawn
+local begin_thread, sleep = ngx.thread.spawn, ngx.sleep
+local wait = semaphore.wait
 
 --- Semaphores of ended tasks.
 local spare, spares, MAX_SPARES = {}, 0, 1024
@@ -144,11 +145,15 @@ end
 
 local ENDED = { done = true, panicked = true, cancelled = true, exited = true }
 
+--- The tasks of this worker whose light threads have not begun.
+nginx.births = 0
+
 --- Begins the light threads of new tasks. Each runs until it suspends.
 local function begin_unborn(u)
   local unborn = u.unborn
   while unborn[1] do
     u.unborn = {}
+    nginx.births = nginx.births - #unborn
     for _, t in ipairs(unborn) do
       local body = t.body
       t.body = nil
@@ -159,6 +164,21 @@ local function begin_unborn(u)
   end
 end
 nginx.begin_unborn = begin_unborn
+
+--- Begins those of the running request, whose code is about to suspend.
+function nginx.begin_here()
+  local u = nginx.find()
+  if u == nil or not u.unborn[1] then return end
+  local current = nginx.state().current
+  begin_unborn(u)
+  u.current = current
+end
+
+--- They shall not begin any more.
+function nginx.forget_unborn(u)
+  nginx.births = nginx.births - #u.unborn
+  u.unborn = {}
+end
 
 --- The task has ended as its body has left it; set by run.lua.
 function nginx.ended() end
@@ -181,6 +201,7 @@ function nginx.spawn(t, body)
     return
   end
   u.unborn[#u.unborn + 1] = t
+  nginx.births = nginx.births + 1
   if u.current == nil then begin_unborn(u) end
 end
 
@@ -192,7 +213,7 @@ nginx.LONG = LONG
 --- could kill it.
 local function park_for_good()
   local s = semaphore.new(0)
-  while true do s:wait(LONG) end
+  while true do wait(s, LONG) end
 end
 
 function nginx.park(t, seconds)
@@ -203,7 +224,7 @@ function nginx.park(t, seconds)
   end
   local yields = t.status ~= "waiting"
   begin_unborn(u)
-  if yields then return ngx.sleep(0) end
+  if yields then return sleep(0) end
   if t.status ~= "waiting" then return end -- a task that has just begun has woken it
   if u.ending then nginx.poke(u) end
   local s = t.semaphore
@@ -218,11 +239,11 @@ function nginx.park(t, seconds)
   local left = seconds or LONG
   local posted
   repeat
-    posted = s:wait(left > 0 and left or 0)
+    posted = wait(s, left > 0 and left or 0)
     if coroutine.thread ~= thread then return park_for_good() end
     if deadline and not posted then left = deadline - clock.now() end
   until not t.parked or left <= 0
-  if not t.parked and not posted then s:wait(0) end -- woken just when its time had passed
+  if not t.parked and not posted then wait(s, 0) end -- woken just when its time had passed
   t.parked = false
 end
 
@@ -237,7 +258,7 @@ end
 local function run_timer(timer)
   local left = timer.at - clock.now()
   while not timer.stopped and left > 0 do
-    timer.semaphore:wait(math.min(left, LONG))
+    wait(timer.semaphore, math.min(left, LONG))
     left = timer.at - clock.now()
   end
   timer.universe.timers[timer] = nil
@@ -263,6 +284,7 @@ end
 function nginx.open(kernel)
   require("coropanic.host.nginx.trace").open(kernel, nginx)
   require("coropanic.host.nginx.run").open(kernel, nginx)
+  require("coropanic.host.nginx.suspends").open(nginx)
   require("coropanic.host.nginx.wrap").open(kernel, nginx)
 end
 

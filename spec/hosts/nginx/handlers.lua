@@ -259,6 +259,46 @@ function content.woken()
   ngx.exit(204)
 end
 
+-- What suspends ------------------------------------------------------------------------------------------
+
+--- Sends the request, and reads a part of the answer, in several ways.
+local function ask(read)
+  local socket = ngx.socket.tcp()
+  assert(socket:connect("127.0.0.1", ngx.var.server_port))
+  assert(socket:send "GET /content/slow HTTP/1.0\r\nHost: x\r\n\r\n")
+  read(socket)
+  socket:close()
+end
+
+local WAYS = {
+  sleep = function() ngx.sleep(0.02) end,
+  capture = function() ngx.location.capture "/content/slow" end,
+  capture_multi = function() ngx.location.capture_multi { { "/content/slow" } } end,
+  wait = function() ngx.thread.wait(ngx.thread.spawn(function() ngx.sleep(0.02) end)) end,
+  semaphore = function() require("ngx.semaphore").new(0):wait(0.02) end,
+  receive = function() ask(function(socket) socket:receive "*l" end) end,
+  receiveuntil = function() ask(function(socket) socket:receiveuntil "answered" () end) end,
+  receiveany = function() ask(function(socket) socket:receiveany(10) end) end,
+  udp = function()
+    local socket = ngx.socket.udp()
+    socket:setpeername("127.0.0.1", ngx.var.server_port)
+    socket:settimeout(20)
+    socket:receive()
+    socket:close()
+  end,
+}
+
+--- Whether a new task begins while its spawner suspends in nginx alone.
+function content.begins()
+  for way, suspend in pairs(WAYS) do
+    local begun = false
+    co.spawn(function() begun = true end)
+    local before = begun
+    suspend()
+    ngx.say(way, " ", tostring(before), " ", tostring(begun), " ", co.current().name)
+  end
+end
+
 -- Load ---------------------------------------------------------------------------------------------------
 
 local function count_deferred()

@@ -14,7 +14,8 @@ function run.open(kernel, nginx)
   local unhandled = require "coropanic.guest.unhandled"
   local unwind = require "coropanic.guest.unwind"
 
-  local api, ngx = kernel.api, ngx
+  local api = kernel.api
+  local get_phase, suspend = ngx.get_phase, require("ngx.semaphore").wait
 
   nginx.inherit_handlers = observe.inherit
 
@@ -35,7 +36,7 @@ function run.open(kernel, nginx)
     if u.poked then return end
     if not u.driver then u.driver = nginx.take_semaphore() end
     u.driver_waits = true
-    u.driver:wait(nginx.LONG)
+    suspend(u.driver, nginx.LONG)
     u.driver_waits = false
   end
   nginx.wait = wait
@@ -116,9 +117,28 @@ function run.open(kernel, nginx)
     drive(u, main)
   end
 
+  --- The phases in which code can suspend, and so have tasks.
+  local SUSPENDS = {
+    rewrite = true, server_rewrite = true, access = true, content = true, timer = true, ssl_cert = true,
+    ssl_session_fetch = true, ssl_client_hello = true, preread = true,
+  }
+
+  local function check_phase(u, phase)
+    if not SUSPENDS[phase] and not u.inline then
+      kernel.raise("no tasks in the phase %s of nginx, which can not suspend (docs/portability.md)", phase)
+    end
+  end
+
+  --- Raises if the running phase can't have tasks. Called before a task is made.
+  function nginx.check_spawn(u)
+    if u.current ~= nil or u.in_place then return end -- where one task runs, others can
+    check_phase(u, get_phase())
+  end
+
   --- Runs main in the running thread, so that it is nginx's entry thread, and waits for the others.
+  ---@param phase string  # of nginx, which runs now
   ---@return table main  # the task, which has ended
-  local function run_main(name, fn, ...)
+  local function run_main(phase, name, fn, ...)
     local u = nginx.state()
     if u.current ~= nil then
       kernel.raise "co.run inside a task: use a scope to wait for tasks here, or spawn them and join them"
@@ -126,7 +146,7 @@ function run.open(kernel, nginx)
     if u.main_task ~= nil or u.hooks > 0 then
       kernel.raise "co.run while the tasks of another run of this request are alive"
     end
-    nginx.check_spawn(u)
+    check_phase(u, phase)
     u.in_place = true
     local main = task.spawn(u, { name = name }, fn, ...)
     local body = main.body
@@ -146,7 +166,8 @@ function run.open(kernel, nginx)
   --- that and returns false: no record may reach nginx, which shows strings alone.
   ---@return boolean ok, any ...  # its results
   function nginx.serve(fn, ...)
-    local main = run_main(ngx.get_phase(), fn, ...)
+    local phase = get_phase()
+    local main = run_main(phase, phase, fn, ...)
     if main.status == "done" then return true, task.results(main) end
     if main.status == "panicked" then
       handler.report(main.universe, main.record, main)
@@ -156,24 +177,9 @@ function run.open(kernel, nginx)
     return false
   end
 
-  --- The phases in which code can suspend, and so have tasks.
-  local SUSPENDS = {
-    rewrite = true, server_rewrite = true, access = true, content = true, timer = true, ssl_cert = true,
-    ssl_session_fetch = true, ssl_client_hello = true, preread = true,
-  }
-
-  --- Raises if the running phase can't have tasks. Called before a task is made.
-  function nginx.check_spawn(u)
-    if u.current ~= nil or u.in_place then return end -- where one task runs, others can
-    local phase = ngx.get_phase()
-    if not SUSPENDS[phase] and not u.inline then
-      kernel.raise("no tasks in the phase %s of nginx, which can not suspend (docs/portability.md)", phase)
-    end
-  end
-
   function api.run(fn, ...)
     args.callable(fn, 1, "run", fn == nil and 0 or 1)
-    return results(run_main("main", fn, ...))
+    return results(run_main(get_phase(), "main", fn, ...))
   end
 
   function api.run_with(given, fn, ...)
@@ -194,7 +200,7 @@ function run.open(kernel, nginx)
       if not ok then error(main, 0) end
       return results(main)
     end
-    return after(pcall(run_main, name or "main", fn, ...))
+    return after(pcall(run_main, get_phase(), name or "main", fn, ...))
   end
 
   -- Without suspending ---------------------------------------------------------------------------------
@@ -202,7 +208,8 @@ function run.open(kernel, nginx)
   --- For log_by_lua: nginx has ended the request's threads, so what they have deferred runs now.
   function nginx.log()
     local u = nginx.find()
-    return u ~= nil and nginx.run_pending(u, "the request has ended")
+    if u == nil then return false end
+    return nginx.run_pending(u, "the request has ended")
   end
 
   --- Runs what the coroutine, which is no task's and will never go on, has deferred.
@@ -225,7 +232,7 @@ function run.open(kernel, nginx)
   function nginx.run_pending(u, reason)
     local any = u.live > 0
     u.inline = true
-    if u.unborn[1] then u.unborn = {} end
+    if u.unborn[1] then nginx.forget_unborn(u) end
     while u.last do
       local t = u.last
       u.current = nil

@@ -1,0 +1,70 @@
+--- The functions of nginx that suspend the running light thread: new tasks begin before they do, as before
+--- ours. They are replaced where nginx keeps them:
+---
+---   ngx.sleep, ngx.flush, ngx.location.capture, .capture_multi, ngx.thread.wait, ngx.run_worker_thread,
+---   ngx.req.read_body
+---   the methods of cosockets, in their metatables
+---   semaphores of ngx.semaphore, and by coroutine._yield what is written in Lua and loaded later: ngx.pipe
+
+local suspends = {}
+
+--- Methods of cosockets that wait for the network.
+local METHODS = { "connect", "sslhandshake", "setpeername", "send", "receive", "receiveany", "receiveuntil" }
+
+function suspends.open(nginx)
+  local compat = require "coropanic.guest.compat"
+
+  local ngx = ngx
+
+  --- The function, before which the new tasks of the running request begin.
+  local function beginning(original)
+    local function begin_and_call(...)
+      if nginx.births > 0 then nginx.begin_here() end
+      return original(...)
+    end
+    compat.interpreted(begin_and_call)
+    return begin_and_call
+  end
+
+  local function replace(functions, name)
+    local original = functions[name]
+    if original then functions[name] = beginning(original) end
+  end
+
+  replace(ngx, "sleep")
+  replace(ngx, "flush")
+  replace(ngx, "run_worker_thread")
+  replace(ngx.location, "capture")
+  replace(ngx.location, "capture_multi")
+  replace(ngx.thread, "wait")
+  replace(ngx.req, "read_body")
+  replace(require "ngx.semaphore", "wait")
+  replace(coroutine, "_yield")
+
+  --- The iterator of receiveuntil waits too.
+  local function replace_iterator(methods)
+    local original = methods.receiveuntil
+    function methods.receiveuntil(...)
+      local iterator, err = original(...)
+      return iterator and beginning(iterator), err
+    end
+  end
+
+  local function is_of_cosockets(value)
+    return type(value) == "table" and rawget(value, "__index") == value and rawget(value, "settimeout") ~= nil
+      and rawget(value, "receive") ~= nil
+  end
+
+  local done = {}
+  for _, methods in pairs(debug.getregistry()) do
+    if is_of_cosockets(methods) and not done[methods] then
+      done[methods] = true
+      if methods.receiveuntil then replace_iterator(methods) end
+      for _, name in ipairs(METHODS) do
+        if name ~= "receiveuntil" then replace(methods, name) end
+      end
+    end
+  end
+end
+
+return suspends

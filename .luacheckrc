@@ -9,6 +9,7 @@ files["lua/coropanic/meta*"] = { ignore = { "212", "241" } }
 files["lua/coropanic/meta/*"] = { ignore = { "212", "241" } }
 -- What hosts give their scripts.
 files["spec/hosts/prosody"] = { read_globals = { "module" } }
+files["examples/nginx"] = { globals = { "ngx" } }
 files["examples/prosody"] = { read_globals = { "module" } }
 files["spec/hosts/lighttpd"] = { read_globals = { "lighty" } }
 files["spec/hosts/neomutt"] = { read_globals = { "mutt" } }

@@ -2,7 +2,6 @@
 
 local cjson = require "cjson.safe"
 local co = require "coropanic"
-local relay = require "relay"
 local service = require "service"
 
 -- The panics that are the client's to mend, by error code. Any other is a fault of ours: 500.
@@ -26,10 +25,10 @@ end
 -- By method and pattern of the path; what the pattern captures is passed on.
 local TABLE = {
   { "GET", "^/quote/(%d%d?%d?%d?%d?%d?)$", function(_, request, sku)
-    return service.quote(bearer(request), math.tointeger(tonumber(sku)))
+    return service.quote(bearer(request), tonumber(sku))
   end },
   { "GET", "^/offers/(%d%d?%d?)$", function(_, request, sku)
-    return service.offers(bearer(request), math.tointeger(tonumber(sku)))
+    return service.offers(bearer(request), tonumber(sku))
   end },
   { "POST", "^/quotes$", function(_, request)
     local body = cjson.decode(request.body)
@@ -38,20 +37,19 @@ local TABLE = {
   { "GET", "^/trace$", function() -- what we would send to a server of our own
     return 200, { headers = co.trace.inject {} }
   end },
-  { "POST", "^/trace%-context$", function(_, request)
-    return 200, { calls = relay.forward(request.body) }
-  end },
   { "GET", "^/stats$", function(gateway)
     return 200, {
       slots = service.slots(), connections = gateway.connections, requests = gateway.requests,
       tasks = co.stats(),
     }
   end },
-  { "POST", "^/shutdown$", function(gateway, request)
-    gateway.stop(request.method .. " " .. request.path)
-    return 202, { state = "draining" }
-  end },
 }
+
+--- Adds a route that only some servers have.
+---@param method string
+---@param pattern string  # of the path
+---@param handler fun(gateway: Gateway, request: Request, captured: string): integer, table
+function routes.add(method, pattern, handler) table.insert(TABLE, { method, pattern, handler }) end
 
 local function find(request)
   local allowed = {}

@@ -9,6 +9,8 @@ local co = require "coropanic"
 local cjson = require "cjson"
 local connection = require "connection"
 local loop = require "loop"
+local relay = require "relay"
+local routes = require "routes"
 local service = require "service"
 local tokens = require "tokens"
 
@@ -19,6 +21,15 @@ local DRAIN_SECONDS = 10 -- more than a request may take
 
 ---@type Gateway
 local gateway = { connections = 0, requests = 0, draining = false, stop = nil }
+
+routes.add("POST", "^/trace%-context$", function(_, request)
+  return 200, { calls = relay.forward(request.body) }
+end)
+
+routes.add("POST", "^/shutdown$", function(_, request)
+  gateway.stop(request.method .. " " .. request.path)
+  return 202, { state = "draining" }
+end)
 
 local function accept(listener)
   local handle = uv.new_tcp()

@@ -117,6 +117,9 @@ local make_offer = co.func(function(supplier, sku)
   return 90 + 7 * sku
 end)
 
+--- Takes the accounts of what is answered for without it. A server may set another one.
+function service.report(record) io.stderr:write(tostring(record) .. "\n") end
+
 --- Asks one supplier, for as long as suppliers are given. Which one did not answer is part of the answer, and
 --- the account of it is ours to report.
 local function ask_supplier(supplier, sku, offers, left_out)
@@ -125,7 +128,7 @@ local function ask_supplier(supplier, sku, offers, left_out)
     offers[supplier] = result
   else
     table.insert(left_out, supplier)
-    io.stderr:write(tostring(result) .. "\n")
+    service.report(result)
   end
 end
 
@@ -167,10 +170,11 @@ function service.quotes(token, skus)
     refuse("BODY_INVALID", ('the body is to be {"skus":[...]} with 1 to %d numbers'):format(MAX_SKUS))
   end
   for i, sku in ipairs(skus) do
-    skus[i] = math.tointeger(sku)
-    if not skus[i] or skus[i] < 0 then
+    local is_sku = type(sku) == "number" and sku >= 0 and sku < math.huge and sku % 1 == 0
+    if not is_sku then
       refuse("BODY_INVALID", ("skus[%d] is not a sku"):format(i))
     end
+    skus[i] = math.floor(sku) -- 3, if it was 3.0
   end
   return 200, { skus = skus, cents = price_all(token, skus) }
 end

@@ -27,15 +27,19 @@ function nginx_process.eventually(what, get)
   error("this has not come in time: " .. what, 2)
 end
 
---- Starts it with a configuration in which `$folder`, `$here`, `$port` and `$user` are replaced.
----@param configuration string  # a file of the checkout
+local function fill_in(text, values) return (text:gsub("%$(%l+)", values)) end
+
+--- Starts it with a configuration of the checkout.
+---@param configuration string  # a file
+---@param adapt? fun(text: string, values: table): string  # else `$folder`, `$here`, `$port` and `$user` are
+---  replaced by the values
 ---@return spec.nginx
-function nginx_process.start(configuration)
+function nginx_process.start(configuration, adapt)
   local self = setmetatable({ folder = host.make_folder() }, nginx)
   local text = host.read(host.HERE .. "/" .. configuration)
   self.port, self.child = server_process.start("/usr/sbin/nginx", function(port)
     local values = { folder = self.folder, here = host.HERE, port = port, user = io.popen("id -un"):read "l" }
-    host.write(self.folder .. "/nginx.conf", (text:gsub("%$(%l+)", values)))
+    host.write(self.folder .. "/nginx.conf", (adapt or fill_in)(text, values))
     return { "-p", self.folder, "-c", self.folder .. "/nginx.conf", "-e", self.folder .. "/error.log" }
   end)
   return self

@@ -45,11 +45,16 @@ kernel.api = {}
 -- "@.../coropanic/": chunks of the guest and its hosts begin so.
 local ROOT = getinfo(1, "S").source:match "^(.*)guest[/\\]kernel%.lua$" or "=?"
 local GUEST, HOST = ROOT .. "guest", ROOT .. "host"
+local FACADE = port.name and ROOT .. port.name .. ".lua" -- coropanic.nginx
 kernel.UNWIND = GUEST .. getinfo(1, "S").source:match "[/\\]kernel%.lua$":gsub("kernel", "unwind")
 
---- Whether a chunk's name is that of one of our files.
+-- Chunks in which the host waits, by name.
+local SOURCES = port.sources or {}
+
+--- Whether a chunk's name is that of one of our files, or of one that works for us.
 function kernel.is_ours(source)
-  return source:sub(1, #GUEST) == GUEST or source:sub(1, #HOST) == HOST
+  return source:sub(1, #GUEST) == GUEST or source:sub(1, #HOST) == HOST or SOURCES[source] == true
+    or source == FACADE
 end
 local is_ours = kernel.is_ours
 

@@ -16,6 +16,7 @@
 ---   exact                 the host switches between coroutines by itself, so that the running one must be
 ---   asked
 ---                         for each time
+---   sources               the names of chunks in which its threads wait -> true: no places for reports
 ---   report(text)          writes a report of a panic; else it goes to stderr
 ---   exit(status)          ends the process; else os.exit
 ---   wall()                nanoseconds since 1970, as precise as the host can; else os.time

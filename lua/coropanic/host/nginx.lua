@@ -25,6 +25,7 @@ local nginx = { name = "nginx" }
 local running, MAIN = compat.running, compat.MAIN
 nginx.running = running
 nginx.exact = true -- nginx itself switches between light threads
+nginx.sources = { [compat.getinfo(semaphore.wait, "S").source] = true }
 
 --- The field of ngx.ctx.
 local KEY = "coropanic"

@@ -111,6 +111,7 @@ build = {
     ["coropanic.guest.with"] = "lua/coropanic/guest/with.lua",
     ["coropanic.host.nginx"] = "lua/coropanic/host/nginx.lua",
     ["coropanic.host.nginx.run"] = "lua/coropanic/host/nginx/run.lua",
+    ["coropanic.host.nginx.suspends"] = "lua/coropanic/host/nginx/suspends.lua",
     ["coropanic.host.nginx.trace"] = "lua/coropanic/host/nginx/trace.lua",
     ["coropanic.host.nginx.wrap"] = "lua/coropanic/host/nginx/wrap.lua",
     ["coropanic.haproxy"] = "lua/coropanic/haproxy.lua",

@@ -99,7 +99,7 @@ guests="luajit lua5.1 lua5.3 lua5.4"
 run core ${TEST_WRAPPER:-} "$BUILD/core_spec"
 run core ${TEST_WRAPPER:-} "$BUILD/core_poll_spec"
 run ids ${TEST_WRAPPER:-} "$BUILD/ids" 1000000
-run memory ${TEST_WRAPPER:-} "$BUILD/memory_spec"
+run memory ${TEST_WRAPPER:-} "$BUILD/memory_spec" "${TEST_MEMORY_STRIDE:-1}"
 run spans ${TEST_WRAPPER:-} "$BUILD/span_spec"
 run sinks ${TEST_WRAPPER:-} "$BUILD/sink_spec"
 run backend ${TEST_WRAPPER:-} "$BUILD/backend_spec"

@@ -170,12 +170,13 @@ end
 
 --- {func, currentline} of the innermost function of the running code that is not ours, from `level` on; nil:
 --- there is none.
-function kernel.site(level)
+---@param is_outside? boolean  # none of ours is there: of closures that are made anew nobody remembers that
+function kernel.site(level, is_outside)
   level = level + 1
   while true do
     local info = getinfo(level, "fl")
     if info == nil then return nil end
-    if info.currentline > 0 and not is_our_function(info.func) then return info end
+    if info.currentline > 0 and (is_outside or not is_our_function(info.func)) then return info end
     level = level + 1
   end
 end

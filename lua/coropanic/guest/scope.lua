@@ -286,7 +286,7 @@ end
 function methods.spawn(self, ...)
   local s = check_open(self, "spawn")
   args.callable((...), 1, "spawn", select("#", ...))
-  return kernel.handle(task.spawn(port.state(), { scope = s }, ...))
+  return kernel.handle(task.spawn(port.state(), { scope = s, direct = true }, ...))
 end
 
 function methods.spawn_with(self, given, fn, ...)

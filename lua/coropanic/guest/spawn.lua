@@ -35,7 +35,7 @@ function spawn.options(given, name, scope)
     service = args.option(given, 1, name, "service", "boolean") or false,
     attributes = args.option(given, 1, name, "attributes", "table"),
     detached_trace = args.option(given, 1, name, "detached_trace", "boolean") or false,
-    context = given.context, scope = scope, spans = nil,
+    context = given.context, scope = scope, spans = nil, direct = true,
   }
   if options.context ~= nil and spawn.check_context then spawn.check_context(options.context) end
   if given.cpu_budget ~= nil then

@@ -137,14 +137,15 @@ task.become_member = nil
 task.begin_span = nil
 
 --- Makes a task of a function and its arguments, ready to run, and returns it (not its handle).
----@param options? table  # as of spawn_with; and scope, spans, joined(t)
+---@param options? table  # as of spawn_with; and scope, spans, joined(t); direct: the caller's caller is a
+---  script. nil: it is
 function task.spawn(u, options, fn, ...)
   if port.check_spawn then port.check_spawn(u) end
   local t = new_task(u, options)
   ids.inherit(t, u.current, options and options.detached_trace, options and options.trace)
   if task.become_member then task.become_member(u, t, options) end
   if task.begin_span and probe.hears_spans(u) then task.begin_span(u, t) end
-  t.site = kernel.site(3) -- the caller of the API
+  t.site = kernel.site(3, options == nil or options.direct) -- the caller of the API
   local n = select("#", ...)
   t.fn, t.n = fn, n
   if n > 2 then

@@ -332,10 +332,16 @@ install: all lib ## install modules, command, manual page, headers, static libra
 # LuaJIT looks where Lua 5.1 does.
 GUEST_VERSION ?= 5.1
 
-install-guest: $(CORELIB) ## install what LuaJIT, Lua 5.1 or 5.3 need (GUEST_VERSION=5.3)
-	$(call install_lua,$(DESTDIR)$(PREFIX)/share/lua/$(GUEST_VERSION))
-	install -d $(DESTDIR)$(LIBDIR)/lua/$(GUEST_VERSION)/coropanic
-	$(INSTALL_MODULE) $(CORELIB) $(DESTDIR)$(LIBDIR)/lua/$(GUEST_VERSION)/coropanic
+GUEST_LMOD ?= $(PREFIX)/share/lua/$(GUEST_VERSION)
+GUEST_CMOD ?= $(LIBDIR)/lua/$(GUEST_VERSION)
+
+.PHONY: guest
+guest: $(CORELIB) ## build what LuaJIT, Lua 5.1 or 5.3 need
+
+install-guest: guest ## install what LuaJIT, Lua 5.1 or 5.3 need (GUEST_VERSION=5.3)
+	$(call install_lua,$(DESTDIR)$(GUEST_LMOD))
+	install -d $(DESTDIR)$(GUEST_CMOD)/coropanic
+	$(INSTALL_MODULE) $(CORELIB) $(DESTDIR)$(GUEST_CMOD)/coropanic
 
 install-protobuf: protobuf ## install coropanic.export.otlp.protobuf
 	install -d $(DESTDIR)$(LUA_CMOD)/coropanic/export/otlp

@@ -90,3 +90,26 @@ describe("the rock", function()
     assert.same({ "clean" }, status)
   end)
 end)
+
+describe("the guest's rock", function()
+  local tree = "build/rock/guest"
+  local script = [[
+    local co = require "coropanic"
+    print(co.run(function() return co.spawn(function() return 42 end):await() end))
+    print(require("coropanic.guest.core").is_native)
+  ]]
+
+  --- What the script prints there, where nothing else can be found.
+  local function run(lua)
+    local path = ("LUA_PATH='%s/share/lua/5.1/?.lua;%s/share/lua/5.1/?/init.lua'"):format(tree, tree)
+    return lines(("%s LUA_CPATH='%s/lib/lua/5.1/?.so' %s -e '%s'"):format(path, tree, lua, script))
+  end
+
+  it("runs tasks in LuaJIT, with the core library", function()
+    assert.same({ "42", "true" }, run "luajit")
+  end)
+
+  it("runs tasks in Lua 5.1, with the core in Lua", function()
+    assert.same({ "42", "false" }, run "lua5.1")
+  end)
+end)

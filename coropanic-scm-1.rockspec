@@ -82,6 +82,7 @@ build = {
     ["coropanic.guest.obstacle"] = "lua/coropanic/guest/obstacle.lua",
     ["coropanic.guest.once"] = "lua/coropanic/guest/once.lua",
     ["coropanic.guest.options"] = "lua/coropanic/guest/options.lua",
+    ["coropanic.guest.plain_pcall"] = "lua/coropanic/guest/plain_pcall.lua",
     ["coropanic.guest.plain_value"] = "lua/coropanic/guest/plain_value.lua",
     ["coropanic.guest.port"] = "lua/coropanic/guest/port.lua",
     ["coropanic.guest.probe"] = "lua/coropanic/guest/probe.lua",

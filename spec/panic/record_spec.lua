@@ -446,7 +446,7 @@ describe("record:to_table()", function()
 
   for name, value in pairs {
     ["a function"] = print,
-    ["a coroutine"] = coroutine.create(print),
+    ["a coroutine"] = coroutine.create(function() end),
     ["a userdata"] = io.stdout,
     ["a cyclic table"] = cyclic,
     ["a table that nests 2000 deep"] = deep,

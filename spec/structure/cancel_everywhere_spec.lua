@@ -33,9 +33,12 @@ local function squares_of(ledger, count)
     for _ = 1, 2 do
       s:spawn_with({ name = "worker" }, function()
         ledger.defer "worker"
-        for i in numbers:iter() do
+        local next_number = numbers:iter() -- in Lua 5.1 the iterator of a loop can't suspend
+        local i = next_number()
+        while i do
           co.sleep(0.5)
           squares:send(i * i)
+          i = next_number()
         end
       end)
     end

@@ -102,7 +102,7 @@ describe("cancel", function()
     end):join()
     local places = {}
     for _, frame in ipairs(record.frames) do
-      places[("%s:%s"):format(frame.source, frame.line)] = true
+      places[frame.source .. ":" .. tostring(frame.line)] = true
     end
     assert.is_true(places[at])
   end)

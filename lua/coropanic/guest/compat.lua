@@ -7,9 +7,9 @@ local compat = {}
 --- The name of this chunk.
 compat.SOURCE = debug.getinfo(1, "S").source
 
-local coroutine, debug, select = coroutine, debug, select
+local coroutine, debug, error, select, pcall, xpcall = coroutine, debug, error, select, pcall, xpcall
 local create, resume, status, yield = coroutine.create, coroutine.resume, coroutine.status, coroutine.yield
-local running = coroutine.running
+local running, getinfo = coroutine.running, debug.getinfo
 
 compat.unpack = table.unpack or unpack -- luacheck: ignore
 compat.pack = table.pack or function(...) return { n = select("#", ...), ... } end
@@ -37,38 +37,62 @@ compat.has_close = compat.close ~= nil
 --- Where protected calls have coroutines of their own: such a coroutine -> the thread that waits for it.
 compat.below = setmetatable({}, { __mode = "k" })
 
---- Whether the function at this level of the thread's stack, or of the running one, keeps it from yielding.
-local function is_obstacle(info) return info.what == "C" or info.name == "(for generator)" end
+--- The coroutine in which a protected call's coroutine runs, whatever number of them; other ones themselves.
+function compat.outermost(thread)
+  while compat.below[thread] do thread = compat.below[thread] end
+  return thread
+end
 
---- What Lua 5.1 does not tell: whether the running coroutine can yield. C functions and iterators of `for`
---- show on the stack. A metamethod does not, so a yield in one fails.
-local function looks_yieldable()
-  local thread = running()
-  if thread == nil then return false end
-  local level = 2
-  local info = debug.getinfo(level, "Sn")
+--- The running coroutine, as the code knows it that has made it.
+function compat.outermost_running()
+  local thread, is_main = running()
+  return compat.outermost(thread), is_main
+end
+
+local is_c = setmetatable({}, { __mode = "k" }) -- by function, as to ask for what one is costs more
+
+--- Whether the activation is one of a C function, or of a `for` loop's iterator.
+local function is_obstacle(info)
+  local fn = info.func
+  if fn == nil then return false end -- a tail call
+  if is_c[fn] == nil then is_c[fn] = getinfo(fn, "S").what == "C" end
+  return is_c[fn] or info.name == "(for generator)"
+end
+
+--- Whether the code of a stack can yield, from `level` on, as far as Lua 5.1 tells. C functions and iterators
+--- of `for` show there. A metamethod does not, but a function that has a name is none: nil, if one has no
+--- name.
+local function look_at(thread, level)
+  local answer = true
+  local info = getinfo(thread, level, "nf")
   while info do
     if is_obstacle(info) then return false end
     level = level + 1
-    info = debug.getinfo(level, "Sn")
+    local outer = getinfo(thread, level, "nf")
+    if outer ~= nil and info.namewhat == "" then answer = nil end
+    info = outer
   end
+  return answer
+end
+
+--- In Lua 5.1: whether the running coroutine can yield; nil: it may be in a metamethod, in which that fails.
+local function looks_yieldable()
+  local thread = running()
+  if thread == nil then return false end
+  local answer = look_at(thread, 3) -- the caller of this function
   thread = compat.below[thread]
-  while thread do
-    level = 1 -- 0 is the `resume` in which it waits
-    info = debug.getinfo(thread, level, "Sn")
-    while info do
-      if is_obstacle(info) then return false end
-      level = level + 1
-      info = debug.getinfo(thread, level, "Sn")
-    end
+  while thread and answer ~= false do
+    local outer_answer = look_at(thread, 1) -- 0 is the `resume` in which it waits
+    if outer_answer ~= true then answer = outer_answer end
     thread = compat.below[thread]
   end
-  return true
+  return answer
 end
 
 local function no_answer() return nil end
 
---- Whether the running coroutine can yield; nil: nobody knows, as in nginx, whose library lacks the function.
+--- Whether the running coroutine can yield; nil: nobody knows, as also in nginx, whose library lacks the
+--- function.
 compat.isyieldable = coroutine.isyieldable or (compat.yields_in_pcall and no_answer or looks_yieldable)
 
 --- The length of an object without its metamethods.
@@ -109,28 +133,45 @@ local passes_arguments = select(2, xpcall(function(...) return select("#", ...) 
 local MAX_NESTED = 190
 local nested = 0
 
-local resume_protected
+--- Whether a protected call more may have a coroutine.
+function compat.has_room() return nested < MAX_NESTED end
 
---- The coroutine of a protected call has yielded, returned, or died of an error.
-local function after_resume(thread, handler, on_leave, ok, ...)
-  if not ok then
+--- What is said of an error of which the coroutine of a protected call has died; kernel.lua replaces it.
+function compat.explain(err, _) return err end
+
+local function resume_nested(thread, ...)
+  nested = nested + 1
+  return resume(thread, ...)
+end
+
+--- Passes on what the coroutine of a protected call yields, until it ends. A loop: Lua 5.1 keeps a level of
+--- the stack for each tail call.
+local function pass_on(thread, results)
+  nested = nested - 1
+  while results[1] and status(thread) ~= "dead" do
+    results = pack(resume_nested(thread, yield(unpack(results, 2, results.n))))
     nested = nested - 1
-    local record = handler(..., thread)
-    on_leave(thread)
-    return false, record
   end
-  if status(thread) == "dead" then
-    nested = nested - 1
+  return unpack(results, 1, results.n)
+end
+
+--- The coroutine of a protected call has ended: returned, or died of an error.
+local function end_protected(thread, handler, on_leave, ok, ...)
+  if ok then
     on_leave(thread)
     return true, ...
   end
-  nested = nested - 1
-  return resume_protected(thread, handler, on_leave, yield(...))
+  local result = handler(compat.explain((...), thread), thread)
+  on_leave(thread)
+  return false, result
 end
 
-function resume_protected(thread, handler, on_leave, ...)
-  nested = nested + 1
-  return after_resume(thread, handler, on_leave, resume(thread, ...))
+local function after_resume(thread, handler, on_leave, ok, ...)
+  if ok and status(thread) ~= "dead" then
+    return end_protected(thread, handler, on_leave, pass_on(thread, pack(ok, ...)))
+  end
+  nested = nested - 1
+  return end_protected(thread, handler, on_leave, ok, ...)
 end
 
 --- Calls `fn(...)` as xpcall does, in a coroutine of its own.
@@ -139,10 +180,12 @@ end
 ---@param on_leave fun(thread)  # and when it has ended
 function compat.call_in_coroutine(fn, handler, on_enter, on_leave, ...)
   if nested >= MAX_NESTED then return false, handler("C stack overflow") end
+  -- called by pcall it would add no place to its message
+  if fn == error and (select("#", ...) < 2 or select(2, ...) == 1) then return false, handler((...)) end
   local ok, thread = pcall(create, fn)
   if not ok then thread = create(function(...) return fn(...) end) end -- fn is of C, or an object
   on_enter(thread)
-  return resume_protected(thread, handler, on_leave, ...)
+  return after_resume(thread, handler, on_leave, resume_nested(thread, ...))
 end
 
 if passes_arguments then

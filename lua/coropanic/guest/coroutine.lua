@@ -14,7 +14,8 @@ local unwind = require "coropanic.guest.unwind"
 
 local state, running, status = port.state, compat.running, compat.status
 local create, resume, close, yield = compat.create, compat.resume, compat.close, compat.yield
-local type, error = type, error
+local outermost = compat.outermost
+local type, error, pack, unpack = type, error, compat.pack, compat.unpack
 
 local REFUSAL = "this coroutine belongs to a task of coropanic: only its scheduler may resume or close it"
 kernel.REFUSAL = REFUSAL
@@ -60,20 +61,38 @@ local function finish(u, c, caller, ok, ...)
   return caller(c, false, ...)
 end
 
-local come_back
-
---- Waits on behalf of the task, which waits in the coroutine, then resumes it.
-local function pass_on(u, t, c, caller)
-  yield(TAG)
-  while c.state ~= "active" or not t.going do yield(nil, REFUSAL) end
-  return come_back(u, t, c, caller, resume(c.thread))
+--- Whether the coroutine has yielded because the task waits in it.
+local function is_parked(t, c, ok, tag)
+  return ok and tag == TAG and TAG ~= nil and (t.status ~= "running" or t.forced or t.trying)
+    and status(outermost(c.thread)) == "suspended"
 end
 
-function come_back(u, t, c, caller, ok, tag, ...)
-  local is_parked = ok and tag == TAG and TAG ~= nil and (t.status ~= "running" or t.forced)
-  if is_parked and status(c.thread) == "suspended" then return pass_on(u, t, c, caller) end
+--- What resume has returned; nil: the task waits in the coroutine.
+local function results_of(t, c, ...)
+  if is_parked(t, c, ...) then return nil end
+  return pack(...)
+end
+
+--- Waits on behalf of the task, which waits in the coroutine, and resumes it, until it comes back by itself.
+--- A loop: Lua 5.1 keeps a level of the stack for each tail call.
+local function pass_on(t, c)
+  local results
+  repeat
+    yield(TAG)
+    while c.state ~= "active" or not t.going do yield(nil, REFUSAL) end
+    results = results_of(t, c, resume(outermost(c.thread)))
+  until results
+  return unpack(results, 1, results.n)
+end
+
+local function end_resumed(u, t, c, caller, ...)
   leave(u, t, c)
-  return finish(u, c, caller, ok, tag, ...)
+  return finish(u, c, caller, ...)
+end
+
+local function come_back(u, t, c, caller, ...)
+  if is_parked(t, c, ...) then return end_resumed(u, t, c, caller, pass_on(t, c)) end
+  return end_resumed(u, t, c, caller, ...)
 end
 
 local function after_nested(u, c, around, caller, ok, ...)
@@ -97,9 +116,9 @@ local function resume_coroutine(u, c, caller, ...)
   u.here = c
   if t ~= nil and t.top == outer and TAG ~= nil and compat.isyieldable() ~= false and u.hooks == 0 then
     t.top = c
-    return after_first(u, t, c, caller, resume(c.thread, ...))
+    return after_first(u, t, c, caller, resume(outermost(c.thread), ...))
   end
-  return after_nested(u, c, outer, caller, resume(c.thread, ...))
+  return after_nested(u, c, outer, caller, resume(outermost(c.thread), ...))
 end
 
 -- The library --------------------------------------------------------------------------------------------
@@ -187,14 +206,12 @@ end
 
 function lib.status(thread)
   check_thread(thread, "status")
+  if thread == compat.outermost_running() then return "running" end
   local how = status(thread)
   return how == "suspended" and is_refused(state(), thread) and "normal" or how
 end
 
-function lib.running()
-  local thread, is_main = running()
-  return thread, is_main
-end
+lib.running = compat.outermost_running
 
 function lib.isyieldable(thread)
   local t = state().current

@@ -9,7 +9,7 @@ kernel.api._VERSION = "1.0.0"
 
 for _, name in ipairs {
   "frames", "record", "unwind", "cancel", "args", "record_object", "handler", "unhandled", "task",
-  "task_object", "obstacle", "observe", "inspect", "coroutine", "spawn", "shutdown",
+  "task_object", "obstacle", "observe", "inspect", "coroutine", "plain_pcall", "spawn", "shutdown",
   "lib_trace", "lib_span", "lib_baggage", "lib_trace_use",
   "deadlock", "mutex", "rwmutex", "condition", "semaphore", "waitgroup", "event", "once", "task_local",
   "chan", "select", "context", "context_after", "member", "scope", "with",

@@ -228,16 +228,39 @@ kernel.cancel_raise = nil
 --- Why the running code can't suspend; set by obstacle.lua.
 kernel.refuse_suspension = nil
 
+--- In Lua 5.1 a metamethod can't yield, and nothing tells that the running code is in one but that a yield
+--- fails. So the host lets the task yield before anything is done for its wait.
+---@param name string
+local function try_to_yield(t, name)
+  t.trying = name
+  port.try(t)
+  t.trying = nil
+end
+
+local YIELD_ERROR = "attempt to yield across metamethod/C-call boundary"
+
+--- The error of a try that has failed says what could not suspend, and where.
+function compat.explain(err, thread)
+  local t = state().current
+  if t == nil or t.trying == nil or err ~= YIELD_ERROR then return err end
+  local name, place = t.trying, kernel.place_in(thread)
+  t.trying = nil
+  return ("%s'%s' can not suspend here: a metamethod is in the way; do this before or after it")
+    :format(place and place .. ": " or "", name)
+end
+
 --- The running task. Raises unless its code may suspend here; then raises the pending cancellation, if any,
 --- as every suspension point does.
 ---@param name string  # the API function, for the message
 function kernel.need(name)
   local u = state()
   local t = u.current
-  if t == nil or here_in(u) ~= t.top or (running() or MAIN) ~= t.top.thread or isyieldable() == false
-    or u.hooks > 0 then
+  local can = isyieldable()
+  local is_here = t ~= nil and here_in(u) == t.top and (running() or MAIN) == t.top.thread
+  if not is_here or can == false or u.hooks > 0 then
     kernel.refuse_suspension(u, t, name)
   end
+  if can == nil and port.try ~= nil then try_to_yield(t, name) end
   if needs_unwinding(t) then kernel.cancel_raise(u, t) end
   return t
 end
@@ -358,7 +381,7 @@ function kernel.waiting_text(t)
 end
 
 --- The place of the innermost function of a thread that is not ours; nil: there is none.
-local function place_in(thread)
+function kernel.place_in(thread)
   local level = 0
   while true do
     local info = getinfo(thread, level, "Sl")
@@ -377,7 +400,7 @@ function kernel.where_of(t)
   while c ~= nil do
     local thread = c.thread
     while type(thread) == "thread" do
-      local place = compat.status(thread) ~= "dead" and place_in(thread)
+      local place = compat.status(thread) ~= "dead" and kernel.place_in(thread)
       if place then return place end
       thread = kernel.below and kernel.below[thread]
     end

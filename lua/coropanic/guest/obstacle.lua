@@ -24,27 +24,41 @@ local function special_name(info)
   local is_metamethod = info.namewhat == "metamethod" and info.name
   if is_metamethod and info.name:find("gc", 1, true) then return "a finalizer" end
   if info.func == error then return "a message handler" end -- it calls nothing else
+  local is_iterator = info.name == "(for generator)"
+  if is_iterator and not compat.yields_in_iterator then return "a 'for' loop's iterator" end
 end
 
 -- The C functions through which code may suspend, in the Luas that allow it.
 local passes = {}
 if compat.yields_in_pcall then passes[pcall], passes[xpcall] = true, true end
 
---- A name for what keeps the running code from suspending: "the C function 'table.sort'".
-local function obstacle()
-  local level = 2
-  while true do
-    local info = getinfo(level, "Snf")
-    if info == nil then return "a message handler, metamethod or finalizer" end
+--- The same for the code of one stack, from `level` on; nil: there is nothing.
+local function obstacle_in(thread, level)
+  local info = getinfo(thread, level, "Snf")
+  while info do
     local name = special_name(info)
     if name then return name end
-    local outer = getinfo(level + 1, "S")
-    local is_own = outer and kernel.is_ours(outer.source)
+    level = level + 1
+    local outer = getinfo(thread, level, "Snf")
+    -- a protected call's coroutine may begin with a C function of user code
+    local is_own = outer and kernel.is_ours(outer.source) and outer.source ~= compat.SOURCE
     if info.what == "C" and not passes[info.func] and not is_own then
       return ("the C function '%s'"):format(loaded_name(info.func) or info.name or "?")
     end
-    level = level + 1
+    info = outer
   end
+end
+
+--- A name for what keeps the running code from suspending: "the C function 'table.sort'".
+local function obstacle()
+  local thread = compat.running()
+  local name = thread and obstacle_in(thread, 3)
+  thread = kernel.below and kernel.below[thread]
+  while name == nil and thread do
+    name = obstacle_in(thread, 1) -- 0 is the `resume` in which it waits
+    thread = kernel.below[thread]
+  end
+  return name or "a message handler, metamethod or finalizer"
 end
 
 function kernel.refuse_suspension(u, t, name)

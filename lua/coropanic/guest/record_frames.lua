@@ -36,6 +36,12 @@ local function parse(text)
   return stack, about
 end
 
+--- What is told of the function outside the one at the index; not Lua 5.1's sign of a tail call.
+local function outer_of(about, index)
+  repeat index = index + 1 until about[index] == nil or about[index].what ~= "tail"
+  return about[index]
+end
+
 --- Adds the frames of one stack. A run of our own activations is shown as one C function, that of the API
 --- which user code has called; it is not shown at the inner end of the stack of a panic, whose function has
 --- raised it.
@@ -49,8 +55,8 @@ local function add_stack(result, stack, shows_api)
   local before = #result
   for i = 1, #stack do
     if stack.omitted and i == stack.omitted_after + 1 then result.omitted_after = #result end
-    local info, of, outer = stack[i], about[i], about[i + 1]
-    if of.what == "tail" then -- luacheck: ignore (not shown: Lua 5.1's sign of a tail call)
+    local info, of, outer = stack[i], about[i], outer_of(about, i)
+    if of.what == "tail" then -- luacheck: ignore (not shown)
     elseif is_ours(of.source) then
       local is_api = outer == nil or not is_ours(outer.source) and outer.source ~= "=[C]"
       local is_inner = #result == before

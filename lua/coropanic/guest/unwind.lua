@@ -104,6 +104,10 @@ end
 
 local protected, call_closing
 
+--- Functions of ours that are pcall to user code.
+local catchers = {}
+function unwind.catches(fn) catchers[fn] = true end
+
 --- The activation at a level of a stack, from 0; for the function that calls the one that calls this.
 local function info_at(thread, level)
   if thread then return getinfo(thread, level, "Sf") end
@@ -116,6 +120,9 @@ local function is_passage(info)
 end
 
 local MAX_LEVELS = 1000
+--- In Lua 5.1 the handler runs in the coroutine around the dead one, which has these levels more: getinfo,
+--- info_at, meets_frame, the handler.
+local OUR_LEVELS = 4
 
 --- Whether an error that is raised here comes to a frame of the runtime before user code catches it. The
 --- message handler of that frame would have been called at the raise, had no call_closing been between.
@@ -127,11 +134,11 @@ local function meets_frame(thread)
     if info == nil then
       thread = kernel.below and kernel.below[thread or running()]
       if thread == nil then return false end
-      level, is_protected = 0, true
+      level, is_protected = thread == running() and OUR_LEVELS or 0, true
     elseif info.func == raw_xpcall or info.func == compat.pcall then
       is_protected = true
     elseif is_protected and not is_passage(info) then
-      if info.func ~= call_closing then return kernel.is_ours(info.source) end
+      if info.func ~= call_closing then return kernel.is_ours(info.source) and not catchers[info.func] end
       is_protected = false
     end
   end
@@ -144,6 +151,9 @@ local function closing_handler(err, thread)
   if meets_frame(thread) then return handler(err, thread) end
   return err
 end
+
+--- The coroutines of pcall itself: what these begin with is called by user code.
+local plain = setmetatable({}, { __mode = "k" })
 
 --- protected(fn, handler, ...) is xpcall, through which code may suspend.
 if compat.yields_in_pcall then
@@ -168,6 +178,16 @@ else
   function protected(fn, message_handler, ...)
     if running() == nil then return compat.xpcall(fn, message_handler, ...) end
     return compat.call_in_coroutine(fn, message_handler, enter, leave, ...)
+  end
+
+  local function enter_plainly(thread)
+    plain[thread] = true
+    return enter(thread)
+  end
+
+  --- The same in a coroutine, for pcall itself.
+  function unwind.protected_plainly(fn, message_handler, ...)
+    return compat.call_in_coroutine(fn, message_handler, enter_plainly, leave, ...)
   end
 end
 unwind.protected, unwind.handler = protected, handler
@@ -604,7 +624,8 @@ local function driver_of(level)
   local at = level + 2
   local info = getinfo(at, "Sf")
   if info == nil then
-    return kernel.below and kernel.below[running()] and "base" or nil
+    local thread = running()
+    return kernel.below and kernel.below[thread] and not plain[thread] and "base" or nil
   end
   if info.func ~= raw_xpcall and info.source ~= COMPAT then return nil end
   repeat

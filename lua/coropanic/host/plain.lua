@@ -147,10 +147,19 @@ function plain.park(t, seconds)
     end
     heap.add(loop.timers, timer, plain.now() + seconds)
   end
+  t.trying = nil
+  plain.switch_out(t)
+end
+
+--- Yields to the loop, which resumes the task.
+function plain.switch_out(t)
   yield(TAG)
   while not t.going do yield(nil, REFUSAL) end -- somebody else has resumed it
   t.going = false
 end
+
+--- Lua 5.1: yields to the loop, which resumes the task at once. An error if the running code can not yield.
+if not compat.yields_in_pcall then plain.try = plain.switch_out end
 
 function plain.wake(t)
   local timer = t.timer
@@ -160,6 +169,10 @@ end
 
 --- A task has come back from its coroutine.
 local function after_switch(t, thread, around, ok, tag)
+  while t.trying and status(thread) == "suspended" do
+    t.going, u.here = true, t.top
+    ok, tag = resume(thread)
+  end
   u.current, u.here = nil, around
   if status(thread) == "dead" then
     if t.outcome then return u.ended(t) end

@@ -189,7 +189,7 @@ describe("a task that swallows its cancellation for ever", function()
   co_it("may have a debug hook that sets results while it is unwound", function()
     local count = 0
     local function set_more_results()
-      count = count + 1
+      count = count % 100 + 1
       pcall(co.set_results, table.unpack({}, 1, count))
     end
     local task = co.spawn(function()
@@ -200,6 +200,7 @@ describe("a task that swallows its cancellation for ever", function()
       co.panic "x"
     end)
     local _, record = task:join()
+    debug.sethook() -- in LuaJIT there is one for all coroutines
     assert.equal("x", record.value)
     assert.is_true(record.forced)
   end)

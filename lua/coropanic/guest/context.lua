@@ -69,7 +69,7 @@ local function tell(c, kind, extra)
   local u = state()
   u.counts[kind] = u.counts[kind] + 1
   if not u.wants[kind] then return end
-  probe.tell(u, { kind = kind, object = c.object, extra = extra, context_muted = c.muted })
+  probe.tell(u, { kind = kind, object = c.object, extra = extra, muted = c.muted })
 end
 
 -- Making -------------------------------------------------------------------------------------------------

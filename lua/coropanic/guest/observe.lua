@@ -12,7 +12,7 @@ local observe = {}
 local api, state = kernel.api, port.state
 
 --- The most events that wait.
-local MAX_PENDING = 10000
+local MAX_PENDING = 300000
 
 local KINDS = {}
 for _, kind in ipairs(universe.KINDS) do KINDS[kind] = true end
@@ -111,8 +111,8 @@ local function stop(u, o)
   if u.muted == 0 then sweep(u) end
 end
 
-local function check_kinds(kinds)
-  if type(kinds) ~= "table" then args.type_error(kinds, 1, "observe", "table", kinds == nil and 0 or 1) end
+local function check_kinds(kinds, count)
+  if type(kinds) ~= "table" then args.type_error(kinds, 1, "observe", "table", count) end
   if #kinds == 0 then args.refuse(1, "observe", "list of one or more kinds of events expected") end
   local wants = {}
   for i = 1, #kinds do
@@ -127,9 +127,10 @@ local function check_kinds(kinds)
   return wants
 end
 
-function api.observe(kinds, ...)
-  local wants = check_kinds(kinds)
-  local fn = args.callable((...), 2, "observe", 1 + select("#", ...))
+function api.observe(...)
+  local kinds, fn = ...
+  local wants = check_kinds(kinds, select("#", ...))
+  args.callable(fn, 2, "observe", select("#", ...))
   local u = state()
   observe.flush(u) -- the new observer does not hear the events until now
   local o = { fn = fn, wants = wants, is_listener = false, stopped = false }

@@ -182,12 +182,14 @@ local function after_switch(t, thread, around, ok, tag)
   if t.status == "running" or tag ~= TAG then return u.lost(t, nil, thread, false) end
 end
 
---- Runs the next ready task until it parks or ends.
+--- Runs the next ready task until it parks or ends. Returns the task.
 function loop.switch()
   local t = take_ready()
-  u.counts.start = u.counts.start + 1
-  if u.wants.start then u.tell_start(t) end
   local body, around = t.body, u.here
+  if not body or t.entry.state ~= "asked" then -- it does not start if it was cancelled before
+    u.counts.start = u.counts.start + 1
+    if u.wants.start then u.tell_start(t) end
+  end
   if body then
     t.body = nil
     local thread = create(body)
@@ -200,6 +202,7 @@ function loop.switch()
     after_switch(t, thread, around, resume(thread))
   end
   if u.wants.stop and (t.status == "waiting" or t.status == "ready") then u.tell_stop(t) end
+  return t
 end
 
 compat.interpreted(plain.park, after_switch, loop.switch)

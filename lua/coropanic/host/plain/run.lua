@@ -65,21 +65,20 @@ function run.open(kernel, plain, loop)
   end
 
   function u.tell_stop(t)
-    local extra = t.status == "waiting" and t.wait.name or "yield"
-    probe.tell(u, { kind = "stop", calls = true, task = t, object = kernel.handle(t), extra = extra })
+    probe.tell(u, { kind = "stop", calls = true, task = t, object = kernel.handle(t) })
   end
 
   -- One round ------------------------------------------------------------------------------------------
 
   --- Runs the next ready task and returns the time at which it suspended or ended.
   local function switch_timed(start)
-    local current = loop.peek and loop.peek()
-    loop.switch()
+    local t = loop.switch()
     local now = plain.now()
     if loop.budget and now - start > loop.budget then
       u.counts.overrun = u.counts.overrun + 1
       if u.wants.overrun then
-        probe.tell(u, { kind = "overrun", calls = true, task = current, extra = now - start })
+        local object = kernel.handle(t)
+        probe.tell(u, { kind = "overrun", calls = true, task = t, object = object, extra = now - start })
       end
     end
     return now
@@ -94,9 +93,11 @@ function run.open(kernel, plain, loop)
     end
     local now = plain.now()
     local round_end = loop.budget and now + loop.budget or math.huge
-    while count > 0 and now < (until_time or math.huge) and now < round_end do
+    local is_over = false -- a budget may be less than what the clock can tell
+    while count > 0 and now < (until_time or math.huge) and not is_over do
       count = count - 1
       now = switch_timed(now)
+      is_over = now >= round_end
     end
   end
 

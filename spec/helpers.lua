@@ -245,10 +245,13 @@ function helpers.run_command_on(before, source, after)
   return result, script
 end
 
+--- The shortest name: the guest's parts may be known as the whole.
 local function name_of_module(value)
+  local shortest
   for name, module in pairs(package.loaded) do
-    if module == value then return name end
+    if module == value and (shortest == nil or #name < #shortest) then shortest = name end
   end
+  return shortest
 end
 
 --- Runs a function in a process of its own, which fails if it raises. For what collects garbage again and
@@ -256,7 +259,7 @@ end
 ---@param fn fun()  # its upvalues are modules
 ---@return { stdout: string, stderr: string, status: integer }
 function helpers.run_apart(fn)
-  local lines = { ("local fn = load(%q, '', 'b')"):format(string.dump(fn)) }
+  local lines = { ("local fn = (loadstring or load)(%q, '', 'b')"):format(string.dump(fn)) }
   for index = 1, math.huge do
     local name, value = debug.getupvalue(fn, index)
     if name == nil then break end

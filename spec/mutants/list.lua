@@ -875,7 +875,7 @@ return {
     file = "csrc/loop/scheduler.c",
     from = "  c_stack_check_host(L, LOOP_C_LEVELS);\n",
     to = "",
-    specs = "spec/task/step_spec.lua",
+    specs = "spec/task/step_nested_spec.lua",
   },
 
   -- preemption: interrupt.c, preempt.c, cpu_budget.c, cancel.c

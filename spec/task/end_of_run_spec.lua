@@ -31,7 +31,7 @@ describe("what the panic handler spawns at the end of a run", function()
     end
     co.run_with({ clock = "virtual", unhandled = send }, function()
       co.spawn_with({ daemon = true }, function()
-        for job in jobs:iter() do say("daemon got", job) end
+        while true do say("daemon got", (jobs:recv())) end
       end)
       co.spawn(error, "late", 0)
     end)

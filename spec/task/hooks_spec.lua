@@ -57,11 +57,11 @@ describe("a hook", function()
       co.coroutine.resume(thread, 4)
     end, "given")
     assert.same({
-      ("start main %s 0"):format(threads[1]),
+      ("start main %s 0"):format(tostring(threads[1])),
       "main given",
-      ("start worker %s 0"):format(threads[2]),
+      ("start worker %s 0"):format(tostring(threads[2])),
       "worker 1 nil",
-      ("start main %s 0"):format(threads[3]),
+      ("start main %s 0"):format(tostring(threads[3])),
       "coroutine 3",
       "again 4",
     }, lines)
@@ -76,17 +76,6 @@ describe("a hook", function()
       task:join()
     end)
     assert.equal(0, started)
-  end)
-
-  co_it("set by on_start sets debug hooks of a task, which end with it", seeded, function()
-    local counted = 0
-    co.on_start(function() debug.sethook(function() counted = counted + 1 end, "", 100) end)
-    co.spawn(function() for _ = 1, 10000 do end end):join()
-    assert.is_true(counted > 50)
-    co.on_start(nil)
-    counted = 0
-    co.spawn(function() for _ = 1, 10000 do end end):join()
-    assert.equal(0, counted)
   end)
 
   it("set by on_suspend is called each time a task has suspended, with where it stands", function()

@@ -51,7 +51,8 @@ describe("the order of tasks", function()
       end)
       sums[#sums + 1] = sum
     end
-    assert.same({ 829076632, 557699529, 523332765 }, sums)
+    local guest = { 474906426, 995293159, 124920171 } -- its orders are others, and the same in every Lua
+    assert.same(package.loaded["coropanic.guest"] and guest or { 829076632, 557699529, 523332765 }, sums)
   end)
 
   it("varies with the seed", function()

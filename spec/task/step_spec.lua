@@ -1,6 +1,5 @@
 --- For hosts that have a loop of their own: they step tasks instead of calling co.run.
 
-local uv = require "luv"
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 local co_it = require("spec.helpers").co_it(it)
@@ -28,36 +27,6 @@ describe("co.step", function()
     co.step(0)
     assert.same({ true, "result" }, { task:join() })
     assert.is_nil(task.parent)
-  end)
-
-  it("harms no task where calls of C nest too deep to run any", function()
-    local function nest(levels, fn)
-      if levels == 0 then return fn() end
-      string.gsub("x", "x", function() nest(levels - 1, fn) end)
-    end
-    local refused = 0
-    for levels = 100, 200 do
-      local ran = 0
-      local function count() ran = ran + 1 end
-      local task = co.spawn(function()
-        co.defer(count)
-        co.call(function()
-          co.defer(count)
-          co.yield()
-          co.yield()
-        end)
-        return "result"
-      end)
-      co.step()
-      local ok, err = pcall(nest, levels, function() co.step() end)
-      if not ok then
-        refused = refused + 1
-        helpers.assert_contains("C stack overflow", helpers.message_of(err))
-      end
-      run_all()
-      assert.same({ 2, true, "result" }, { ran, task:join() }, levels)
-    end
-    assert.is_true(refused > 10 and refused < 50, refused)
   end)
 
   it("with a budget of 0 runs each ready task once", function()
@@ -185,54 +154,5 @@ describe("co.timeout", function()
     co.spawn(co.await, function() end)
     co.step(0)
     assert.is_nil(co.timeout())
-  end)
-end)
-
-describe("co.pollfd", function()
-  after_each(helpers.end_all_tasks)
-
-  --- How often the descriptor is readable in one turn of a libuv loop.
-  local function is_readable()
-    local readable = false
-    local poll = uv.new_poll(co.pollfd())
-    poll:start(co.events(), function() readable = true end)
-    uv.run "nowait"
-    poll:close()
-    uv.run "nowait"
-    return readable
-  end
-
-  it("is a descriptor, the same each time", function()
-    assert.equal("integer", math.type(co.pollfd()))
-    assert.equal(co.pollfd(), co.pollfd())
-  end)
-
-  it("is to be polled for what co.events says", function() assert.equal("r", co.events()) end)
-
-  it("turns readable when a task is woken from outside", function()
-    local resume
-    co.spawn(co.await, function(r) resume = r end)
-    co.step(0)
-    assert.is_false(is_readable())
-    resume()
-    assert.is_true(is_readable())
-  end)
-
-  it("turns readable when a task is spawned from outside", function()
-    assert.is_false(is_readable())
-    co.spawn(function() end)
-    assert.is_true(is_readable())
-  end)
-
-  it("is not readable any more after the step that did the work", function()
-    co.spawn(function() end)
-    co.step(0)
-    assert.is_false(is_readable())
-  end)
-
-  it("stays readable while there is more to do", function()
-    co.spawn(yield_times, 10)
-    co.step(0)
-    assert.is_true(is_readable())
   end)
 end)

@@ -9,9 +9,13 @@ co.run(function()
     c:send(3)
     c:close()
   end)
-  for v in c:iter() do
+  local next_value = c:iter() -- Go's range; Lua 5.1 could not wait in the iterator of a `for`
+  local v = next_value()
+  while v do
     P(v)
+    v = next_value()
   end
-  local v, ok = c:recv()
+  local ok
+  v, ok = c:recv()
   P(v or 0, ok) -- Go's zero value is Lua's nil
 end)

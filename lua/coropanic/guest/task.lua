@@ -244,7 +244,10 @@ function task.end_inner(u, t, r)
     if s ~= nil and s.depth > 0 then
       local thread = compat.create(unwind.close_frames)
       u.others[thread] = c
+      local around = u.here
+      u.here = c
       compat.resume(thread, s, r)
+      u.here = around
     end
     c = c.outer
   end

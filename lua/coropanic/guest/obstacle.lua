@@ -49,14 +49,18 @@ local function obstacle_in(thread, level)
   end
 end
 
---- A name for what keeps the running code from suspending: "the C function 'table.sort'".
+--- A name for what keeps the running code from suspending: "the C function 'table.sort'". It may stand around
+--- the coroutine that runs, in the one that has resumed it.
 local function obstacle()
-  local thread = compat.running()
+  local c, thread = kernel.here(), compat.running()
   local name = thread and obstacle_in(thread, 3)
-  thread = kernel.below and kernel.below[thread]
-  while name == nil and thread do
-    name = obstacle_in(thread, 1) -- 0 is the `resume` in which it waits
-    thread = kernel.below[thread]
+  while name == nil and c ~= nil and thread do
+    thread = kernel.below and kernel.below[thread]
+    if thread == nil then
+      c = c.outer
+      thread = c and c.thread
+    end
+    if type(thread) == "thread" then name = obstacle_in(thread, 1) end -- 0 is the `resume` in which it waits
   end
   return name or "a message handler, metamethod or finalizer"
 end

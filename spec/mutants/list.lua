@@ -702,7 +702,7 @@ return {
     file = "csrc/kernel/resume.c",
     from = "return c != NULL && (c->state == COROUTINE_ACTIVE || c->state == COROUTINE_LOST);",
     to = "return c != NULL && c->state == COROUTINE_ACTIVE;",
-    specs = "spec/task/nested_spec.lua",
+    specs = "spec/task/nested_close_spec.lua",
   },
   {
     name = "a-lost-task-stays-in-its-coroutines",
@@ -710,7 +710,7 @@ return {
     file = "csrc/kernel/task_run.c",
     from = "task_lose_coroutines(rt, L, t);",
     to = "",
-    specs = "spec/task/nested_spec.lua",
+    specs = "spec/task/nested_close_spec.lua",
   },
   {
     name = "close-is-not-guarded",

@@ -176,7 +176,7 @@ local function return_wrapped(c, ok, ...)
   if ok then return ... end
   local err = ...
   if type(err) == "string" then err = kernel.where() .. err end
-  if status(c.thread) == "dead" then record.keep_inner(state(), c.thread, err) end
+  if status(c.thread) == "dead" then record.keep_inner(state(), c.thread, err, (...)) end
   if close and status(c.thread) == "dead" then
     local closed, other = close(c.thread)
     if not closed and not rawequal(other, (...)) then err = other end

@@ -168,6 +168,22 @@ function kernel.site_text(site)
   return ("%s:%d"):format(getinfo(site.func, "S").short_src, site.currentline)
 end
 
+--- {func, currentline} of the innermost function that is not ours in the coroutines that have resumed the
+--- running one.
+local function site_around()
+  local c = here_in(state()).outer
+  while c ~= nil and type(c.thread) == "thread" do
+    local level = 1 -- 0 is the `resume` in which it waits
+    local info = getinfo(c.thread, level, "fl")
+    while info do
+      if info.currentline > 0 and not is_our_function(info.func) then return info end
+      level = level + 1
+      info = getinfo(c.thread, level, "fl")
+    end
+    c = c.outer
+  end
+end
+
 --- {func, currentline} of the innermost function of the running code that is not ours, from `level` on; nil:
 --- there is none.
 ---@param is_outside? boolean  # none of ours is there: of closures that are made anew nobody remembers that
@@ -175,7 +191,7 @@ function kernel.site(level, is_outside)
   level = level + 1
   while true do
     local info = getinfo(level, "fl")
-    if info == nil then return nil end
+    if info == nil then return site_around() end
     if info.currentline > 0 and (is_outside or not is_our_function(info.func)) then return info end
     level = level + 1
   end

@@ -181,8 +181,12 @@ end
 
 --- Keeps the stack of a coroutine that has died of an error; a record that is made of this error by its
 --- resumer begins with that stack.
-function record.keep_inner(u, thread, err)
-  u.inner = { err = err, stack = capture_thread(thread) }
+---@param died_of any  # what the error was in the coroutine, into which it may have come from one further in
+function record.keep_inner(u, thread, err, died_of)
+  local inner = u.inner
+  local stacks = inner ~= nil and rawequal(inner.err, died_of) and inner.stacks or {}
+  if #stacks < record.MAX_STACKS then stacks[#stacks + 1] = capture_thread(thread) end
+  u.inner = { err = err, stacks = stacks }
 end
 
 -- Making -------------------------------------------------------------------------------------------------
@@ -359,7 +363,7 @@ function record.of_error(u, err, thread, first)
   local stacks
   if inner and rawequal(inner.err, err) then
     stacks = with_outer(stack, thread)
-    table.insert(stacks, 1, inner.stack)
+    for i = #inner.stacks, 1, -1 do table.insert(stacks, 1, inner.stacks[i]) end
   else
     if is_caught_by_load(stack, err) then return err end
     stacks = with_outer(stack, thread)

@@ -110,17 +110,19 @@ describe("a panic that nobody joins", function()
   end)
 
   it("is reported after a second although its spawner joins another task, if nobody can join it", function()
-    local times = {}
-    local function unhandled() times[#times + 1] = co.now() end
-    collectgarbage() -- the loop looks for garbage while Lua's memory is not much
-    collectgarbage()
-    co.run_with({ clock = "virtual", unhandled = unhandled }, function()
-      for i = 1, 3 do
-        co.spawn(co.panic, i)
-      end
-      co.spawn(co.sleep, 100):join()
+    local result = helpers.run_apart(function() -- the loop looks for garbage only while Lua has little memory
+      collectgarbage() -- before it is time for that again all is over
+      local times = {}
+      local function unhandled() times[#times + 1] = co.now() end
+      co.run_with({ clock = "virtual", unhandled = unhandled }, function()
+        for i = 1, 3 do
+          co.spawn(co.panic, i)
+        end
+        co.spawn(co.sleep, 100):join()
+      end)
+      print(("%g %g %g"):format(times[1], times[2], times[3]))
     end)
-    assert.same({ 1, 1, 1 }, times)
+    assert.equal("1 1 1\n", result.stdout)
   end)
 
   it("can be joined after it was reported, and is not reported again", function()

@@ -74,7 +74,9 @@ describe("busted", function()
     local kind, position, text = said_of(result.stdout, "raises an error in a task")
     assert.equal("Error", kind)
     assert.equal(FIXTURE .. " @ 32", position)
-    assert_starts(at(35) .. "attempt to index a nil value (local 'nothing')\n", text)
+    local head = text:match "^[^\n]*"
+    assert_starts(at(35) .. "attempt to index ", head)
+    helpers.assert_contains("local 'nothing'", head) -- each Lua has words of its own
     helpers.assert_contains('"worker" panicked', text)
   end)
 

@@ -97,6 +97,23 @@ describe("a panic record", function()
       assert.same({ line, "thrower", "Lua" }, { frame.line, frame.name, frame.what })
     end)
 
+    it("frames of a panic are its own, although another one came the same way", function()
+      local first, second
+      for _ = 1, 2 do first, second = second, record_of(function() co.panic "x" end) end
+      first.frames[1].line, first.frames[1].name = 0, "changed"
+      assert.not_same(first.frames[1], second.frames[1])
+    end)
+
+    it("frames tell two panics apart that begin at one place and came different ways", function()
+      local function thrower() co.panic "x" end
+      local function one() thrower() error "not here" end
+      local function other() thrower() error "not here" end
+      for _ = 1, 2 do
+        assert.equal("one", record_of(function() one() error "not here" end).frames[2].name)
+        assert.equal("other", record_of(function() other() error "not here" end).frames[2].name)
+      end
+    end)
+
     it("frames begins with the function that called error", function()
       local function thrower() error "x" end
       local frame = record_of(function() thrower() end).frames[1]

@@ -203,7 +203,7 @@ compat.raw_xpcall, compat.pcall = xpcall, pcall
 
 -- Stacks -------------------------------------------------------------------------------------------------
 
-compat.getinfo = debug.getinfo
+compat.getinfo, compat.getlocal = debug.getinfo, debug.getlocal
 compat.getmetatable = debug.getmetatable
 
 --- Whether getinfo tells of tail calls, by a "t", or by a level of their own ("tail").

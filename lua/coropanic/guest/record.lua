@@ -25,7 +25,8 @@ local record = {}
 
 local getinfo, running = compat.getinfo, compat.running
 local is_ours = kernel.is_ours
-local type, rawget, setmetatable, floor, find = type, rawget, setmetatable, math.floor, string.find
+local type, rawget, setmetatable, floor = type, rawget, setmetatable, math.floor
+local find, gsub = string.find, string.gsub
 local wall = port.wall or os.time
 
 --- Bounds of one record. Everything beyond a bound is counted, never silently dropped.
@@ -136,16 +137,26 @@ end
 local dumpstack
 if compat.is_jit then
   local ok, profile = pcall(require, "jit.profile")
-  dumpstack = ok and profile.dumpstack
+  dumpstack = ok and profile.dumpstack or nil
 end
 
---- The running stack as one text, which costs a fifth of asking for each activation: for each two columns,
---- the function and the line (record_frames.lua reads them). nil: this Lua can't, or it would not tell all.
-local function capture_text()
-  local text = dumpstack("pF\tl\n", FRAMES_MAX)
-  -- more activations than that, or a chunk whose name is its text
-  if getinfo(FRAMES_MAX - 1, "l") or find(text, "[string]", 1, true) then return nil end
-  return { text = text }
+--- record.dumpstack(STACK_FORMAT, STACK_LINES) is the running stack as one text, at a fifth of the cost of
+--- getinfo for each activation: for each two columns, the function and the line (see record_frames.lua).
+--- nil: this Lua has no such texts.
+record.dumpstack, record.STACK_FORMAT, record.STACK_LINES = dumpstack, "pf\tl\n", FRAMES_MAX + 1
+local STACK_FORMAT, STACK_LINES = record.STACK_FORMAT, record.STACK_LINES
+
+--- A stack's text -> {stack}, shared by all records that have it, which are many where code panics again and
+--- again; false: the text would not tell all, as of a deeper stack, or of a chunk whose name is its text.
+local seen, seen_count = {}, 0
+local MAX_SEEN = 64
+
+local function remember(text)
+  local _, lines = gsub(text, "\n", "")
+  local stacks = lines <= FRAMES_MAX and not find(text, "[string]", 1, true) and { { text = text } }
+  if seen_count == MAX_SEEN then seen, seen_count = {}, 0 end
+  seen[text], seen_count = stacks, seen_count + 1
+  return stacks
 end
 
 --- Captures the running stack from `level` on; 1: the caller of the function that calls this.
@@ -259,9 +270,9 @@ local function new(u, value, kind, stacks)
   local t = u.current
   local r = setmetatable({
     _mark = MARK, _value = value, _kind = kind, _seq = seq, _time = wall(), _task = t or false,
-    _ids = ids.of(c), _link = false, _chain = 0, _exits = false, _recovered = false, _stacks = stacks,
+    _status = t and t.status, _ids = ids.of(c), _link = false, _chain = 0, _exits = false,
+    _recovered = false, _stacks = stacks,
   }, META)
-  if t ~= nil then r._status = t.status end
   local s = c.frames
   local replaced = s and s.records > 0 and frames.in_flight(s)
   if replaced then
@@ -306,9 +317,20 @@ local function is_panic(kind) return kind ~= "goexit" and kind ~= "cancelled" an
 --- The record of a value that a function of the API raises in the code that has called it. Call it in that
 --- function itself.
 ---@param level? integer  # of that code; 1: the caller of the function that calls this
-function record.raise(u, value, kind, level)
-  local stack = dumpstack and capture_text() or capture_here((level or 1) + 1)
-  local r = new(u, explain(value), kind, with_outer(stack))
+---@param text? string  # the stack's, if this Lua has such, from dumpstack(STACK_FORMAT, STACK_LINES)
+function record.raise(u, value, kind, level, text)
+  local stacks
+  if dumpstack then
+    text = text or dumpstack(STACK_FORMAT, STACK_LINES)
+    stacks = seen[text]
+    if stacks == nil then stacks = remember(text) end
+  end
+  if not stacks then
+    stacks = with_outer(capture_here((level or 1) + 1))
+  elseif kernel.here().outer then
+    stacks = with_outer(stacks[1])
+  end
+  local r = new(u, explain(value), kind, stacks)
   if is_panic(kind) then record.tell(u, r) end
   return r
 end

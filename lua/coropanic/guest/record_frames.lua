@@ -15,7 +15,7 @@ local function is_hidden(source, outer_source)
   return source == "=[C]" and outer_source ~= nil and is_ours(outer_source)
 end
 
---- What a stack's text tells of its activations, and of their functions. A line is the chunk and the name, or
+--- What a stack's text tells of its activations, and of their functions. A line is the name, or the chunk and
 --- the line where the function begins if it has no name, then the chunk and the line that it has reached; of
 --- a C function it is the name, then another text.
 local function parse(text)
@@ -27,9 +27,8 @@ local function parse(text)
       stack[i] = { name = called ~= place and called or nil, currentline = -1 }
       about[i] = { source = "=[C]", what = "C", linedefined = -1 }
     else
-      local name = called:sub(#chunk + 2)
-      local begins = tonumber(name)
-      stack[i] = { name = not begins and name or nil, currentline = tonumber(line) }
+      local begins = called:sub(1, #chunk + 1) == chunk .. ":" and tonumber(called:sub(#chunk + 2))
+      stack[i] = { name = not begins and called or nil, currentline = tonumber(line) }
       about[i] = { source = "@" .. chunk, what = begins == 0 and "main" or "Lua", linedefined = begins or -1 }
     end
   end

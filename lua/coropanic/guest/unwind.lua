@@ -12,7 +12,8 @@ local unwind = {}
 
 local state, running, here = port.state, compat.running, kernel.here
 local select, unpack, error, type = select, compat.unpack, error, type
-local getinfo, raw_xpcall, getmetatable = compat.getinfo, compat.raw_xpcall, compat.getmetatable
+local getinfo, getlocal, getmetatable = compat.getinfo, compat.getlocal, compat.getmetatable
+local raw_xpcall, raw_pcall = compat.raw_xpcall, compat.pcall
 local FUNC, DEFERRED, ENTRY, BLOCK = frames.FUNC, frames.DEFERRED, frames.ENTRY, frames.BLOCK
 local is_record = record.test
 
@@ -551,8 +552,12 @@ function api.defer(fn, ...)
   if handle then return handle end
 end
 
+local dumpstack, STACK_FORMAT, STACK_LINES = record.dumpstack, record.STACK_FORMAT, record.STACK_LINES
+
 function api.panic(value)
-  return error(record.raise(state(), value, "panic"), 0)
+  -- here, since each further activation on the stack makes the text dearer
+  local text = dumpstack and dumpstack(STACK_FORMAT, STACK_LINES)
+  return error(record.raise(state(), value, "panic", nil, text), 0)
 end
 
 --- Raises a panic of another kind: "deadlock", ...
@@ -700,9 +705,10 @@ function api.recover()
   if s == nil or s.records == 0 or s.depth < 2 then return nil end
   local f = s[s.depth]
   local index
-  -- the usual case: the deferred function itself, which stands on xpcall and call_deferred
-  local driver = getinfo(4, "f")
-  if f.type == DEFERRED and driver and driver.func == call_deferred and getinfo(2, "f").func == f.fn then
+  -- the usual case: the deferred function itself, which stands on xpcall and call_deferred; the first local
+  -- variable of that is s, which no code of others has
+  local ok, _, owner = raw_pcall(getlocal, 5, 1)
+  if ok and owner == s and f.type == DEFERRED and getinfo(2, "f").func == f.fn then
     index = s.depth
   else
     index = find_caller(s)

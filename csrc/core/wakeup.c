@@ -61,8 +61,9 @@ bool wakeup_open(wakeup *w) {
 
 bool wakeup_is_own(const wakeup *w) { return w->read_fd < 0 || w->process == getpid(); }
 
-/* Moves an open descriptor to a number that is open. */
+/* Moves an open descriptor to the number of an old one, which it has already if that was closed. */
 static void move(int fd, int number) {
+  if (fd == number) return;
   dup2(fd, number);
   fcntl(number, F_SETFD, FD_CLOEXEC);
   close(fd);

@@ -165,6 +165,20 @@ static void a_forked_child_that_renews_it_leaves_its_parents_alone(void) {
   }
 }
 
+/* As daemons do: then the new descriptor gets the number of the old one. */
+static void a_child_that_has_closed_its_descriptors_may_renew_it(void) {
+  int status = -1;
+  wakeup w = opened();
+  pid_t child = fork();
+  if (child == 0) {
+    for (int fd = 3; fd < 64; fd++) close(fd);
+    _exit(use_in_child(&w));
+  }
+  check_int(waitpid(child, &status, 0), child);
+  check_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+  wakeup_close(&w);
+}
+
 static void a_wakeup_that_can_not_be_renewed_stays_as_it_is(void) {
   int status = -1;
   wakeup w = opened();
@@ -296,6 +310,7 @@ static const test tests[] = {
     TEST(signalling_and_draining_keep_errno),
     TEST(without_descriptors_opening_fails_and_says_why),
     TEST(a_forked_child_that_renews_it_leaves_its_parents_alone),
+    TEST(a_child_that_has_closed_its_descriptors_may_renew_it),
     TEST(a_wakeup_that_can_not_be_renewed_stays_as_it_is),
     TEST(waiting_for_what_is_readable_returns),
     TEST(waiting_ends_when_the_time_has_passed),

@@ -127,6 +127,14 @@ describe("nginx", function()
     assert.equal("meanwhile, answered\n", body_of "/content/cosocket")
   end)
 
+  it("keeps what functions of nginx that suspend return and raise", function()
+    local values, place, other =
+      body_of("/content/receiveuntil"):match "^(%d)\n(.-):%d+: expecting[^\n]+\n(.-):%d+: attempt"
+    assert.equal("1", values)
+    assert.truthy(place:find("handlers.lua", 1, true))
+    assert.equal(place, other)
+  end)
+
   it("begins new tasks when their spawner suspends in nginx", function()
     local ways = {}
     for way, before, begun, name in body_of("/content/begins"):gmatch "(%S+) (%l+) (%l+) (%l+)\n" do
@@ -156,6 +164,10 @@ describe("nginx", function()
     wait_for_count(6, "redirect")
     assert.equal("55\ndeferred\n", body_of "/content/exec")
     wait_for_count(6, "exec")
+  end)
+
+  it("counts no tasks that ngx.exec has kept from beginning", function()
+    assert.equal("0\n", body_of "/content/exec_unborn")
   end)
 
   it("wakes a deferred call whose task has lost its light thread", function()

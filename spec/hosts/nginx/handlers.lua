@@ -197,6 +197,23 @@ function content.redirect()
   ngx.redirect "/content/join"
 end
 
+--- The number of its values, then the errors of calls without arguments, which name the place of the call.
+function content.receiveuntil()
+  local socket = ngx.socket.tcp()
+  assert(socket:connect("127.0.0.1", tonumber(ngx.var.server_port)))
+  ngx.say(select("#", socket:receiveuntil "end"))
+  ngx.say(select(2, pcall(function() socket:receiveuntil() end)))
+  ngx.say(select(2, pcall(function() ngx.sleep() end)))
+end
+
+function content.births() ngx.say(require("coropanic.host.nginx").births) end
+
+--- The redirect takes ngx.ctx away while a task has not begun.
+function content.exec_unborn()
+  co.spawn(function() end)
+  ngx.exec "/content/births"
+end
+
 function content.exec()
   two_tasks "exec"
   ngx.exec "/content/join"

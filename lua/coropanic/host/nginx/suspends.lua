@@ -41,12 +41,14 @@ function suspends.open(nginx)
   replace(require "ngx.semaphore", "wait")
   replace(coroutine, "_yield")
 
-  --- The iterator of receiveuntil waits too.
+  --- Not receiveuntil waits, but its iterator. Its errors are those of its caller.
   local function replace_iterator(methods)
     local original = methods.receiveuntil
     function methods.receiveuntil(...)
-      local iterator, err = original(...)
-      return iterator and beginning(iterator), err
+      local ok, iterator, err = compat.pcall(original, ...)
+      if not ok then error(iterator, 2) end
+      if not iterator then return iterator, err end
+      return beginning(iterator)
     end
   end
 

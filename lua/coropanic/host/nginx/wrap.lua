@@ -49,6 +49,7 @@ function wrap.open(kernel, nginx)
       end
       if u.live > 0 then nginx.wait(u) end
     end
+    nginx.forget_unborn(u)
   end
 
   local function leave(reason)

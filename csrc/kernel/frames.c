@@ -100,7 +100,7 @@ static void release_chain(frame_stack *s, cell x) {
 }
 
 /* Moves the top `count` values of L to new cells, which are reserved.   [-count, +0, -] */
-static cell move_to_cells(frame_stack *s, lua_State *L, int count) {
+static inline cell move_to_cells(frame_stack *s, lua_State *L, int count) {
   cell first = 0;
   for (int i = 0; i < count; i++) {
     first = cells_take(s->cells, first);
@@ -228,7 +228,7 @@ static void drop_gone(frame_stack *s) {
 }
 
 /* Takes the innermost frame's newest deferred call, and returns its values. */
-static cell take_newest(frame_stack *s) {
+static inline cell take_newest(frame_stack *s) {
   frame *f = frames_top(s);
   deferred_call c = frames_calls(s)[--s->call_count];
   f->deferred--;

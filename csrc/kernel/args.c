@@ -31,17 +31,12 @@ int arg_type_error(lua_State *L, int arg, const char *function, const char *expe
   return type_error_at(L, arg, arg, function, expected);
 }
 
-void arg_check_method_function(lua_State *L, int index, int arg, const char *function) {
-  if (lua_isfunction(L, index)) return;
+void arg_check_callable(lua_State *L, int index, int arg, const char *function) {
   if (luaL_getmetafield(L, index, "__call") != LUA_TNIL) {
     lua_pop(L, 1);
     return;
   }
   type_error_at(L, index, arg, function, "function");
-}
-
-void arg_check_function(lua_State *L, int arg, const char *function) {
-  arg_check_method_function(L, arg, arg, function);
 }
 
 lua_Integer arg_check_integer(lua_State *L, int index, int arg, const char *function,

@@ -21,11 +21,25 @@ int arg_error(lua_State *L, int arg, const char *function, const char *message);
 /* The same with `(expected expected, got <type>)`.   [-0, +0, e] */
 int arg_type_error(lua_State *L, int arg, const char *function, const char *expected);
 
-/* Raises unless the argument is a function or has __call.   [-0, +0, e] */
-void arg_check_function(lua_State *L, int arg, const char *function);
+/*
+** Raises unless the argument `arg`, at stack index `index`, which is no function, has __call.
+** [-0, +0, e]
+*/
+void arg_check_callable(lua_State *L, int index, int arg, const char *function);
 
-/* The same for a method, whose argument `arg` is at stack index `index`.   [-0, +0, e] */
-void arg_check_method_function(lua_State *L, int index, int arg, const char *function);
+/*
+** Raises unless the argument `arg` of a method, at stack index `index`, is a function or has __call.
+** [-0, +0, e]
+*/
+static inline void arg_check_method_function(lua_State *L, int index, int arg,
+                                             const char *function) {
+  if (!lua_isfunction(L, index)) arg_check_callable(L, index, arg, function);
+}
+
+/* The same for a function, whose arguments are at their stack indices.   [-0, +0, e] */
+static inline void arg_check_function(lua_State *L, int arg, const char *function) {
+  arg_check_method_function(L, arg, arg, function);
+}
 
 /*
 ** Returns the integer at `index`. Raises unless it is one, from `low` to `high`.   [-0, +0, e]

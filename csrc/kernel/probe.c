@@ -10,10 +10,6 @@ static bool is_timed(const probes *p) {
   return false;
 }
 
-bool probe_is_muted(const runtime *rt, const task *t) {
-  return rt->probes.muted > 0 || (t != NULL && t->muted);
-}
-
 void probe_tell(runtime *rt, const probe_event *event) {
   probes *p = &rt->probes;
   if (event->kind == PROBE_START && is_timed(p)) p->slice_ns = runtime_now(rt);
@@ -23,7 +19,7 @@ void probe_tell(runtime *rt, const probe_event *event) {
   ** Observers make no spans. A span that ends is the program's, even if an observer has closed its
   ** coroutine.
   */
-  if (probe_is_muted(rt, event->task) || probe_is_muted(rt, rt->current)) {
+  if (task_is_muted(rt, event->task) || task_is_muted(rt, rt->current)) {
     told.muted = event->kind != PROBE_SPAN_END;
   }
   list *next;

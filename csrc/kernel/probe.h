@@ -35,9 +35,6 @@ typedef struct probe_event {
   int64_t slice_ns; /* when the running slice began; 0 unless a sink is `timed` */
 } probe_event;
 
-/* Whether an observer is running, or the task `t` (NULL: none) was spawned by one. */
-bool probe_is_muted(const struct runtime *rt, const struct task *t);
-
 /* Tells the event to the sinks that want it.   [-0, +0, -] */
 void probe_tell(struct runtime *rt, const probe_event *event);
 

@@ -70,9 +70,10 @@ static void trim_ancestors(lua_State *L) {
 
 /* Sets whether observers hear of the new task, and whether it makes spans. */
 static void set_hearing(const runtime *rt, task *t, spawn_spans spans) {
-  t->muted = spans == SPANS_MUTED || (spans != SPANS_YES && probe_is_muted(rt, rt->current));
-  t->silent = spans == SPANS_NO;
-  if (spans == SPANS_AS_SPAWNER && rt->current != NULL) t->silent = rt->current->silent;
+  const task *spawner = rt->current;
+  bool spawner_is_silent = spawner != NULL && spawner->silent;
+  t->muted = spans == SPANS_MUTED || (spans != SPANS_YES && task_is_muted(rt, spawner));
+  t->silent = spans == SPANS_NO || (spans == SPANS_AS_SPAWNER && spawner_is_silent);
 }
 
 /* Returns how many user values the task needs: each lacking one saves 16 bytes. */

@@ -198,6 +198,11 @@ static inline bool task_has_begun(const task *t) { return (t->before_turn & TURN
 
 static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
 
+/* Whether an observer is running, or the task `t` (NULL: none) was spawned by one. */
+static inline bool task_is_muted(const runtime *rt, const task *t) {
+  return rt->probes.muted > 0 || (t != NULL && t->muted);
+}
+
 /* Call it when the code of a live task begins to run. */
 static inline void task_enter(runtime *rt, task *t) {
   cp_assert(rt->current == NULL && rt->running == rt->driver);

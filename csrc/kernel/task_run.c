@@ -147,7 +147,7 @@ static void end_with_record(runtime *rt, lua_State *L, task *t) {
 /* --- the entry frame's end --- */
 
 /* Whether the entry frame has work to do after its body. */
-static bool has_epilogue(const frame_stack *s) {
+static inline bool has_epilogue(const frame_stack *s) {
   if (s == NULL || s->depth == 0) return false;
   return s->depth > 1 || frames_array(s)[0].deferred > 0 || frames_is_exiting(s);
 }
@@ -219,7 +219,7 @@ static void unwind_entry(runtime *rt, lua_State *L, task *t, bool lost) {
   run_epilogue(rt, L, t);
 }
 
-static void end_with_results(runtime *rt, lua_State *L, task *t, int values) {
+static inline void end_with_results(runtime *rt, lua_State *L, task *t, int values) {
   lua_State *thread = t->coroutine.thread;
   if (values > 0 && !lua_checkstack(L, values + LUA_MINSTACK)) {
     lua_settop(thread, 0);

@@ -32,7 +32,7 @@ static ctx *new_context(runtime *rt, lua_State *L, int values) {
   ctx *c = lua_newuserdatauv(L, sizeof(ctx), values);
   memset(c, 0, sizeof(ctx));
   c->deadline_ns = TIME_FOREVER;
-  c->muted = probe_is_muted(rt, rt->current);
+  c->muted = task_is_muted(rt, rt->current);
   list_init(&c->bound);
   luaL_setmetatable(L, CONTEXT_TYPE);
   c->links = mem_new(&rt->memory, sizeof(context_links));

@@ -60,7 +60,7 @@ static void start(runtime *rt, lua_State *L) {
 
 /* Returns whether observers hear of tasks that the running code spawns, and of their spans. */
 static spawn_spans spans_here(const runtime *rt) {
-  if (probe_is_muted(rt, rt->current)) return SPANS_MUTED;
+  if (task_is_muted(rt, rt->current)) return SPANS_MUTED;
   return rt->current != NULL && rt->current->silent ? SPANS_NO : SPANS_YES;
 }
 

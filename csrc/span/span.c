@@ -23,7 +23,7 @@ typedef struct task_span {
 ** themselves.
 */
 static bool is_traced(const runtime *rt) {
-  return !probe_is_muted(rt, rt->current) && (rt->current == NULL || !rt->current->silent);
+  return !task_is_muted(rt, rt->current) && (rt->current == NULL || !rt->current->silent);
 }
 
 static bool is_heard(const runtime *rt) { return probe_hears_spans(&rt->probes) && is_traced(rt); }

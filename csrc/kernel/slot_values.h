@@ -35,24 +35,34 @@ static inline int slot_user_value(uint32_t slot, slot_value which) {
   return (int)((slot & (SLOTS_IN_BLOCK - 1)) * SLOT_VALUES + which) + 1;
 }
 
-/* Pushes a value of the slot, for which there is room.   [-0, +1, -] */
+/* Pushes a value of the slot, for which there is room, to the holder.   [-0, +0, -] */
+static inline void slot_values_load(const slot_values *v, uint32_t slot, slot_value which) {
+  lua_getiuservalue(v->holder, slot_block(slot), slot_user_value(slot, which));
+}
+
+/* Pops a value of the holder, and makes it that of the slot, for which there is room.   [-0, +0, -] */
+static inline void slot_values_store(const slot_values *v, uint32_t slot, slot_value which) {
+  lua_setiuservalue(v->holder, slot_block(slot), slot_user_value(slot, which));
+}
+
+/* Pushes a value of the slot to L.   [-0, +1, -] */
 static inline void slot_values_push(const slot_values *v, lua_State *L, uint32_t slot,
                                     slot_value which) {
-  lua_getiuservalue(v->holder, slot_block(slot), slot_user_value(slot, which));
+  slot_values_load(v, slot, which);
   lua_xmove(v->holder, L, 1);
 }
 
-/* Pops a value of the slot, for which there is room.   [-1, +0, -] */
+/* Pops a value of L, and makes it that of the slot.   [-1, +0, -] */
 static inline void slot_values_set(const slot_values *v, lua_State *L, uint32_t slot,
                                    slot_value which) {
   lua_xmove(L, v->holder, 1);
-  lua_setiuservalue(v->holder, slot_block(slot), slot_user_value(slot, which));
+  slot_values_store(v, slot, which);
 }
 
 /* Makes a value of the slot nil.   [-0, +0, -] */
 static inline void slot_values_clear(const slot_values *v, uint32_t slot, slot_value which) {
   lua_pushnil(v->holder);
-  lua_setiuservalue(v->holder, slot_block(slot), slot_user_value(slot, which));
+  slot_values_store(v, slot, which);
 }
 
 #pragma GCC visibility pop

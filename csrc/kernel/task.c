@@ -108,18 +108,12 @@ static task *new_task(const runtime *rt, lua_State *L, const spawn_options *opti
 }
 
 /*
-** Sets the trace and the ancestors that the child inherits from its spawner. The child is on top of
-** the stack. Outside tasks it begins a trace of its own, with the baggage of the running code,
-** unless that code continues a trace. Returns false if there is no trace.   [-0, +0, -]
+** Sets the trace that the child inherits from its spawner. Outside tasks it begins a trace of its own,
+** with the baggage of the running code, unless that code continues a trace. Returns false if there is
+** no trace.
 */
-static bool inherit(runtime *rt, lua_State *L, task *t, const spawn_options *options) {
-  task *parent = rt->current;
-  if (parent != NULL) {
-    task_push(rt, L, parent);
-    lua_setiuservalue(L, -2, TASK_UV_PARENT);
-    t->generation = parent->generation + 1;
-    if (t->generation % RECORD_MAX_ANCESTORS == 0) trim_ancestors(L);
-  }
+static bool inherit_trace(runtime *rt, task *t, const spawn_options *options) {
+  const task *parent = rt->current;
   const trace_ids *given = options->trace;
   trace_ids *own = &t->coroutine.context.own;
   trace_ids *here = trace_here(rt);
@@ -148,7 +142,7 @@ void task_push_attributes(lua_State *L, int index) {
 */
 static const char *equip(runtime *rt, lua_State *L, task *t, int arguments,
                          const spawn_options *options, void **reserved) {
-  if (!inherit(rt, L, t, options)) return trace_why_none(rt);
+  if (!inherit_trace(rt, t, options)) return trace_why_none(rt);
   uint32_t slot = threads_take(rt, L);
   if (slot == 0) return "not enough memory";
   lua_State *thread = threads_at(rt, slot);
@@ -180,18 +174,35 @@ static void discard(runtime *rt, lua_State *L, task *t, const char *why) {
 }
 
 /*
+** Anchors the task, and makes the current one its parent. Moves it from the top of the stack to that of
+** the values' holder, where this takes the fewest steps.   [-1, +0, -]
+*/
+static void anchor(runtime *rt, lua_State *L, task *t) {
+  const slot_values *v = &rt->slot_values;
+  const task *parent = rt->current;
+  lua_xmove(L, v->holder, 1);
+  if (parent != NULL) {
+    slot_values_load(v, parent->coroutine.slot, SLOT_TASK);
+    lua_setiuservalue(v->holder, -2, TASK_UV_PARENT);
+    t->generation = parent->generation + 1;
+  }
+  lua_pushvalue(v->holder, -1);
+  slot_values_store(v, t->coroutine.slot, SLOT_TASK);
+}
+
+/*
 ** Begins the task, which is on top of the stack with everything that it needs: from here on other
-** code sees it. Calls nothing of scripts.   [-(arguments + 1), +0, -]
+** code sees it. Calls nothing of scripts.   [-(arguments + 2), +1, -]
 */
 static void begin(runtime *rt, lua_State *L, task *t, int arguments, const spawn_options *options,
                   void *reserved) {
   if (t->live.member != NULL) rt->member_type->join(rt, L, t);
   if (reserved != NULL) options->group_type->join(rt, L, t, reserved);
-  lua_pushvalue(L, -1);
-  slot_values_set(&rt->slot_values, L, t->coroutine.slot, SLOT_TASK);
   t->location = stack_location(rt, L, 1)->number;
-  lua_xmove(L, t->coroutine.thread, arguments + 2);
-  lua_xmove(t->coroutine.thread, L, 1);
+  anchor(rt, L, t);
+  lua_xmove(L, t->coroutine.thread, arguments + 1);
+  lua_xmove(rt->slot_values.holder, L, 1);
+  if (rt->current != NULL && t->generation % RECORD_MAX_ANCESTORS == 0) trim_ancestors(L);
   rt->live_count++;
   if (t->daemon) rt->daemon_count++;
   if (t->service) rt->service_count++;

@@ -57,15 +57,6 @@ static int make_threads(lua_State *L) {
   return 0;
 }
 
-/* Takes a thread out of the pool; 0: none rests. */
-static inline uint32_t take(runtime *rt) {
-  uint32_t slot = rt->pool;
-  if (slot == 0) return 0;
-  rt->pool = rt->slots.at[slot].next;
-  rt->pool_count--;
-  return slot;
-}
-
 /*
 ** Makes a thread, if there is memory. If many tasks are alive, makes more of them ahead, one a
 ** LIVE_PER_SPARE of these, so that their stacks lie side by side in memory. At the end of each cycle
@@ -83,15 +74,11 @@ static bool make(runtime *rt, lua_State *L) {
   return false;
 }
 
-uint32_t threads_take(runtime *rt, lua_State *L) {
-  uint32_t slot = take(rt);
+uint32_t threads_take_new(runtime *rt, lua_State *L) {
+  uint32_t slot = 0;
   /* A finalizer or a debug hook that runs meanwhile may take them all. */
-  for (bool goes_on = true; slot == 0 && goes_on; slot = take(rt)) goes_on = make(rt, L);
-  if (slot == 0) return 0;
-  lua_State *thread = threads_at(rt, slot);
-  int mask = lua_gethookmask(L);
-  if ((mask | lua_gethookmask(thread)) != 0) {
-    lua_sethook(thread, lua_gethook(L), mask, lua_gethookcount(L));
+  for (bool goes_on = true; slot == 0 && goes_on; slot = threads_take_resting(rt)) {
+    goes_on = make(rt, L);
   }
   return slot;
 }
@@ -108,5 +95,5 @@ void threads_return(runtime *rt, uint32_t slot) {
 
 void threads_limit(runtime *rt, size_t max) {
   rt->pool_max = max;
-  while (rt->pool_count > max) threads_drop(rt, take(rt));
+  while (rt->pool_count > max) threads_drop(rt, threads_take_resting(rt));
 }

@@ -28,12 +28,34 @@ static inline lua_State *threads_at(const runtime *rt, uint32_t slot) {
 */
 uint32_t threads_find(const runtime *rt, lua_State *L, const lua_State *thread);
 
+/* Takes a thread out of the pool; 0: none rests. */
+static inline uint32_t threads_take_resting(runtime *rt) {
+  uint32_t slot = rt->pool;
+  if (slot == 0) return 0;
+  rt->pool = rt->slots.at[slot].next;
+  rt->pool_count--;
+  return slot;
+}
+
+/* Makes a thread and takes it; 0: there is no memory.   [-0, +0, -] */
+uint32_t threads_take_new(runtime *rt, lua_State *L);
+
 /*
 ** Takes a thread out of the pool, or makes one, and with it the slot for its task. The
 ** thread gets the hook that a coroutine made by L would have, so that a host's limit holds for
 ** tasks spawned under it. Returns the slot; 0: there is no memory.   [-0, +0, -]
 */
-uint32_t threads_take(runtime *rt, lua_State *L);
+static inline uint32_t threads_take(runtime *rt, lua_State *L) {
+  uint32_t slot = threads_take_resting(rt);
+  if (slot == 0) slot = threads_take_new(rt, L);
+  if (slot == 0) return 0;
+  lua_State *thread = threads_at(rt, slot);
+  int mask = lua_gethookmask(L);
+  if ((mask | lua_gethookmask(thread)) != 0) {
+    lua_sethook(thread, lua_gethook(L), mask, lua_gethookcount(L));
+  }
+  return slot;
+}
 
 /*
 ** Gives back the thread of a task that has ended. It goes to the pool, or to the collector if the

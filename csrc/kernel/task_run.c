@@ -12,7 +12,7 @@
 
 /*
 ** A task's thread has the task's function at its bottom, not a protected call of ours. That would
-** cost nothing per switch, but about 340 instructions per task (lua_pcallk of Lua 5.4.4), a tenth
+** cost nothing per switch, but about 340 instructions per task (lua_pcallk of Lua 5.4.4), an eighth
 ** of a spawn. The price is that the end of the entry frame is handled here, after the thread has
 ** died or returned. The stack of a thread that died of an error still stands, so it can be
 ** captured. The deferred calls of the entry frame then run when the same thread is started again

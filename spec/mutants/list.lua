@@ -667,7 +667,7 @@ return {
   {
     name = "hosts-hook-is-lost",
     says = "the hook with which a host limits a script does not hold in tasks",
-    file = "csrc/kernel/threads.c",
+    file = "csrc/kernel/threads.h",
     from = "lua_sethook(thread, lua_gethook(L), mask, lua_gethookcount(L));",
     to = "",
     specs = "spec/task/thread_pool_spec.lua",
@@ -837,7 +837,7 @@ return {
     name = "observer-hears-its-tasks",
     says = "an observer hears of the tasks that it spawns",
     file = "csrc/kernel/task.c",
-    from = "t->muted = spans == SPANS_MUTED || (spans != SPANS_YES && probe_is_muted(rt, rt->current));",
+    from = "t->muted = spans == SPANS_MUTED || (spans != SPANS_YES && task_is_muted(rt, spawner));",
     to = "t->muted = spans == SPANS_MUTED;",
     specs = "spec/task/observe_spec.lua",
   },

@@ -141,7 +141,11 @@ describe("nginx", function()
       assert.same({ "false", "true", "content" }, { before, begun, name }, way)
       ways[#ways + 1] = way
     end
-    assert.equal(9, #ways)
+    assert.equal(10, #ways)
+  end)
+
+  it("begins none when a coroutine inside the spawner yields", function()
+    assert.equal("1 2 3 false\n", body_of "/content/generator")
   end)
 
   it("runs tasks in timers, under the trace of the request that has set them", function()

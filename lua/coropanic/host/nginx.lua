@@ -175,6 +175,12 @@ function nginx.begin_here()
   u.current = current
 end
 
+--- Whether a light thread of the running request runs, and no coroutine inside it.
+function nginx.is_in_thread()
+  local u = nginx.find()
+  return u ~= nil and u.by[running() or MAIN] ~= nil
+end
+
 --- They shall not begin any more.
 function nginx.forget_unborn(u)
   nginx.births = nginx.births - #u.unborn

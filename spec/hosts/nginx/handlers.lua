@@ -289,6 +289,7 @@ end
 
 local WAYS = {
   sleep = function() ngx.sleep(0.02) end,
+  yield = function() coroutine.yield() end,
   capture = function() ngx.location.capture "/content/slow" end,
   capture_multi = function() ngx.location.capture_multi { { "/content/slow" } } end,
   wait = function() ngx.thread.wait(ngx.thread.spawn(function() ngx.sleep(0.02) end)) end,
@@ -314,6 +315,17 @@ function content.begins()
     suspend()
     ngx.say(way, " ", tostring(before), " ", tostring(begun), " ", co.current().name)
   end
+end
+
+--- The same in a coroutine inside it, whose yield suspends none of nginx.
+function content.generator()
+  local begun = false
+  co.spawn(function() begun = true end)
+  local values = {}
+  for value in coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end) do
+    values[#values + 1] = value
+  end
+  ngx.say(table.concat(values, " "), " ", tostring(begun))
 end
 
 -- Load ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 --- ours. They are replaced where nginx keeps them:
 ---
 ---   ngx.sleep, ngx.flush, ngx.location.capture, .capture_multi, ngx.thread.wait, ngx.run_worker_thread,
----   ngx.req.read_body
+---   ngx.req.read_body, coroutine.yield
 ---   the methods of cosockets, in their metatables
 ---   semaphores of ngx.semaphore, and by coroutine._yield what is written in Lua and loaded later: ngx.pipe
 
@@ -17,18 +17,19 @@ function suspends.open(nginx)
   local ngx = ngx
 
   --- The function, before which the new tasks of the running request begin.
-  local function beginning(original)
+  ---@param suspends_here? fun(): boolean  # nil: it always suspends the light thread
+  local function beginning(original, suspends_here)
     local function begin_and_call(...)
-      if nginx.births > 0 then nginx.begin_here() end
+      if nginx.births > 0 and (not suspends_here or suspends_here()) then nginx.begin_here() end
       return original(...)
     end
     compat.interpreted(begin_and_call)
     return begin_and_call
   end
 
-  local function replace(functions, name)
+  local function replace(functions, name, suspends_here)
     local original = functions[name]
-    if original then functions[name] = beginning(original) end
+    if original then functions[name] = beginning(original, suspends_here) end
   end
 
   replace(ngx, "sleep")
@@ -40,6 +41,7 @@ function suspends.open(nginx)
   replace(ngx.req, "read_body")
   replace(require "ngx.semaphore", "wait")
   replace(coroutine, "_yield")
+  replace(coroutine, "yield", nginx.is_in_thread) -- in a coroutine inside, it suspends no light thread
 
   --- Not receiveuntil waits, but its iterator. Its errors are those of its caller.
   local function replace_iterator(methods)

@@ -5,6 +5,8 @@ local co = require "coropanic"
 local helpers = require "spec.helpers"
 local luasocket = require "socket"
 
+local error, pcall = error, pcall -- else busted's own functions find them, and may be what is preempted
+
 local SLICE = 0.0005
 
 --- Calls `fn` in a run with preemption.

@@ -24,7 +24,7 @@ quietly() { # command...
 rocks() { quietly luarocks --lua-version "$version" --tree "$@"; } # tree arguments...
 rocks ../tree make coropanic-scm-1.rockspec CFLAGS="-O0 -fPIC"
 # The variables of the make that runs this are not meant for the rock's.
-(unset MAKEFLAGS MFLAGS MAKELEVEL
+(unset MAKEFLAGS MFLAGS MAKELEVEL BUILD LDFLAGS
   quietly luarocks --lua-version 5.1 --tree ../guest make ./csrc/corelib/coropanic-guest-scm-1.rockspec CFLAGS="-O0 -fPIC")
 mkdir ../pack
 cd ../pack

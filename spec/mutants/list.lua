@@ -507,7 +507,7 @@ return {
     file = "csrc/sync/chan.c",
     from = "lua_copy(L, index, 1);",
     to = "",
-    specs = "spec/comm/chan_spec.lua",
+    specs = "spec/comm/chan_iter_spec.lua",
   },
   {
     name = "objects-of-any-type",

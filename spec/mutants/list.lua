@@ -668,6 +668,7 @@ return {
     name = "hosts-hook-is-lost",
     says = "the hook with which a host limits a script does not hold in tasks",
     file = "csrc/kernel/threads.h",
+    unit = "csrc/kernel/task.c",
     from = "lua_sethook(thread, lua_gethook(L), mask, lua_gethookcount(L));",
     to = "",
     specs = "spec/task/thread_pool_spec.lua",

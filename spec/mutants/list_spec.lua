@@ -22,6 +22,10 @@ describe("the mutants", function()
 
   it("each apply to the source once", function() assert.same({}, all_but(mutate)) end)
 
+  it("are each part of a source that is compiled: of a header, one that includes it", function()
+    assert.same({}, all_but(function(mutant) return (mutant.unit or mutant.file):find "%.c$" end))
+  end)
+
   it("each name specs that exist", function()
     assert.same({}, all_but(function(mutant)
       local count = 0

@@ -105,8 +105,12 @@ local function try(mutant)
   if not source then return "stale" end
   local directory = make_directory(mutant.name)
   local objects = compile_mutant(mutant, directory, source)
+  if not objects then return "broken" end
+  local linked
   for spec in mutant.specs:gmatch "%S+" do
-    if not objects or not link(spec, directory, objects) then return "broken" end
+    local what = suite_of(spec) or "module"
+    if what ~= linked and not link(spec, directory, objects) then return "broken" end
+    linked = what
     if not run(spec, directory) then return "killed" end
   end
   return "survived"

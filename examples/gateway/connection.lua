@@ -1,19 +1,14 @@
 --- One connection is one task; each request on it is a task of its own, born under its caller's trace.
 
+local answer = require "answer"
 local co = require "coropanic"
 local http = require "http"
-local routes = require "routes"
 local stream = require "stream"
 
 -- A client has this long to begin a request, to send all of it, and to take the answer.
 local IDLE_SECONDS = 10
 local READ_SECONDS = 5
 local WRITE_SECONDS = 5
-
--- The work on a request has this long; then it is unwound, wherever it waits, and answered for.
-local REQUEST_SECONDS = 2
-
-local NAME_BYTES = 80 -- of a request's line as its task's name: paths may be long
 
 local connection = {}
 
@@ -62,32 +57,10 @@ local function read_request(socket, state)
   return request
 end
 
-local function serve(gateway, request)
-  local in_time, status, value, headers = co.with_timeout(REQUEST_SECONDS, routes.answer, gateway, request)
-  if not in_time then
-    local record = status
-    io.stderr:write(tostring(record) .. "\n")
-    return http.response(504, {
-      error_code = record.error_code, message = "the request took too long", trace_id = record.trace_id,
-    })
-  end
-  local response = http.response(status, value, headers) -- nobody recovers its panic: it ends this task
-  return response -- not a tail call, so that a report says where the panic came through
-end
-
 ---@return Response
-local function answer(gateway, request)
-  local name = (request.method .. " " .. request.path):sub(1, NAME_BYTES)
-  local task = co.trace.continue(request.headers, co.spawn_with, { name = name }, serve, gateway, request)
-  local ok, result = task:join()
-  if ok then
-    return result
-  end
-  -- Joined, so it is ours to report; the client gets the id by which we find the report, and no more.
-  io.stderr:write(tostring(result) .. "\n")
-  return http.response(500, {
-    error_code = result.error_code, message = "internal error", trace_id = result.trace_id,
-  })
+local function respond(gateway, request)
+  local task = co.trace.continue(request.headers, answer.begin, gateway, request, http.response)
+  return answer.await(task, http.response)
 end
 
 ---@param problem Problem
@@ -111,7 +84,7 @@ local function converse(gateway, socket, state)
     if not request and not problem then
       return
     end
-    local response = request and answer(gateway, request) or turn_away(problem)
+    local response = request and respond(gateway, request) or turn_away(problem)
     gateway.requests = gateway.requests + 1
     keep_alive = request ~= nil and request.keep_alive and not gateway.draining
     socket:limit(WRITE_SECONDS)

@@ -2,18 +2,12 @@
 --- of examples/gateway, unchanged; what is different there, HTTP and sockets, nginx does.
 
 local nginx = require "coropanic.nginx" -- first, since it replaces functions of nginx
-local co = require "coropanic"
+local answer = require "answer"
 local cjson = require "cjson"
-local routes = require "routes"
 local service = require "service"
 local tokens = require "tokens"
 
 local ngx = ngx
-
--- The work on a request has this long; then it is unwound, wherever it waits, and answered for.
-local REQUEST_SECONDS = 2
-
-local NAME_BYTES = 80 -- of a request's line as its task's name: paths may be long
 
 local server = {}
 
@@ -38,27 +32,9 @@ local function format(status, value, headers)
   return { status = status, body = cjson.encode(value) .. "\n", headers = headers or {} }
 end
 
-local function explain(status, record, message)
-  nginx.report(record)
-  return format(status, { error_code = record.error_code, message = message, trace_id = record.trace_id })
-end
-
-local function work(request)
-  local in_time, status, value, headers = co.with_timeout(REQUEST_SECONDS, routes.answer, gateway, request)
-  if not in_time then
-    return explain(504, status, "the request took too long")
-  end
-  local response = format(status, value, headers) -- nobody recovers its panic: it ends this task
-  return response
-end
-
-local function answer()
+local function respond()
   local request = read_request()
-  local name = (request.method .. " " .. request.path):sub(1, NAME_BYTES)
-  local ok, response = co.spawn_with({ name = name }, work, request):join()
-  if not ok then
-    response = explain(500, response, "internal error")
-  end
+  local response = answer.await(answer.begin(gateway, request, format), format)
   gateway.requests, gateway.connections = gateway.requests + 1, tonumber(ngx.var.connections_active)
   ngx.status = response.status
   for header, value in pairs(response.headers) do
@@ -70,7 +46,7 @@ local function answer()
 end
 
 --- For content_by_lua.
-function server.serve() return nginx.serve(answer) end
+function server.serve() return nginx.serve(respond) end
 
 --- For log_by_lua: what a request of a client that has gone has deferred runs there.
 server.log = nginx.log

@@ -54,6 +54,16 @@ function helpers.seeds(count)
   return package.loaded["coropanic.guest"] and count / 10 or count
 end
 
+--- Lets every other task run until all of them wait.
+function helpers.settle() co.sleep(0.001) end
+
+--- Steps until no task is left, as a host that has nothing else to do.
+function helpers.step_all()
+  while #co.tasks() > 0 do
+    co.step(0.01)
+  end
+end
+
 --- Runs `fn` as the main task under the virtual clock and returns its results.
 function helpers.run(fn, ...)
   return co.run_with({ clock = "virtual" }, fn, ...)

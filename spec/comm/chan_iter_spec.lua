@@ -3,12 +3,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 
-local run = helpers.run
-
---- Runs every other task until all of them wait.
-local function settle()
-  co.sleep(0.001)
-end
+local run, settle = helpers.run, helpers.settle
 
 describe("for v in ch:iter()", function()
   it("ends when the channel is closed and drained", function()

@@ -5,12 +5,7 @@ local helpers = require "spec.helpers"
 local co_it = require("spec.helpers").co_it(it)
 local seeded = { seeds = 5 }
 
-local run = helpers.run
-
---- Runs every other task until all of them wait.
-local function settle()
-  co.sleep(0.001)
-end
+local run, settle = helpers.run, helpers.settle
 
 --- A task that receives once, and waits.
 local function receiver(ch)

@@ -3,12 +3,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 
-local run = helpers.run
-
---- Runs every other task until all of them wait.
-local function settle()
-  co.sleep(0.001)
-end
+local run, settle = helpers.run, helpers.settle
 
 --- A task that selects once, and waits.
 local function selector(...)

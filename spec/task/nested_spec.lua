@@ -3,11 +3,7 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 
-local coroutine = co.coroutine
-
-local function run(fn)
-  return co.run_with({ clock = "virtual" }, fn)
-end
+local coroutine, run = co.coroutine, helpers.run
 
 describe("a coroutine inside a task", function()
   it("suspends the task and keeps its own yields", function()

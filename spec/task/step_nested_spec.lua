@@ -3,13 +3,6 @@
 local co = require "coropanic"
 local helpers = require "spec.helpers"
 
---- Steps until no task is left, as a host that has nothing else to do.
-local function run_all()
-  while #co.tasks() > 0 do
-    co.step(0.01)
-  end
-end
-
 describe("co.step", function()
   after_each(helpers.end_all_tasks)
 
@@ -37,7 +30,7 @@ describe("co.step", function()
         refused = refused + 1
         helpers.assert_contains("C stack overflow", helpers.message_of(err))
       end
-      run_all()
+      helpers.step_all()
       assert.same({ 2, true, "result" }, { ran, task:join() }, levels)
     end
     assert.is_true(refused > 10 and refused < 50, refused)

@@ -11,13 +11,6 @@ local function yield_times(n)
   end
 end
 
---- Steps until no task is left, as a host that has nothing else to do.
-local function run_all()
-  while #co.tasks() > 0 do
-    co.step(0.01)
-  end
-end
-
 describe("co.step", function()
   after_each(helpers.end_all_tasks)
 
@@ -82,7 +75,7 @@ describe("co.step", function()
 
   it("wakes tasks whose time has come", function()
     local task = co.spawn(co.sleep, 0.001)
-    run_all()
+    helpers.step_all()
     assert.equal("done", task:status())
   end)
 

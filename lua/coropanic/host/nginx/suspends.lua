@@ -9,7 +9,7 @@
 local suspends = {}
 
 --- Methods of cosockets that wait for the network.
-local METHODS = { "connect", "sslhandshake", "setpeername", "send", "receive", "receiveany", "receiveuntil" }
+local METHODS = { "connect", "sslhandshake", "setpeername", "send", "receive", "receiveany" }
 
 function suspends.open(nginx)
   local compat = require "coropanic.guest.compat"
@@ -64,9 +64,7 @@ function suspends.open(nginx)
     if is_of_cosockets(methods) and not done[methods] then
       done[methods] = true
       if methods.receiveuntil then replace_iterator(methods) end
-      for _, name in ipairs(METHODS) do
-        if name ~= "receiveuntil" then replace(methods, name) end
-      end
+      for _, name in ipairs(METHODS) do replace(methods, name) end
     end
   end
 end

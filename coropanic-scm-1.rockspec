@@ -62,6 +62,7 @@ build = {
     ["coropanic.guest.deadlock"] = "lua/coropanic/guest/deadlock.lua",
     ["coropanic.guest.event"] = "lua/coropanic/guest/event.lua",
     ["coropanic.guest.fingerprint"] = "lua/coropanic/guest/fingerprint.lua",
+    ["coropanic.guest.frame_stacks"] = "lua/coropanic/guest/frame_stacks.lua",
     ["coropanic.guest.frames"] = "lua/coropanic/guest/frames.lua",
     ["coropanic.guest.generator"] = "lua/coropanic/guest/generator.lua",
     ["coropanic.guest.handler"] = "lua/coropanic/guest/handler.lua",

@@ -4,13 +4,13 @@
 
 local cancel = require "coropanic.guest.cancel"
 local context = require "coropanic.guest.context"
+local frame_stacks = require "coropanic.guest.frame_stacks"
 local frames = require "coropanic.guest.frames"
 local kernel = require "coropanic.guest.kernel"
 local list = require "coropanic.guest.list"
 local port = require "coropanic.guest.port"
 local probe = require "coropanic.guest.probe"
 local task = require "coropanic.guest.task"
-local unwind = require "coropanic.guest.unwind"
 
 local body = {}
 
@@ -35,7 +35,7 @@ end
 ---@param ctx table  # the context under which it runs
 ---@param on_end fun(b)  # called if the task ends while the body is open
 function body.open(b, pass_on, t, ctx, on_end)
-  local s = unwind.frames_of(t.coroutine)
+  local s = frame_stacks.of(t.coroutine)
   b.under = { context = ctx, scope = b }
   b.outcome = "runs"
   b.pass_on = pass_on

@@ -13,6 +13,7 @@
 ---   has_deadline  the context under which it runs has a deadline, which will end it
 
 local compat = require "coropanic.guest.compat"
+local frame_stacks = require "coropanic.guest.frame_stacks"
 local frames = require "coropanic.guest.frames"
 local kernel = require "coropanic.guest.kernel"
 local port = require "coropanic.guest.port"
@@ -40,7 +41,7 @@ end
 --- Opens an inner cancel scope, whose frame is about to be opened as the innermost one of the task.
 ---@param c table  # a new one, or the object that can be cancelled; fields as above
 function cancel.open(c, t)
-  local s = unwind.frames_of(t.coroutine)
+  local s = frame_stacks.of(t.coroutine)
   c.state, c.owner, c.floor = "open", t, s.depth + 1
   c.outer = s.innermost
   s.innermost = c

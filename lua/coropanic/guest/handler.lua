@@ -2,6 +2,7 @@
 --- of theirs stops the loop. The twin of kernel/handler.h.
 
 local compat = require "coropanic.guest.compat"
+local frame_stacks = require "coropanic.guest.frame_stacks"
 local frames = require "coropanic.guest.frames"
 local kernel = require "coropanic.guest.kernel"
 local port = require "coropanic.guest.port"
@@ -24,7 +25,7 @@ local HOOK = { name = "hook", shields = true, stops = true, thin = true }
 
 --- Calls a function, protected. Returns nil, or the record of its panic.
 local function call_protected(u, fn, ...)
-  local s = unwind.find_frames()
+  local s = frame_stacks.find()
   local saved, depth
   if s ~= nil then
     saved = frames.save_exit(s)
@@ -39,7 +40,7 @@ local function call_protected(u, fn, ...)
     frames.restore_exit(s, saved)
   else
     -- the hook itself may have made the frame stack; then nothing in it has stopped the hook's exits
-    local made = unwind.find_frames()
+    local made = frame_stacks.find()
     for i = 1, made and made.depth or 0 do made[i].exiting = false end
   end
   if ok then return nil end

@@ -3,7 +3,7 @@
 ---
 ---   compat, list, universe, port                      below it
 ---   probe.lua          the stream of events           text.lua, record.lua   panic records
----   frames.lua         frame stacks                   unwind.lua   the calls that they ask for: func, call,
+---   frames.lua, frame_stacks.lua    frame stacks      unwind.lua   the calls that they ask for: func, call,
 ---   cancel.lua         cancellation, cancel scopes                 defer, recover, frames of other types
 ---   task.lua           spawn, the end of a task       unhandled.lua, handler.lua   who hears of a panic
 ---
@@ -93,8 +93,8 @@ kernel.below = not compat.yields_in_pcall and compat.below or nil
 
 --- Makes the coroutine of a thread that is no task's; it is not the universe's main thread unless said.
 local function make_coroutine(u, thread, is_main)
-  local c = { thread = false, top = false, frames = false, state = "resting", foreign = not is_main }
-  c.thread, c.top, c.frames = thread, c, nil
+  local c = { thread = false, top = false, frames = false, state = "resting", foreign = false }
+  c.thread, c.top, c.frames, c.foreign = thread, c, nil, not is_main
   if is_main then u.by[thread] = c else u.others[thread] = c end
   return c
 end

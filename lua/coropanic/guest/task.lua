@@ -2,6 +2,7 @@
 
 local cancel = require "coropanic.guest.cancel"
 local compat = require "coropanic.guest.compat"
+local frame_stacks = require "coropanic.guest.frame_stacks"
 local frames = require "coropanic.guest.frames"
 local handler = require "coropanic.guest.handler"
 local ids = require "coropanic.guest.ids"
@@ -347,7 +348,7 @@ local function retire(u, t)
   if t.member and task.leave_member then task.leave_member(u, t) end
   cancel.close(t.entry)
   lose_coroutines(t)
-  unwind.release_frames(c)
+  frame_stacks.release(c)
   c.thread = nil
   ids.clear(c.context)
 end

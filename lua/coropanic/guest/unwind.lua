@@ -3,6 +3,7 @@
 --- functions.
 
 local compat = require "coropanic.guest.compat"
+local frame_stacks = require "coropanic.guest.frame_stacks"
 local frames = require "coropanic.guest.frames"
 local kernel = require "coropanic.guest.kernel"
 local port = require "coropanic.guest.port"
@@ -14,53 +15,9 @@ local state, running, here = port.state, compat.running, kernel.here
 local select, unpack, error, type = select, compat.unpack, error, type
 local getinfo, getlocal, getmetatable = compat.getinfo, compat.getlocal, compat.getmetatable
 local raw_xpcall, raw_pcall = compat.raw_xpcall, compat.pcall
-local FUNC, DEFERRED, ENTRY, BLOCK = frames.FUNC, frames.DEFERRED, frames.ENTRY, frames.BLOCK
+local FUNC, DEFERRED, BLOCK = frames.FUNC, frames.DEFERRED, frames.BLOCK
+local frames_of, find_frames = frame_stacks.of, frame_stacks.find
 local is_record = record.test
-
---- Frame stacks at rest.
-local pool, pooled = {}, 0
-local MAX_POOLED = 1024
-
---- The frame stack of a coroutine; a task's begins with its entry.
-local function frames_of(c)
-  local s = c.frames
-  if s ~= nil then return s end
-  if pooled > 0 then
-    s = pool[pooled]
-    pooled = pooled - 1
-    s.foreign = c.foreign
-  else
-    s = frames.new(c.foreign)
-  end
-  c.frames = s
-  if c.task ~= nil then frames.push(s, ENTRY) end
-  return s
-end
-unwind.frames_of = frames_of
-
---- Gives a task's frame stack back; no code runs in its frames any more. Thin frames are closed: scopes end
---- with the task by themselves.
-function unwind.release_frames(c)
-  local s = c.frames
-  if s == nil then return end
-  while s.depth > 1 do
-    local f = s[s.depth]
-    local object = f.object
-    f.count = 0
-    if f.type.thin and f.type.lost then f.type.lost(object, s) end
-    frames.pop(s)
-  end
-  c.frames = nil
-  frames.clear(s)
-  if pooled < MAX_POOLED then
-    pooled = pooled + 1
-    pool[pooled] = s
-  end
-end
-
---- The frame stack of the running code; nil if it has none yet.
-local function find_frames() return here().frames end
-unwind.find_frames = find_frames
 
 -- Protected calls ----------------------------------------------------------------------------------------
 

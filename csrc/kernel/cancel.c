@@ -8,7 +8,7 @@ const char *cancel_source_name(cancel_source source) {
       [CANCEL_EXPLICIT] = "explicit",     [CANCEL_DEADLINE] = "deadline",
       [CANCEL_SCOPE] = "scope",           [CANCEL_PARENT] = "parent",
       [CANCEL_SHUTDOWN] = "shutdown",     [CANCEL_INTERRUPT] = "interrupt",
-      [CANCEL_CPU_BUDGET] = "cpu_budget",
+      [CANCEL_CPU_BUDGET] = "cpu_budget", [CANCEL_LEAKED] = "leaked",
   };
   return names[source];
 }
@@ -63,7 +63,9 @@ static int describe(lua_State *L) {
 
 void cancel_make_record(runtime *rt, lua_State *L, lua_State *thread, int level,
                         cancel_source source) {
-  record_kind kind = source == CANCEL_DEADLINE ? RECORD_TIMEOUT : RECORD_CANCELLED;
+  record_kind kind = source == CANCEL_DEADLINE ? RECORD_TIMEOUT
+                     : source == CANCEL_LEAKED ? RECORD_LEAKED
+                                               : RECORD_CANCELLED;
   record_wrap_safe(rt, L, thread, level, kind);
   record *r = record_test(L, -1);
   r->kind = (uint8_t)kind; /* even if there was no memory for more */

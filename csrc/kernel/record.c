@@ -24,7 +24,7 @@ const char *record_kind_name(const record *r) {
   static const char *const names[] = {
       [RECORD_PANIC] = "panic",       [RECORD_ERROR] = "error",   [RECORD_MEMORY] = "memory",
       [RECORD_DEADLOCK] = "deadlock", [RECORD_GOEXIT] = "goexit", [RECORD_CANCELLED] = "cancelled",
-      [RECORD_TIMEOUT] = "timeout",
+      [RECORD_TIMEOUT] = "timeout",   [RECORD_LEAKED] = "leaked",
   };
   return names[r->kind];
 }
@@ -467,9 +467,7 @@ static void use_spare(runtime *rt, lua_State *L, record_kind kind) {
 }
 
 /* Whether a record of this kind is of a panic, and not of a task that was to end. */
-static bool is_panic(record_kind kind) {
-  return kind != RECORD_GOEXIT && kind != RECORD_CANCELLED && kind != RECORD_TIMEOUT;
-}
+static bool is_panic(record_kind kind) { return kind < RECORD_GOEXIT; }
 
 /* Replaces the value on top of L by a record of it.   [-1, +1, -] */
 static void wrap_or_spare(lua_State *L, wrap_request *request) {

@@ -29,6 +29,7 @@ struct runtime;
 #define RECORD_MAX_DEPTH 4    /* nested tables of a value in to_table() */
 #define RECORD_MAX_ITEMS 64   /* entries of one table in to_table() */
 
+/* Panics come first, then the exits. */
 typedef enum record_kind {
   RECORD_PANIC,     /* co.panic(v) */
   RECORD_ERROR,     /* error(v), or an error of the VM or a library */
@@ -37,6 +38,7 @@ typedef enum record_kind {
   RECORD_GOEXIT,    /* co.goexit(): runs the deferred calls; recover does not stop it */
   RECORD_CANCELLED, /* a cancellation: as goexit */
   RECORD_TIMEOUT,   /* a cancellation by a deadline: as goexit */
+  RECORD_LEAKED,    /* co.leaks has ended a leaked task: as goexit */
 } record_kind;
 
 /* The cause of a cancellation. */
@@ -49,6 +51,7 @@ typedef enum cancel_source {
   CANCEL_PARENT,
   CANCEL_SHUTDOWN,   /* the run has ended */
   CANCEL_INTERRUPT,  /* a signal handler: Ctrl-C */
+  CANCEL_LEAKED,     /* nothing could wake the task any more */
   CANCEL_CPU_BUDGET, /* the task's CPU budget is used up */
 } cancel_source;
 

@@ -208,6 +208,7 @@ typedef struct runtime {
   int alive_ref;          /* weak values: address of an object's part in C memory -> the object */
   /* Address -> a pinned context, table of a task's span, or thread of a coroutine. */
   int pinned_ref;
+  int leaks_ref;      /* weak: the lists that co.leaks has returned */
   int held_ref;       /* number -> held panic (unhandled.c); the numbers are luaL_ref's */
   int held_tasks_ref; /* weak values: the same number -> its task */
 
@@ -223,6 +224,8 @@ typedef struct runtime {
 
   lua_CFunction resume;  /* co.coroutine.resume */
   lua_CFunction wrapped; /* the functions that co.coroutine.wrap returns */
+  /* the functions that end a context, which is their upvalue CANCELLER_CONTEXT */
+  lua_CFunction canceller;
   machinery machinery[RUNTIME_MACHINERY_MAX];
   size_t machinery_count;
 
@@ -237,6 +240,9 @@ typedef struct runtime {
   uint64_t cancelled_count; /* tasks that have ended as cancelled */
   uint64_t leaked_count;    /* tasks found asleep with nothing left to wake them */
 } runtime;
+
+/* See runtime.canceller. */
+enum { CANCELLER_CONTEXT = 2 };
 
 /* Returns the universe's runtime; NULL before runtime_open.   [-0, +0, -] */
 runtime *runtime_find(lua_State *L);

@@ -38,7 +38,8 @@ struct probe_event;
   KIND(TIMER, "timer")               \
   KIND(SLEEP, "sleep")               \
   KIND(AWAKE, "awake")               \
-  KIND(OVERRUN, "overrun")
+  KIND(OVERRUN, "overrun")           \
+  KIND(LEAKED, "leaked")
 
 typedef enum probe_kind {
 #define PROBE_ENUM(kind, name) PROBE_##kind,

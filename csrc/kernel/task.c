@@ -35,6 +35,7 @@ const char *wake_reason_name(wake_reason reason) {
   static const char *const names[] = {
       [WAKE_READY] = "ready",       [WAKE_TIMEOUT] = "timeout", [WAKE_CANCELLED] = "cancelled",
       [WAKE_DEADLOCK] = "deadlock", [WAKE_CLOSED] = "closed",   [WAKE_ABANDONED] = "abandoned",
+      [WAKE_LEAKED] = "leaked",
   };
   return names[reason];
 }
@@ -318,10 +319,13 @@ int task_refuse_resumption(runtime *rt, lua_State *L, lua_KFunction continuation
 task *task_check_wake(runtime *rt, lua_State *L) {
   task *t = rt->current;
   if (task_needs_unwinding(t)) cancel_raise(rt, L, t);
-  if (t->wake == WAKE_DEADLOCK) {
+  if (task_is_hopeless(t)) {
+    bool leaked = t->wake == WAKE_LEAKED;
     t->wake = WAKE_READY;
-    lua_pushliteral(L, "all tasks are asleep - deadlock!");
-    panic_raise_kind(rt, L, RECORD_DEADLOCK);
+    lua_pushstring(L, leaked ? TASK_LEAKED_TEXT : "all tasks are asleep - deadlock!");
+    record_wrap_safe(rt, L, L, 1, RECORD_DEADLOCK);
+    if (leaked) record_test(L, -1)->kind = RECORD_LEAKED;
+    lua_error(L);
   }
   return t;
 }
@@ -331,7 +335,7 @@ int task_after_wait(lua_State *L, int status, lua_KContext runtime_address) {
   runtime *rt = (runtime *)runtime_address;
   const task *t = rt->current;
   if (!task_is_resumed(rt, L)) return task_refuse_resumption(rt, L, task_after_wait);
-  if (task_needs_unwinding(t) || t->wake == WAKE_DEADLOCK) task_check_wake(rt, L);
+  if (task_needs_unwinding(t) || task_is_hopeless(t)) task_check_wake(rt, L);
   return 0;
 }
 

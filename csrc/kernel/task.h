@@ -41,6 +41,7 @@ typedef enum wake_reason {
   WAKE_TIMEOUT,
   WAKE_CANCELLED,
   WAKE_DEADLOCK,
+  WAKE_LEAKED,   /* co.leaks ends it, and it waits where a cancellation is not raised */
   WAKE_CLOSED,   /* the channel or descriptor that it waits for was closed */
   WAKE_ABANDONED /* the owner of the lock that it waits for has ended without unlocking it */
 } wake_reason;
@@ -201,6 +202,11 @@ static inline bool task_ended(const task *t) { return t->status >= TASK_DONE; }
 /* Whether an observer is running, or the task `t` (NULL: none) was spawned by one. */
 static inline bool task_is_muted(const runtime *rt, const task *t) {
   return rt->probes.muted > 0 || (t != NULL && t->muted);
+}
+
+/* Whether the task was woken although what it waits for will never happen. */
+static inline bool task_is_hopeless(const task *t) {
+  return t->wake == WAKE_DEADLOCK || t->wake == WAKE_LEAKED;
 }
 
 /* Call it when the code of a live task begins to run. */
@@ -415,6 +421,9 @@ static inline bool task_is_resumed(const runtime *rt, const lua_State *L) {
 static inline void task_tidy_stack(const task *t, lua_State *L) {
   if (lua_gettop(L) != t->live.height) lua_settop(L, t->live.height);
 }
+
+/* The reason for which co.leaks ends a task. */
+#define TASK_LEAKED_TEXT "nothing that is still in use can wake the task"
 
 /* The error for code that resumes or closes the coroutine of a task. */
 #define TASK_REFUSAL \

@@ -152,7 +152,8 @@ static const char *message_of_nil(const record *r) {
     case RECORD_PANIC: return "panic called with nil argument (recover's second result tells)";
     case RECORD_GOEXIT:
     case RECORD_CANCELLED:
-    case RECORD_TIMEOUT: return record_kind_name(r);
+    case RECORD_TIMEOUT:
+    case RECORD_LEAKED: return record_kind_name(r);
     default: return NULL;
   }
 }

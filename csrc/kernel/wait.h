@@ -50,6 +50,14 @@ typedef struct wait_type {
   */
   const struct task *(*next_blocker)(const void *waits_on, const struct task *previous);
 
+  /*
+  ** Pushes each object that scripts can use to end the wait, and calls `visit(ud, L)`, which pops it.
+  ** May raise only for want of memory, and runs no finalizers. NULL: `waits_on`, if it is set, is the
+  ** address of the one such object.   [-0, +0, m]
+  */
+  void (*each_waker)(lua_State *L, const struct task *t, void (*visit)(void *ud, lua_State *L),
+                     void *ud);
+
   /* Whether the ready task only let others run: no event has woken it. NULL: it did not. */
   bool (*gave_way)(const struct task *t);
 

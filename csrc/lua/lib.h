@@ -26,6 +26,7 @@
   FILE(coroutine) /* coroutine, instrument */                \
   FILE(io)        /* wait_fd */                              \
   FILE(inspect)   /* current, tasks, dump, stats */          \
+  FILE(leaks)     /* leaks */                                \
   FILE(observe)   /* observe */                              \
   FILE(panic)     /* func, defer, panic, recover, ... */     \
   FILE(lock)      /* mutex, rwmutex */                       \

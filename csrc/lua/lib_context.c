@@ -35,11 +35,11 @@ static int context_with_value(lua_State *L) {
   return 1;
 }
 
-/* The second result of with_cancel and the like: (cause) ends the context in upvalue 2. */
+/* The second result of with_cancel and the like: (cause) ends the context in its upvalue. */
 static int cancel_context(lua_State *L) {
   runtime *rt = runtime_of(L);
   lua_settop(L, 1);
-  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushvalue(L, lua_upvalueindex(CANCELLER_CONTEXT));
   ctx *c = context_test(L, 2);
   if (c->state != CONTEXT_LIVE) return 0;
   lua_pushvalue(L, 1);
@@ -52,7 +52,7 @@ static int cancel_context(lua_State *L) {
 static void push_cancel(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, -2);
-  lua_pushcclosure(L, cancel_context, 2);
+  lua_pushcclosure(L, cancel_context, CANCELLER_CONTEXT);
 }
 
 static int context_with_cancel(lua_State *L) {
@@ -222,6 +222,7 @@ void lib_context_open(lua_State *L, runtime *rt) {
   static const luaL_Reg metamethods[] = {
       {"__tostring", context_tostring}, {"__gc", context_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"ctx", context_current}, {NULL, NULL}};
+  rt->canceller = cancel_context;
   lib_register(L, rt, functions);
   lib_new_type(L, rt, CONTEXT_TYPE, methods, metamethods);
   context_after_open(rt, L);

@@ -116,7 +116,7 @@ static int wait_for_members(runtime *rt, lua_State *L, scope *s);
 */
 static bool is_over(const runtime *rt, const scope *s) {
   if (s->live > 0) return false;
-  return rt->current->wake == WAKE_DEADLOCK || s->kind == SCOPE_SUPERVISE || s->heir.awaited == 0;
+  return task_is_hopeless(rt->current) || s->kind == SCOPE_SUPERVISE || s->heir.awaited == 0;
 }
 
 /*

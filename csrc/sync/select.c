@@ -247,18 +247,13 @@ static selection *enter_queues(runtime *rt, lua_State *L, task *t, uint32_t coun
 
 /* --- in reports --- */
 
-/*
-** Pushes an array of the channels that the task, waiting in a select, waits for.   [-0, +(0|1), m]
-*/
-static bool push_channels(lua_State *L, const task *t) {
-  if (t->waits_on == NULL) return false;
-  lua_createtable(L, (int)((const selection *)t->waits_on)->count, 0);
-  /* A finalizer may have woken the task, which may wait for another thing now. */
+/* Pushes each channel of the select in which the task waits, for `visit`, which pops it. */
+static void each_channel(lua_State *L, const task *t, void (*visit)(void *ud, lua_State *L),
+                         void *ud) {
   bool selects = t->status == TASK_WAITING && t->wait->leave == leave;
   const selection *s = selects ? t->waits_on : NULL;
   uint32_t count = s == NULL ? 0 : s->count;
   int copies = case_index(count) + 1;
-  lua_Integer listed = 0;
   for (uint32_t i = 1; i <= count && wait_push_local(L, t, case_index(i)); i++) {
     if (lua_istable(L, -1)) {
       lua_pop(L, 1);
@@ -268,9 +263,26 @@ static bool push_channels(lua_State *L, const task *t) {
     if (lua_isnil(L, -1)) {
       lua_pop(L, 1);
     } else {
-      lua_rawseti(L, -2, ++listed);
+      visit(ud, L);
     }
   }
+}
+
+/* Moves the channel on top of the stack to the array below it. */
+static void add_channel(void *ud, lua_State *L) {
+  lua_Integer *listed = ud;
+  lua_rawseti(L, -2, ++*listed);
+}
+
+/*
+** Pushes an array of the channels that the task, waiting in a select, waits for.   [-0, +(0|1), m]
+*/
+static bool push_channels(lua_State *L, const task *t) {
+  if (t->waits_on == NULL) return false;
+  lua_createtable(L, (int)((const selection *)t->waits_on)->count, 0);
+  /* A finalizer may have woken the task, which may wait for another thing now. */
+  lua_Integer listed = 0;
+  each_channel(L, t, add_channel, &listed);
   return true;
 }
 
@@ -324,6 +336,7 @@ static const wait_type wait_select = {
     .push_object = push_channels,
     .push_text = push_text,
     .leave = leave,
+    .each_waker = each_channel,
     .continuation = after_select,
 };
 

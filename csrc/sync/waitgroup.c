@@ -66,6 +66,11 @@ static void member_ended(runtime *rt, lua_State *L, task_exit *self) {
   handler_report(rt, L, 0);
 }
 
+const waitgroup *waitgroup_of_exit(const task_exit *exit) {
+  return exit->run == member_ended ? container_of(exit, const waitgroup_member, exit)->waitgroup
+                                   : NULL;
+}
+
 static void *reserve_member(runtime *rt, void *group) {
   waitgroup_member *member = mem_new(&rt->memory, sizeof(waitgroup_member));
   if (member == NULL) return NULL;

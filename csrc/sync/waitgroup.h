@@ -38,6 +38,9 @@ void waitgroup_add(runtime *rt, lua_State *L, waitgroup *wg, lua_Integer delta);
 */
 extern const spawn_group_type waitgroup_spawns;
 
+/* Returns the waitgroup that is told by `exit`, a call at the end of a task; NULL: none is. */
+const waitgroup *waitgroup_of_exit(const task_exit *exit);
+
 /*
 ** Call it before spawning a task with the waitgroup at index 1 as its group. Panics if the counter
 ** would become too large.   [-0, +0, e]

@@ -300,6 +300,15 @@ function co.tasks() end
 ---@nodiscard
 function co.dump() end
 
+---@class coropanic.leaks.options
+---@field leaked? "report"|"cancel"  # "cancel" ends them: their deferred calls run
+
+--- Returns the tasks that wait for what nothing that is still in use can ever do, in the order in which they
+--- were spawned. If there are any, collects all garbage. Raises when it is called by a finalizer.
+---@param options? coropanic.leaks.options
+---@return coropanic.task[]
+function co.leaks(options) end
+
 --- The counts since the Lua state's start. `live`, `ready` and `afters` are present counts.
 ---@class coropanic.stats
 ---@field spawned integer  # tasks, the main task of each run too
@@ -311,7 +320,7 @@ function co.dump() end
 ---@field unhandled integer  # panics given to the panic handler, or reported in its absence
 ---@field cancelled integer  # tasks that have ended as cancelled
 ---@field afters integer  # functions of `context:after` that wait for the end of their context
----@field leaked integer  # tasks found asleep with nothing left to wake them
+---@field leaked integer  # tasks found asleep with nothing left to wake them, by a run's end or by `co.leaks`
 ---@field timers integer  # timers started
 ---@field steals integer  # overruns: a task ran for longer than the whole budget of its run
 ---@field preemptions integer  # suspensions of tasks whose slice was over
@@ -345,6 +354,7 @@ function co.stats() end
 ---| "sleep"
 ---| "awake"
 ---| "overrun"
+---| "leaked"
 
 --- Calls `fn(kind, object, extra)` from now on with each event of these kinds. Events that `fn` causes reach
 --- no observer. It must not suspend.

@@ -170,6 +170,17 @@ static const program programs[] = {
      "  co.pcall(co.with, child, function() deferred(co) co.sleep(9) end)\n"
      "  return tostring(child:cause())\n"
      "end) end"},
+    {"finds leaked tasks, and ends them",
+     "return function(co) co.run(function()\n"
+     "  (function() local m, ctx = co.mutex(), co.context.with_cancel(co.context.background())\n"
+     "    co.spawn(function() deferred(co) m:lock() co.select(nil, co.chan(), ctx:done()) end)\n"
+     "    co.spawn(function() deferred(co) co.with(ctx, m.lock, m) end)\n"
+     "    co.spawn(function() co.scope(function(s) s:spawn(co.chan().recv, co.chan()) end) end) "
+     "end)()\n"
+     "  local kept = co.chan() co.spawn(kept.recv, kept) co.yield() co.yield()\n"
+     "  local found = co.leaks() local ended = co.leaks{ leaked = 'cancel' }\n"
+     "  kept:close() co.yield() co.yield() co.yield()\n"
+     "  return #found, #ended, #co.leaks() end) end"},
     {"waits for descriptors",
      "return function(co) return co.run(function()\n"
      "  local t = co.spawn(function() deferred(co) return co.wait_fd(0, 'r', 60) end)\n"

@@ -166,6 +166,7 @@ local NEVER = { ["co.instrument"] = true, ["co.on_panic"] = true }
 local KINDS = {
   "spawn", "start", "stop", "wake", "end", "panic", "recover", "cancel", "scope_open", "scope_close",
   "context_open", "context_end", "span_begin", "span_event", "span_end", "timer", "sleep", "awake", "overrun",
+  "leaked",
 }
 
 --- Lets an observer, which calls the runtime in turn, listen until the next one does.

@@ -2,7 +2,7 @@
 
 local kernel = require "coropanic.guest.kernel"
 
-local NAMES = { "collector", "cooperative", "events", "pollfd", "preempt", "thread_pool", "wait_fd" }
+local NAMES = { "collector", "cooperative", "events", "leaks", "pollfd", "preempt", "thread_pool", "wait_fd" }
 
 return function(api)
   for _, name in ipairs(NAMES) do

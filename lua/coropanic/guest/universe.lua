@@ -10,7 +10,7 @@ local universe = {}
 universe.KINDS = {
   "spawn", "start", "stop", "wake", "end", "panic", "recover", "unhandled", "cancel", "scope_open",
   "scope_close", "context_open", "context_end", "span_begin", "span_event", "span_end", "timer", "sleep",
-  "awake", "overrun",
+  "awake", "overrun", "leaked",
 }
 
 local WEAK = { __mode = "k" }
@@ -53,7 +53,7 @@ local function no_counts()
   return {
     spawn = 0, start = 0, stop = 0, wake = 0, ["end"] = 0, panic = 0, recover = 0, unhandled = 0,
     cancel = 0, scope_open = 0, scope_close = 0, context_open = 0, context_end = 0, span_begin = 0,
-    span_event = 0, span_end = 0, timer = 0, sleep = 0, awake = 0, overrun = 0,
+    span_event = 0, span_end = 0, timer = 0, sleep = 0, awake = 0, overrun = 0, leaked = 0,
   }
 end
 

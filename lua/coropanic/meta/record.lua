@@ -8,6 +8,7 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 ---| "memory"     # not enough of it
 ---| "deadlock"   # every task waits, or some wait for each other
 ---| "timeout"    # cancelled by a deadline
+---| "leaked"     # ended by `co.leaks`
 ---| "cancelled"  # no panic, but how a task has ended
 ---| "goexit"     # likewise
 
@@ -18,6 +19,7 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 ---| "parent"     # the end of its context, or of the task whose scope it is in
 ---| "shutdown"   # the end of the run
 ---| "interrupt"  # Ctrl-C
+---| "leaked"     # `co.leaks` has found the task, and was asked to end what it finds
 ---| "cpu_budget" # the task has used up the `cpu_budget` of `co.spawn_with`
 
 --- Where a panic came from: one activation of a function.

@@ -57,6 +57,7 @@ describe("a function", function()
     call "coropanic.current"
     call "coropanic.tasks"
     call "coropanic.dump"
+    call "coropanic.leaks"
     call "coropanic.stats"
   end)
 

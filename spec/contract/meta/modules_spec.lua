@@ -9,6 +9,7 @@ local luacats = require "contract.meta.luacats"
 -- By the names that the documents call them by.
 local MODULES = {
   logging = require "coropanic.logging",
+  metrics = require "coropanic.metrics",
   otlp = require "coropanic.export.otlp",
   redact = require "coropanic.redact",
   report = require "coropanic.report",

@@ -34,7 +34,7 @@ V   ?= 0
 say  = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' '$(1)' '$(2)';)
 MAKEFLAGS += --no-print-directory
 
-ROOMS    := core kernel span report sync scope loop lua host
+ROOMS    := core kernel span report sync scope telemetry loop lua host
 SOURCES  := $(sort $(wildcard $(ROOMS:%=csrc/%/*.c)))
 OBJECTS  := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 MODULE   := $(BUILD)/coropanic/core.so

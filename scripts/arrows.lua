@@ -14,8 +14,9 @@ local ALLOWED = {
   report = { "kernel" },
   sync = { "kernel" },
   scope = { "kernel" },
+  telemetry = { "kernel" },
   loop = { "kernel", "span", "report", "sync", "scope" },
-  lua = { "kernel", "span", "report", "sync", "scope", "loop" },
+  lua = { "kernel", "span", "report", "sync", "scope", "telemetry", "loop" },
   host = { "kernel", "span", "report", "sync", "scope", "loop", "lua" },
   cli = {}, -- a module by itself
 }

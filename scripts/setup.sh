@@ -20,6 +20,7 @@ packages_of() { # group
       # The Luas of the guest.
       echo "lua5.1 lua5.3"
       echo "prometheus python3-prometheus-client" # what reads our metrics
+      echo "golang-go" # `go tool pprof` reads our profiles
       echo "g++" # the header of the C API is included by C++ too
       ;;
     # Programs of other people in which the module runs.

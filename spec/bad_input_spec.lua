@@ -161,6 +161,8 @@ describe("an option", function()
     ["co.collector { budget = 0 }"] = { "'budget'", "seconds above 0 expected, got 0" },
     ["co.collector { budget = 0 / 0 }"] = { "'budget'", "seconds above 0 expected, got " },
     ["co.collector { limit = 1 }"] = { "'limit'", "number above 1 expected, got 1" },
+    ["co.profile.start { kind = 'heap' }"] = { "'kind'", '"cpu"', "expected, got heap" },
+    ["co.profile.start { kind = 'cpu', hz = 0 }"] = { "'hz'" },
     ["co.run_with({ clock = 'sundial' }, noop)"] = { "'clock'", '"virtual"' },
     ["co.run_with({ clock = 1 }, noop)"] = { "'clock'", "got number" },
     ["co.run_with({ seed = 'x' }, noop)"] = { "'seed'", "integer expected, got string" },

@@ -3,15 +3,22 @@
 #include "core/ticker.h"
 
 #include <errno.h>
+#include <string.h>
+
+const char *ticker_why(int refusal) {
+  if (refusal == ENOTSUP) return "this system has no timers that signal a thread";
+  if (refusal == EINVAL) return "the signal SIGURG is blocked in this thread";
+  return strerror(refusal);
+}
 
 #if defined(__linux__) && !defined(CP_NO_TICKER)
 
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "core/stay_loaded.h"
@@ -73,6 +80,18 @@ static void call_previous(int signal, siginfo_t *info, void *context) {
   }
 }
 
+/* Returns the address of the interrupted instruction; 0: not known. */
+static uintptr_t program_counter(const void *context) {
+#if defined(__x86_64__)
+  return (uintptr_t)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+  return (uintptr_t)((const ucontext_t *)context)->uc_mcontext.pc;
+#else
+  (void)context;
+  return 0;
+#endif
+}
+
 /*
 ** A late signal of a ticker that is closed may find that its slot has been taken again, also by another
 ** thread, even while this runs. So whether a tick is due, and in this thread, is one question.
@@ -84,7 +103,7 @@ static void on_signal(int signal, siginfo_t *info, void *context) {
   if (s == NULL) {
     call_previous(signal, info, context);
   } else if (atomic_compare_exchange_strong(&s->waiting, &thread, 0)) {
-    s->owner->tick(s->owner);
+    s->owner->tick(s->owner, program_counter(context));
   }
   errno = saved;
 }
@@ -136,11 +155,12 @@ static ticker_slot *take_slot(void) {
 }
 
 /* Makes the slot's timer. Returns 0 or the errno. */
-static int make_timer(ticker_slot *s) {
+static int make_timer(ticker_slot *s, bool counts_cpu) {
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG};
   event.sigev_value.sival_ptr = s;
   event.sigev_notify_thread_id = this_thread();
-  if (timer_create(CLOCK_MONOTONIC, &event, &s->timer) != 0) return errno;
+  clockid_t clock = counts_cpu ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+  if (timer_create(clock, &event, &s->timer) != 0) return errno;
   s->process = getpid();
   s->thread = this_thread();
   return 0;
@@ -149,7 +169,7 @@ static int make_timer(ticker_slot *s) {
 static int open_locked(ticker *t) {
   ticker_slot *s = take_slot();
   if (s == NULL) return ENOMEM;
-  int refusal = make_timer(s);
+  int refusal = make_timer(s, t->counts_cpu);
   if (refusal != 0) return refusal;
   s->owner = t;
   t->slot = s;

@@ -1,6 +1,6 @@
 /*
 ** A ticker calls a function in a signal handler, in the thread in which it was opened, when a time is
-** over: a POSIX timer sends SIGURG to that thread. Programs ignore SIGURG by default. If the program
+** over, by the clock or of the processor's: a POSIX timer sends SIGURG to that thread. Programs ignore SIGURG by default. If the program
 ** has a handler of its own, ours calls it for every SIGURG that no ticker has caused, and puts it
 ** back when the last ticker is closed. A program that installs a handler later must call the one
 ** that it replaces. The kernel queues a timer's signal beside others of its number, so a tick is lost
@@ -26,18 +26,24 @@ struct ticker_slot;
 
 typedef struct ticker {
   struct ticker_slot *slot; /* NULL: it is closed */
+  bool
+      counts_cpu; /* its time is the processor's that the thread uses, by the system's coarse ticks */
   /*
   ** Called in the signal handler. May call ticker_set, and otherwise only what a signal handler may.
+  **   pc  the address of the instruction that the signal has interrupted; 0: not known
   */
-  void (*tick)(struct ticker *self);
+  void (*tick)(struct ticker *self, uintptr_t pc);
 } ticker;
 
 /*
-** Opens the ticker, which is closed and has `tick` set, for the calling thread. Returns 0 or the
+** Opens the ticker, which is closed and has `tick` and `counts_cpu` set, for the calling thread. Returns 0 or the
 ** errno: ENOTSUP if the system has no such timers, EINVAL if the thread blocks SIGURG, EAGAIN or
 ** ENOMEM for want of resources.
 */
 int ticker_open(ticker *t);
+
+/* Returns a message for an errno of ticker_open. */
+const char *ticker_why(int refusal);
 
 /* Whether it was opened in the calling thread of this process, and so ticks here. */
 bool ticker_is_here(const ticker *t);

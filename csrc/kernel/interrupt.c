@@ -19,25 +19,106 @@
 /* --- our own --- */
 
 /*
+** The number of the user's hook under ours on this thread, from 1; 0: there is none. Our count is 1 and
+** that number, so that the hook is called at one of the next instructions.
+*/
+static int covered(lua_State *L) {
+  int number = lua_gethookcount(L) - 1;
+  return number < INTERRUPT_HOOKS ? number : 0;
+}
+
+static lua_Hook covered_hook(const runtime *rt, int number) {
+  return number == 0 ? NULL : rt->covered_hooks[number];
+}
+
+/* Takes our hook off the thread that has it. */
+static void uncover(const runtime *rt, lua_State *L) {
+  int number = covered(L);
+  lua_sethook(L, covered_hook(rt, number), number == 0 ? 0 : lua_gethookmask(L) & ~LUA_MASKCOUNT,
+              0);
+}
+
+/*
 ** The hook. Threads inherit the hook of the thread that makes them, and a coroutine may have gone on
 ** to wait before its hook was called. So it may be called anywhere, and what it calls has to see
-** whether the code is the one to interrupt. It is called once, unless it is set again.
+** whether the code is the one to interrupt. It is called once, unless it is set again; besides, for
+** each event of the user's hook that it covers.
 */
 static void interrupted(lua_State *L, lua_Debug *ar) {
-  (void)ar;
-  lua_sethook(L, NULL, 0, 0);
   runtime *rt = runtime_find(L);
-  if (rt != NULL && !rt->closed) preempt_serve(rt, L);
+  if (rt == NULL || rt->closed) {
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  int number = covered(L);
+  if (ar->event != LUA_HOOKCOUNT) {
+    lua_Hook hook = covered_hook(rt, number);
+    if (hook != NULL) hook(L, ar);
+    return;
+  }
+  uncover(rt, L);
+  for (interrupt_client *c = rt->interrupt_clients; c != NULL; c = c->next) c->serve(c, rt, L);
+  if (number == 0) preempt_serve(rt, L);
+}
+
+void interrupt_add(runtime *rt, interrupt_client *client) {
+  client->next = rt->interrupt_clients;
+  rt->interrupt_clients = client;
+}
+
+void interrupt_remove(runtime *rt, interrupt_client *client) {
+  interrupt_client **place = &rt->interrupt_clients;
+  while (*place != client) place = &(*place)->next;
+  *place = client->next;
+}
+
+/*
+** Returns the number of the user's hook, which it notes at the first time; 0: there are too many. The
+** same functions are met again and again, a debugger's or that of debug.sethook.
+*/
+static int number_of(runtime *rt, lua_Hook hook) {
+  int number = 1;
+  while (number < INTERRUPT_HOOKS && rt->covered_hooks[number] != NULL &&
+         rt->covered_hooks[number] != hook) {
+    number++;
+  }
+  if (number == INTERRUPT_HOOKS) return 0;
+  rt->covered_hooks[number] = hook;
+  return number;
+}
+
+/* An armed hook is set again, because the VM may have overwritten the count that it had. */
+bool interrupt_arm_over(runtime *rt) {
+  lua_State *thread = rt->running->thread;
+  lua_Hook hook = lua_gethook(thread);
+  int mask = lua_gethookmask(thread);
+  if (hook == interrupted) {
+    int number = covered(thread);
+    lua_sethook(thread, interrupted, number == 0 ? LUA_MASKCOUNT : mask, number + 1);
+    return true;
+  }
+  if (hook == NULL || mask == 0) {
+    interrupt_again(thread, 1);
+    return true;
+  }
+  int number = (mask & LUA_MASKCOUNT) != 0 ? 0 : number_of(rt, hook);
+  if (number == 0) return false;
+  lua_sethook(thread, interrupted, mask | LUA_MASKCOUNT, number + 1);
+  return true;
 }
 
 void interrupt_arm(const runtime *rt) {
   lua_State *thread = rt->running->thread;
   lua_Hook hook = lua_gethook(thread);
-  if (hook == NULL || hook == interrupted) interrupt_again(thread, 1);
+  if (hook == NULL || (hook == interrupted && covered(thread) == 0)) interrupt_again(thread, 1);
 }
 
 void interrupt_again(lua_State *L, int instructions) {
   lua_sethook(L, interrupted, LUA_MASKCOUNT, instructions);
+}
+
+void interrupt_disarm(const runtime *rt, lua_State *L) {
+  if (lua_gethook(L) == interrupted) uncover(rt, L);
 }
 
 /* --- handlers of others --- */

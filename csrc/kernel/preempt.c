@@ -1,6 +1,5 @@
 #include "kernel/preempt.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "kernel/cancel.h"
@@ -35,7 +34,8 @@ static int64_t delay_from(const preemption *p, int64_t now_ns) {
 /* --- ticks --- */
 
 /* In the signal handler. */
-static void tick(ticker *self) {
+static void tick(ticker *self, uintptr_t pc) {
+  (void)pc;
   runtime *rt = container_of(self, runtime, preemption.ticker);
   preemption *p = &rt->preemption;
   if (p->asleep || !preempt_is_wanted(p)) {
@@ -60,11 +60,7 @@ void preempt_require(runtime *rt, lua_State *L, const char *what) {
   p->ticks = false;
   p->ticker.tick = tick;
   int refusal = ticker_open(&p->ticker);
-  if (refusal == 0) return;
-  const char *why = strerror(refusal);
-  if (refusal == ENOTSUP) why = "this system has no timers that signal a thread";
-  if (refusal == EINVAL) why = "the signal SIGURG is blocked in this thread";
-  luaL_error(L, "%s: %s", what, why);
+  if (refusal != 0) luaL_error(L, "%s: %s", what, ticker_why(refusal));
 }
 
 static void start(preemption *p) {

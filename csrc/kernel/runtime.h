@@ -86,6 +86,9 @@ typedef struct watched_hook {
   int mask;
 } watched_hook;
 
+/* The user's hooks that interrupt.c can tell apart, one more. */
+#define INTERRUPT_HOOKS 8
+
 /* A C function of the module that runs frames, or is not worth a line in a report. */
 typedef struct machinery {
   lua_CFunction function;
@@ -147,6 +150,8 @@ typedef struct runtime {
   /* of the run's host, and of the universe's main thread if that is another one */
   watched_hook watched[2];
   preemption preemption;
+  struct interrupt_client *interrupt_clients; /* NULL: none */
+  lua_Hook covered_hooks[INTERRUPT_HOOKS];    /* from 1: hooks of the user's that ours may cover */
 
   /* Panics without an owner yet (unhandled.c), the oldest first. */
   list unhandled_panics;
@@ -231,6 +236,7 @@ typedef struct runtime {
 
   probes probes;
   struct observers *observers;
+  struct profiler *profiler; /* profiles and their labels (telemetry/profile.h); NULL: none yet */
   /*
   ** Begins the span of the new task on top of the stack, which no script has seen yet. Called while
   ** a listener of spans is set. It is span_begin_task, which the kernel does not know. Never

@@ -33,7 +33,8 @@
   FILE(condition) /* condition */                            \
   FILE(sync)      /* semaphore, waitgroup, event */          \
   FILE(once)      /* once */                                 \
-  FILE(local)     /* task_local */
+  FILE(local)     /* task_local */                           \
+  FILE(profile)   /* profile */
 
 /* Each adds its functions to the module's table on top of the stack.   [-0, +0, m] */
 #define LIB_DECLARE(name) void lib_##name##_open(lua_State *L, runtime *rt);

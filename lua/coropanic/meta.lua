@@ -10,6 +10,7 @@ error('coropanic.meta describes the API to editors and can not be run: require "
 ---@field _VERSION string  # "major.minor.patch", the same as `CP_VERSION` in C
 ---@field context coropanic.contextlib  # makes contexts
 ---@field trace coropanic.trace  # trace ids, spans, baggage
+---@field profile coropanic.profilelib  # profiles for pprof
 ---@field coroutine coroutinelib  # Lua's library, but tasks may suspend inside its coroutines
 local co = {}
 

@@ -20,13 +20,15 @@ typedef struct counter {
   ticker ticker;
   volatile sig_atomic_t ticks;
   volatile sig_atomic_t left;
-  pthread_t thread; /* of the last tick */
+  pthread_t thread;      /* of the last tick */
+  volatile uintptr_t pc; /* likewise */
 } counter;
 
 static const int64_t SOON_NS = 20000;
 
-static void count(ticker *self) {
+static void count(ticker *self, uintptr_t pc) {
   counter *c = container_of(self, counter, ticker);
+  c->pc = pc;
   c->ticks = c->ticks + 1;
   errno = EDOM;
   c->thread = pthread_self();
@@ -67,6 +69,28 @@ static void a_ticker_ticks_once_for_each_time_that_it_is_set(void) {
   ticker_close(&c.ticker);
   check(!ticker_is_here(&c.ticker));
 }
+
+static void one_of_the_processors_time_does_not_tick_while_the_thread_sleeps(void) {
+  counter c = closed();
+  c.ticker.counts_cpu = true;
+  check_int(ticker_open(&c.ticker), 0);
+  ticker_set(&c.ticker, 40000000);
+  usleep(100000);
+  check_int(c.ticks, 0);
+  wait_for_ticks(&c, 1);
+  ticker_close(&c.ticker);
+}
+
+#if defined(__x86_64__) || defined(__aarch64__)
+static void the_tick_gets_the_address_of_the_interrupted_instruction(void) {
+  counter c = closed();
+  check_int(ticker_open(&c.ticker), 0);
+  ticker_set(&c.ticker, 1);
+  wait_for_ticks(&c, 1);
+  check(c.pc != 0);
+  ticker_close(&c.ticker);
+}
+#endif
 
 static void it_may_set_itself_again(void) {
   counter c = closed();
@@ -311,6 +335,10 @@ static void a_child_that_is_forked_in_a_storm_can_open_one(void) {
 
 static const test tests[] = {
     TEST(a_ticker_ticks_once_for_each_time_that_it_is_set),
+    TEST(one_of_the_processors_time_does_not_tick_while_the_thread_sleeps),
+#if defined(__x86_64__) || defined(__aarch64__)
+    TEST(the_tick_gets_the_address_of_the_interrupted_instruction),
+#endif
     TEST(it_may_set_itself_again),
     TEST(a_stopped_ticker_does_not_tick_although_its_signal_is_pending),
     TEST(a_handler_of_the_host_is_called_for_its_signals_and_put_back),

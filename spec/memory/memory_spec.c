@@ -117,6 +117,17 @@ static const program programs[] = {
      "    co.spawn(function() for _ = 1, 9 do co.yield() end end)\n"
      "    for _ = 1, 3 do local t = { ('x'):rep(20000) } co.sleep(1e-5) end end)\n"
      "  co.step(1e-4) return co.collector(before) end"},
+    {"profiles, with labels",
+     "return function(co) local profile = co.profile.start { kind = 'cpu', hz = 1 }\n"
+     "  local labels = co.profile.labels\n"
+     "  labels({ a = 1, b = ('x'):rep(64) }, co.run, function() deferred(co)\n"
+     "    local t = co.spawn(labels, { c = 2 }, function() deferred(co) co.yield() error 'x' end)\n"
+     "    labels({ a = 3 }, function() co.spawn(co.yield):join() end) t:join() end)\n"
+     "  local bytes = profile:stop() return #bytes end"},
+    {"takes a profile",
+     "return function(co) return co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
+     "  local t = co.spawn(co.profile.take, 'cpu', 9)\n"
+     "  co.yield() t:cancel() t:join() return #co.profile.take('cpu', 1) end) end"},
     {"sends and selects",
      "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
      "  local a, b = co.chan(), co.chan(9)\n"

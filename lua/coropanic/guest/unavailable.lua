@@ -4,12 +4,16 @@ local kernel = require "coropanic.guest.kernel"
 
 local NAMES = { "collector", "cooperative", "events", "leaks", "pollfd", "preempt", "thread_pool", "wait_fd" }
 
+local function unavailable(name)
+  return function() kernel.raise("co.%s is not available in the guest (docs/portability.md)", name) end
+end
+
 return function(api)
   for _, name in ipairs(NAMES) do
-    if api[name] == nil then
-      api[name] = function()
-        kernel.raise("co.%s is not available in the guest (docs/portability.md)", name)
-      end
-    end
+    if api[name] == nil then api[name] = unavailable(name) end
+  end
+  api.profile = {}
+  for _, name in ipairs { "start", "take", "labels" } do
+    api.profile[name] = unavailable("profile." .. name)
   end
 end

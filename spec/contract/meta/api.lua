@@ -9,7 +9,10 @@ for path in io.popen("ls lua/coropanic/meta.lua lua/coropanic/meta/*.lua"):lines
 end
 
 -- The classes whose functions are those of a table of the module.
-api.modules = { coropanic = co, ["coropanic.trace"] = co.trace, ["coropanic.contextlib"] = co.context }
+api.modules = {
+  coropanic = co, ["coropanic.trace"] = co.trace, ["coropanic.contextlib"] = co.context,
+  ["coropanic.profilelib"] = co.profile,
+}
 
 function api.sorted_keys(t)
   local keys = {}

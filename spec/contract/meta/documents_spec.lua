@@ -8,10 +8,12 @@ describe("the documents", function()
   local RECEIVERS = {
     task = "task", ctx = "context", s = "scope", record = "record", ch = "channel", m = "mutex",
     c = "condition", rw = "rwmutex", wg = "waitgroup", o = "once", e = "event", l = "task_local",
+    profile = "profile",
   }
 
   local LIBRARIES = {
     co = "coropanic", ["co.trace"] = "coropanic.trace", ["co.context"] = "coropanic.contextlib",
+    ["co.profile"] = "coropanic.profilelib",
   }
 
   --- The class and the name of the function that a signature is of; nil: it is none of the module's.

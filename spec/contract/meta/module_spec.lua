@@ -63,6 +63,8 @@ local function objects()
     make(co.task_local())
     make(co.ctx())
     make(co.defer(function() end))
+    local profile <close> = co.profile.start { kind = "cpu" }
+    make(profile)
     make(select(2, co.pcall(error)))
     co.scope(make)
   end)

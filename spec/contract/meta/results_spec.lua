@@ -229,6 +229,13 @@ describe("a function", function()
     call("coropanic.trace.use", "random")
   end)
 
+  in_run("of profiles returns what is declared", function()
+    local profile = call("coropanic.profilelib.start", { kind = "cpu", hz = 100 })
+    call("coropanic.profile:stop", profile)
+    call("coropanic.profilelib.take", "cpu", 0)
+    call("coropanic.profilelib.labels", { a = "b", c = 1 }, function(...) return ... end, 1)
+  end)
+
   it("is called here, whichever it is", function()
     api.each_function(function(fn) assert.is_true(called[fn.name], fn.name) end)
   end)

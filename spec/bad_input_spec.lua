@@ -153,6 +153,14 @@ end)
 
 describe("an option", function()
   for text, parts in pairs {
+    ["co.record 'all'"] = { "'record'", "table expected, got string" },
+    ["co.record { event = 1 }"] = { "'record'", "unknown option 'event'" },
+    ["co.record { events = 'x' }"] = { "power of two from 1 to 16777216 expected, got string" },
+    ["co.record { events = 100 }"] = { "'events'", "power of two from 1 to 16777216 expected, got 100" },
+    ["co.record { events = 1 << 25 }"] = { "from 1 to 16777216 expected, got 33554432" },
+    ["co.record { stacks = 2 }"] = { "'stacks'", "integer from 0 to 1 expected, got 2" },
+    ["co.record():dump()"] = { "'dump'", "path expected, got no value" },
+    ["co.accounting(1)"] = { "'accounting'", "boolean or nil expected, got number" },
     ["co.collector 'idle'"] = { "'collector'", "table expected, got string" },
     ["co.collector { modus = 'idle' }"] = { "'collector'", "unknown option 'modus'" },
     ["co.collector { mode = 'lazy' }"] = { "'mode'", '"automatic" or "idle" expected, got lazy' },

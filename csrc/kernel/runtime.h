@@ -119,6 +119,9 @@ typedef struct runtime {
   const loop_backend *backend;
   struct event_loop *loop;
   struct host *host; /* what C hosts have added (host/host.h); NULL: nothing yet */
+  struct telemetry
+      *telemetry;          /* what records and measures (telemetry/telemetry.h); NULL: nothing */
+  const task_clock *clock; /* of our loop; it may be virtual */
 
   /*
   ** Scheduling. `current` is set while a task runs, `driver` while the loop runs, and `running`

@@ -5,6 +5,7 @@
 #define CP_KERNEL_SINK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/list.h"
@@ -12,6 +13,7 @@
 #pragma GCC visibility push(hidden)
 
 struct runtime;
+struct task;
 struct probe_event;
 
 /*
@@ -65,15 +67,40 @@ typedef struct probe_sink {
   void (*write)(struct probe_sink *self, struct runtime *rt, const struct probe_event *event);
 } probe_sink;
 
+/* What code marks by the functions of co.trace, whether spans are listened to or not. */
+typedef enum probe_mark {
+  MARK_EVENT,      /* co.trace.event; the text is its name */
+  MARK_SPAN_BEGIN, /* co.trace.span; the text is its name */
+  MARK_SPAN_END, /* only if the function returns; `of` is what `mark` has returned for the beginning */
+  MARK_TRACE     /* co.trace.continue; the text is the 16 bytes of the trace id */
+} probe_mark;
+
+/*
+** A listener that only notes what it hears, and gets the events of every switch on a shorter way than
+** sinks: without a probe_event, and before the sinks. Its functions must not raise and call no scripts.
+** There is at most one (telemetry/telemetry.h).
+*/
+typedef struct probe_tap {
+  void (*start)(struct probe_tap *self, struct runtime *rt, const struct task *t);
+  /* t->status says whether the task waits, or is ready again */
+  void (*stop)(struct probe_tap *self, struct runtime *rt, const struct task *t);
+  void (*wake)(struct probe_tap *self, struct runtime *rt, const struct task *t);
+  /* returns a number that stands for this mark; 0: it was not noted */
+  uint64_t (*mark)(struct probe_tap *self, struct runtime *rt, probe_mark mark, const char *text,
+                   size_t length, uint64_t of);
+} probe_tap;
+
 typedef struct probes {
   uint64_t counts[PROBE_COUNT]; /* told with `probe` since the start; for co.stats() */
-  uint32_t mask;                /* the `wants` of all sinks */
+  uint32_t mask;                /* the `wants` of all sinks, and the kinds that the tap hears */
+  uint32_t told;                /* the `wants` of all sinks */
+  probe_tap *tap;               /* NULL: there is none */
   uint32_t muted;               /* observers running now */
   list sinks;
   int64_t slice_ns;
 } probes;
 
-/* Removes all sinks. */
+/* Removes all sinks, and the tap. */
 void probes_init(probes *p);
 
 /*
@@ -83,12 +110,20 @@ void probes_init(probes *p);
 void probe_add_sink(probes *p, probe_sink *sink);
 void probe_remove_sink(probes *p, probe_sink *sink);
 
-/* Call it after changing a sink's `wants` or `timed`: updates the mask. */
+/* Call it after changing a sink's `wants` or `timed`: updates the masks. */
 void probe_update(probes *p);
+
+/* Makes it the tap; NULL: none. */
+void probe_set_tap(probes *p, probe_tap *tap);
 
 /* Whether any sink wants this kind, or waits for an event of any kind. */
 static inline bool probe_is_wanted(const probes *p, probe_kind kind) {
   return (p->mask & (PROBE_BIT(kind) | PROBE_PENDING)) != 0;
+}
+
+/* Whether a sink wants this kind, for the kinds that the tap hears too. */
+static inline bool probe_is_told(const probes *p, probe_kind kind) {
+  return ((p->told & PROBE_BIT(kind)) | (p->mask & PROBE_PENDING)) != 0;
 }
 
 /* Whether any sink listens to spans. */

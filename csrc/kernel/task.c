@@ -261,6 +261,8 @@ static inline void note_unserved(runtime *rt, const task *t, void *left) {
 }
 
 void task_tell_wake(runtime *rt, const task *t) {
+  if (rt->probes.tap != NULL) rt->probes.tap->wake(rt->probes.tap, rt, t);
+  if (!probe_is_told(&rt->probes, PROBE_WAKE)) return;
   probe_tell(
       rt,
       &(probe_event){

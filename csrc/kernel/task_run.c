@@ -415,7 +415,9 @@ int task_run_prepare(runtime *rt, lua_State *L, task *t) {
   return arguments;
 }
 
-int task_run_tell_start(runtime *rt, lua_State *L, task *t) {
+int task_run_tell_start(runtime *rt, lua_State *L, task *t, int arguments) {
+  if (rt->probes.tap != NULL) rt->probes.tap->start(rt->probes.tap, rt, t);
+  if (!probe_is_told(&rt->probes, PROBE_START)) return arguments;
   lua_State *thread = t->coroutine.thread;
   bool is_first = lua_status(thread) == LUA_OK;
   task_leave(rt);
@@ -423,12 +425,14 @@ int task_run_tell_start(runtime *rt, lua_State *L, task *t) {
                      .kind = PROBE_START, .calls = true, .task = t, .object = PROBE_TASK, .L = L});
   task_enter(rt, t);
   if (!is_first) return 0;
-  int arguments = count_arguments(thread);
+  arguments = count_arguments(thread);
   if (arguments < 0) lose_unstarted(rt, L, t);
   return arguments;
 }
 
 void task_run_tell_stop(runtime *rt, lua_State *L, task *t) {
+  if (rt->probes.tap != NULL) rt->probes.tap->stop(rt->probes.tap, rt, t);
+  if (!probe_is_told(&rt->probes, PROBE_STOP)) return;
   probe_tell(rt, &(probe_event){
                      .kind = PROBE_STOP, .calls = true, .task = t, .object = PROBE_TASK, .L = L});
 }

@@ -36,10 +36,10 @@ size_t task_run_pending(runtime *rt, lua_State *L, task *t);
 /*
 ** Tell the sinks that a slice of the task begins, and that it has suspended, which ends the slice.
 ** [-0, +0, -]
-** The first returns the number of arguments on the task's thread; -1: an observer has ended the
-** task.
+** The first returns the number of arguments on the task's thread, which was `arguments`; -1: an observer
+** has ended the task.
 */
-int task_run_tell_start(runtime *rt, lua_State *L, task *t);
+int task_run_tell_start(runtime *rt, lua_State *L, task *t, int arguments);
 void task_run_tell_stop(runtime *rt, lua_State *L, task *t);
 
 /* Call it when the task's thread came back because the task waits or yields.   [-0, +0, -] */
@@ -59,7 +59,7 @@ static inline void task_run_resume(runtime *rt, lua_State *L, task *t) {
   int arguments = t->before_turn == 0 ? 0 : task_run_prepare(rt, L, t);
   if (arguments < 0) return;
   if (probe(&rt->probes, PROBE_START)) {
-    arguments = task_run_tell_start(rt, L, t);
+    arguments = task_run_tell_start(rt, L, t, arguments);
     if (arguments < 0) return;
   }
   t->status = TASK_RUNNING;

@@ -84,6 +84,7 @@ void loop_open(runtime *rt, lua_State *L) {
   collector_init(&loop->collector);
   poller_init(&loop->poller, &rt->memory, wake_waiter, rt);
   rt->loop = loop;
+  rt->clock = &loop->clock;
   rt->generator.lease_clock = &loop->clock;
   loop_use_own(rt);
   runtime_add_part(rt, &loop->part);

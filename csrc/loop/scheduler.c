@@ -401,6 +401,7 @@ static task *make_main(runtime *rt, lua_State *L, int arguments, const char *nam
   outside_enter(rt);
   if (lua_pcall(L, arguments + 2, 1, 0) != LUA_OK) {
     rt->driver = NULL;
+    loop_of(rt)->clock = (task_clock){.is_virtual = false};
     lua_error(L);
   }
   return task_test(L, -1);
@@ -418,6 +419,7 @@ int scheduler_run(runtime *rt, lua_State *L, int arguments, const run_options *o
   }
   preempt_check(rt, L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+  loop_of(rt)->clock = (task_clock){.is_virtual = options->virtual_clock};
   task *main = make_main(rt, L, arguments, options->name);
   int index = lua_gettop(L);
   apply_options(rt, L, options);

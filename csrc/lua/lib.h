@@ -28,6 +28,7 @@
   FILE(inspect)   /* current, tasks, dump, stats */          \
   FILE(leaks)     /* leaks */                                \
   FILE(observe)   /* observe */                              \
+  FILE(recorder)  /* record, accounting */                   \
   FILE(panic)     /* func, defer, panic, recover, ... */     \
   FILE(lock)      /* mutex, rwmutex */                       \
   FILE(condition) /* condition */                            \

@@ -12,10 +12,27 @@
 
 /* --- spans --- */
 
+/* A mark's number stands above the index of the function, which is 2 or 3. */
+enum { FUNCTION_BITS = 2, FUNCTION_MASK = (1 << FUNCTION_BITS) - 1 };
+
+/* Tells the tap, which there is. Returns the mark's number; 0: it was not noted.   [-0, +0, -] */
+cp_apart lua_KContext mark(runtime *rt, lua_State *L, probe_mark kind, lua_KContext of) {
+  probe_tap *tap = rt->probes.tap;
+  size_t length = 0;
+  const char *name = kind == MARK_SPAN_END ? "" : lua_tolstring(L, 1, &length);
+  return (lua_KContext)tap->mark(tap, rt, kind, name, length, (uint64_t)of);
+}
+
 /* The results stand where the function stood, and above. */
 static int after_span(lua_State *L, int status, lua_KContext function) {
   (void)status;
   return lua_gettop(L) - (int)function + 1;
+}
+
+static int after_marked_span(lua_State *L, int status, lua_KContext context) {
+  runtime *rt = runtime_of_any(L);
+  if (rt->probes.tap != NULL) mark(rt, L, MARK_SPAN_END, context >> FUNCTION_BITS);
+  return after_span(L, status, context & FUNCTION_MASK);
 }
 
 static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer", NULL};
@@ -30,15 +47,9 @@ static const char *read_options(lua_State *L) {
   return kinds[kind];
 }
 
-/*
-** (name, [options,] function, arguments...). Not a pcall, because frames further out must see the
-** stack at the point of the panic. Without a listener or a sampled trace, the options are ignored.
-*/
-static int trace_span(lua_State *L) {
-  runtime *rt = runtime_of(L);
-  if (lua_type(L, 1) != LUA_TSTRING) return arg_type_error(L, 1, "span", "string");
-  int function = lua_istable(L, 2) ? 3 : 2;
-  arg_check_function(L, function, "span");
+/* Calls the function at that index; the continuation gets the context.   [-?, +?, e] */
+cp_inline int call_in_span(runtime *rt, lua_State *L, int function, lua_KContext context,
+                           lua_KFunction continuation) {
   if (span_is_recorded(rt)) {
     const char *kind = kinds[0];
     if (function == 3) {
@@ -48,10 +59,29 @@ static int trace_span(lua_State *L) {
     span_begin(rt, L, 1, kind, function == 3 && lua_istable(L, 2) ? 2 : 0);
     lua_replace(L, 1);
     int arguments = lua_gettop(L) - function;
-    return unwind_call_closing(L, 1, arguments, LUA_MULTRET, function, after_span);
+    return unwind_call_closing(L, 1, arguments, LUA_MULTRET, context, continuation);
   }
-  lua_callk(L, lua_gettop(L) - function, LUA_MULTRET, function, after_span);
-  return after_span(L, LUA_OK, function);
+  lua_callk(L, lua_gettop(L) - function, LUA_MULTRET, context, continuation);
+  return continuation(L, LUA_OK, context);
+}
+
+/* The same while there is a tap. */
+cp_apart int call_in_marked_span(runtime *rt, lua_State *L, int function) {
+  lua_KContext number = mark(rt, L, MARK_SPAN_BEGIN, 0);
+  return call_in_span(rt, L, function, number << FUNCTION_BITS | function, after_marked_span);
+}
+
+/*
+** (name, [options,] function, arguments...). Not a pcall, because frames further out must see the
+** stack at the point of the panic. Without a listener or a sampled trace, the options are ignored.
+*/
+static int trace_span(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  if (lua_type(L, 1) != LUA_TSTRING) return arg_type_error(L, 1, "span", "string");
+  int function = lua_istable(L, 2) ? 3 : 2;
+  arg_check_function(L, function, "span");
+  if (rt->probes.tap != NULL) return call_in_marked_span(rt, L, function);
+  return call_in_span(rt, L, function, function, after_span);
 }
 
 /* Tells the sinks of the newest event of the span whose table is at `data`.   [-0, +0, m] */
@@ -72,6 +102,7 @@ static int trace_event(lua_State *L) {
   if (lua_type(L, 1) != LUA_TSTRING) return arg_type_error(L, 1, "event", "string");
   bool has_attributes = !lua_isnoneornil(L, 2);
   if (has_attributes && !lua_istable(L, 2)) return arg_type_error(L, 2, "event", "table");
+  if (rt->probes.tap != NULL) mark(rt, L, MARK_EVENT, 0);
   if (!span_is_recorded(rt) || !span_push_current(rt, L)) return 0;
   bool is_added = span_data_add_event(L, lua_gettop(L), 1, has_attributes ? 2 : 0);
   if (is_added && probe(&rt->probes, PROBE_SPAN_EVENT)) tell_event(rt, L, lua_gettop(L));

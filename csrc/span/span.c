@@ -214,6 +214,8 @@ void span_begin_continued(runtime *rt, lua_State *L, const traceparent *parent,
   span *s = push_handle(rt, L);
   trace *t = trace_continue(rt, parent, headers);
   if (t == NULL) luaL_error(L, "not enough memory");
+  probe_tap *tap = rt->probes.tap;
+  if (tap != NULL) tap->mark(tap, rt, MARK_TRACE, (const char *)t->trace_id, 16, 0);
   s->ids = (trace_ids){.trace = t, .parent_span_id = parent->span_id};
   s->continues = true;
   if (is_heard(rt) && (t->flags & TRACE_FLAG_SAMPLED) != 0) {

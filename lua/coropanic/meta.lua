@@ -458,4 +458,62 @@ function co.cooperative() end
 ---@return coropanic.collector.figures figures
 function co.collector(settings) end
 
+-- Records of events -----------------------------------------------------------------------------------------
+
+---@class coropanic.recorder.options
+---@field events? integer  # how many of the newest events are kept, a power of two; 65536
+---@field stacks? 0 | 1  # 1: events say where a task has suspended; 0
+
+---@class coropanic.recorder.stats
+---@field events integer  # kept now
+---@field lost integer  # that newer ones have overwritten
+---@field bytes integer  # of memory
+
+---@class coropanic.recorder  # the runtime's recorder of events: docs/recorder.md
+local recorder = {}
+
+--- Returns what is recorded now, as a file of the format coropanic-events/1.
+---@return string bytes
+---@nodiscard
+function recorder:snapshot() end
+
+--- Writes the same to a file, while no task runs.
+---@param path string
+---@return true? ok, string? message, integer? code  # nil, a message and errno if it could not be written
+function recorder:dump(path) end
+
+--- Ends recording, and frees its memory.
+function recorder:stop() end
+
+--- Counts the events.
+---@return coropanic.recorder.stats
+---@nodiscard
+function recorder:stats() end
+
+--- Records the newest events of all tasks in a ring in memory. There is one recorder: another call begins
+--- anew, with its options.
+---@param options? coropanic.recorder.options
+---@return coropanic.recorder recorder
+function co.record(options) end
+
+---@class coropanic.histogram
+---@field count integer
+---@field sum number  # seconds
+---@field longest number  # seconds
+---@field buckets table<integer, integer>  # k -> durations from 2^(k-1) to below 2^k nanoseconds; 0: of none
+
+---@class coropanic.accounting  # since the first co.accounting(true)
+---@field delay coropanic.histogram  # how long tasks were ready before they ran
+---@field run coropanic.histogram  # how long they ran without suspending
+---@field wait table<string, coropanic.histogram>  # how long they waited, by task.operation
+---@field idle number  # seconds in which the loop slept
+---@field seconds number  # since the first co.accounting(true)
+---@field cycles integer  # of Lua's collector
+
+--- Turns accounting for the time of tasks on (true) or off (false): it is on as long as there were more calls
+--- to turn it on. Without an argument, returns what was counted; nil: it is off.
+---@param on? boolean
+---@return coropanic.accounting?
+function co.accounting(on) end
+
 return co

@@ -1235,4 +1235,46 @@ return {
     to = "memcpy(out, &read, sizeof(read));",
     specs = "spec/embedded/api/panic_spec.c",
   },
+
+  -- the recorder: csrc/telemetry
+  {
+    name = "leaving-is-not-told-with-the-start",
+    says = "the recorder does not say that a task has parked or yielded if another one starts at once",
+    file = "csrc/telemetry/telemetry.c",
+    from = "e->detail = (uint8_t)m->left;",
+    to = "e->detail = LEFT_NOT;",
+    specs = "spec/telemetry/recorder_spec.lua",
+  },
+  {
+    name = "recorder-keeps-two-clocks",
+    says = "events of the virtual clock stand behind those of the system's in one ring",
+    file = "csrc/telemetry/telemetry.c",
+    from = "if (m->ring != NULL) m->ring->written = 0;",
+    to = "",
+    specs = "spec/telemetry/recorder_spec.lua",
+  },
+  {
+    name = "random-ids-in-the-virtual-clocks-dump",
+    says = "the dump of a seed differs from process to process",
+    file = "csrc/telemetry/dump.c",
+    from = "if (e->detail == 0) number_trace(numbers, id);",
+    to = "",
+    specs = "spec/telemetry/recorder_spec.lua",
+  },
+  {
+    name = "slice-of-a-task-that-ends-is-not-counted",
+    says = "co.accounting does not count the last turn of a task",
+    file = "csrc/telemetry/telemetry.c",
+    from = "if (m->accounting != NULL) count(m, &m->accounting->run, now - m->began);\n    m->running = 0;",
+    to = "m->running = 0;",
+    specs = "spec/telemetry/recorder_spec.lua",
+  },
+  {
+    name = "a-failed-dump-is-told-as-done",
+    says = "recorder:dump to a full disk returns true",
+    file = "csrc/telemetry/dump.c",
+    from = "if (written < 0) return false;",
+    to = "if (written < 0) return true;",
+    specs = "spec/telemetry/recorder_spec.lua",
+  },
 }

@@ -2,7 +2,10 @@
 
 local kernel = require "coropanic.guest.kernel"
 
-local NAMES = { "collector", "cooperative", "events", "leaks", "pollfd", "preempt", "thread_pool", "wait_fd" }
+local NAMES = {
+  "accounting", "collector", "cooperative", "events", "leaks", "pollfd", "preempt", "record", "thread_pool",
+  "wait_fd",
+}
 
 local function unavailable(name)
   return function() kernel.raise("co.%s is not available in the guest (docs/portability.md)", name) end

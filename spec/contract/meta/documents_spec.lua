@@ -8,7 +8,7 @@ describe("the documents", function()
   local RECEIVERS = {
     task = "task", ctx = "context", s = "scope", record = "record", ch = "channel", m = "mutex",
     c = "condition", rw = "rwmutex", wg = "waitgroup", o = "once", e = "event", l = "task_local",
-    profile = "profile",
+    profile = "profile", recorder = "recorder",
   }
 
   local LIBRARIES = {

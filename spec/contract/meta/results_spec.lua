@@ -30,6 +30,16 @@ describe("a function", function()
     call("coropanic.thread_pool", call("coropanic.thread_pool"))
     local settings = call("coropanic.collector", { mode = "automatic", budget = 0.001, limit = 3 })
     call("coropanic.collector", settings)
+    local recorder = call("coropanic.record", { events = 64, stacks = 1 })
+    call("coropanic.recorder:snapshot", recorder)
+    call("coropanic.recorder:dump", recorder, "/dev/null")
+    call("coropanic.recorder:dump", recorder, "/dev/full")
+    call("coropanic.recorder:stats", recorder)
+    call("coropanic.recorder:stop", recorder)
+    call("coropanic.accounting", true)
+    co.run(co.sleep, 0)
+    call "coropanic.accounting"
+    call("coropanic.accounting", false)
     call "coropanic.cooperative"
     call("coropanic.preempt", call("coropanic.preempt", { slice = 0.01 }))
     local global = coroutine

@@ -1,0 +1,296 @@
+/* co.record, recorder, co.accounting */
+#include <errno.h>
+#include <string.h>
+
+#include "kernel/args.h"
+#include "lua/lib.h"
+#include "lua/options.h"
+#include "telemetry/dump.h"
+#include "telemetry/telemetry.h"
+
+#define RECORDER_TYPE "coropanic.recorder"
+
+#define DEFAULT_EVENTS 65536
+#define MAX_EVENTS 16777216 /* half a gigabyte */
+
+/* The address is the registry's key of the one recorder. */
+static const char recorder_key = 0;
+
+/* --- the collector's cycles --- */
+
+/*
+** The finalizer of an object that nothing refers to: it is called once a cycle, because setting the metatable
+** again makes the collector call it in the next cycle too. That allocates nothing.
+*/
+static int count_cycle(lua_State *L) {
+  runtime *rt = runtime_of_any(L);
+  if (rt->closed || rt->telemetry == NULL) return 0;
+  if (telemetry_count_cycle(rt)) {
+    lua_getmetatable(L, 1);
+    lua_setmetatable(L, 1);
+  } else {
+    rt->telemetry->has_sentinel = false;
+  }
+  return 0;
+}
+
+/* Makes that object, if there is none.   [-0, +0, m] */
+static void watch_collector(runtime *rt, lua_State *L) {
+  static const luaL_Reg metamethods[] = {{"__gc", count_cycle}, {NULL, NULL}};
+  if (rt->telemetry != NULL && rt->telemetry->has_sentinel) return;
+  lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushlightuserdata(L, rt);
+  luaL_setfuncs(L, metamethods, 1);
+  if (telemetry_of(rt) == NULL) luaL_error(L, "not enough memory");
+  rt->telemetry->has_sentinel = true;
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
+/* --- co.record --- */
+
+/* Returns the number of events asked for.   [-0, +0, e] */
+static size_t read_events(lua_State *L) {
+  const char *expected = "power of two from 1 to 16777216";
+  lua_Integer events = DEFAULT_EVENTS;
+  if (lua_getfield(L, 1, "events") != LUA_TNIL) {
+    int is_integer;
+    if (lua_type(L, -1) != LUA_TNUMBER) options_error(L, 1, "record", "events", expected);
+    events = lua_tointegerx(L, -1, &is_integer);
+    bool is_power = is_integer && events > 0 && (events & (events - 1)) == 0;
+    if (!is_power || events > MAX_EVENTS) options_refuse_value(L, 1, "record", "events", expected);
+  }
+  lua_pop(L, 1);
+  return (size_t)events;
+}
+
+/* Pushes the one recorder.   [-0, +1, m] */
+static void push_recorder(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &recorder_key) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_newuserdatauv(L, 0, 0);
+  luaL_setmetatable(L, RECORDER_TYPE);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &recorder_key);
+}
+
+static int recorder_record(lua_State *L) {
+  static const char *const names[] = {"events", "stacks", NULL};
+  runtime *rt = runtime_of(L);
+  lua_settop(L, 1);
+  size_t events = DEFAULT_EVENTS;
+  bool stacks = false;
+  if (!lua_isnil(L, 1)) {
+    options_check_names(L, 1, "record", names);
+    events = read_events(L);
+    stacks = options_integer(L, 1, "record", "stacks", 0, 1, 0) == 1;
+  }
+  push_recorder(L);
+  watch_collector(rt, L);
+  if (!telemetry_record(rt, events, stacks)) {
+    return luaL_error(L, "co.record: not enough memory for %I events", (LUAI_UACINT)events);
+  }
+  return 1;
+}
+
+/* --- the recorder's methods --- */
+
+/* Raises unless the method is called on the recorder, and it records.   [-0, +0, e] */
+static runtime *check_recording(lua_State *L, const char *method) {
+  runtime *rt = runtime_of(L);
+  arg_check_self(L, RECORDER_TYPE, method);
+  if (!dump_is_possible(rt)) {
+    luaL_error(L, "recorder:%s: the recorder has stopped; co.record starts it again", method);
+  }
+  return rt;
+}
+
+typedef struct memory_output {
+  dump_output output;
+  char *bytes;
+  size_t size;
+  size_t used;
+} memory_output;
+
+static bool write_memory(dump_output *self, const void *bytes, size_t length) {
+  memory_output *memory = container_of(self, memory_output, output);
+  cp_assert(memory->used + length <= memory->size);
+  memcpy(memory->bytes + memory->used, bytes, length);
+  memory->used += length;
+  return true;
+}
+
+/* (memory_output) → string; called protected. */
+static int push_memory(lua_State *L) {
+  const memory_output *memory = lua_touserdata(L, 1);
+  lua_pushlstring(L, memory->bytes, memory->used);
+  return 1;
+}
+
+/* Not in a buffer of Lua's, because making that larger may run a finalizer that adds events. */
+static int recorder_snapshot(lua_State *L) {
+  runtime *rt = check_recording(L, "snapshot");
+  memory_output memory = {.output = {.write = write_memory}, .size = dump_size(rt)};
+  lua_pushcfunction(L, push_memory);
+  lua_pushlightuserdata(L, &memory);
+  memory.bytes = mem_new(&rt->memory, memory.size);
+  if (memory.bytes == NULL) return luaL_error(L, "recorder:snapshot: not enough memory");
+  int status = LUA_ERRMEM;
+  bool is_written = dump_write(rt, &memory.output);
+  if (is_written) status = lua_pcall(L, 1, 1, 0);
+  mem_free(&rt->memory, memory.bytes, memory.size);
+  if (status != LUA_OK) return luaL_error(L, "recorder:snapshot: not enough memory");
+  return 1;
+}
+
+static int recorder_dump(lua_State *L) {
+  runtime *rt = check_recording(L, "dump");
+  if (lua_type(L, 2) != LUA_TSTRING) {
+    const char *got = luaL_typename(L, 2);
+    return arg_error(L, 1, "dump", lua_pushfstring(L, "path expected, got %s", got));
+  }
+  const char *path = lua_tostring(L, 2);
+  if (dump_to_file(rt, path)) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  int why = errno;
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", path, strerror(why));
+  lua_pushinteger(L, why);
+  return 3;
+}
+
+static int recorder_stop(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  arg_check_self(L, RECORDER_TYPE, "stop");
+  telemetry_stop(rt);
+  return 0;
+}
+
+static void set_count(lua_State *L, const char *name, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+static int recorder_stats(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  arg_check_self(L, RECORDER_TYPE, "stats");
+  const event_ring *r = rt->telemetry == NULL ? NULL : rt->telemetry->ring;
+  if (r != NULL) telemetry_settle(rt->telemetry, rt);
+  lua_createtable(L, 0, 3);
+  set_count(L, "events", r == NULL ? 0 : events_count(r));
+  set_count(L, "lost", r == NULL ? 0 : events_lost(r));
+  set_count(L, "bytes", r == NULL ? 0 : events_size(r->mask + 1) + sizeof(text_names));
+  return 1;
+}
+
+static int recorder_tostring(lua_State *L) {
+  const runtime *rt = runtime_of_any(L);
+  bool records = !rt->closed && dump_is_possible(rt);
+  lua_pushstring(L, records ? "recorder" : "recorder (stopped)");
+  return 1;
+}
+
+/* --- co.accounting --- */
+
+static void set_seconds(lua_State *L, const char *name, uint64_t ns) {
+  lua_pushnumber(L, (double)ns / (double)NS_PER_SECOND);
+  lua_setfield(L, -2, name);
+}
+
+/* Pushes {count, sum, longest, buckets}.   [-0, +1, m] */
+static void push_histogram(lua_State *L, const histogram *h) {
+  lua_createtable(L, 0, 4);
+  set_count(L, "count", h->count);
+  set_seconds(L, "sum", h->sum_ns);
+  set_seconds(L, "longest", h->longest_ns);
+  lua_newtable(L);
+  for (int k = 0; k < HISTOGRAM_BUCKETS; k++) {
+    if (h->buckets[k] == 0) continue;
+    lua_pushinteger(L, (lua_Integer)h->buckets[k]);
+    lua_rawseti(L, -2, k);
+  }
+  lua_setfield(L, -2, "buckets");
+}
+
+/* Adds the histogram of each wait to that of the first wait with its name, such as a scope's end. */
+static void merge_waits(accounting *kept, const wait_names *names) {
+  for (int i = 1; i < WAIT_NAMES; i++) {
+    if (kept->waits[i].count == 0) continue;
+    int first = 1;
+    while (names->at[first] == NULL || strcmp(names->at[first]->name, names->at[i]->name) != 0) {
+      first++;
+    }
+    if (first == i) continue;
+    histogram_merge(&kept->waits[first], &kept->waits[i]);
+    kept->waits[i].count = 0;
+  }
+}
+
+/* Pushes what `kept` has, a copy that nobody else has.   [-0, +1, m] */
+static void push_accounting(lua_State *L, accounting *kept, const wait_names *names) {
+  merge_waits(kept, names);
+  lua_createtable(L, 0, 6);
+  push_histogram(L, &kept->delay);
+  lua_setfield(L, -2, "delay");
+  push_histogram(L, &kept->run);
+  lua_setfield(L, -2, "run");
+  lua_newtable(L);
+  for (int i = 0; i < WAIT_NAMES; i++) {
+    if (kept->waits[i].count == 0) continue;
+    push_histogram(L, &kept->waits[i]);
+    lua_setfield(L, -2, i == 0 ? "?" : names->at[i]->name);
+  }
+  lua_setfield(L, -2, "wait");
+  set_seconds(L, "idle", kept->idle_ns);
+}
+
+static int recorder_accounting(lua_State *L) {
+  runtime *rt = runtime_of(L);
+  lua_settop(L, 1);
+  const telemetry *m = rt->telemetry;
+  bool is_on = m != NULL && m->accounting != NULL;
+  if (lua_isboolean(L, 1)) {
+    if (lua_toboolean(L, 1)) {
+      watch_collector(rt, L);
+      if (telemetry_account(rt) == NULL) return luaL_error(L, "co.accounting: not enough memory");
+    } else if (is_on) {
+      telemetry_unaccount(rt);
+    }
+    return 0;
+  }
+  if (!lua_isnil(L, 1)) return arg_type_error(L, 1, "accounting", "boolean or nil");
+  if (!is_on) {
+    lua_pushnil(L);
+    return 1;
+  }
+  accounting *kept = lua_newuserdatauv(L, sizeof(accounting), 0);
+  m = rt->telemetry; /* a finalizer may have turned it off */
+  if (m->accounting == NULL) {
+    lua_pushnil(L);
+    return 1;
+  }
+  *kept = *m->accounting;
+  wait_names names = m->waits;
+  tick_moment now = telemetry_moment(m, rt);
+  uint64_t cycles = m->cycles;
+  push_accounting(L, kept, &names);
+  set_seconds(L, "seconds", now.monotonic_ns - kept->since_ns);
+  set_count(L, "cycles", cycles);
+  return 1;
+}
+
+void lib_recorder_open(lua_State *L, runtime *rt) {
+  static const luaL_Reg functions[] = {
+      {"record", recorder_record}, {"accounting", recorder_accounting}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"snapshot", recorder_snapshot},
+                                     {"dump", recorder_dump},
+                                     {"stop", recorder_stop},
+                                     {"stats", recorder_stats},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", recorder_tostring}, {NULL, NULL}};
+  lib_register(L, rt, functions);
+  lib_new_type(L, rt, RECORDER_TYPE, methods, metamethods);
+}

@@ -22,6 +22,7 @@ packages_of() { # group
       echo "prometheus python3-prometheus-client" # what reads our metrics
       echo "golang-go" # `go tool pprof` reads our profiles
       echo "g++" # the header of the C API is included by C++ too
+      echo "golang-go" # go tool trace reads what coropanic trace writes
       ;;
     # Programs of other people in which the module runs.
     hosts)

@@ -12,7 +12,7 @@ local usage = require "coropanic.cli.usage"
 local cli = {}
 
 --- The names of the sub-commands, in the order of the help. To add one, add its name.
-cli.COMMANDS = { "run", "test", "version", "help" }
+cli.COMMANDS = { "run", "test", "trace", "version", "help" }
 
 --- Other words for sub-commands, as people try them.
 local ALIASES = { ["--help"] = "help", ["-h"] = "help", ["--version"] = "version", ["-v"] = "version" }

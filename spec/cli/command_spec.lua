@@ -47,9 +47,12 @@ describe("the command coropanic", function()
   end
 
   local WRONG = {
-    { {}, "coropanic: which command? (run, test, version, help)\n" },
-    { { "rum" }, "coropanic: there is no command 'rum' (run, test, version, help)\n" },
-    { { "help", "rum" }, "coropanic help: there is no command 'rum' (run, test, version, help)\n" },
+    { {}, "coropanic: which command? (run, test, trace, version, help)\n" },
+    { { "rum" }, "coropanic: there is no command 'rum' (run, test, trace, version, help)\n" },
+    { { "help", "rum" }, "coropanic help: there is no command 'rum' (run, test, trace, version, help)\n" },
+    { { "trace" }, "coropanic trace: --to is missing\n" },
+    { { "trace", "--to", "go" }, "coropanic trace: FILE is missing\n" },
+    { { "trace", "--to", "c", "x" }, "coropanic trace: option '--to': go, chrome, text expected, got 'c'\n" },
     { { "version", "x" }, "coropanic version: unexpected argument 'x'\n" },
     { { "run" }, "coropanic run: SCRIPT is missing\n" },
     { { "run", "--tracing", "x.lua" }, "coropanic run: unknown option '--tracing'\n" },

@@ -2,7 +2,7 @@
 
 local co = require "coropanic"
 local signal = require "coropanic.cli.signal"
-local trace = require "coropanic.cli.trace"
+local tracer = require "coropanic.cli.tracer"
 local usage = require "coropanic.cli.usage"
 
 local run = {
@@ -64,7 +64,7 @@ function run.main(arg)
   end
   _G.arg = shift(arg, script)
   signal.on_quit(print_dump)
-  local stop = options.trace and trace.start(io.stderr)
+  local stop = options.trace and tracer.start(io.stderr)
   local ok, record = pcall(co.run_with, { seed = options.seed }, chunk, table.unpack(_G.arg))
   if stop then
     stop()

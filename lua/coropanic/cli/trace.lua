@@ -1,103 +1,51 @@
---- `coropanic run --trace`: writes a line when a span begins, has an event or ends, and when a panic is made
---- or recovered. Tasks are spans. A line is indented by the spans around its own:
----
----      0.021 ms  main begins, task 1, trace 4bf92f3577b34da6a3ce929d0e0e4736
----      0.085 ms    fetch begins, task 2
----      0.097 ms      panic in fetch: no such host
----      0.110 ms    fetch ends after 0.025 ms: no such host
+--- `coropanic trace`: converts what `co.record` has recorded.
 
-local co = require "coropanic"
+local usage = require "coropanic.cli.usage"
 
-local trace = {}
+local trace = {
+  summary = "converts a recorder's file for other tools",
+  usage = "trace --to go|chrome|text [--last N] FILE",
+  details = [[
+  --to go      an execution trace for `go tool trace` (Go 1.19)
+  --to chrome  JSON for chrome://tracing, Perfetto and speedscope
+  --to text    a line for each event
+  --last N     only the last N events: viewers are slow with large files
 
---- Returns ` name=value` for each attribute, by name; strings that hold blanks are quoted.
-local function text_of(attributes)
-  local names, parts = {}, {}
-  for name in pairs(attributes) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for i, name in ipairs(names) do
-    local value = attributes[name]
-    if type(value) == "table" then
-      value = "{" .. table.concat(value, " ") .. "}"
-    elseif type(value) == "string" and not value:find "^[^%s\"=]+$" then
-      value = ("%q"):format(value):gsub("\\\n", "\\n")
-    end
-    parts[i] = (" %s=%s"):format(name, value)
-  end
-  return table.concat(parts)
+FILE was made by recorder:dump or recorder:snapshot. The result goes to stdout.
+
+Exit status: 0; or 1 if the file can not be read, or is not one of a recorder.
+]],
+}
+
+--- Writes a problem to stderr. Returns the exit status.
+local function report(message)
+  io.stderr:write(("coropanic trace: %s\n"):format(message))
+  return usage.STATUS
 end
 
-local function first_line(text) return text:match "^[^\n]*" end
-
---- A span's first line.
-local function beginning(span, depth)
-  local parts = { span.name, " begins" }
-  if span.kind ~= "internal" then
-    parts[#parts + 1] = (" (%s)"):format(span.kind)
-  end
-  if span.task then
-    parts[#parts + 1] = (", task %d"):format(span.task)
-  end
-  if depth == 0 then
-    parts[#parts + 1] = ", trace " .. span.trace_id
-  end
-  return table.concat(parts) .. text_of(span.attributes)
+--- Writes to stdout. Raises a message if that fails, or the file is damaged.
+local function convert(dump, format)
+  require("coropanic.record." .. format).convert(dump, function(piece)
+    local ok, message = io.stdout:write(piece)
+    if not ok then error(message, 0) end
+  end)
+  local ok, message = io.stdout:flush()
+  if not ok then error(message, 0) end
 end
 
---- A span's last line.
-local function ending(span)
-  local line = ("%s ends after %.3f ms"):format(span.name, (span.end_time - span.start_time) / 1e6)
-  if span.status == "error" then
-    line = ("%s: %s"):format(line, first_line(span.status_message or "error"))
-  elseif span.attributes["coro.cancelled"] then
-    line = line .. ", cancelled"
-  end
-  return line
-end
-
---- Begins to write to the file.
----@param file file*
----@return fun() stop
-function trace.start(file)
-  local began = co.now()
-  local depths = {} -- of the spans that have begun and not ended, by id
-
-  local function say(depth, line)
-    file:write(("%9.3f ms  %s%s\n"):format((co.now() - began) * 1e3, ("  "):rep(depth), line))
-  end
-
-  local write = {}
-
-  function write.span_begin(span)
-    local around = depths[span.parent_span_id]
-    local depth = around and around + 1 or 0
-    depths[span.span_id] = depth
-    say(depth, beginning(span, depth))
-  end
-
-  function write.span_event(span, event)
-    say((depths[span.span_id] or 0) + 1, event.name .. text_of(event.attributes))
-  end
-
-  function write.span_end(span)
-    say(depths[span.span_id] or 0, ending(span))
-    depths[span.span_id] = nil
-  end
-
-  local function about(record, what)
-    local place = record.task and record.task.name or "the main thread"
-    local depth = depths[record.span_id]
-    say(depth and depth + 1 or 0, ("%s in %s: %s"):format(what, place, first_line(record.message)))
-  end
-
-  function write.panic(record) about(record, "panic") end
-
-  function write.recover(record) about(record, "recovered") end
-
-  local kinds = { "span_begin", "span_event", "span_end", "panic", "recover" }
-  return co.observe(kinds, function(kind, ...) write[kind](...) end)
+function trace.main(arg)
+  local options, index = usage.options(arg, 2, { to = { "go", "chrome", "text" }, last = "count" })
+  if not options.to then usage.fail "--to is missing" end
+  local path = arg[index]
+  if not path then usage.fail "FILE is missing" end
+  if arg[index + 1] then usage.fail("unexpected argument '%s'", arg[index + 1]) end
+  local reader = require "coropanic.record.reader"
+  local ok, dump, message = pcall(reader.read, path)
+  if not ok then return report(("%s: %s"):format(path, dump)) end
+  if not dump then return report(message) end
+  if options.last then dump:keep_last(options.last) end
+  local converted, why = pcall(convert, dump, options.to)
+  return converted and 0 or report(why)
 end
 
 return trace

@@ -30,11 +30,19 @@ function READERS.count(text)
   return count and count >= 1 and count or nil, "an integer from 1"
 end
 
+--- Returns the text if it is one of these words.
+local function word_of(text, words)
+  for _, word in ipairs(words) do
+    if word == text then return word end
+  end
+  return nil, table.concat(words, ", ")
+end
+
 --- Reads `--name value`, `--name=value` and `--flag`, from arg[first] to the first argument that is no option
 --- or to `--`.
 ---@param arg table<integer, string>
 ---@param first integer
----@param known table<string, "flag" | "integer" | "count">  # by name, without dashes
+---@param known table<string, "flag" | "integer" | "count" | string[]>  # by name, without dashes; words
 ---@return table<string, any> options  # by name
 ---@return integer next  # the index of the first argument after them
 function usage.options(arg, first, known)
@@ -58,7 +66,8 @@ function usage.options(arg, first, known)
         index = index + 1
         text = arg[index]
       end
-      local value, expected = READERS[kind](text)
+      local read = type(kind) == "table" and word_of or READERS[kind]
+      local value, expected = read(text, kind)
       if value == nil then
         local got = text and ("'%s'"):format(text) or "nothing"
         usage.fail("option '--%s': %s expected, got %s", name, expected, got)

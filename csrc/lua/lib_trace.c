@@ -11,6 +11,7 @@
 #include "lua/lib_baggage.h"
 #include "lua/lib_span.h"
 #include "lua/lib_trace_use.h"
+#include "lua/lib_usage.h"
 #include "span/propagation.h"
 #include "span/span.h"
 
@@ -281,5 +282,6 @@ int lib_trace_open(lua_State *L) {
   lib_trace_use_open(L);
   lib_span_open(L);
   lib_baggage_open(L);
+  lib_usage_open(L);
   return 1;
 }

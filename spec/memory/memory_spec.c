@@ -187,6 +187,13 @@ static const program programs[] = {
      "  co.pcall(co.with, child, function() deferred(co) co.sleep(9) end)\n"
      "  return tostring(child:cause())\n"
      "end) end"},
+    {"counts what traces have used",
+     "return function(co) co.run(function() local id = co.trace.current().trace_id\n"
+     "  co.trace.usage()\n"
+     "  for i = 1, 40 do co.spawn_with({ detached_trace = i % 2 == 0 }, function() deferred(co) "
+     "co.yield() end) end\n"
+     "  co.trace.span('s', co.yield) local all, one = co.trace.usage(), co.trace.usage(id)\n"
+     "  co.trace.usage(false) return all, one end) end"},
     {"finds leaked tasks, and ends them",
      "return function(co) co.run(function()\n"
      "  (function() local m, ctx = co.mutex(), co.context.with_cancel(co.context.background())\n"

@@ -762,6 +762,22 @@ return {
     specs = "spec/task/dump_stats_spec.lua",
   },
   {
+    name = "usage-counts-waits-as-running",
+    says = "a trace seems to have computed while its tasks waited",
+    file = "csrc/span/usage.c",
+    from = "case PROBE_WAKE: used->wait_ns += spent; break;",
+    to = "case PROBE_WAKE: used->run_ns += spent; break;",
+    specs = "spec/metrics/usage_spec.lua",
+  },
+  {
+    name = "usage-keeps-dead-traces",
+    says = "the table of traces fills up with those that are over",
+    file = "csrc/span/usage.c",
+    from = "if (u->traces[i].live) u->traces[kept++]",
+    to = "u->traces[kept++]",
+    specs = "spec/metrics/usage_spec.lua",
+  },
+  {
     name = "leaks-miss-deferred-calls",
     says = "a task is taken for leaked although a deferred call of a live task would wake it",
     file = "csrc/kernel/reach.c",

@@ -12,6 +12,9 @@ local function unavailable(name)
 end
 
 return function(api)
+  function api.trace.usage()
+    kernel.raise "co.trace.usage is not available in the guest (docs/portability.md)"
+  end
   for _, name in ipairs(NAMES) do
     if api[name] == nil then api[name] = unavailable(name) end
   end

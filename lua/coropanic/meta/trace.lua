@@ -192,3 +192,17 @@ function trace.set_baggage(name, value, properties) end
 ---@param options? coropanic.trace.snowflake.options | coropanic.trace.hlc.options
 ---@return coropanic.trace.generator previous
 function trace.use(generator, options) end
+
+--- What a live trace has used since counting began.
+---@class coropanic.trace.usage
+---@field tasks integer  # those that lived when counting began, and those spawned since
+---@field switches integer  # resumptions of tasks
+---@field spans integer
+---@field run_ns integer  # nanoseconds in which its code ran
+---@field wait_ns integer  # nanoseconds in which its tasks waited, added up
+
+--- Returns what live traces have used, by their ids; or of one of them, nil if it is not live. The first call
+--- begins to count. `false` ends it.
+---@param trace_id? string | false
+---@return table<string, coropanic.trace.usage> | coropanic.trace.usage | nil
+function trace.usage(trace_id) end

@@ -68,6 +68,9 @@ describe("a function", function()
     call "coropanic.tasks"
     call "coropanic.dump"
     call "coropanic.leaks"
+    call "coropanic.trace.usage"
+    call("coropanic.trace.usage", ("a"):rep(32))
+    call("coropanic.trace.usage", false)
     call "coropanic.stats"
   end)
 

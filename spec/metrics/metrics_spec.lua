@@ -302,6 +302,38 @@ describe("a metric of the runtime", function()
     assert.is_truthy(metrics.expose(OPENMETRICS):find('error_code="E_METRIC"} 2 # {trace_id="', 1, true))
   end)
 
+  it("shows how long tasks were ready, ran and waited, and how long the loop slept", function()
+    local function histogram(name, labels)
+      local count = value_of(name .. "_count" .. labels) or 0
+      local infinite = labels == "" and '{le="+Inf"}' or labels:gsub("}$", ',le="+Inf"}')
+      assert.equal(count, value_of(name .. "_bucket" .. infinite) or 0)
+      return count, value_of(name .. "_sum" .. labels) or 0
+    end
+    local SLEEPS = '{operation="sleep"}'
+    local delays = histogram("coropanic_scheduling_delay_seconds", "")
+    local runs, run_time = histogram("coropanic_run_seconds", "")
+    local sleeps, slept = histogram("coropanic_wait_seconds", SLEEPS)
+    local idle = value_of "coropanic_idle_seconds_total"
+    co.run(function()
+      co.sleep(0.02)
+      local began = co.now()
+      repeat until co.now() - began > 0.02
+    end)
+    local more_runs, more_run_time = histogram("coropanic_run_seconds", "")
+    local more_sleeps, more_slept = histogram("coropanic_wait_seconds", SLEEPS)
+    assert.is_true(histogram("coropanic_scheduling_delay_seconds", "") >= delays + 2)
+    assert.equal(runs + 2, more_runs)
+    assert.is_true(more_run_time >= run_time + 0.02)
+    assert.equal(sleeps + 1, more_sleeps)
+    assert.is_true(more_slept >= slept + 0.019)
+    assert.is_true(value_of "coropanic_idle_seconds_total" >= idle + 0.015)
+    collectgarbage()
+    collectgarbage()
+    local cycles = value_of "coropanic_collector_cycles_total"
+    collectgarbage()
+    assert.is_true(value_of "coropanic_collector_cycles_total" > cycles)
+  end)
+
   it("has at most 64 codes of panics", function()
     for i = 1, 100 do
       co.pcall(co.panic, { code = "C" .. i })

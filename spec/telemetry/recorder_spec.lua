@@ -315,9 +315,12 @@ describe("the reader", function()
 end)
 
 describe("co.accounting", function()
-  after_each(function()
+  local function turn_off()
     while co.accounting() do co.accounting(false) end
-  end)
+  end
+
+  before_each(turn_off) -- coropanic.metrics turns it on
+  after_each(turn_off)
 
   it("is off until it is asked for, and as long as anybody has asked for it", function()
     assert.is_nil(co.accounting())

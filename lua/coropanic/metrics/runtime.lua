@@ -40,6 +40,14 @@ local memory = define("gauge", "memory_bytes", "Memory in use by Lua.", nil, "by
 local dropped = define("counter", "metrics_dropped_series",
   "Values that were counted in a series \"other\", because their metric has too many series.")
 
+local delays = define("histogram", "scheduling_delay_seconds",
+  "From the moment a task is ready until it runs.", {}, "seconds")
+local runs = define("histogram", "run_seconds", "How long a task held the loop in one go.", {}, "seconds")
+local waits = define("histogram", "wait_seconds", "How long tasks waited, by what they waited in.",
+  { "operation" }, "seconds")
+local cycles = define("counter", "collector_cycles", "Cycles of Lua's collector.")
+local idle = define("counter", "idle_seconds", "Time in which the loop slept.", nil, "seconds")
+
 --- Counters of co.stats().
 local OF_STATS = {
   spawned = define("counter", "tasks_spawned", "Tasks that were ever spawned."),
@@ -92,11 +100,43 @@ local function refresh_tasks(stats)
   set(tasks, 'state="waiting"', math.max(stats.live - stats.ready - running, 0))
 end
 
+--- Makes a series what co.accounting has counted by powers of two: bucket k has durations below 2^k ns.
+local function set_histogram(metric, text, histogram)
+  local series = metric:at(text)
+  local counts = series.counts
+  for i = 1, #counts do counts[i] = 0 end
+  for power, number in pairs(histogram.buckets) do
+    local bucket = math.min(math.max(power - FIRST_POWER + 1, 1), #counts)
+    counts[bucket] = counts[bucket] + number
+  end
+  series.value = histogram.sum
+end
+
+-- The guest has no accounting, and so no such figures.
+local has_accounting = pcall(co.accounting, true)
+
+local function refresh_accounting()
+  if not has_accounting then return end
+  local kept = co.accounting()
+  if not kept then -- other code has turned it off more often than on
+    co.accounting(true)
+    kept = co.accounting()
+  end
+  set_histogram(delays, "", kept.delay)
+  set_histogram(runs, "", kept.run)
+  for operation, histogram in pairs(kept.wait) do
+    set_histogram(waits, ('operation="%s"'):format(family.escape(operation)), histogram)
+  end
+  set(cycles, "", kept.cycles)
+  set(idle, "", kept.idle)
+end
+
 --- Brings up to date what is not counted as it happens.
 function runtime.refresh()
   local stats = co.stats()
   refresh_tasks(stats)
   for name, metric in pairs(OF_STATS) do set(metric, "", stats[name]) end
+  refresh_accounting()
   set(memory, "", collectgarbage "count" * 1024)
   set(dropped, "", family.dropped())
 end

@@ -247,6 +247,13 @@ typedef struct runtime {
   ** raises.   [-0, +0, -]
   */
   void (*begin_span)(struct runtime *rt, lua_State *L, struct task *t);
+  struct ended_list
+      *ended; /* the last tasks that have ended (telemetry/ended.h); NULL: none asked */
+  /*
+  ** Hears that code has got the outcome of an ended task: telemetry/ended.c. NULL while nobody has
+  ** asked for the ended tasks.
+  */
+  void (*outcome_claimed)(struct runtime *rt, const struct task *t);
   uint64_t cancelled_count; /* tasks that have ended as cancelled */
   uint64_t leaked_count;    /* tasks found asleep with nothing left to wake them */
 } runtime;

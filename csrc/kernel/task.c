@@ -467,6 +467,12 @@ static bool is_needed_at_end(const runtime *rt, const task *t, task_status statu
          task_innermost(t) != NULL || probe_is_wanted(&rt->probes, PROBE_END);
 }
 
+/* Whether the program has asked the task's scope, if any, for the cancellation that has ended it. */
+static bool is_asked_by(const panic_heir *heir, const task *t) {
+  bool by_scope = t->entry.source == CANCEL_SCOPE || t->entry.source == CANCEL_DEADLINE;
+  return heir != NULL && heir->asked && by_scope;
+}
+
 /*
 ** First come the calls that need memory. Then comes the end itself, which calls nothing of scripts,
 ** so that no code sees a task that has half ended. Last, all that must hear of it are told.
@@ -510,6 +516,7 @@ void task_end(runtime *rt, lua_State *L, task *t, task_status status, int values
         &(probe_event){
             .kind = PROBE_END, .calls = true, .task = t, .L = L, .object = index, .word = word});
   }
+  if (status == TASK_CANCELLED && is_asked_by(heir, t)) task_claim(rt, t);
   if (index != 0) lua_settop(L, index - 1);
 }
 

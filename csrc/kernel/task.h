@@ -80,7 +80,8 @@ typedef struct task_exit {
 ** no task comes for it.
 */
 typedef struct panic_heir {
-  uint32_t awaited; /* members' panics for which woken tasks are on the way: see unhandled.c */
+  uint32_t awaited : 31; /* members' panics for which woken tasks are on the way: see unhandled.c */
+  bool asked : 1; /* the program has asked it to cancel its members, and so knows their end */
 } panic_heir;
 
 /* There is one such type, runtime.heir_type. */
@@ -329,6 +330,11 @@ const uint8_t *task_trace_id(task *t);
 
 /* Pushes the attributes with which the task at `index` was spawned, or nil.   [-0, +1, -] */
 void task_push_attributes(lua_State *L, int index);
+
+/* Tells whoever watches ended tasks that code has got, or knows, the outcome of this one. */
+static inline void task_claim(runtime *rt, const task *t) {
+  if (rt->outcome_claimed != NULL) rt->outcome_claimed(rt, t);
+}
 
 /* Makes `exit` run when the live task ends. Its `run` must be set, and it must be in no list. */
 void task_on_end(task *t, task_exit *exit);

@@ -79,6 +79,7 @@ void loop_open(runtime *rt, lua_State *L) {
   event_loop *loop = mem_new(&rt->memory, sizeof(event_loop));
   if (loop == NULL) luaL_error(L, "not enough memory");
   *loop = (event_loop){.part = {.close = close_loop}};
+  list_init(&loop->watchers);
   timer_heap_init(&loop->timers, &rt->memory);
   wakeup_init(&loop->wakeup);
   collector_init(&loop->collector);

@@ -26,6 +26,7 @@ typedef struct event_loop {
   mailbox *mailbox;       /* NULL until code asks for a token (outside.h) */
   size_t outside_waiting; /* tasks parked on tokens */
   collector collector;
+  list watchers; /* see watchers.h */
 } event_loop;
 
 /* Returns the runtime's own loop. It exists, idle, also when a host has replaced the back end. */

@@ -15,6 +15,7 @@
 #include "loop/outside.h"
 #include "loop/polling.h"
 #include "loop/shutdown.h"
+#include "loop/watchers.h"
 
 /*
 ** In seeded order a task is taken from so many at the head of the queue: enough to reorder them,
@@ -218,6 +219,7 @@ static void sleep_until_next(runtime *rt, lua_State *L) {
 static bool wait_for_work(runtime *rt, lua_State *L) {
   bool may_come = io_is_awaited(rt) || outside_is_awaited(rt);
   if (timer_heap_next_deadline(&loop_of(rt)->timers) == TIME_FOREVER && !may_come) return false;
+  if (watchers_are_alone(rt)) return false;
   int64_t next = next_deadline(rt);
   if (next > runtime_now(rt)) {
     if (collect_at_rest(rt, L, next)) return true;

@@ -27,6 +27,7 @@
   FILE(io)        /* wait_fd */                              \
   FILE(inspect)   /* current, tasks, dump, stats */          \
   FILE(leaks)     /* leaks */                                \
+  FILE(explore)   /* ended, census */                        \
   FILE(observe)   /* observe */                              \
   FILE(recorder)  /* record, accounting */                   \
   FILE(panic)     /* func, defer, panic, recover, ... */     \

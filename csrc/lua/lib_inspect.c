@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "core/hex.h"
+#include "kernel/args.h"
 #include "kernel/stack.h"
 #include "kernel/task.h"
 #include "lua/lib.h"
@@ -92,8 +93,16 @@ static void dump_stack(lua_State *L, luaL_Buffer *buffer, const task *t, int ind
 
 static int inspect_dump(lua_State *L) {
   runtime *rt = runtime_of(L);
-  lua_settop(L, 0);
-  inspect_push_tasks(rt, L);
+  if (lua_isnoneornil(L, 1)) {
+    lua_settop(L, 0);
+    inspect_push_tasks(rt, L);
+  } else {
+    if (task_test(L, 1) == NULL) arg_type_error(L, 1, "dump", "task");
+    lua_settop(L, 1);
+    lua_createtable(L, 1, 0);
+    lua_insert(L, 1);
+    lua_rawseti(L, 1, 1);
+  }
   lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
   lua_settop(L, 3);
   luaL_Buffer buffer;

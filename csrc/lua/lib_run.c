@@ -9,6 +9,7 @@
 #include "kernel/threads.h"
 #include "loop/io.h"
 #include "loop/scheduler.h"
+#include "loop/watchers.h"
 #include "lua/lib.h"
 #include "lua/options.h"
 #include "lua/spawn.h"
@@ -118,10 +119,12 @@ int spawn_with(lua_State *L, struct scope *scope) {
     ATTRIBUTES = 8,
     CONTEXT = 16,
     DETACHED_TRACE = 32,
-    CPU_BUDGET = 64
+    CPU_BUDGET = 64,
+    WATCHER = 128
   };
-  static const char *const names[] = {"name",    "daemon",         "service",    "attributes",
-                                      "context", "detached_trace", "cpu_budget", NULL};
+  static const char *const names[] = {"name",       "daemon",  "service",
+                                      "attributes", "context", "detached_trace",
+                                      "cpu_budget", "watcher", NULL};
   static const trace_ids no_trace = {.trace = NULL};
   runtime *rt = runtime_of(L);
   unsigned given = options_check_names(L, 1, "spawn_with", names);
@@ -140,7 +143,15 @@ int spawn_with(lua_State *L, struct scope *scope) {
     if (context_test(L, -1) == NULL) options_error(L, 1, "spawn_with", "context", "context");
     options.context = lua_gettop(L);
   }
+  if (given & WATCHER && options_boolean(L, 1, "spawn_with", "watcher")) {
+    spawn->service = true;
+    spawn->spans = SPANS_NO;
+    spawn->group_type = &watcher_type;
+  }
   int64_t budget_ns = given & CPU_BUDGET ? cpu_budget_option(L) : 0;
+  if (budget_ns != 0 && spawn->group_type != NULL) {
+    arg_error(L, 1, "spawn_with", "option 'watcher' with 'cpu_budget'");
+  }
   if (budget_ns != 0) {
     preempt_require(rt, L, "co.spawn_with with a CPU budget");
     spawn->group_type = &cpu_budget_type;

@@ -119,7 +119,10 @@ static int cancel_body(lua_State *L, body *b) {
 }
 
 static int method_cancel(lua_State *L) {
-  return cancel_body(L, arg_check_self(L, SCOPE_TYPE, "cancel"));
+  scope *s = arg_check_self(L, SCOPE_TYPE, "cancel");
+  bool is_open = !cancel_scope_is_cancelled(&s->body.cancel.base);
+  if (is_open) s->heir.asked = true;
+  return cancel_body(L, &s->body);
 }
 
 static int scope_tostring(lua_State *L) {

@@ -72,6 +72,7 @@ static int wait_for(lua_State *L, task *t, const char *method, const wait_type *
 
 static int push_join_result(lua_State *L, task *t) {
   lua_settop(L, 1);
+  task_claim(runtime_of(L), t);
   if (t->status == TASK_DONE) {
     lua_pushboolean(L, 1);
     return 1 + task_push_results(L, t, 1);
@@ -140,6 +141,7 @@ static int raise_awaited(runtime *rt, lua_State *L, task *t) {
 
 static int push_await_result(lua_State *L, task *t) {
   lua_settop(L, 1);
+  task_claim(runtime_of(L), t);
   if (t->status == TASK_DONE) return task_push_results(L, t, 1);
   return raise_awaited(runtime_of(L), L, t);
 }

@@ -165,7 +165,9 @@ static void inherit_panic(runtime *rt, lua_State *L, panic_heir *heir, int index
   task *t = task_test(L, index);
   if (s->kind == SCOPE_SUPERVISE || !has_room(rt, L, s)) return;
   if (!unhandled_give(rt, L, t, PANIC_HEIRS)) return;
+  task_claim(rt, t);
   keep_panic(rt, L, s);
+  if (!cancel_scope_is_cancelled(&s->body.cancel.base)) s->heir.asked = false;
   push_reason(L, t);
   cancel_scope_cancel(rt, L, &s->body.cancel.base, CANCEL_SCOPE);
 }
@@ -221,6 +223,7 @@ static scope *new_scope(lua_State *L, scope_kind kind, size_t size) {
   scope *s = lua_newuserdatauv(L, size, SCOPE_UV_COUNT);
   memset(s, 0, size);
   s->kind = kind & 3U;
+  s->heir.asked = kind == SCOPE_TIMEOUT; /* by its deadline */
   luaL_setmetatable(L, SCOPE_TYPE);
   return s;
 }

@@ -134,7 +134,10 @@ static int after_member(lua_State *L, int status, lua_KContext runtime_address) 
 
 static int wait_for_members(runtime *rt, lua_State *L, scope *s) {
   const cancel_scope *c = &s->body.cancel.base;
-  if (s->live > 0 && s->live == s->daemons) body_cancel(rt, L, &s->body, CANCEL_SCOPE);
+  if (s->live > 0 && s->live == s->daemons) {
+    s->heir.asked = true;
+    body_cancel(rt, L, &s->body, CANCEL_SCOPE);
+  }
   if (is_over(rt, s)) return conclude(rt, L, s);
   if (s->live > 0 && !cancel_scope_is_cancelled(c) && deadlock_find(rt, L, &wait_scope, s)) {
     /* The panic replaces the outcome of the body, because the members must still be waited for. */

@@ -45,6 +45,7 @@ function co.run_with(options, fn, ...) end
 ---@field name? string  # for reports; default: "task" and its id
 ---@field daemon? boolean  # `co.run` does not wait for it
 ---@field service? boolean  # a daemon that ends after all other tasks, and makes no spans
+---@field watcher? boolean  # a service that only looks: what it waits for hides no deadlock of the others
 ---@field context? coropanic.context  # its end cancels the task; default: the context of the running code
 ---@field detached_trace? boolean  # the task starts a trace of its own
 ---@field cpu_budget? number  # seconds of CPU time above 0, after which the task is cancelled
@@ -297,9 +298,82 @@ function co.current() end
 function co.tasks() end
 
 --- Returns one block of text for each task: its wait, its trace id, its spawner and its stack.
+---@param task? coropanic.task  # default: all live tasks
 ---@return string
 ---@nodiscard
-function co.dump() end
+function co.dump(task) end
+
+---@class coropanic.ended  # a task that has ended
+---@field id integer
+---@field name string  # its first 63 bytes
+---@field status "done" | "panicked" | "cancelled" | "exited"
+---@field parent? integer  # the id
+---@field claimed boolean  # code has got its outcome, or has asked for its cancellation where it waits for it
+---@field claimed_by? integer  # the id of the first task that joined or awaited it
+---@field source? coropanic.record.source  # of the cancellation that has ended it
+---@field cancelled_by? integer  # the id of the task that has called task:cancel()
+---@field ended_at number  # by co.now()
+---@field spawned_at string  # "file.lua:12"
+---@field trace_id string
+
+--- Returns the last tasks that have ended, the oldest end first; services and what they spawn are left out.
+--- The first call begins to keep them: 256 at most, of which 192 at most have failed.
+---@return coropanic.ended[] tasks
+---@return integer forgotten  # tasks that had to make room
+---@nodiscard
+function co.ended() end
+
+---@class coropanic.census.group  # tasks with the same parent, place, status and kind of wait
+---@field count integer
+---@field first integer  # the id of the oldest one
+---@field parent? integer  # the id
+---@field spawned_at string  # "file.lua:12"
+---@field status string
+---@field operation? string
+
+---@class coropanic.census
+local census = {}
+
+--- Counts the tasks in the next slots of the runtime's table; there is a slot for each task that ever lived
+--- at the same time as others.
+---@param slots? integer  # from 1 to 65,536; default: 2,048, which take about 0.3 ms
+---@return boolean more  # false: all are counted
+function census:step(slots) end
+
+--- Returns the oldest tasks that were counted and still live, in the order in which they were spawned.
+---@return coropanic.task[]
+---@nodiscard
+function census:tasks() end
+
+--- Returns the groups of the tasks that were counted, at most 512.
+---@return coropanic.census.group[]
+---@nodiscard
+function census:groups() end
+
+--- Returns the number of tasks that were counted.
+---@return integer live
+---@return integer ungrouped  # of these, in no group because there are too many groups
+---@nodiscard
+function census:count() end
+
+--- Returns the live task with an id.
+---@param id integer
+---@return coropanic.task?
+---@nodiscard
+function census:find(id) end
+
+--- Returns the ids of the tasks that could end a task's wait, at most 16: the owner of the lock, the joined
+--- task, the tasks of the scope.
+---@param task coropanic.task
+---@return integer[]
+---@nodiscard
+function census:blockers(task) end
+
+--- Begins a count of all tasks in slices, for programs with very many of them.
+---@param tasks? integer  # how many of the oldest ones to keep, up to 10,000; default: 1,000
+---@return coropanic.census
+---@nodiscard
+function co.census(tasks) end
 
 ---@class coropanic.leaks.options
 ---@field leaked? "report"|"cancel"  # "cancel" ends them: their deferred calls run

@@ -110,6 +110,16 @@ static const program programs[] = {
      "return function(co) co.run(function() deferred(co)\n"
      "  co.spawn(function() deferred(co) co.await(function() end) end)\n"
      "  co.await(function() end) end) end"},
+    {"keeps ended tasks and takes a census",
+     "return function(co) return co.run(function()\n"
+     "  local kept, forgotten = co.ended()\n"
+     "  local t = co.spawn_with({name = 'lost'}, function() deferred(co) co.sleep(60) end)\n"
+     "  local w = co.spawn_with({watcher = true}, function() deferred(co) co.sleep(60) end)\n"
+     "  co.yield() t:cancel() co.yield()\n"
+     "  local c = co.census(2) while c:step(1) do co.yield() end\n"
+     "  local text = co.dump(w)\n"
+     "  return #co.ended(), c:tasks(), c:groups(), c:count(), c:blockers(w), c:find(w.id) end) "
+     "end"},
     {"steps the collector",
      "return function(co) local before = co.collector { mode = 'idle', limit = 1.5 }\n"
      "  co.run(function() deferred(co)\n"

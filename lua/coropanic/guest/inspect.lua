@@ -1,5 +1,6 @@
 --- co.current, co.tasks, co.dump, co.stats: the twin of csrc/lua/lib_inspect.c.
 
+local args = require "coropanic.guest.args"
 local compat = require "coropanic.guest.compat"
 local generator = require "coropanic.guest.generator"
 local ids = require "coropanic.guest.ids"
@@ -70,9 +71,17 @@ local function dump_stack(out, t)
   end
 end
 
-function api.dump()
+--- The tasks of a dump: the one that is asked for, or all.
+local function asked_for(task)
+  if task == nil then return kernel.each(state()) end
+  local t = kernel.test(task)
+  if t == nil then args.type_error(task, 1, "dump", "task") end
+  return { t }
+end
+
+function api.dump(task)
   local out = {}
-  for i, t in ipairs(kernel.each(state())) do
+  for i, t in ipairs(asked_for(task)) do
     if i > 1 then out[#out + 1] = "\n" end
     out[#out + 1] = head(t)
     dump_stack(out, t)

@@ -18,7 +18,7 @@ end
 
 local NAMES = {
   name = true, daemon = true, service = true, attributes = true, context = true, detached_trace = true,
-  cpu_budget = true,
+  cpu_budget = true, watcher = true,
 }
 
 --- Raises unless the option is a context; set by context.lua.
@@ -40,6 +40,9 @@ function spawn.options(given, name, scope)
   if options.context ~= nil and spawn.check_context then spawn.check_context(options.context) end
   if given.cpu_budget ~= nil then
     kernel.raise("co.%s: cpu_budget is not available in the guest (docs/portability.md)", name)
+  end
+  if args.option(given, 1, name, "watcher", "boolean") then
+    kernel.raise("co.%s: watcher is not available in the guest (docs/portability.md)", name)
   end
   if options.service then options.spans = "no" end
   return options

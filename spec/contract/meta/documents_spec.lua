@@ -7,8 +7,8 @@ describe("the documents", function()
   -- What objects are called in the signatures of their methods; a semaphore is called as a scope is.
   local RECEIVERS = {
     task = "task", ctx = "context", s = "scope", record = "record", ch = "channel", m = "mutex",
-    c = "condition", rw = "rwmutex", wg = "waitgroup", o = "once", e = "event", l = "task_local",
-    profile = "profile", recorder = "recorder",
+    c = "condition", census = "census", rw = "rwmutex", wg = "waitgroup", o = "once", e = "event",
+    l = "task_local", profile = "profile", recorder = "recorder",
   }
 
   local LIBRARIES = {

@@ -67,6 +67,16 @@ describe("a function", function()
     call "coropanic.current"
     call "coropanic.tasks"
     call "coropanic.dump"
+    call("coropanic.dump", task)
+    call "coropanic.ended"
+    local census = call("coropanic.census", 10)
+    call("coropanic.census:step", census)
+    call("coropanic.census:step", census, 1)
+    call("coropanic.census:tasks", census)
+    call("coropanic.census:groups", census)
+    call("coropanic.census:count", census)
+    call("coropanic.census:find", census, task.id)
+    call("coropanic.census:blockers", census, task)
     call "coropanic.leaks"
     call "coropanic.trace.usage"
     call("coropanic.trace.usage", ("a"):rep(32))

@@ -1,0 +1,74 @@
+--- What coropanic.debug warns of: cycles of waits, cancelled tasks that nobody has looked at, and tasks that
+--- are far older than others of their kind.
+
+local json = require "coropanic.debug.json"
+
+local warnings = {}
+
+-- A task may have leaked if it waits, and is so many times as old as most tasks of the same place.
+local TIMES_MEDIAN = 10
+local MIN_AGE = 30 -- seconds
+local MIN_SIBLINGS = 4
+
+local function cycles_of(found, cycles)
+  for _, cycle in ipairs(cycles) do
+    found[#found + 1] = {
+      kind = "cycle", tasks = json.list(cycle),
+      text = #cycle == 1 and ("task %d waits for itself"):format(cycle[1])
+        or ("%d tasks wait for each other"):format(#cycle),
+    }
+  end
+end
+
+local function lost_of(found, ended)
+  local ids = {}
+  for _, one in ipairs(ended) do
+    if one.lost then ids[#ids + 1] = one.id end
+  end
+  if #ids == 0 then return end
+  found[#found + 1] = {
+    kind = "lost", tasks = json.list(ids), text = ("%d cancelled, and nobody looked"):format(#ids),
+  }
+end
+
+--- The ids of tasks that are much older than most of their place. Ages are from when they were first listed.
+local function old_ones(rows, now)
+  local by_place, old = {}, {}
+  for _, row in ipairs(rows) do
+    local ages = by_place[row.spawned_at] or {}
+    by_place[row.spawned_at] = ages
+    ages[#ages + 1] = now - row.seen_at
+  end
+  for _, ages in pairs(by_place) do table.sort(ages) end
+  for _, row in ipairs(rows) do
+    local ages = by_place[row.spawned_at]
+    local median = ages[(#ages + 1) // 2]
+    local age = now - row.seen_at
+    local is_old = #ages >= MIN_SIBLINGS and age > MIN_AGE and age > TIMES_MEDIAN * median
+    if is_old and row.status == "waiting" and not row.daemon then old[#old + 1] = row.id end
+  end
+  return old
+end
+
+local function leaks_of(found, rows, now)
+  local old = old_ones(rows, now)
+  if #old == 0 then return end
+  found[#found + 1] = {
+    kind = "leak", tasks = json.list(old),
+    text = ("%d waiting far longer than others of their place"):format(#old),
+  }
+end
+
+---@param made coropanic.debug.state
+---@param cycles integer[][]
+---@param now number
+---@return { kind: "cycle"|"lost"|"leak", text: string, tasks: integer[] }[]
+function warnings.find(made, cycles, now)
+  local found = {}
+  cycles_of(found, cycles)
+  lost_of(found, made.ended)
+  leaks_of(found, made.rows, now)
+  return found
+end
+
+return warnings

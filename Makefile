@@ -120,11 +120,27 @@ $(PROTOBUF): $(PROTOBUF_OBJECTS) $(BUILD)/obj/core/hex.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PROTOBUF_LIBS)
 
-setup: setup-demo setup-test setup-lint setup-clang setup-valgrind setup-deb ## install what all other targets but bench need
+setup: setup-demo setup-test setup-page setup-lint setup-clang setup-valgrind setup-deb ## install what all other targets but bench need
 
 # A target's packages: scripts/setup.sh knows them.
 setup-%:
 	@./scripts/setup.sh $*
+
+.PHONY: page test-page
+
+page/node_modules/installed: page/package-lock.json
+	cd page && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+page: setup-page page/node_modules/installed ## build the Trace Explorer's page, lua/coropanic/debug/page.lua, from page/
+	node page/build.mjs lua/coropanic/debug/page.lua
+
+test-page: setup-page page/node_modules/installed ## rebuild and compare the page, and use it in a real browser (SCREENSHOTS=folder)
+	@$(MAKE) all
+	@mkdir -p $(BUILD)
+	node page/build.mjs $(BUILD)/page.lua
+	cmp $(BUILD)/page.lua lua/coropanic/debug/page.lua
+	@$(RUN_ENV) LUA=$(LUA) node page/test.mjs $(SCREENSHOTS)
 
 demo: setup-demo ## start the example service and send it real requests
 	@$(MAKE) all

@@ -38,6 +38,7 @@ build = {
     ["coropanic.debug.edges"] = "lua/coropanic/debug/edges.lua",
     ["coropanic.debug.http"] = "lua/coropanic/debug/http.lua",
     ["coropanic.debug.json"] = "lua/coropanic/debug/json.lua",
+    ["coropanic.debug.page"] = "lua/coropanic/debug/page.lua",
     ["coropanic.debug.panics"] = "lua/coropanic/debug/panics.lua",
     ["coropanic.debug.routes"] = "lua/coropanic/debug/routes.lua",
     ["coropanic.debug.rows"] = "lua/coropanic/debug/rows.lua",

@@ -33,6 +33,13 @@ packages_of() { # group
       # Debian has two LuaJITs, which exclude each other.
       command -v luajit >/dev/null || echo "luajit2"
       ;;
+    # The Trace Explorer's page, and the browser that tests it.
+    page)
+      packages_of demo
+      echo "chromium"
+      command -v node >/dev/null || echo "nodejs"
+      command -v npm >/dev/null || echo "npm"
+      ;;
     rock) echo "luarocks" ;;
     clang) echo "clang" ;;
     lint)

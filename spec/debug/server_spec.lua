@@ -181,6 +181,24 @@ describe("a request", function()
   end)
 end)
 
+describe("the page", function()
+  it("comes with a policy that lets it run its own script alone", function()
+    client.with_server(nil, function(server)
+      local page = require "coropanic.debug.page"
+      local response = client.get(server.port, "/")
+      assert.same({ 200, page.html }, { response.status, response.body })
+      local policy = response.headers["content-security-policy"]
+      helpers.assert_contains("default-src 'none'; script-src '" .. page.script_hash .. "'", policy)
+      helpers.assert_contains("connect-src 'self'", policy)
+    end)
+  end)
+
+  it("names no other server", function()
+    local html = require("coropanic.debug.page").html
+    for url in html:gmatch "https?://[%w./-]+" do assert.equal("http://www.w3.org/", url:sub(1, 18)) end
+  end)
+end)
+
 describe("a request for another host", function()
   it("is refused, because a name of another site may lead here", function()
     client.with_server(nil, function(server)

@@ -109,7 +109,8 @@ end
 
 -- What ends no program but needs no other object.
 local SIMPLE = {
-  "co.yield()", "co.yield()", "var[1] = co.current()", "var[2] = co.tasks()", "co.dump()", "co.stats()", "co.ended()",
+  "co.yield()", "co.yield()", "var[1] = co.current()", "var[2] = co.tasks()", "co.dump()", "co.stats()",
+  "co.ended()",
   "var[2] = co.leaks()", "co.leaks { leaked = 'cancel' }",
   "var[1] = co.trace.current()", "co.trace.event('e', {a = 1})", "co.trace.set{b = 2}",
   "var[3] = co.trace.inject{}", "co.trace.fields()", "co.trace.set_baggage('k', 'v')", "co.trace.baggage()",

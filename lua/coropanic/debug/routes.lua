@@ -118,8 +118,20 @@ end
 
 local function answer_report(view) return http.text(200, report_text.report(view.source:get())) end
 
+--- The page. Its policy lets it run its own script alone, and talk to this server alone.
+local function answer_page()
+  local page = require "coropanic.debug.page"
+  local response = http.text(200, page.html, "text/html; charset=utf-8")
+  response.headers["Content-Security-Policy"] = table.concat({
+    "default-src 'none'", ("script-src '%s'"):format(page.script_hash), "style-src 'unsafe-inline'",
+    "connect-src 'self'", "img-src data:", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+  }, "; ")
+  return response
+end
+
 -- Patterns of paths, and what answers them: a function of the view, the request and the path's captures.
 local ROUTES = {
+  { "^/$", answer_page },
   { "^/state$", answer_state },
   { "^/task/(%d+)$", answer_task },
   { "^/report%.txt$", answer_report },

@@ -13,7 +13,8 @@ local function is_task(value) return getmetatable(value) == "task" end
 
 --- Returns a text for the object that a task waits on.
 local function object_of(waiting_on)
-  if type(waiting_on) == "table" then return ("a select of %d channels"):format(#waiting_on) end
+  local is_list = type(waiting_on) == "table" and getmetatable(waiting_on) == nil -- objects may be tables too
+  if is_list then return ("a select of %d channels"):format(#waiting_on) end
   if is_task(waiting_on) then return ('task %d "%s"'):format(waiting_on.id, waiting_on.name) end
   return tostring(waiting_on)
 end

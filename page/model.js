@@ -1,0 +1,82 @@
+// What the page shows, as plain data: no DOM here.
+
+/** Applies a change of /state?since= to the state before it. */
+export function apply(state, change) {
+  const gone = new Set(change.gone);
+  const next = { ...state, ...change };
+  const byId = new Map(state.tasks.filter((task) => !gone.has(task.id)).map((task) => [task.id, task]));
+  for (const task of change.tasks) byId.set(task.id, task);
+  next.tasks = [...byId.values()].sort((a, b) => a.id - b.id);
+  next.series = [...state.series.filter((point) => point.at !== change.point.at), change.point].slice(-120);
+  return next;
+}
+
+/** Live tasks, and those that have ended and that somebody may miss. */
+export function shown(state) {
+  const live = new Set(state.tasks.map((task) => task.id));
+  const ended = state.ended.filter((task) => (task.lost || task.status === "panicked") && !live.has(task.id));
+  return [...state.tasks, ...ended].sort((a, b) => a.id - b.id);
+}
+
+export const matches = (task, text) =>
+  text === "" ||
+  [task.name, task.trace_id, task.spawned_at, task.where, task.waiting_on, String(task.id)].some(
+    (value) => value && value.toLowerCase().includes(text.toLowerCase()),
+  );
+
+/** Equal siblings have the same kind of name, state, wait and place, and no children. */
+const kindOf = (task) =>
+  [task.name.replace(/\d+/g, "#"), task.status, task.operation, task.spawned_at, task.lost].join("\0");
+
+/** The rows of the tree: each task below its spawner, equal siblings merged. */
+export function rows(tasks, marked, text) {
+  const known = new Set(tasks.map((task) => task.id));
+  const children = new Map();
+  for (const task of tasks) {
+    const parent = known.has(task.parent) ? task.parent : 0;
+    if (!children.has(parent)) children.set(parent, []);
+    children.get(parent).push(task);
+  }
+  const out = [];
+  const open = [{ list: children.get(0) ?? [], at: 0, merged: new Map() }];
+  while (open.length > 0) {
+    const top = open[open.length - 1];
+    const task = top.list[top.at++];
+    if (!task) {
+      open.pop();
+      continue;
+    }
+    const below = children.get(task.id);
+    const single = below !== undefined || marked.has(task.id);
+    const kind = kindOf(task);
+    const first = single ? undefined : top.merged.get(kind);
+    if (!matches(task, text)) {
+      // Its children may match.
+    } else if (first) {
+      first.count += 1;
+      first.ids.push(task.id);
+    } else {
+      const row = { task, depth: text ? 0 : open.length - 1, count: 1, ids: [task.id] };
+      if (!single) top.merged.set(kind, row);
+      out.push(row);
+    }
+    if (below) open.push({ list: below, at: 0, merged: new Map() });
+  }
+  return out;
+}
+
+/** The nodes and arrows of the graph: who waits for whom, and how panics and cancellations travelled. */
+export function graph(state, limit = 60) {
+  const names = new Map([...state.tasks, ...state.ended].map((task) => [`t${task.id}`, task]));
+  const weight = { panic: 0, cancelled: 1, blocked: 2, waits: 3 };
+  const edges = state.edges.filter((edge) => edge.kind in weight).sort((a, b) => weight[a.kind] - weight[b.kind]);
+  const nodes = new Map();
+  const drawn = [];
+  for (const edge of edges) {
+    const fresh = [edge.from, edge.to].filter((id) => !nodes.has(id));
+    if (nodes.size + fresh.length > limit) continue;
+    for (const id of fresh) nodes.set(id, names.get(id));
+    drawn.push(edge);
+  }
+  return { nodes, edges: drawn, omitted: edges.length - drawn.length };
+}

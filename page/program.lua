@@ -1,0 +1,50 @@
+--- The program that the page's test looks at: a lock cycle, a panic that travels, lost tasks, equal siblings
+--- and names that are markup. `program.lua N`: and N tasks more. It ends when its input does.
+
+local co = require "coropanic"
+local explorer = require "coropanic.debug"
+
+local function answer_order(replies)
+  co.scope(function(s)
+    s:spawn_with({ name = "stock lookup" }, co.sleep, 600)
+    s:spawn_with({ name = "audit log" }, co.sleep, 600)
+    s:spawn_with({ name = "price lookup" }, function()
+      co.sleep(0.05)
+      error(replies == nil and "no channel" or "no price for order 7")
+    end)
+  end)
+end
+
+local function locker(first, second)
+  return function()
+    first:lock()
+    co.sleep(0.05)
+    second:lock(600)
+  end
+end
+
+co.run_with({ name = "shop" }, function()
+  local server = explorer.listen { port = 0, title = "shop" }
+  local cart, stock, replies = co.mutex(), co.mutex(), co.chan()
+  co.spawn_with({ name = "cart writer" }, locker(cart, stock))
+  co.spawn_with({ name = "stock writer" }, locker(stock, cart))
+  co.spawn_with({ name = "server" }, function()
+    for i = 1, 41 do co.spawn_with({ name = "GET /orders/" .. i }, function() replies:recv() end) end
+    co.spawn_with({ name = "GET /orders/7" }, answer_order, replies):join()
+    co.sleep(600)
+  end)
+  co.spawn_with({ name = "<script>document.title = 'taken'</script>" }, co.sleep, 600)
+  local forgotten = co.spawn_with({ name = "forgotten" }, co.sleep, 600)
+  for _ = 1, math.tointeger(arg[1] or 0) do co.spawn(function() replies:recv() end) end
+  co.sleep(0.2)
+  forgotten:cancel()
+  local ids = {}
+  for _, task in ipairs(co.tasks()) do
+    if #ids < 1000 then ids[#ids + 1] = task.id end
+  end
+  print(server.url)
+  print(table.concat(ids, " "))
+  io.stdout:flush()
+  co.wait_fd(0, "r")
+  os.exit(0)
+end)

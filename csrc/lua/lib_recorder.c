@@ -4,14 +4,11 @@
 
 #include "kernel/args.h"
 #include "lua/lib.h"
-#include "lua/options.h"
+#include "lua/recorder_options.h"
 #include "telemetry/dump.h"
 #include "telemetry/telemetry.h"
 
 #define RECORDER_TYPE "coropanic.recorder"
-
-#define DEFAULT_EVENTS 65536
-#define MAX_EVENTS 16777216 /* half a gigabyte */
 
 /* The address is the registry's key of the one recorder. */
 static const char recorder_key = 0;
@@ -50,21 +47,6 @@ static void watch_collector(runtime *rt, lua_State *L) {
 
 /* --- co.record --- */
 
-/* Returns the number of events asked for.   [-0, +0, e] */
-static size_t read_events(lua_State *L) {
-  const char *expected = "power of two from 1 to 16777216";
-  lua_Integer events = DEFAULT_EVENTS;
-  if (lua_getfield(L, 1, "events") != LUA_TNIL) {
-    int is_integer;
-    if (lua_type(L, -1) != LUA_TNUMBER) options_error(L, 1, "record", "events", expected);
-    events = lua_tointegerx(L, -1, &is_integer);
-    bool is_power = is_integer && events > 0 && (events & (events - 1)) == 0;
-    if (!is_power || events > MAX_EVENTS) options_refuse_value(L, 1, "record", "events", expected);
-  }
-  lua_pop(L, 1);
-  return (size_t)events;
-}
-
 /* Pushes the one recorder.   [-0, +1, m] */
 static void push_recorder(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &recorder_key) != LUA_TNIL) return;
@@ -76,20 +58,15 @@ static void push_recorder(lua_State *L) {
 }
 
 static int recorder_record(lua_State *L) {
-  static const char *const names[] = {"events", "stacks", NULL};
   runtime *rt = runtime_of(L);
+  recording options;
+  triggers dumps;
   lua_settop(L, 1);
-  size_t events = DEFAULT_EVENTS;
-  bool stacks = false;
-  if (!lua_isnil(L, 1)) {
-    options_check_names(L, 1, "record", names);
-    events = read_events(L);
-    stacks = options_integer(L, 1, "record", "stacks", 0, 1, 0) == 1;
-  }
+  recorder_options_read(L, &options, &dumps);
   push_recorder(L);
   watch_collector(rt, L);
-  if (!telemetry_record(rt, events, stacks)) {
-    return luaL_error(L, "co.record: not enough memory for %I events", (LUAI_UACINT)events);
+  if (!telemetry_record(rt, &options)) {
+    return luaL_error(L, "co.record: not enough memory for %I events", (LUAI_UACINT)options.events);
   }
   return 1;
 }
@@ -179,10 +156,16 @@ static int recorder_stats(lua_State *L) {
   arg_check_self(L, RECORDER_TYPE, "stats");
   const event_ring *r = rt->telemetry == NULL ? NULL : rt->telemetry->ring;
   if (r != NULL) telemetry_settle(rt->telemetry, rt);
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 6);
   set_count(L, "events", r == NULL ? 0 : events_count(r));
   set_count(L, "lost", r == NULL ? 0 : events_lost(r));
-  set_count(L, "bytes", r == NULL ? 0 : events_size(r->mask + 1) + sizeof(text_names));
+  const triggers *t = r == NULL ? NULL : rt->telemetry->triggers;
+  size_t bytes = r == NULL ? 0 : events_size(r->mask + 1) + sizeof(text_names);
+  set_count(L, "bytes", t == NULL ? bytes : bytes + sizeof(triggers));
+  if (t == NULL) return 1;
+  set_count(L, "dumps", t->dumps);
+  set_count(L, "dump_errors", t->errors);
+  set_count(L, "dumps_skipped", t->skipped);
   return 1;
 }
 

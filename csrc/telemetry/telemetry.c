@@ -106,12 +106,22 @@ void telemetry_settle(telemetry *m, runtime *rt) {
   m->left = LEFT_NOT;
 }
 
+/* Call it when the clock or the triggers have changed. */
+static void set_slow(telemetry *m) {
+  const triggers *t = m->triggers;
+  bool is_wanted = t != NULL && (t->wants & TRIGGER_DELAY) != 0;
+  m->slow = !is_wanted      ? UINT64_MAX
+            : m->is_virtual ? t->delay_ns
+                            : ticks_from_ns(&m->clock, t->delay_ns);
+}
+
 /*
 ** Call it when tasks run by the other clock: what was recorded by the former one is dropped, because
 ** events of two clocks have no order.
 */
 static void change_clock(telemetry *m, runtime *rt) {
   m->is_virtual = rt->clock->is_virtual;
+  set_slow(m);
   m->left = LEFT_NOT;
   m->running = 0;
   forget_times(m);
@@ -140,6 +150,13 @@ bool telemetry_count_cycle(runtime *rt) {
 
 /* --- the tap --- */
 
+/* A task has begun a slice after so long a delay that this may trigger a dump. */
+__attribute__((noinline, cold)) static void tell_delay(telemetry *m, runtime *rt, uint64_t delay) {
+  if (delay == UNKNOWN) return;
+  triggers_fire(m->triggers, rt, TRIGGER_DELAY);
+  m->began = now_of(m, rt); /* the time of a dump is not the task's */
+}
+
 static void on_start(probe_tap *tap, runtime *rt, const task *t) {
   telemetry *m = container_of(tap, telemetry, tap);
   if (is_rare(rt->clock->is_virtual != m->is_virtual)) change_clock(m, rt);
@@ -163,6 +180,7 @@ static void on_start(probe_tap *tap, runtime *rt, const task *t) {
   m->left_id = 0;
   m->began = now;
   m->running = t->id;
+  if (is_rare(delay >= m->slow)) tell_delay(m, rt, delay);
 }
 
 /*
@@ -251,12 +269,27 @@ static void write_end(telemetry *m, runtime *rt, const task *t) {
   if (m->ring != NULL) put(m->ring, EVENT_END, t->id, now)->detail = t->status;
 }
 
-static void write_panic(telemetry *m, runtime *rt, const probe_event *told, event_kind kind) {
+/* Returns the event's record, or NULL. */
+static const record *write_panic(telemetry *m, runtime *rt, const probe_event *told,
+                                 event_kind kind) {
   const record *r = record_test(told->L, told->object);
   event *e = write_event(m, rt, kind, told->task);
-  if (e == NULL || r == NULL) return;
+  if (e == NULL || r == NULL) return r;
   e->detail = r->kind;
   e->a = r->sequence;
+  return r;
+}
+
+static void hear_panic(telemetry *m, runtime *rt, const probe_event *told) {
+  const record *r = write_panic(m, rt, told, EVENT_PANIC);
+  bool is_deadlock = r != NULL && r->kind == RECORD_DEADLOCK;
+  triggers_fire(m->triggers, rt, TRIGGER_PANIC | (is_deadlock ? TRIGGER_DEADLOCK : 0U));
+}
+
+static void hear_unhandled(telemetry *m, runtime *rt, const probe_event *told) {
+  write_panic(m, rt, told, EVENT_UNHANDLED);
+  triggers_fire(m->triggers, rt,
+                TRIGGER_UNHANDLED | (rt->unhandled == UNHANDLED_CRASH ? TRIGGER_CRASH : 0U));
 }
 
 static void write_cancel(telemetry *m, runtime *rt, const probe_event *told) {
@@ -284,9 +317,9 @@ static void write_rare(probe_sink *sink, runtime *rt, const probe_event *told) {
   switch (told->kind) {
     case PROBE_SPAWN: write_spawn(m, rt, told->task); break;
     case PROBE_END: write_end(m, rt, told->task); break;
-    case PROBE_PANIC: write_panic(m, rt, told, EVENT_PANIC); break;
+    case PROBE_PANIC: hear_panic(m, rt, told); break;
     case PROBE_RECOVER: write_panic(m, rt, told, EVENT_RECOVER); break;
-    case PROBE_UNHANDLED: write_panic(m, rt, told, EVENT_UNHANDLED); break;
+    case PROBE_UNHANDLED: hear_unhandled(m, rt, told); break;
     case PROBE_CANCEL: write_cancel(m, rt, told); break;
     case PROBE_SLEEP: begin_idle(m, rt); break;
     case PROBE_AWAKE: end_idle(m, rt); break;
@@ -338,6 +371,7 @@ telemetry *telemetry_of(runtime *rt) {
                         PROBE_BIT(PROBE_RECOVER) | PROBE_BIT(PROBE_UNHANDLED) |
                         PROBE_BIT(PROBE_CANCEL) | PROBE_BIT(PROBE_SLEEP) | PROBE_BIT(PROBE_AWAKE),
                .write = write_rare},
+      .slow = UINT64_MAX,
       .tap = {.start = on_start, .stop = on_stop, .wake = on_wake, .mark = on_mark}};
   ticks_open(&m->clock);
   rt->telemetry = m;
@@ -374,30 +408,41 @@ void telemetry_unaccount(runtime *rt) {
 
 static void free_ring(telemetry *m, runtime *rt) {
   if (m->ring != NULL) mem_free(&rt->memory, m->ring, events_size(m->ring->mask + 1));
+  mem_free(&rt->memory, m->texts, sizeof(text_names));
+  mem_free(&rt->memory, m->triggers, sizeof(triggers));
   m->ring = NULL;
+  m->texts = NULL;
+  m->triggers = NULL;
+  set_slow(m);
 }
 
-bool telemetry_record(runtime *rt, size_t events, bool stacks) {
+bool telemetry_record(runtime *rt, const recording *options) {
   telemetry *m = telemetry_of(rt);
   if (m == NULL || !prepare(m, rt)) return false;
+  size_t size = events_size(options->events);
+  bool dumps = options->triggers != NULL;
   text_names *texts = mem_new(&rt->memory, sizeof(text_names));
-  event_ring *ring = mem_new(&rt->memory, events_size(events));
-  if (texts == NULL || ring == NULL) {
+  event_ring *ring = mem_new(&rt->memory, size);
+  triggers *copy = dumps ? mem_new(&rt->memory, sizeof(triggers)) : NULL;
+  if (texts == NULL || ring == NULL || (dumps && copy == NULL)) {
     mem_free(&rt->memory, texts, sizeof(text_names));
-    mem_free(&rt->memory, ring, events_size(events));
+    mem_free(&rt->memory, ring, size);
+    mem_free(&rt->memory, copy, sizeof(triggers));
     return false;
   }
   memset(texts, 0, sizeof(text_names));
   telemetry_settle(m, rt);
   free_ring(m, rt);
-  mem_free(&rt->memory, m->texts, sizeof(text_names));
   /* Pages are got now, not by the code that is recorded. */
-  memset(ring, 0, events_size(events));
-  ring->mask = events - 1;
+  memset(ring, 0, size);
+  ring->mask = options->events - 1;
+  if (dumps) *copy = *options->triggers;
   m->texts = texts;
   m->ring = ring;
-  m->stacks = stacks;
+  m->triggers = copy;
+  m->stacks = options->stacks;
   listen(m, rt);
+  set_slow(m);
   m->start = telemetry_moment(m, rt);
   return true;
 }
@@ -406,7 +451,5 @@ void telemetry_stop(runtime *rt) {
   telemetry *m = rt->telemetry;
   if (m == NULL) return;
   free_ring(m, rt);
-  mem_free(&rt->memory, m->texts, sizeof(text_names));
-  m->texts = NULL;
   stop_if_unused(rt);
 }

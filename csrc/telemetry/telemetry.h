@@ -11,6 +11,7 @@
 #include "telemetry/event.h"
 #include "telemetry/names.h"
 #include "telemetry/ticks.h"
+#include "telemetry/triggers.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -46,11 +47,20 @@ typedef struct telemetry {
   text_names *texts;      /* NULL: no ring yet */
   event_ring *ring;       /* NULL: nothing is recorded */
   bool stacks;            /* a PARK or YIELD of its own says where the task stands */
+  triggers *triggers;     /* of dumps; NULL: it writes none by itself */
+  uint64_t slow;          /* a delay of so many ticks triggers one; UINT64_MAX: none does */
   tick_moment start;      /* when the ring was empty */
   uint64_t cycles;        /* of Lua's collector, since it listens */
   bool has_sentinel;      /* an object whose finalizer calls telemetry_count_cycle exists */
   accounting *accounting; /* NULL: nobody asks */
 } telemetry;
+
+/* How to record. */
+typedef struct recording {
+  size_t events; /* the ring's size, a power of two */
+  bool stacks;
+  const triggers *triggers; /* is copied; NULL: none */
+} recording;
 
 /* Returns a duration in nanoseconds. */
 static inline uint64_t telemetry_ns(const telemetry *m, uint64_t ticks) {
@@ -68,10 +78,9 @@ accounting *telemetry_account(runtime *rt);
 void telemetry_unaccount(runtime *rt);
 
 /*
-** Begins to record, with a ring of so many events, a power of two; if it records already, anew. Returns
-** false, and changes nothing, if there is no memory.
+** Begins to record; if it records already, anew. Returns false, and changes nothing, if there is no memory.
 */
-bool telemetry_record(runtime *rt, size_t events, bool stacks);
+bool telemetry_record(runtime *rt, const recording *options);
 
 /* Ends recording, and frees the ring. Harmless if nothing is recorded. */
 void telemetry_stop(runtime *rt);

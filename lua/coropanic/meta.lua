@@ -534,14 +534,26 @@ function co.collector(settings) end
 
 -- Records of events -----------------------------------------------------------------------------------------
 
+---@alias coropanic.recorder.trigger "panic" | "unhandled" | "deadlock" | "crash"
+
+---@class coropanic.recorder.delay
+---@field delay number  # seconds that a task was ready until it ran
+
 ---@class coropanic.recorder.options
 ---@field events? integer  # how many of the newest events are kept, a power of two; 65536
 ---@field stacks? 0 | 1  # 1: events say where a task has suspended; 0
+---@field dump_on? (coropanic.recorder.trigger | coropanic.recorder.delay)[]  # when it dumps by itself
+---@field path? string  # of these dumps: %p is the process id, %n the dump's number; "coropanic-%p-%n.cpev"
+---@field max_dumps? integer  # how many of them are written at most; 8
+---@field cooldown? number  # seconds from one of them to the next, by the run's clock; 10
 
 ---@class coropanic.recorder.stats
 ---@field events integer  # kept now
 ---@field lost integer  # that newer ones have overwritten
 ---@field bytes integer  # of memory
+---@field dumps integer?  # written because of dump_on; nil without that option
+---@field dump_errors integer?  # that could not be written
+---@field dumps_skipped integer?  # that max_dumps and cooldown have prevented
 
 ---@class coropanic.recorder  # the runtime's recorder of events: docs/recorder.md
 local recorder = {}

@@ -139,10 +139,11 @@ static const program programs[] = {
      "  local t = co.spawn(co.profile.take, 'cpu', 9)\n"
      "  co.yield() t:cancel() t:join() return #co.profile.take('cpu', 1) end) end"},
     {"records events and accounts for time",
-     "return function(co) co.accounting(true) local r = co.record { events = 64, stacks = 1 }\n"
+     "return function(co) co.accounting(true) local r = co.record { events = 64, stacks = 1,\n"
+     "    dump_on = { 'panic', 'crash', { delay = 1 } }, path = '/dev/null', cooldown = 0 }\n"
      "  co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
      "    for i = 1, 70 do co.spawn(function() co.trace.event('e' .. i) co.sleep(1) end) end\n"
-     "    co.yield() r:snapshot() r:dump('/dev/null') end)\n"
+     "    co.yield() co.pcall(error, 'x') r:snapshot() r:dump('/dev/null') end)\n"
      "  co.accounting() co.accounting(false) r:stop() end"},
     {"sends and selects",
      "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"

@@ -35,6 +35,8 @@ describe("a function", function()
     call("coropanic.recorder:dump", recorder, "/dev/null")
     call("coropanic.recorder:dump", recorder, "/dev/full")
     call("coropanic.recorder:stats", recorder)
+    local dumping = { dump_on = { "panic", { delay = 1 } }, path = "/dev/null", max_dumps = 1, cooldown = 1 }
+    call("coropanic.recorder:stats", call("coropanic.record", dumping))
     call("coropanic.recorder:stop", recorder)
     call("coropanic.accounting", true)
     co.run(co.sleep, 0)

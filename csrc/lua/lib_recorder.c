@@ -234,12 +234,15 @@ static int recorder_accounting(lua_State *L) {
   runtime *rt = runtime_of(L);
   lua_settop(L, 1);
   const telemetry *m = rt->telemetry;
-  bool is_on = m != NULL && m->accounting != NULL;
+  bool is_on = m != NULL && m->accounting != NULL && m->accounting->scripts > 0;
   if (lua_isboolean(L, 1)) {
     if (lua_toboolean(L, 1)) {
       watch_collector(rt, L);
-      if (telemetry_account(rt) == NULL) return luaL_error(L, "co.accounting: not enough memory");
+      accounting *begun = telemetry_account(rt);
+      if (begun == NULL) return luaL_error(L, "co.accounting: not enough memory");
+      begun->scripts++;
     } else if (is_on) {
+      m->accounting->scripts--;
       telemetry_unaccount(rt);
     }
     return 0;

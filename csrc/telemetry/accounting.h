@@ -32,6 +32,7 @@ typedef struct histogram {
 
 typedef struct accounting {
   uint32_t users;    /* who have asked for it */
+  uint32_t scripts;  /* of these, calls of co.accounting(true) */
   uint64_t since_ns; /* the monotonic time when the first one asked */
   uint64_t idle_ns;  /* the loop slept */
   histogram delay;

@@ -1325,4 +1325,28 @@ return {
     to = "tell_delay(m, rt, delay);",
     specs = "spec/telemetry/triggers_spec.lua",
   },
+  {
+    name = "schedtrace-in-the-middle-of-a-batch",
+    says = "COROPANIC_DEBUG=schedtrace writes lines while a batch of tasks still runs",
+    file = "csrc/telemetry/schedtrace.c",
+    from = "if (told->kind != PROBE_SLEEP && rt->batch > 0 && fifo_count(&rt->ready) > 0) return;",
+    to = "(void)told;",
+    specs = "spec/telemetry/debug_variable_spec.lua",
+  },
+  {
+    name = "schedtrace-counts-from-the-start",
+    says = "each line of schedtrace counts all that has ever been",
+    file = "csrc/telemetry/schedtrace.c",
+    from = "s->since_ns = now_ns;\n  note(s, rt);",
+    to = "s->since_ns = now_ns;",
+    specs = "spec/telemetry/debug_variable_spec.lua",
+  },
+  {
+    name = "scripts-turn-off-schedtraces-accounting",
+    says = "co.accounting(false) ends the accounting that COROPANIC_DEBUG needs",
+    file = "csrc/lua/lib_recorder.c",
+    from = "m != NULL && m->accounting != NULL && m->accounting->scripts > 0;",
+    to = "m != NULL && m->accounting != NULL;",
+    specs = "spec/telemetry/debug_variable_spec.lua",
+  },
 }

@@ -20,28 +20,31 @@ static const char recorder_key = 0;
 ** again makes the collector call it in the next cycle too. That allocates nothing.
 */
 static int count_cycle(lua_State *L) {
-  runtime *rt = runtime_of_any(L);
-  if (rt->closed || rt->telemetry == NULL) return 0;
-  if (telemetry_count_cycle(rt)) {
+  const runtime *rt = runtime_of_any(L);
+  telemetry *m = rt->closed ? NULL : rt->telemetry;
+  if (m == NULL || m->sentinel != lua_touserdata(L, 1)) return 0;
+  if (telemetry_count_cycle(runtime_of_any(L))) {
     lua_getmetatable(L, 1);
     lua_setmetatable(L, 1);
   } else {
-    rt->telemetry->has_sentinel = false;
+    m->sentinel = NULL;
   }
   return 0;
 }
 
-/* Makes that object, if there is none.   [-0, +0, m] */
+/*
+** Makes that object. One that was there before is given up: it may be gone, because Lua drops finalizers
+** where the C stack is at its limit.   [-0, +0, m]
+*/
 static void watch_collector(runtime *rt, lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", count_cycle}, {NULL, NULL}};
-  if (rt->telemetry != NULL && rt->telemetry->has_sentinel) return;
-  lua_newuserdatauv(L, 0, 0);
+  const void *sentinel = lua_newuserdatauv(L, 0, 0);
   lua_createtable(L, 0, 1);
   lua_pushlightuserdata(L, rt);
   luaL_setfuncs(L, metamethods, 1);
   if (telemetry_of(rt) == NULL) luaL_error(L, "not enough memory");
-  rt->telemetry->has_sentinel = true;
   lua_setmetatable(L, -2);
+  rt->telemetry->sentinel = sentinel;
   lua_pop(L, 1);
 }
 

@@ -51,7 +51,7 @@ typedef struct telemetry {
   uint64_t slow;          /* a delay of so many ticks triggers one; UINT64_MAX: none does */
   tick_moment start;      /* when the ring was empty */
   uint64_t cycles;        /* of Lua's collector, since it listens */
-  bool has_sentinel;      /* an object whose finalizer calls telemetry_count_cycle exists */
+  const void *sentinel;   /* the object whose finalizer calls telemetry_count_cycle; NULL: none */
   accounting *accounting; /* NULL: nobody asks */
 } telemetry;
 

@@ -117,6 +117,21 @@ describe("the recorder", function()
     assert.equal(cycles[1] + 1, cycles[2])
   end)
 
+  it("tells of cycles also after one in which Lua has dropped finalizers, where the C stack ended", function()
+    co.accounting(true)
+    finally(function() co.accounting(false) end)
+    local function deep(n)
+      if n == 0 then return collectgarbage() end
+      string.gsub("x", "x", function() deep(n - 1) end)
+    end
+    for n = 170, 200 do pcall(deep, n) end
+    recorder = co.record()
+    co.run(function() collectgarbage() collectgarbage() end)
+    local cycles = 0
+    for e in reader.parse(recorder:snapshot()):events() do cycles = cycles + (e.kind == "gc" and 1 or 0) end
+    assert.is_true(cycles >= 2)
+  end)
+
   it("says where a task waits if it is asked for stacks", function()
     local line
     local function waits()

@@ -127,6 +127,8 @@ static int profile_take(lua_State *L) {
   double seconds = arg_check_seconds(L, 2, 2, "take");
   task_check_suspend(rt, L, "profile.take");
   push_profile(rt, L, kind, PROFILE_HZ, "co.profile.take");
+  profile_handle *h = lua_touserdata(L, TAKE_PROFILE);
+  h->profile->taker = rt->current->id;
   lua_toclose(L, TAKE_PROFILE);
   return task_park(rt, L, &wait_profile, runtime_deadline(rt, seconds));
 }

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-const profile_type *const profile_types[PROFILE_KINDS] = {&profile_cpu};
+const profile_type *const profile_types[PROFILE_KINDS] = {&profile_cpu, &profile_wait,
+                                                          &profile_tasks};
 
 static int64_t system_now(void) {
   static const task_clock monotonic = {.is_virtual = false};

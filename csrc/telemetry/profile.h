@@ -1,7 +1,7 @@
 /*
 ** Profiles: where a program spends what. A profile collects samples until it is stopped, and is then
 ** written in pprof's format (profile_pprof.h). Each kind is a table in a file of its own:
-** profile_cpu.c, profile_wait.c, profile_tasks.c, profile_alloc.c. One profile of a kind runs at a
+** profile_cpu.c, profile_wait.c, profile_tasks.c. One profile of a kind runs at a
 ** time in a runtime. A kind costs nothing while no profile of it runs.
 */
 #ifndef CP_TELEMETRY_PROFILE_H
@@ -41,6 +41,8 @@ typedef struct profile_type {
 } profile_type;
 
 extern const profile_type profile_cpu;
+extern const profile_type profile_wait;
+extern const profile_type profile_tasks;
 
 typedef struct profile {
   const profile_type *type;
@@ -52,11 +54,12 @@ typedef struct profile {
   int64_t lasted_ns;     /* once it has ended */
   int64_t hz;            /* of types that have a rate */
   int64_t period;        /* in the type's unit */
+  uint64_t taker;        /* the id of the task that waits for its end; 0: none does */
   uint64_t hidden; /* first values that were lost while a hook of the user's counted instructions */
 } profile;
 
 /* The kinds of profiles. */
-enum { PROFILE_KINDS = 1 };
+enum { PROFILE_KINDS = 3 };
 extern const profile_type *const profile_types[PROFILE_KINDS];
 
 /* What profiles and their labels need in a runtime: runtime.profiler. */

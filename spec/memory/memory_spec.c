@@ -134,6 +134,13 @@ static const program programs[] = {
      "    local t = co.spawn(labels, { c = 2 }, function() deferred(co) co.yield() error 'x' end)\n"
      "    labels({ a = 3 }, function() co.spawn(co.yield):join() end) t:join() end)\n"
      "  local bytes = profile:stop() return #bytes end"},
+    {"profiles waits and tasks",
+     "return function(co) local waits = co.profile.start { kind = 'wait' }\n"
+     "  co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
+     "    local t = co.spawn(function() deferred(co) co.sleep(1) error 'x' end)\n"
+     "    local tasks = co.profile.start { kind = 'tasks' }\n"
+     "    co.yield() tasks:stop() t:join() end)\n"
+     "  return #waits:stop() end"},
     {"takes a profile",
      "return function(co) return co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
      "  local t = co.spawn(co.profile.take, 'cpu', 9)\n"

@@ -1156,6 +1156,22 @@ return {
     specs = "spec/telemetry/profile_cpu_spec.lua",
   },
   {
+    name = "taker-counts-itself",
+    says = "co.profile.take counts its own wait",
+    file = "csrc/telemetry/profile_wait.c",
+    from = "if (t->id == p->base.taker) return;",
+    to = "",
+    specs = "spec/telemetry/profile_wait_spec.lua",
+  },
+  {
+    name = "waits-of-others",
+    says = "a task has waited since another one began to, which had its thread before",
+    file = "csrc/telemetry/profile_parks.c",
+    from = "slot < all->room && all->at[slot].task == t->id",
+    to = "slot < all->room",
+    specs = "spec/telemetry/profile_wait_spec.lua",
+  },
+  {
     name = "labels-stay",
     says = "the labels of co.profile.labels stay when its function has ended",
     file = "csrc/lua/lib_profile.c",

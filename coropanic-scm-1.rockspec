@@ -336,6 +336,7 @@ build = {
         "csrc/telemetry/intern.c",
         "csrc/telemetry/names.c",
         "csrc/telemetry/profile.c",
+        "csrc/telemetry/profile_alloc.c",
         "csrc/telemetry/profile_cpu.c",
         "csrc/telemetry/profile_labels.c",
         "csrc/telemetry/profile_native.c",

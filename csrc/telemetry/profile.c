@@ -3,7 +3,7 @@
 #include <string.h>
 
 const profile_type *const profile_types[PROFILE_KINDS] = {&profile_cpu, &profile_wait,
-                                                          &profile_tasks};
+                                                          &profile_tasks, &profile_alloc};
 
 static int64_t system_now(void) {
   static const task_clock monotonic = {.is_virtual = false};

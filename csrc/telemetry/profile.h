@@ -1,7 +1,7 @@
 /*
 ** Profiles: where a program spends what. A profile collects samples until it is stopped, and is then
 ** written in pprof's format (profile_pprof.h). Each kind is a table in a file of its own:
-** profile_cpu.c, profile_wait.c, profile_tasks.c. One profile of a kind runs at a
+** profile_cpu.c, profile_wait.c, profile_tasks.c, profile_alloc.c. One profile of a kind runs at a
 ** time in a runtime. A kind costs nothing while no profile of it runs.
 */
 #ifndef CP_TELEMETRY_PROFILE_H
@@ -21,6 +21,9 @@ struct profile;
 /* The rates of a cpu profile, in samples per second of the processor's time. */
 #define PROFILE_HZ 100
 #define PROFILE_HZ_MAX 10000
+
+/* Bytes between two samples of allocations, in the mean: as in Go. */
+#define PROFILE_ALLOC_BYTES INT64_C(524288)
 
 typedef struct profile_unit {
   const char *type, *unit; /* "cpu", "nanoseconds" */
@@ -43,6 +46,7 @@ typedef struct profile_type {
 extern const profile_type profile_cpu;
 extern const profile_type profile_wait;
 extern const profile_type profile_tasks;
+extern const profile_type profile_alloc;
 
 typedef struct profile {
   const profile_type *type;
@@ -59,13 +63,14 @@ typedef struct profile {
 } profile;
 
 /* The kinds of profiles. */
-enum { PROFILE_KINDS = 3 };
+enum { PROFILE_KINDS = 4 };
 extern const profile_type *const profile_types[PROFILE_KINDS];
 
 /* What profiles and their labels need in a runtime: runtime.profiler. */
 typedef struct profiler {
   runtime_part part;
   profile_labels labels;
+  struct alloc_tap *tap;           /* the allocator of profile_alloc.c; NULL: it is not installed */
   profile *running[PROFILE_KINDS]; /* in the order of profile_types; NULL: none */
 } profiler;
 

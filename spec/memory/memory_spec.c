@@ -141,6 +141,11 @@ static const program programs[] = {
      "    local tasks = co.profile.start { kind = 'tasks' }\n"
      "    co.yield() tasks:stop() t:join() end)\n"
      "  return #waits:stop() end"},
+    {"profiles allocations",
+     "return function(co) local profile = co.profile.start { kind = 'alloc' }\n"
+     "  co.run(function() deferred(co) co.yield() local t = {}\n"
+     "    for i = 1, 20 do t[i] = { ('x'):rep(60000 + i) } end end)\n"
+     "  return #profile:stop() end"},
     {"takes a profile",
      "return function(co) return co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
      "  local t = co.spawn(co.profile.take, 'cpu', 9)\n"

@@ -14,7 +14,7 @@ local profile = {}
 ---@return string bytes  # for `go tool pprof`
 function profile:stop() end
 
----@alias coropanic.profile.kind "cpu" | "wait" | "tasks"
+---@alias coropanic.profile.kind "cpu" | "wait" | "tasks" | "alloc"
 
 ---@class coropanic.profile.options
 ---@field kind coropanic.profile.kind

@@ -171,8 +171,10 @@ hosts: setup-hosts ## run the module in the programs of other people: spec/hosts
 	@$(MAKE) all $(BUILD)/game
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) $(LUA) $$(command -v busted) --ignore-lua spec/hosts/
 
-soak: $(BUILD)/ids ## what takes minutes: 10^8 ids of each generator by many threads and processes, no two the same
+soak: $(BUILD)/ids ## what takes minutes: 10^8 ids of each generator, no two the same; 10^5 signals of a profile, every result right
 	@$(BUILD)/ids 100000000
+	@$(MAKE) all
+	@$(RUN_ENV) $(LUA) spec/telemetry/signals.lua 100000
 
 # C modules that specs need.
 $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so: $(BUILD)/spec_%.so: spec/%.c

@@ -59,7 +59,7 @@ CORELIB_OBJECTS := $(CORELIB_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/?.lua;;" \
           LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
 
-.PHONY: all help headers lib protobuf setup demo test test-all bench bench-report bench-guard bench-baseline check format \
+.PHONY: all help headers lib protobuf setup demo demo-serve test test-all bench bench-report bench-guard bench-baseline check format \
   asan tsan valgrind hostile fuzz mutants soak bare install install-guest install-protobuf clean
 
 all: $(MODULE) $(CORELIB) $(COMMAND) ## build the modules, and the library that LuaJIT uses (the default)
@@ -145,6 +145,10 @@ test-page: setup-page page/node_modules/installed ## rebuild and compare the pag
 demo: setup-demo ## start the example service and send it real requests
 	@$(MAKE) all
 	@$(RUN_ENV) LUA=$(LUA) ./examples/gateway/demo.sh
+
+demo-serve: setup-demo ## the same until Ctrl-C, for a look at the Trace Explorer
+	@$(MAKE) all
+	@$(RUN_ENV) LUA=$(LUA) ./examples/gateway/demo.sh --serve
 
 test: setup-test ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) test-all

@@ -29,7 +29,8 @@ end
 --- Spawns the task of a request.
 function answer.begin(gateway, request, format)
   local name = (request.method .. " " .. request.path):sub(1, NAME_BYTES)
-  return co.spawn_with({ name = name }, work, gateway, request, format)
+  local attributes = { ["http.request.method"] = request.method, ["url.path"] = request.path } -- of its span
+  return co.spawn_with({ name = name, attributes = attributes }, work, gateway, request, format)
 end
 
 --- Waits for the task that `begin` has returned, and returns its response.

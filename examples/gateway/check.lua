@@ -25,6 +25,7 @@ for _, kind in ipairs(kinds) do
 end
 
 local seen = {} ---@type table<string, string>  # who has which trace id
+local late = {} ---@type table<string, true>    # the trace ids of requests whose time ran out
 
 ---@param planned Planned
 local function check_trace(planned, id, who)
@@ -61,6 +62,7 @@ local function check_answer(planned, answer, who)
   end
   counts.refused = counts.refused + 1
   run:expect(answer.status == kind.status, "%s: answered %d, not %d", who, answer.status, kind.status)
+  if answer.status == 504 and answer.json.trace_id then late[answer.json.trace_id] = true end
   run:expect(kind.status < 400 or type(code) == "string", "%s: no error_code", who)
   run:expect(not kind.code or code == kind.code, "%s: error_code %s, not %s", who, code, kind.code)
   if answer.json.headers then
@@ -150,6 +152,9 @@ run:expect(ended.connections == 0 and ended.tasks == 0 and ended.slots_in_use ==
   ended.slots_in_use)
 -- Besides the planned requests there were GET /stats and POST /shutdown.
 run:expect(ended.requests == #requests + 2, "%s requests were counted, not %d", ended.requests, #requests + 2)
+
+local slowest = run:read("stdout"):match("\nslowest trace (%x+): [^\n]*\n  ")
+run:expect(late[slowest], "the slowest trace is said to be %s, whose time did not run out", slowest)
 
 print(("\n%d requests, up to %d quotes at a time; %d of them made a task panic or time out."):format(
   #requests, slots.peak or 0, panics))

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Starts the gateway, sends it what plan.lua lists, all at once, and checks every answer and every report.
+# With --serve it checks nothing: it sends the requests again and again until Ctrl-C, for a look at the Explorer.
 # Needs bash, curl (7.68 or later), redis-server, and Lua with luv, cjson, luasocket and redis-lua. LUA names the
 # interpreter.
 set -euo pipefail
@@ -96,16 +97,26 @@ server=$!
 wait_until "$START_SECONDS" listens || fail 'the gateway did not start'
 port=$(sed -n 's/^listening on .*://p' "$dir/stdout")
 printf 'The gateway listens on 127.0.0.1:%s.\n' "$port"
+printf 'Look inside while it runs: %s\n' "$(sed -n 's/^look inside at //p' "$dir/stdout")"
 
 "$lua" "$gateway/load.lua" "http://127.0.0.1:$port" "$dir" || fail 'the load could not be prepared'
 printf 'Sending %d requests with curl, %d at a time, and %d malformed ones beside them.\n\n' \
   "$(grep -c '^url = ' "$dir/curl.conf")" "$AT_ONCE" "$(find "$dir" -name '*.raw' | wc -l)"
+send_all() {
+  timeout --foreground "$LOAD_SECONDS" curl -q --parallel --parallel-immediate --parallel-max "$AT_ONCE" \
+    --config "$dir/curl.conf" 2>"$dir/curl.log"
+}
+if [ "${1:-}" = --serve ]; then
+  printf 'Sending them again and again. End it with Ctrl-C.\n'
+  while send_all; do :; done
+  has_ended || exit 130 # curl has heard the Ctrl-C before us
+  fail 'the gateway has ended'
+fi
 for request in "$dir"/*.raw; do
   send_raw "$request" &
   raw_senders+=($!)
 done
-timeout "$LOAD_SECONDS" curl -q --parallel --parallel-immediate --parallel-max "$AT_ONCE" \
-  --config "$dir/curl.conf" 2>"$dir/curl.log" || fail "curl: $(tail -n 3 "$dir/curl.log")"
+send_all || fail "curl: $(tail -n 3 "$dir/curl.log")"
 for sender in "${raw_senders[@]}"; do
   wait "$sender" || fail "a malformed request was not answered: $(tail -n 3 "$dir/raw.log")"
 done
@@ -124,4 +135,5 @@ if ! "$lua" "$gateway/check.lua" "$dir"; then
   printf 'demo FAILED: what came back is not what was planned, see above\n' >&2
   exit 1
 fi
+printf '\nThe %s\n' "$(sed -n '/^slowest trace /,/^ended: /{/^ended: /!p}' "$dir/stdout")"
 printf 'demo passed\n'

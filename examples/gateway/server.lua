@@ -8,6 +8,7 @@ local uv = require "luv"
 local co = require "coropanic"
 local cjson = require "cjson"
 local connection = require "connection"
+local inside = require "inside"
 local loop = require "loop"
 local relay = require "relay"
 local routes = require "routes"
@@ -60,6 +61,7 @@ local function close(handle)
 end
 
 local function main()
+  local explorer = inside.begin()
   local listener = listen()
   co.defer(close, listener)
   for _, name in ipairs { "sigterm", "sigint" } do
@@ -69,6 +71,7 @@ local function main()
       gateway.stop(name)
     end)
   end
+  print("look inside at " .. explorer.url)
   print(("listening on %s:%d"):format(HOST, listener:getsockname().port))
   local reason = co.await(function(resume)
     gateway.stop = function(reason)
@@ -83,6 +86,8 @@ local function main()
     print("ended before its answer: " .. name)
   end
   tokens.disconnect()
+  explorer:close()
+  print(table.concat(inside.slowest(), "\n"))
 end
 
 io.stdout:setvbuf("line")

@@ -45,6 +45,7 @@ build = {
     ["coropanic.debug.server"] = "lua/coropanic/debug/server.lua",
     ["coropanic.debug.state"] = "lua/coropanic/debug/state.lua",
     ["coropanic.debug.text"] = "lua/coropanic/debug/text.lua",
+    ["coropanic.debug.tools"] = "lua/coropanic/debug/tools.lua",
     ["coropanic.debug.warnings"] = "lua/coropanic/debug/warnings.lua",
     ["coropanic.export.otlp"] = "lua/coropanic/export/otlp.lua",
     ["coropanic.export.otlp.exporter"] = "lua/coropanic/export/otlp/exporter.lua",

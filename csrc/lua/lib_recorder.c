@@ -74,6 +74,16 @@ static int recorder_record(lua_State *L) {
   return 1;
 }
 
+/* Returns the recorder while it records, else nil. */
+static int recorder_running(lua_State *L) {
+  if (dump_is_possible(runtime_of(L))) {
+    push_recorder(L);
+  } else {
+    lua_pushnil(L);
+  }
+  return 1;
+}
+
 /* --- the recorder's methods --- */
 
 /* Raises unless the method is called on the recorder, and it records.   [-0, +0, e] */
@@ -272,8 +282,10 @@ static int recorder_accounting(lua_State *L) {
 }
 
 void lib_recorder_open(lua_State *L, runtime *rt) {
-  static const luaL_Reg functions[] = {
-      {"record", recorder_record}, {"accounting", recorder_accounting}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"record", recorder_record},
+                                       {"recorder", recorder_running},
+                                       {"accounting", recorder_accounting},
+                                       {NULL, NULL}};
   static const luaL_Reg methods[] = {{"snapshot", recorder_snapshot},
                                      {"dump", recorder_dump},
                                      {"stop", recorder_stop},

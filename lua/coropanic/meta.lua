@@ -582,6 +582,11 @@ function recorder:stats() end
 ---@return coropanic.recorder recorder
 function co.record(options) end
 
+--- Returns the recorder while it records; nil while it does not.
+---@return coropanic.recorder? recorder
+---@nodiscard
+function co.recorder() end
+
 ---@class coropanic.histogram
 ---@field count integer
 ---@field sum number  # seconds

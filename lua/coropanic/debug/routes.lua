@@ -7,6 +7,7 @@ local json = require "coropanic.debug.json"
 local panics = require "coropanic.debug.panics"
 local report_text = require "coropanic.debug.text"
 local rows = require "coropanic.debug.rows"
+local tools = require "coropanic.debug.tools"
 
 local routes = {}
 
@@ -137,8 +138,7 @@ local ROUTES = {
   { "^/report%.txt$", answer_report },
 }
 
---- Adds a route. Patterns of two routes must not match the same path.
-function routes.add(pattern, answer) ROUTES[#ROUTES + 1] = { pattern, answer } end
+table.move(tools.ROUTES, 1, #tools.ROUTES, #ROUTES + 1, ROUTES)
 
 local function answer(view, request)
   for _, route in ipairs(ROUTES) do

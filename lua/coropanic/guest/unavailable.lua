@@ -4,7 +4,7 @@ local kernel = require "coropanic.guest.kernel"
 
 local NAMES = {
   "accounting", "census", "collector", "cooperative", "ended", "events", "leaks", "pollfd", "preempt",
-  "record", "thread_pool", "wait_fd",
+  "record", "recorder", "thread_pool", "wait_fd",
 }
 
 local function unavailable(name)

@@ -31,6 +31,7 @@ describe("a function", function()
     local settings = call("coropanic.collector", { mode = "automatic", budget = 0.001, limit = 3 })
     call("coropanic.collector", settings)
     local recorder = call("coropanic.record", { events = 64, stacks = 1 })
+    call "coropanic.recorder"
     call("coropanic.recorder:snapshot", recorder)
     call("coropanic.recorder:dump", recorder, "/dev/null")
     call("coropanic.recorder:dump", recorder, "/dev/full")
@@ -38,6 +39,7 @@ describe("a function", function()
     local dumping = { dump_on = { "panic", { delay = 1 } }, path = "/dev/null", max_dumps = 1, cooldown = 1 }
     call("coropanic.recorder:stats", call("coropanic.record", dumping))
     call("coropanic.recorder:stop", recorder)
+    call "coropanic.recorder"
     call("coropanic.accounting", true)
     co.run(co.sleep, 0)
     call "coropanic.accounting"

@@ -59,7 +59,7 @@ wait_until() {
     sleep 0.05
   done
 }
-listens() { grep -qs '^listening on ' "$dir/stdout"; }
+listens() { grep -qs '^look inside at ' "$dir/stdout"; } # its last line before it waits
 has_ended() { ! kill -0 "$server" 2>/dev/null; }
 
 # Sends bytes as they are and keeps what comes back until the gateway closes the connection. For a subshell.

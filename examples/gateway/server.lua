@@ -71,8 +71,8 @@ local function main()
       gateway.stop(name)
     end)
   end
-  print("look inside at " .. explorer.url)
   print(("listening on %s:%d"):format(HOST, listener:getsockname().port))
+  print("look inside at " .. explorer.url)
   local reason = co.await(function(resume)
     gateway.stop = function(reason)
       gateway.stop = function() end -- being asked again changes nothing

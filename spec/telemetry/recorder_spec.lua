@@ -105,6 +105,26 @@ describe("the recorder", function()
     assert.equal(of("panic", events)[1].record, of("unhandled", events)[1].record)
   end)
 
+  it("keeps events of one clock: those before are dropped when tasks run by the other", function()
+    local main
+    local function body()
+      main = co.current().id
+      co.yield()
+    end
+    recorder = co.record()
+    for _, clock in ipairs { "system", "virtual", "system" } do
+      co.run_with(clock == "virtual" and { clock = clock } or {}, body)
+      local dump = reader.parse(recorder:snapshot())
+      assert.equal(clock == "virtual", dump.virtual)
+      local starts = 0
+      for e in dump:events() do
+        assert.is_true(e.task == 0 or e.task == main)
+        if e.kind == "start" then starts = starts + 1 end
+      end
+      assert.equal(2, starts)
+    end
+  end)
+
   it("tells of the collector's cycles, but not under the virtual clock, where runs are alike", function()
     assert.equal(0, #of("gc", events_of(function() collectgarbage() end)))
     recorder = co.record()

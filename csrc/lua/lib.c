@@ -53,6 +53,11 @@ void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *m
   lua_pop(L, 1);
 }
 
+void lib_set_count(lua_State *L, const char *name, uint64_t count) {
+  lua_pushinteger(L, (lua_Integer)count);
+  lua_setfield(L, -2, name);
+}
+
 int lib_set_hook(lua_State *L, int uv, const char *function) {
   runtime *rt = runtime_of(L);
   lua_settop(L, 1);

@@ -62,6 +62,9 @@ void lib_add_spawners(lua_State *L, runtime *rt, const char *type, const luaL_Re
 void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *methods,
                   const luaL_Reg *metamethods);
 
+/* Sets field `name` of the table on top of the stack to the count.   [-0, +0, m] */
+void lib_set_count(lua_State *L, const char *name, uint64_t count);
+
 /*
 ** Implements co.on_panic and co.on_start: sets the runtime's user value `uv` to the function at 1,
 ** or nil, and returns the former one.   [-0, +1, e]

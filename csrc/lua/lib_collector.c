@@ -38,11 +38,6 @@ static void set_number(lua_State *L, const char *name, double value) {
   lua_setfield(L, -2, name);
 }
 
-static void set_count(lua_State *L, const char *name, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
 static void push_settings(lua_State *L, const collector_settings *settings) {
   lua_createtable(L, 0, 3);
   lua_pushstring(L, settings->idle ? "idle" : "automatic");
@@ -53,10 +48,10 @@ static void push_settings(lua_State *L, const collector_settings *settings) {
 
 static void push_figures(lua_State *L, const collector_figures *figures) {
   lua_createtable(L, 0, 6);
-  set_count(L, "pauses", figures->pauses);
-  set_count(L, "overruns", figures->overruns);
-  set_count(L, "steps", figures->steps);
-  set_count(L, "cycles", figures->cycles);
+  lib_set_count(L, "pauses", figures->pauses);
+  lib_set_count(L, "overruns", figures->overruns);
+  lib_set_count(L, "steps", figures->steps);
+  lib_set_count(L, "cycles", figures->cycles);
   set_number(L, "longest", in_seconds(figures->longest_ns));
   set_number(L, "seconds", in_seconds(figures->total_ns));
 }

@@ -15,13 +15,8 @@
 /* The most tasks of census:blockers. */
 #define MAX_BLOCKERS 16
 
-static void set_integer(lua_State *L, const char *name, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
 static void set_id(lua_State *L, const char *name, uint64_t id) {
-  if (id != 0) set_integer(L, name, id);
+  if (id != 0) lib_set_count(L, name, id);
 }
 
 static void set_string(lua_State *L, const char *name, const char *value) {
@@ -34,7 +29,7 @@ static void set_string(lua_State *L, const char *name, const char *value) {
 static void push_ended(const runtime *rt, lua_State *L, const ended_task *t) {
   char trace_id[32];
   lua_createtable(L, 0, 10);
-  set_integer(L, "id", t->id);
+  lib_set_count(L, "id", t->id);
   set_string(L, "name", t->name);
   set_id(L, "parent", t->parent);
   set_string(L, "status", task_status_name(t->status));
@@ -110,8 +105,8 @@ static int method_groups(lua_State *L) {
     const census_group *g = &c->groups[i];
     lua_createtable(L, 0, 6);
     set_id(L, "parent", g->parent);
-    set_integer(L, "first", g->first);
-    set_integer(L, "count", g->count);
+    lib_set_count(L, "first", g->first);
+    lib_set_count(L, "count", g->count);
     set_string(L, "spawned_at", location_numbered(&rt->locations, g->location)->text);
     set_string(L, "status", task_status_name(g->status));
     if (g->wait != NULL) set_string(L, "operation", g->wait->name);

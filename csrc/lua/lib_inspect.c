@@ -149,8 +149,7 @@ static int inspect_stats(lua_State *L) {
   size_t count = sizeof(counters) / sizeof(counters[0]);
   lua_createtable(L, 0, (int)count);
   for (size_t i = 0; i < count; i++) {
-    lua_pushinteger(L, (lua_Integer)counters[i].value);
-    lua_setfield(L, -2, counters[i].name);
+    lib_set_count(L, counters[i].name, counters[i].value);
   }
   return 1;
 }

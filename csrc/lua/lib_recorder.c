@@ -159,26 +159,21 @@ static int recorder_stop(lua_State *L) {
   return 0;
 }
 
-static void set_count(lua_State *L, const char *name, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
 static int recorder_stats(lua_State *L) {
   runtime *rt = runtime_of(L);
   arg_check_self(L, RECORDER_TYPE, "stats");
   const event_ring *r = rt->telemetry == NULL ? NULL : rt->telemetry->ring;
   if (r != NULL) telemetry_settle(rt->telemetry, rt);
   lua_createtable(L, 0, 6);
-  set_count(L, "events", r == NULL ? 0 : events_count(r));
-  set_count(L, "lost", r == NULL ? 0 : events_lost(r));
+  lib_set_count(L, "events", r == NULL ? 0 : events_count(r));
+  lib_set_count(L, "lost", r == NULL ? 0 : events_lost(r));
   const triggers *t = r == NULL ? NULL : rt->telemetry->triggers;
   size_t bytes = r == NULL ? 0 : events_size(r->mask + 1) + sizeof(text_names);
-  set_count(L, "bytes", t == NULL ? bytes : bytes + sizeof(triggers));
+  lib_set_count(L, "bytes", t == NULL ? bytes : bytes + sizeof(triggers));
   if (t == NULL) return 1;
-  set_count(L, "dumps", t->dumps);
-  set_count(L, "dump_errors", t->errors);
-  set_count(L, "dumps_skipped", t->skipped);
+  lib_set_count(L, "dumps", t->dumps);
+  lib_set_count(L, "dump_errors", t->errors);
+  lib_set_count(L, "dumps_skipped", t->skipped);
   return 1;
 }
 
@@ -199,7 +194,7 @@ static void set_seconds(lua_State *L, const char *name, uint64_t ns) {
 /* Pushes {count, sum, longest, buckets}.   [-0, +1, m] */
 static void push_histogram(lua_State *L, const histogram *h) {
   lua_createtable(L, 0, 4);
-  set_count(L, "count", h->count);
+  lib_set_count(L, "count", h->count);
   set_seconds(L, "sum", h->sum_ns);
   set_seconds(L, "longest", h->longest_ns);
   lua_newtable(L);
@@ -277,7 +272,7 @@ static int recorder_accounting(lua_State *L) {
   uint64_t cycles = m->cycles;
   push_accounting(L, kept, &names);
   set_seconds(L, "seconds", now.monotonic_ns - kept->since_ns);
-  set_count(L, "cycles", cycles);
+  lib_set_count(L, "cycles", cycles);
   return 1;
 }
 

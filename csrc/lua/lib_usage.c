@@ -3,23 +3,19 @@
 #include "core/hex.h"
 #include "kernel/args.h"
 #include "kernel/runtime.h"
+#include "lua/lib.h"
 #include "span/usage.h"
 
 enum { ID_DIGITS = 32 };
 
-static void set_count(lua_State *L, const char *name, uint64_t count) {
-  lua_pushinteger(L, (lua_Integer)count);
-  lua_setfield(L, -2, name);
-}
-
 /* Pushes {tasks, switches, spans, run_ns, wait_ns}.   [-0, +1, m] */
 static void push_trace(lua_State *L, const trace_usage *used) {
   lua_createtable(L, 0, 5);
-  set_count(L, "tasks", used->tasks);
-  set_count(L, "switches", used->switches);
-  set_count(L, "spans", used->spans);
-  set_count(L, "run_ns", (uint64_t)used->run_ns);
-  set_count(L, "wait_ns", (uint64_t)used->wait_ns);
+  lib_set_count(L, "tasks", used->tasks);
+  lib_set_count(L, "switches", used->switches);
+  lib_set_count(L, "spans", used->spans);
+  lib_set_count(L, "run_ns", (uint64_t)used->run_ns);
+  lib_set_count(L, "wait_ns", (uint64_t)used->wait_ns);
 }
 
 /* Pushes a table of all live traces, by their ids. The usage may be ended meanwhile by a finalizer. */

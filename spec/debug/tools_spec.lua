@@ -3,25 +3,10 @@
 local cjson = require "cjson"
 local client = require "spec.debug.client"
 local co = require "coropanic"
+local go_tool = require "spec.go_tool"
 local helpers = require "spec.helpers"
+local pprof = require "telemetry.pprof"
 local reader = require "coropanic.record.reader"
-
-local function output_of(command)
-  local pipe = assert(io.popen(command .. " 2>&1"))
-  local output = pipe:read "a"
-  local ok = pipe:close()
-  return ok, output
-end
-
---- Calls the function with the path of a file of these bytes.
-local function with_file(bytes, fn)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "wb"))
-  file:write(bytes)
-  file:close()
-  fn(path)
-  os.remove(path)
-end
 
 local function stop_recording()
   local recorder = co.recorder()
@@ -38,11 +23,8 @@ describe("debug.listen answers tools:", function()
       for _, path in ipairs { "tasks", "wait?seconds=0.05", "alloc?seconds=0.01", "profile?seconds=0.05" } do
         local response = client.get(server.port, "/debug/pprof/" .. path)
         assert.equal(200, response.status, response.body)
-        with_file(response.body, function(file)
-          local ok, output = output_of("go tool pprof -raw " .. file)
-          assert.is_true(ok, output)
-          if path == "tasks" then assert.truthy(output:find("sleeper", 1, true), output) end
-        end)
+        local output = pprof.go(response.body, "-raw")
+        if path == "tasks" then assert.truthy(output:find("sleeper", 1, true), output) end
       end
       assert.equal(200, client.get(server.port, "/debug/pprof/").status)
     end)
@@ -84,10 +66,8 @@ describe("debug.listen answers tools:", function()
       co.spawn(co.yield)
       helpers.settle()
       local as_go = client.get(server.port, "/debug/trace")
-      with_file(as_go.body, function(file)
-        local ok, output = output_of("go tool trace -d " .. file)
-        assert.is_true(ok, output:sub(1, 300))
-      end)
+      local ok, output = go_tool.run("trace -d", as_go.body)
+      assert.is_true(ok, output:sub(1, 300))
       assert.is_table(cjson.decode(client.get(server.port, "/debug/trace?format=chrome").body))
       assert.truthy(client.get(server.port, "/debug/trace?format=text").body:find "^coropanic%-events/1: ")
       local parsed = reader.parse(client.get(server.port, "/debug/trace?format=events").body)

@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local co = require "coropanic"
+local go_tool = require "spec.go_tool"
 local helpers = require "spec.helpers"
 local programs = require "telemetry.programs"
 local reader = require "coropanic.record.reader"
@@ -31,14 +32,7 @@ local function write(text)
 end
 
 --- Whether the text is complete and well-formed for Go, and the events that it found there.
-local function go_reads(text)
-  local path = write(text)
-  local pipe = assert(io.popen(("go tool trace -d %s 2>&1"):format(path)))
-  local output = pipe:read "a"
-  local ok = pipe:close()
-  os.remove(path)
-  return ok, output
-end
+local function go_reads(text) return go_tool.run("trace -d", text) end
 
 local function occurrences(text, pattern) return select(2, text:gsub(pattern, "")) end
 

@@ -1,5 +1,8 @@
 --- Reads profiles as pprof writes them (profile.proto of google/pprof), and asks Go's own pprof about them.
 
+local co = require "coropanic"
+local go_tool = require "spec.go_tool"
+
 local pprof = {}
 
 local function varint(bytes, at)
@@ -117,17 +120,19 @@ end
 
 --- The output of `go tool pprof` with these options about a profile.
 function pprof.go(bytes, options)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "wb"))
-  file:write(bytes)
-  file:close()
-  local command = ("env -u LD_PRELOAD HOME=/tmp go tool pprof %s %s 2>&1"):format(options, path)
-  local pipe = assert(io.popen(command))
-  local output = pipe:read "a"
-  local ok = pipe:close()
-  os.remove(path)
+  local ok, output = go_tool.run("pprof " .. options, bytes)
   assert(ok, output)
   return output
+end
+
+--- Profiles a run of `fn`; `options` are those of co.profile.start. Raises what the run raises.
+---@return table read, string bytes
+function pprof.of_run(options, fn, ...)
+  local profile = co.profile.start(options)
+  local ok, why = pcall(co.run, fn, ...)
+  local bytes = profile:stop()
+  assert(ok, why)
+  return pprof.read(bytes), bytes
 end
 
 return pprof

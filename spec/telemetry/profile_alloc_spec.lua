@@ -11,13 +11,7 @@ local function strings(megabytes, size)
   end
 end
 
-local function profile_of(fn, ...)
-  local profile = co.profile.start { kind = "alloc" }
-  local ok, message = pcall(co.run, fn, ...)
-  local bytes = profile:stop()
-  assert(ok, message)
-  return pprof.read(bytes), bytes
-end
+local function profile_of(fn, ...) return pprof.of_run({ kind = "alloc" }, fn, ...) end
 
 local function by(name)
   return function(sample) return pprof.has(sample, name) end

@@ -15,14 +15,7 @@ local function burn(seconds)
   end
 end
 
---- The profile of a run of `fn`.
-local function profile_of(options, fn, ...)
-  local profile = co.profile.start(options)
-  local ok, message = pcall(co.run, fn, ...)
-  local bytes = profile:stop()
-  assert(ok, message)
-  return pprof.read(bytes), bytes
-end
+local profile_of = pprof.of_run
 
 local function sum(n)
   local s = 0

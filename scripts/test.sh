@@ -17,9 +17,12 @@ count() { # passed failed
   failed=$((failed + $2))
 }
 
+# A program that runs for longer than any takes on a slow machine hangs, and has failed.
+limit=(timeout --foreground -k 5 1200)
+
 # Runs a test program whose last line is "name: N passed, N failed".
 run() { # name command...
-  "${@:2}" >"$log" 2>&1
+  "${limit[@]}" "${@:2}" >"$log" 2>&1
   judge "$1" $?
 }
 
@@ -43,9 +46,9 @@ judge() { # name status
 # Runs Lua with the module under test.
 run_lua() {
   if [ -n "${TEST_PRELOAD:-}" ]; then
-    LD_PRELOAD=$TEST_PRELOAD ASAN_OPTIONS=detect_leaks=0 ${TEST_WRAPPER:-} "$LUA" "$@"
+    "${limit[@]}" env LD_PRELOAD="$TEST_PRELOAD" ASAN_OPTIONS=detect_leaks=0 ${TEST_WRAPPER:-} "$LUA" "$@"
   else
-    ${TEST_WRAPPER:-} "$LUA" "$@"
+    "${limit[@]}" ${TEST_WRAPPER:-} "$LUA" "$@"
   fi
 }
 
@@ -93,7 +96,7 @@ start_guest() { # interpreter
   local files
   files=$(grep -v '^#' spec/guest/shared.txt | grep -v -- " -$1\b" | cut -d' ' -f1)
   # shellcheck disable=SC2086 # several files
-  COROPANIC_GUEST=1 LUA=$1 "$1" "$(command -v busted)" --ignore-lua --helper=spec/guest/prelude.lua \
+  COROPANIC_GUEST=1 LUA=$1 "${limit[@]}" "$1" "$(command -v busted)" --ignore-lua --helper=spec/guest/prelude.lua \
     --output=spec/counting_output.lua $files >"$logs/$1" 2>&1 &
 }
 

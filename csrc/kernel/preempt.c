@@ -20,10 +20,15 @@ static int64_t slice_of(const preemption *p) {
   return p->slice_ns != 0 ? p->slice_ns : PREEMPT_SLICE_NS;
 }
 
-/* Returns the time to the next tick: a slice, or less if the deadline comes first. */
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/*
+** Returns the time to the next tick: a slice, or less if the deadline comes first. After the deadline
+** it is short, because the tick at the deadline may have come when no task ran, before the next began.
+*/
 static int64_t delay_from(const preemption *p, int64_t now_ns) {
   int64_t left = p->deadline_ns - now_ns;
-  return left <= 0 || left > slice_of(p) ? slice_of(p) : left;
+  return least(slice_of(p), left > 0 ? left : PREEMPT_LATE_NS);
 }
 
 /* --- ticks --- */

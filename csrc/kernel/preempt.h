@@ -30,6 +30,9 @@
 #define PREEMPT_SLICE_MIN_NS INT64_C(10000)
 #define PREEMPT_SLICE_MAX_NS (3600 * NS_PER_SECOND)
 
+/* The time between two ticks in a step that has not ended at its deadline; less with a shorter slice. */
+#define PREEMPT_LATE_NS (NS_PER_SECOND / 1000)
+
 /*
 ** Where code can't be preempted, because a C function is in the way, the hook looks again after so
 ** many instructions.

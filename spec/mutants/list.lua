@@ -1220,6 +1220,14 @@ return {
     specs = "spec/embedded/api/task_spec.c",
   },
   {
+    name = "late-ticks-are-a-slice-apart",
+    says = "a step whose deadline has passed before a task began is cut only after a whole slice",
+    file = "csrc/kernel/preempt.c",
+    from = "left > 0 ? left : PREEMPT_LATE_NS",
+    to = "left > 0 ? left : slice_of(p)",
+    specs = "spec/embedded/api/preempt_spec.c",
+  },
+  {
     name = "slice-may-be-tiny",
     says = "cp_preempt takes a slice in which no task comes to run",
     file = "csrc/host/preempt.c",

@@ -12,6 +12,7 @@ local mutate = require "spec.mutants.mutate"
 
 local AT_ONCE = 2 -- mutants that are built and run at the same time
 local SECONDS = 60 -- a spec that runs for longer hangs, and has noticed
+local CPU_SECONDS = 15 -- likewise one that computes for longer: no spec takes a third of that
 local KILOBYTES = 4 * 1024 * 1024 -- of address space, for mutants that allocate for ever
 
 --- What the Makefile says about how to build.
@@ -87,8 +88,8 @@ local function run(spec, directory)
   local command = suite and directory .. "/program --only " .. suite
     or table.concat({ build.LUA, "$(command -v busted) --ignore-lua --no-keep-going",
       "--output=spec/counting_output.lua", spec }, " ")
-  local ended = execute(("ulimit -v %d; LUA_CPATH=%s timeout -k 5 %d %s"):format(KILOBYTES,
-    quote(directory .. "/?.so;" .. build.LUA_CPATH), SECONDS, command), log)
+  local ended = execute(("ulimit -v %d; ulimit -t %d; LUA_CPATH=%s timeout -k 5 %d %s"):format(KILOBYTES,
+    CPU_SECONDS, quote(directory .. "/?.so;" .. build.LUA_CPATH), SECONDS, command), log)
   return ended and tonumber(read(log):match "(%d+) passed, 0 failed\n$")
 end
 

@@ -940,9 +940,9 @@ return {
     name = "no-ticks-in-steps",
     says = "an endless loop in a step goes on after the step's deadline",
     file = "csrc/kernel/preempt.c",
-    from = "now >= p->deadline_ns)",
-    to = "now < 0)",
-    specs = "spec/task/preempt_spec.lua",
+    from = "least(slice_of(p), left > 0 ? left : PREEMPT_LATE_NS)",
+    to = "slice_of(p)",
+    specs = "spec/embedded/api/preempt_spec.c",
   },
   {
     name = "tick-takes-users-hook",

@@ -144,35 +144,10 @@ static ProtobufCMessage *check_message(arena *a, const ProtobufCFieldDescriptor 
   return build(a, field->descriptor, value, depth + 1);
 }
 
-/* Sets a repeated field to the array of tables at `value`.   [-0, +0, e] */
-static void set_repeated(arena *a, ProtobufCMessage *m, const ProtobufCFieldDescriptor *field,
-                         int value, int depth) {
-  if (!lua_istable(a->L, value)) refuse(a->L, field, "array", value);
-  size_t count = lua_rawlen(a->L, value);
-  ProtobufCMessage **items = arena_take(a, count * sizeof(ProtobufCMessage *));
-  for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(a->L, value, (lua_Integer)i + 1);
-    items[i] = check_message(a, field, lua_gettop(a->L), depth);
-    lua_pop(a->L, 1);
-  }
-  *(size_t *)member(m, field->quantifier_offset) = count;
-  *(ProtobufCMessage ***)member(m, field->offset) = items;
-}
-
-/* Sets a field to the value at the absolute index `value`.   [-0, +0, e] */
-static void set_field(arena *a, ProtobufCMessage *m, const ProtobufCFieldDescriptor *field,
-                      int value, int depth) {
+/* Stores one value, which is no repeated one, at `target`.   [-0, +0, e] */
+static void set_value(arena *a, const ProtobufCFieldDescriptor *field, void *target, int value,
+                      int depth) {
   lua_State *L = a->L;
-  void *target = member(m, field->offset);
-  if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-    set_repeated(a, m, field, value, depth);
-    return;
-  }
-  if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
-    uint32_t *which = member(m, field->quantifier_offset);
-    if (*which != 0) refuse(L, field, "one value alone", value);
-    *which = field->id;
-  }
   switch (field->type) {
     case PROTOBUF_C_TYPE_INT32:
       *(int32_t *)target = (int32_t)check_integer(L, field, value, INT32_MIN, INT32_MAX);
@@ -182,6 +157,7 @@ static void set_field(arena *a, ProtobufCMessage *m, const ProtobufCFieldDescrip
       *(uint32_t *)target = (uint32_t)check_integer(L, field, value, 0, UINT32_MAX);
       break;
     case PROTOBUF_C_TYPE_INT64:
+    case PROTOBUF_C_TYPE_SFIXED64:
       *(int64_t *)target = check_integer(L, field, value, LUA_MININTEGER, LUA_MAXINTEGER);
       break;
     case PROTOBUF_C_TYPE_FIXED64:
@@ -200,6 +176,45 @@ static void set_field(arena *a, ProtobufCMessage *m, const ProtobufCFieldDescrip
       break;
     default: /* otlp.proto has no other types */ compat_unreachable();
   }
+}
+
+/*
+** The size of an item of a repeated field: a pointer to a message, or a number of 64 bits, as all
+** repeated numbers of otlp.proto are.
+*/
+static size_t item_size(const ProtobufCFieldDescriptor *field) {
+  return field->type == PROTOBUF_C_TYPE_MESSAGE ? sizeof(ProtobufCMessage *) : sizeof(uint64_t);
+}
+
+/* Sets a repeated field to the array of tables or numbers at `value`.   [-0, +0, e] */
+static void set_repeated(arena *a, ProtobufCMessage *m, const ProtobufCFieldDescriptor *field,
+                         int value, int depth) {
+  if (!lua_istable(a->L, value)) refuse(a->L, field, "array", value);
+  size_t count = lua_rawlen(a->L, value);
+  size_t size = item_size(field);
+  char *items = arena_take(a, count * size);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(a->L, value, (lua_Integer)i + 1);
+    set_value(a, field, items + i * size, lua_gettop(a->L), depth);
+    lua_pop(a->L, 1);
+  }
+  *(size_t *)member(m, field->quantifier_offset) = count;
+  *(void **)member(m, field->offset) = items;
+}
+
+/* Sets a field to the value at the absolute index `value`.   [-0, +0, e] */
+static void set_field(arena *a, ProtobufCMessage *m, const ProtobufCFieldDescriptor *field,
+                      int value, int depth) {
+  if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+    set_repeated(a, m, field, value, depth);
+    return;
+  }
+  if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
+    uint32_t *which = member(m, field->quantifier_offset);
+    if (*which != 0) refuse(a->L, field, "one value alone", value);
+    *which = field->id;
+  }
+  set_value(a, field, member(m, field->offset), value, depth);
 }
 
 /* Returns the message of the table at the absolute index `table`.   [-0, +0, e] */
@@ -253,16 +268,18 @@ static void push_message(lua_State *L, ProtobufCMessage *m) {
 
 /* --- the module --- */
 
-static const char *const signals[] = {"traces", "logs", NULL};
+static const char *const signals[] = {"traces", "logs", "metrics", NULL};
 
 static const ProtobufCMessageDescriptor *const requests[] = {
     &coropanic__otlp__traces_request__descriptor,
     &coropanic__otlp__logs_request__descriptor,
+    &coropanic__otlp__metrics_request__descriptor,
 };
 
 static const ProtobufCMessageDescriptor *const responses[] = {
     &coropanic__otlp__traces_response__descriptor,
     &coropanic__otlp__logs_response__descriptor,
+    &coropanic__otlp__metrics_response__descriptor,
 };
 
 /* Raises unless the argument has the type.   [-0, +0, e] */
@@ -278,7 +295,8 @@ static int check_signal(lua_State *L, const char *function) {
   int signal = 0;
   while (signals[signal] != NULL && strcmp(signals[signal], lua_tostring(L, 1)) != 0) signal++;
   if (signals[signal] == NULL) {
-    luaL_error(L, "bad argument #1 to '%s' (\"traces\" or \"logs\" expected)", function);
+    luaL_error(L, "bad argument #1 to '%s' (\"traces\", \"logs\" or \"metrics\" expected)",
+               function);
   }
   return signal;
 }

@@ -153,6 +153,16 @@ function metrics.histogram(name, options) return (make("histogram", name, option
 ---@return coropanic.metric
 function metrics.info(name, options) return (make("info", name, options)) end
 
+--- Returns all metrics, by their names, those of the runtime brought up to date: for exporters.
+---@return coropanic.metric[]
+function metrics.families()
+  runtime.refresh()
+  local list = {}
+  for _, each in pairs(families) do list[#list + 1] = each end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
 --- Writes all metrics in the form that the client prefers.
 ---@param header string?  # "Accept" of the request
 ---@return string body
@@ -161,13 +171,9 @@ function metrics.expose(header)
   if header ~= nil and type(header) ~= "string" then
     error(("bad argument #1 to 'expose' (string or nil expected, got %s)"):format(type(header)), 2)
   end
-  runtime.refresh()
-  local list = {}
-  for _, each in pairs(families) do list[#list + 1] = each end
-  table.sort(list, function(a, b) return a.name < b.name end)
   local form, content_type = accept.choose(header)
   local write = form == "openmetrics" and text.openmetrics or text.plain
-  return write(list), content_type
+  return write(metrics.families()), content_type
 end
 
 return metrics

@@ -62,7 +62,7 @@ describe("protobuf.encode", function()
       assert.is_false(ok)
       assert.equal("bad argument #" .. message, why)
     end
-    fails("1 to 'encode' (\"traces\" or \"logs\" expected)", "metrics", {})
+    fails("1 to 'encode' (\"traces\", \"logs\" or \"metrics\" expected)", "profiles", {})
     fails("1 to 'encode' (string expected, got nil)", nil, {})
     fails("2 to 'encode' (table expected, got number)", "logs", 5)
     fails("2 to 'encode' (a LogsRequest has no field 'x')", "logs", { x = 1 })
@@ -86,6 +86,22 @@ describe("protobuf.encode", function()
     fails("2 to 'encode' (field 'boolValue': boolean expected, got 1)", "logs",
       log { body = { boolValue = 1 } })
     fails("2 to 'encode' (field 'body': table expected, got boolean)", "logs", log { body = true })
+  end)
+
+  it("says what is wrong with the numbers of a histogram", function()
+    local function fails(message, point)
+      local histogram = { histogram = { dataPoints = { point } } }
+      local ok, why = pcall(protobuf.encode, "metrics",
+        { resourceMetrics = { { scopeMetrics = { { metrics = { histogram } } } } } })
+      assert.is_false(ok)
+      assert.equal("bad argument #2 to 'encode' (field " .. message .. ")", why)
+    end
+    fails("'bucketCounts': array expected, got '1'", { bucketCounts = "1" })
+    local count = "'bucketCounts': integer from 0 to 9223372036854775807 expected, got "
+    fails(count .. "-1", { bucketCounts = { 1, -1 } })
+    fails(count .. "nil", { bucketCounts = setmetatable({ nil, 1 }, nil) })
+    fails("'explicitBounds': number expected, got 'x'", { explicitBounds = { 1, "x" } })
+    fails("'sum': number expected, got boolean", { sum = true })
   end)
 
   it("takes one value of an AnyValue", function()
@@ -121,7 +137,7 @@ describe("protobuf.decode", function()
     assert.has_error(function() protobuf.decode("traces", 5) end,
       "bad argument #2 to 'decode' (string expected, got number)")
     assert.has_error(function() protobuf.decode "x" end,
-      "bad argument #1 to 'decode' (\"traces\" or \"logs\" expected)")
+      "bad argument #1 to 'decode' (\"traces\", \"logs\" or \"metrics\" expected)")
   end)
 
   it("says nil to what is no message", function()

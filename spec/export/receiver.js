@@ -3,7 +3,7 @@
 // JavaScript SDK compiles them. usage: node receiver.js PORT NODE_MODULES
 //
 //   POST /sessions          a JSON array of answers -> the name of a session; the last answer holds for ever
-//   POST /NAME/v1/traces    and /NAME/v1/logs: as a collector
+//   POST /NAME/v1/traces    and /NAME/v1/logs, /NAME/v1/metrics: as a collector
 //   GET  /NAME              what came: [{ path, contentType, headers, problems, message }]; problems is empty if
 //                           the message is valid, message has OTLP's JSON form
 //
@@ -20,6 +20,7 @@ const { collector } = require(path.resolve(modules, SDK)).opentelemetry.proto;
 const SIGNALS = {
   "/v1/traces": { Request: collector.trace.v1.ExportTraceServiceRequest, Response: collector.trace.v1.ExportTraceServiceResponse },
   "/v1/logs": { Request: collector.logs.v1.ExportLogsServiceRequest, Response: collector.logs.v1.ExportLogsServiceResponse },
+  "/v1/metrics": { Request: collector.metrics.v1.ExportMetricsServiceRequest, Response: collector.metrics.v1.ExportMetricsServiceResponse },
 };
 
 const ID_BYTES = { traceId: 16, spanId: 8, parentSpanId: 8 };
@@ -36,8 +37,12 @@ function map(value, change) {
 // OTLP's JSON is protobuf's but for ids, which are hex. Protobuf's takes digits for any double.
 const fromJson = (key, value) => (key in ID_BYTES && /^([0-9a-f]{2})*$/.test(value) ? Buffer.from(value, "hex") : value);
 const toJson = (key, value) => (ArrayBuffer.isView(value) ? Buffer.from(value).toString("hex") : value);
-const asNumber = (key, value) =>
-  key === "doubleValue" && typeof value === "string" && Number.isFinite(Number(value)) ? Number(value) : value;
+const DOUBLES = new Set(["doubleValue", "asDouble", "sum", "explicitBounds"]);
+const finite = (value) => (typeof value === "string" && Number.isFinite(Number(value)) ? Number(value) : value);
+const asNumber = (key, value) => {
+  if (!DOUBLES.has(key)) return value;
+  return Array.isArray(value) ? value.map(finite) : finite(value);
+};
 
 /** The JSON form of a message of the definitions: only what they know is in it. */
 function jsonOf(Type, message) {
@@ -65,6 +70,31 @@ function checkMeaning(request, problems) {
     for (const log of of.scopeLogs.flatMap((scoped) => scoped.logRecords)) {
       if (!(log.severityNumber >= 1 && log.severityNumber <= 24)) problems.push(`severityNumber ${log.severityNumber}`);
       if (BigInt(log.observedTimeUnixNano) < BigInt(log.timeUnixNano)) problems.push("observed before it was");
+    }
+  }
+  for (const of of request.resourceMetrics ?? []) {
+    checkMetrics(of.scopeMetrics.flatMap((scoped) => scoped.metrics), problems);
+  }
+}
+
+/** The same, of metrics: opentelemetry/proto/metrics/v1/metrics.proto says it in comments. */
+function checkMetrics(metrics, problems) {
+  for (const metric of metrics) {
+    const { name, gauge, sum, histogram } = metric;
+    if (!name) problems.push("a metric without a name");
+    const points = (gauge ?? sum ?? histogram).dataPoints ?? [];
+    if (points.length === 0) problems.push(`${name}: no points`);
+    if (!gauge && (sum ?? histogram).aggregationTemporality !== 2) problems.push(`${name}: not cumulative`);
+    const labels = points.map((point) => JSON.stringify(point.attributes));
+    if (new Set(labels).size !== labels.length) problems.push(`${name}: a series is there twice`);
+    for (const point of points) {
+      const { startTimeUnixNano, timeUnixNano, bucketCounts, explicitBounds = [], count } = point;
+      if (!(BigInt(startTimeUnixNano) <= BigInt(timeUnixNano))) problems.push(`${name}: times`);
+      if (sum?.isMonotonic && Number(point.asInt ?? point.asDouble) < 0) problems.push(`${name}: below 0`);
+      if (!histogram) continue;
+      if (bucketCounts.length !== explicitBounds.length + 1) problems.push(`${name}: ${bucketCounts.length} buckets`);
+      if (bucketCounts.reduce((a, b) => a + BigInt(b), 0n) !== BigInt(count)) problems.push(`${name}: count`);
+      if (explicitBounds.some((bound, i) => i > 0 && !(bound > explicitBounds[i - 1]))) problems.push(`${name}: bounds`);
     }
   }
 }

@@ -54,15 +54,22 @@ function receiver.requests(collector)
   return requests
 end
 
---- What has come of a signal, in order: spans, or log records.
----@param path "/v1/traces" | "/v1/logs"
+-- By path, the names of what stands around the items of a message.
+local MESSAGES = {
+  ["/v1/traces"] = { "resourceSpans", "scopeSpans", "spans" },
+  ["/v1/logs"] = { "resourceLogs", "scopeLogs", "logRecords" },
+  ["/v1/metrics"] = { "resourceMetrics", "scopeMetrics", "metrics" },
+}
+
+--- What has come of a signal, in order: spans, log records or metrics.
+---@param path "/v1/traces" | "/v1/logs" | "/v1/metrics"
 function receiver.items(collector, path)
   local items = {}
+  local of_resource, of_scope, of_items = table.unpack(MESSAGES[path])
   for _, got in ipairs(receiver.requests(collector)) do
     if got.path == path then
-      local of = (got.message.resourceSpans or got.message.resourceLogs)[1]
-      local scoped = (of.scopeSpans or of.scopeLogs)[1]
-      for _, item in ipairs(scoped.spans or scoped.logRecords) do items[#items + 1] = item end
+      local scoped = got.message[of_resource][1][of_scope][1]
+      for _, item in ipairs(scoped[of_items]) do items[#items + 1] = item end
     end
   end
   return items

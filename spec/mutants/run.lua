@@ -18,7 +18,7 @@ local KILOBYTES = 4 * 1024 * 1024 -- of address space, for mutants that allocate
 --- What the Makefile says about how to build.
 local build = {}
 for _, name in ipairs { "BUILD", "CC", "CFLAGS", "LDFLAGS", "OBJECTS", "CORE_SPECS", "API_SPECS", "LUA",
-  "LUA_LIB", "LUA_CPATH" } do
+  "LUA_LIB", "LUA_CPATH", "LUA_PATH" } do
   build[name] = assert(os.getenv(name), name .. " is not set: call this with `make mutants`")
 end
 
@@ -50,14 +50,21 @@ local function compile(what, inputs, directory)
   return execute(table.concat(command, " "), directory .. "/log")
 end
 
+local function is_lua(mutant) return mutant.file:find "%.lua$" ~= nil end
+
+--- Writes the mutated source to its place below the directory.
+local function write_mutant(mutant, directory, source)
+  os.execute(("mkdir -p %s/%s"):format(directory, mutant.file:match "^(.*)/"))
+  write(directory .. "/" .. mutant.file, source)
+end
+
 --- Compiles the mutated source. Returns the module's objects, with that one in the place of the right one.
 local function compile_mutant(mutant, directory, source)
   local unit = mutant.unit or mutant.file -- of a header: a source that includes it
   local object = unit:gsub("^csrc/(.*)%.c$", build.BUILD .. "/obj/%1.o")
   local from, to = build.OBJECTS:find(object, 1, true)
   assert(from, "no object of " .. unit)
-  os.execute(("mkdir -p %s/%s"):format(directory, mutant.file:match "^(.*)/"))
-  write(directory .. "/" .. mutant.file, source)
+  write_mutant(mutant, directory, source)
   if not mutant.unit then unit = directory .. "/" .. unit end
   local mutated = directory .. "/mutated.o"
   if not compile("-c -o " .. mutated, unit, directory) then return nil end
@@ -88,8 +95,10 @@ local function run(spec, directory)
   local command = suite and directory .. "/program --only " .. suite
     or table.concat({ build.LUA, "$(command -v busted) --ignore-lua --no-keep-going",
       "--output=spec/counting_output.lua", spec }, " ")
-  local ended = execute(("ulimit -v %d; ulimit -t %d; LUA_CPATH=%s timeout -k 5 %d %s"):format(KILOBYTES,
-    CPU_SECONDS, quote(directory .. "/?.so;" .. build.LUA_CPATH), SECONDS, command), log)
+  local paths = ("LUA_PATH=%s LUA_CPATH=%s"):format(quote(directory .. "/lua/?.lua;" .. build.LUA_PATH),
+    quote(directory .. "/?.so;" .. build.LUA_CPATH))
+  local ended = execute(("ulimit -v %d; ulimit -t %d; %s timeout -k 5 %d %s"):format(KILOBYTES, CPU_SECONDS,
+    paths, SECONDS, command), log)
   return ended and tonumber(read(log):match "(%d+) passed, 0 failed\n$")
 end
 
@@ -105,7 +114,12 @@ local function try(mutant)
   local source = mutate(mutant)
   if not source then return "stale" end
   local directory = make_directory(mutant.name)
-  local objects = compile_mutant(mutant, directory, source)
+  local objects = build.OBJECTS
+  if is_lua(mutant) then
+    write_mutant(mutant, directory, source)
+  else
+    objects = compile_mutant(mutant, directory, source)
+  end
   if not objects then return "broken" end
   local linked
   for spec in mutant.specs:gmatch "%S+" do

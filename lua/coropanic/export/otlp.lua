@@ -1,5 +1,5 @@
---- Sends spans and panics to a collector by OTLP over HTTP, in JSON or protobuf. A daemon task sends them in
---- batches, from a bounded queue. The loop is never blocked, and lost items are counted.
+--- Sends spans, panics and metrics to a collector by OTLP over HTTP, in JSON or protobuf. A daemon task sends
+--- them in batches, from bounded queues. The loop is never blocked, and lost items are counted.
 
 local co = require "coropanic"
 local exporter = require "coropanic.export.otlp.exporter"
@@ -15,6 +15,8 @@ local OPTIONS = {
   resource = { "table", {} }, -- attributes: ["service.name"] = ...
   scope = { "table", { name = "coropanic" } },
   span_events = { "boolean", false }, -- exceptions and events go into their spans, instead of logs
+  metrics = { "boolean", false }, -- exports those of coropanic.metrics, too
+  metrics_period = { "number", 60 }, -- seconds from one reading of all metrics to the next
   max_queue = { "integer", 2048 }, -- spans in the queue, and as many logs
   max_batch = { "integer", 512 },
   schedule_delay = { "number", 5 }, -- seconds between two batches, if none is full
@@ -111,19 +113,22 @@ local function check_options(given)
 end
 
 ---@class coropanic.export.otlp.options
----@field endpoint? string  # "http://host:port", to which "/v1/traces" and "/v1/logs" are added
+---@field endpoint? string  # "http://host:port"; "/v1/traces", "/v1/logs" or "/v1/metrics" is added
 ---@field protocol? "http/json" | "http/protobuf"  # default: "http/json"
 ---@field headers? table<string, string | number | boolean>  # of each request
 ---@field resource? table<string, string | number | boolean>  # attributes: ["service.name"], ...
 ---@field scope? { name: string, version: string? }
 ---@field span_events? boolean  # exceptions and events go into their spans, instead of logs
+---@field metrics? boolean  # exports those of coropanic.metrics, too; default: false
+---@field metrics_period? number  # seconds from one reading of all metrics to the next; default: 60
 ---@field max_queue? integer  # spans in the queue, and as many logs; default: 2048
 ---@field max_batch? integer  # items of one request; default: 512
 ---@field schedule_delay? number  # seconds between two batches, if none is full; default: 5
 ---@field timeout? number  # seconds for one attempt; default: 10
 ---@field max_elapsed? number  # seconds during which a batch is tried again; default: 60
 
---- Call it in a task: exports each span that ends and each panic from now on, until the run ends.
+--- Call it in a task: exports each span that ends and each panic from now on, until the run ends, and metrics
+--- if they are asked for.
 ---@param options coropanic.export.otlp.options?
 ---@return coropanic.export.otlp.exporter
 function otlp.start(options)

@@ -35,6 +35,7 @@ local now = has_socket and socket.gettime or os.time
 ---@field unit string?
 ---@field labels string[]
 ---@field bounds number[]?  # of a histogram's buckets; the last one is infinite
+---@field began number  # seconds since 1970: since then it counts
 local Family = {}
 Family.__index = Family
 Family.__name = "coropanic.metric"
@@ -44,6 +45,7 @@ function Family:__tostring() return ("%s %s"):format(self.kind, self.name) end
 ---@param fields table  # name, kind, help, unit, labels, bounds
 function family.new(fields)
   fields.series, fields.count = {}, 0
+  fields.began = now()
   fields.known = {}
   for _, label in ipairs(fields.labels) do fields.known[label] = true end
   return setmetatable(fields, Family)
@@ -79,6 +81,28 @@ local function text_of(self, method, given)
   end
   return table.concat(parts, ",")
 end
+
+local UNESCAPES = { n = "\n" }
+
+--- Returns the labels that stand in a series' text.
+---@param text string
+---@return table<string, string>
+function family.labels_of(text)
+  local labels = {}
+  -- Without what is escaped, a quote ends a value.
+  local encoded = text:gsub("\\(.)", function(c) return ("\\%03d"):format(c:byte()) end)
+  for label, value in encoded:gmatch '([%w_]+)="([^"]*)"' do
+    labels[label] = value:gsub("\\(%d%d%d)", function(code)
+      local c = string.char(tonumber(code))
+      return UNESCAPES[c] or c
+    end)
+  end
+  return labels
+end
+
+--- Whether a histogram has a sum: not if it is made for values below 0, because a sum may only grow.
+---@param histogram coropanic.metric
+function family.has_sum(histogram) return histogram.bounds[1] >= 0 end
 
 local function other_text(self)
   local parts = {}

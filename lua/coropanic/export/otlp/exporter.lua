@@ -1,24 +1,36 @@
---- The exporter: two queues that an observer fills, and a daemon task that empties them.
+--- The exporter: queues of spans and logs that an observer fills, one of what metrics showed at a time, and a
+--- daemon task that empties them.
 
 local co = require "coropanic"
 local model = require "coropanic.export.otlp.model"
 local portable = require "coropanic.portable"
 local redact = require "coropanic.redact"
 local sender = require "coropanic.export.otlp.sender"
+local values = require "coropanic.export.otlp.values"
 local socket = require "socket"
 
 co.cooperative()
 
 local exporter = {}
 
-local PATHS = { traces = "/v1/traces", logs = "/v1/logs" }
+local PATHS = { traces = "/v1/traces", logs = "/v1/logs", metrics = "/v1/metrics" }
+
+--- A table with a value of its own for each signal.
+local function for_signals(new)
+  local of = {}
+  for signal in pairs(PATHS) do of[signal] = new() end
+  return of
+end
+
+local function zero() return 0 end
+
+local function empty() return {} end
 
 ---@class coropanic.export.otlp.exporter
 local Exporter = {}
 Exporter.__index = Exporter
 
---- Nanoseconds since 1970, exact to a microsecond.
-local function now_ns() return math.floor(socket.gettime() * 1e6) * 1000 end
+local function now_ns() return values.nanoseconds(socket.gettime()) end
 
 function Exporter:count_dropped(why, count) self.dropped[why] = (self.dropped[why] or 0) + count end
 
@@ -82,11 +94,27 @@ function Exporter:tell(record)
   if not self.told[record] then self:record(record) end
 end
 
+--- Reads all metrics. What an earlier reading has left in the queue is dropped, because the newer points tell
+--- more.
+local function read_metrics(self)
+  if not self.points or self.stopped then return end
+  local list = self.points.read(now_ns())
+  local left = #self.queues.metrics
+  if left > 0 then
+    self:count_dropped("superseded", left)
+    self.finished.metrics = self.finished.metrics + left
+  end
+  self.queues.metrics = list
+  self.accepted.metrics = self.accepted.metrics + #list
+  self.next_reading = co.now() + self.options.metrics_period
+end
+
 --- Returns how many items the collector has rejected although it took the request.
 local function rejected_of(response)
   local partial = response and response.partialSuccess
   if type(partial) ~= "table" then return 0 end
-  return portable.tointeger(tonumber(partial.rejectedSpans or partial.rejectedLogRecords)) or 0
+  local rejected = partial.rejectedSpans or partial.rejectedLogRecords or partial.rejectedDataPoints
+  return portable.tointeger(tonumber(rejected)) or 0
 end
 
 --- Takes a batch out of a queue; it is then on its way, neither queued nor lost. Calls that need memory come
@@ -105,8 +133,9 @@ end
 local function deliver(self, signal, batch, count)
   local options = self.options
   local codec = options.codec
+  local items = signal == "metrics" and self.points.metrics(batch) or batch
   local encoded, body = pcall(codec.encode, signal,
-    model.request(signal, batch, options.resource, options.scope))
+    model.request(signal, items, options.resource, options.scope))
   if not encoded then return 0, "not encoded" end
   local outcome, answer = sender.send(self.target, PATHS[signal], body, function()
     self.retries = self.retries + 1
@@ -167,6 +196,7 @@ end
 local function run(self)
   co.defer(function()
     tell_of_main(self)
+    read_metrics(self)
     self.stopped = true
     self.stop_listening()
     local left = time_left(self)
@@ -174,24 +204,35 @@ local function run(self)
     for _, queue in pairs(self.queues) do
       if #queue > 0 then self:count_dropped("given up", #queue) end
     end
-    self.queues = { traces = {}, logs = {} }
+    self.queues = for_signals(empty)
     self.finished = self.accepted
     self.progress:set()
   end)
   while true do
-    self.wake:wait(self.options.schedule_delay)
+    local delay = self.options.schedule_delay
+    if self.points then delay = math.min(delay, math.max(self.next_reading - co.now(), 0)) end
+    self.wake:wait(delay)
     self.wake:clear()
+    if self.points and co.now() >= self.next_reading then read_metrics(self) end
     drain(self)
   end
 end
 
---- Call it in a task: waits until all items that are queued now are sent. Later items may stay in the queue.
+--- Call it in a task: reads the metrics, and waits until all items that are queued now are sent. Later items
+--- may stay in the queue.
 ---@param timeout number?  # seconds, for ever if nil
 ---@return boolean  # false: the time was up before all items were sent or given up
 function Exporter:flush(timeout)
   local deadline = timeout and co.now() + timeout
-  local traces, logs = self.accepted.traces, self.accepted.logs
-  local function is_done() return self.finished.traces >= traces and self.finished.logs >= logs end
+  read_metrics(self)
+  local accepted = {}
+  for signal, count in pairs(self.accepted) do accepted[signal] = count end
+  local function is_done()
+    for signal, count in pairs(accepted) do
+      if self.finished[signal] < count then return false end
+    end
+    return true
+  end
   while not is_done() do
     self.progress:clear()
     self.wake:set()
@@ -223,7 +264,8 @@ function Exporter:stats()
   for why, count in pairs(self.dropped) do
     if count > 0 then dropped[why] = count end
   end
-  local queued = #self.queues.traces + #self.queues.logs + self.on_the_way
+  local queued = self.on_the_way
+  for _, queue in pairs(self.queues) do queued = queued + #queue end
   return { queued = queued, sent = self.sent, retries = self.retries, dropped = dropped }
 end
 
@@ -251,7 +293,9 @@ function exporter.start(options)
   local self = setmetatable({
     options = options,
     target = sender.target(options),
-    queues = { traces = {}, logs = {} },
+    queues = for_signals(empty),
+    points = options.metrics and require "coropanic.export.otlp.metrics" or nil,
+    next_reading = co.now() + options.metrics_period,
     told = setmetatable({}, { __mode = "k" }), -- records that were exported
     root = root_task(),
     on_the_way = 0,
@@ -260,8 +304,8 @@ function exporter.start(options)
     dropped = { ["given up"] = 0 },
     wake = co.event(),
     progress = co.event(), -- some items are not queued any more
-    accepted = { traces = 0, logs = 0 }, -- the number ever queued
-    finished = { traces = 0, logs = 0 }, -- the number of these that were sent or dropped
+    accepted = for_signals(zero), -- the number ever queued
+    finished = for_signals(zero), -- the number of these that were sent or dropped
   }, Exporter)
   listen(self)
   -- A service makes no spans, so the exporter does not export its own work.

@@ -2,7 +2,9 @@
 --- integers of 64 bits as strings of digits. https://opentelemetry.io/docs/specs/otlp/
 
 local portable = require "coropanic.portable"
-local valid = require("coropanic.text").valid
+local values = require "coropanic.export.otlp.values"
+
+local attributes, digits, text = values.attributes, values.digits, values.text
 
 local model = {}
 
@@ -22,41 +24,6 @@ local SEVERITY = {
 }
 
 local INFO = SEVERITY.goexit
-
-local function digits(integer) return ("%d"):format(integer) end
-
-local function text(value) return valid(tostring(value)) end
-
---- A double. If JSON has no number for it, or lua-cjson would round it, it becomes a string, as in protobuf's
---- JSON.
-local function double(value)
-  if value ~= value then return "NaN" end
-  if value == math.huge then return "Infinity" end
-  if value == -math.huge then return "-Infinity" end
-  return tonumber(("%.14g"):format(value)) == value and value or ("%.17g"):format(value)
-end
-
---- An AnyValue.
-local function any(value)
-  local kind = portable.math_type(value)
-  if kind == "integer" then return { intValue = digits(value) } end
-  if kind == "float" then return { doubleValue = double(value) } end
-  if type(value) == "boolean" then return { boolValue = value } end
-  if type(value) ~= "table" then return { stringValue = text(value) } end
-  local values = {}
-  for i, item in ipairs(value) do values[i] = any(item) end
-  return { arrayValue = { values = #values > 0 and values or nil } }
-end
-
---- KeyValues in the order of their keys; nil if there are none, because an empty table is no list in JSON.
-local function attributes(table_of)
-  local keys, list = {}, {}
-  -- The empty name is not allowed.
-  for key in pairs(table_of) do keys[#keys + 1] = key ~= "" and key or nil end
-  table.sort(keys)
-  for i, key in ipairs(keys) do list[i] = { key = text(key), value = any(table_of[key]) } end
-  return #list > 0 and list or nil
-end
 
 --- A span of co.trace.on_span as a Span.
 ---@param span table
@@ -130,7 +97,7 @@ end
 ---@param observed integer  # nanoseconds since 1970
 function model.record(record, report, observed)
   local task = record.task
-  local values = {
+  local of_record = {
     ["exception.type"] = record.error_code,
     ["exception.message"] = record.message,
     ["exception.stacktrace"] = report,
@@ -140,29 +107,35 @@ function model.record(record, report, observed)
   if task then
     local ancestors = {}
     for i, ancestor in ipairs(task.ancestors or {}) do ancestors[i] = ancestor.name end
-    values["coro.task.id"] = task.id
-    values["coro.task.name"] = task.name
-    values["coro.task.ancestors"] = ancestors
+    of_record["coro.task.id"] = task.id
+    of_record["coro.task.name"] = task.name
+    of_record["coro.task.ancestors"] = ancestors
   end
   return log_record {
     name = "exception", observed = observed, of = record,
     time = portable.tointeger(tonumber(record.time)),
     flags = tonumber(record.trace_flags, 16), severity = SEVERITY[record.kind] or SEVERITY.error,
-    body = record.message, attributes = values,
+    body = record.message, attributes = of_record,
   }
 end
 
---- A request for /v1/traces or /v1/logs.
----@param signal "traces" | "logs"
+-- By signal, the names of what stands around its items.
+local REQUEST = {
+  traces = { resources = "resourceSpans", scopes = "scopeSpans", items = "spans" },
+  logs = { resources = "resourceLogs", scopes = "scopeLogs", items = "logRecords" },
+  metrics = { resources = "resourceMetrics", scopes = "scopeMetrics", items = "metrics" },
+}
+
+--- A request for /v1/traces, /v1/logs or /v1/metrics.
+---@param signal coropanic.export.otlp.signal
 ---@param items table[]
 ---@param resource table<string, any>  # attributes
 ---@param scope { name: string, version: string? }
 function model.request(signal, items, resource, scope)
-  local is_logs = signal == "logs"
-  local scoped = { scope = scope, [is_logs and "logRecords" or "spans"] = items }
-  local of_resource = { resource = { attributes = attributes(resource) } }
-  of_resource[is_logs and "scopeLogs" or "scopeSpans"] = { scoped }
-  return { [is_logs and "resourceLogs" or "resourceSpans"] = { of_resource } }
+  local names = REQUEST[signal]
+  local of_scope = { scope = scope, [names.items] = items }
+  local of_resource = { resource = { attributes = attributes(resource) }, [names.scopes] = { of_scope } }
+  return { [names.resources] = { of_resource } }
 end
 
 return model

@@ -244,11 +244,15 @@ describe("a panic that passes spans", function()
       task:cancel()
       _, records.cancelled = task:join()
       _, records.goexit = co.spawn(co.goexit):join()
+      co.spawn(function() co.chan():recv() end)
+      co.yield()
+      _, records.leaked = co.leaks({ leaked = "cancel" })[1]:join()
     end)
     _, records.deadlock = pcall(co.run, co.await, function() end)
     local expected = {
       panic = { 17, "ERROR" }, error = { 17, "ERROR" }, timeout = { 13, "WARN" },
       cancelled = { 9, "INFO" }, goexit = { 9, "INFO" }, deadlock = { 21, "FATAL" },
+      leaked = { 13, "WARN" },
     }
     for kind, severity in pairs(expected) do
       assert.equal(kind, records[kind].kind)

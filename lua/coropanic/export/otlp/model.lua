@@ -19,6 +19,7 @@ local SEVERITY = {
   memory = { 21, "FATAL" },
   deadlock = { 21, "FATAL" },
   timeout = { 13, "WARN" },
+  leaked = { 13, "WARN" },
   cancelled = { 9, "INFO" },
   goexit = { 9, "INFO" },
 }

@@ -450,7 +450,9 @@ static void retire(runtime *rt, lua_State *L, task *t) {
     threads_return(rt, t->coroutine.slot);
   }
   t->ended.comers = 0;
-  memcpy(t->ended.trace_id, t->coroutine.context.own.trace->trace_id, sizeof(t->ended.trace_id));
+  const trace *of = t->coroutine.context.own.trace;
+  memcpy(t->ended.trace_id, of->trace_id, sizeof(t->ended.trace_id));
+  t->sampled = (of->flags & TRACE_FLAG_SAMPLED) != 0;
   trace_context_clear(rt, &t->coroutine.context);
   rt->live_count--;
   if (t->daemon) rt->daemon_count--;

@@ -185,6 +185,7 @@ typedef struct task {
   bool lost : 1;
   bool seen : 1;       /* code may know its thread, so it must not be reused */
   bool leaked : 1;     /* it was found asleep, with nothing left to wake it */
+  bool sampled : 1;    /* after its end: its trace was */
   bool named : 1;      /* else it has no room for a name, and is shown as "task <id>" */
   coroutine coroutine; /* its trace context is without a trace once it has ended */
   task_exit *exits;    /* the calls to make at its end, the newest first */

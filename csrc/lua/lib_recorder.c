@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/hex.h"
 #include "kernel/args.h"
 #include "lua/lib.h"
 #include "lua/recorder_options.h"
@@ -191,9 +192,25 @@ static void set_seconds(lua_State *L, const char *name, uint64_t ns) {
   lua_setfield(L, -2, name);
 }
 
-/* Pushes {count, sum, longest, buckets}.   [-0, +1, m] */
-static void push_histogram(lua_State *L, const histogram *h) {
+/* Pushes {trace_id, span_id, value, time}.   [-0, +1, m] */
+static void push_exemplar(lua_State *L, const exemplar *e) {
+  char digits[2 * sizeof(e->trace_id)];
   lua_createtable(L, 0, 4);
+  hex_encode(digits, e->trace_id, sizeof(e->trace_id));
+  lua_pushlstring(L, digits, sizeof(digits));
+  lua_setfield(L, -2, "trace_id");
+  if (e->span_id != 0) {
+    hex_encode_u64(digits, e->span_id);
+    lua_pushlstring(L, digits, 2 * sizeof(e->span_id));
+    lua_setfield(L, -2, "span_id");
+  }
+  set_seconds(L, "value", e->ns);
+  set_seconds(L, "time", e->wall_ns);
+}
+
+/* Pushes {count, sum, longest, buckets, exemplars}.   [-0, +1, m] */
+static void push_histogram(lua_State *L, const histogram *h) {
+  lua_createtable(L, 0, 5);
   lib_set_count(L, "count", h->count);
   set_seconds(L, "sum", h->sum_ns);
   set_seconds(L, "longest", h->longest_ns);
@@ -204,6 +221,13 @@ static void push_histogram(lua_State *L, const histogram *h) {
     lua_rawseti(L, -2, k);
   }
   lua_setfield(L, -2, "buckets");
+  lua_newtable(L);
+  for (int k = 0; k < EXEMPLARS; k++) {
+    if (h->exemplars[k].wall_ns == 0) continue;
+    push_exemplar(L, &h->exemplars[k]);
+    lua_rawseti(L, -2, k + EXEMPLAR_FIRST);
+  }
+  lua_setfield(L, -2, "exemplars");
 }
 
 /* Adds the histogram of each wait to that of the first wait with its name, such as a scope's end. */

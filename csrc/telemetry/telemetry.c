@@ -58,9 +58,29 @@ static inline uint64_t turn_over(telemetry *m, uint32_t slot, uint64_t now) {
   return since == UNKNOWN ? UNKNOWN : now - since;
 }
 
-/* Counts a duration in ticks, if it is known. */
-static inline void count(const telemetry *m, histogram *h, uint64_t ticks) {
-  if (ticks != UNKNOWN) histogram_add(h, telemetry_ns(m, ticks));
+/* Makes the trace of the task the exemplar, if it is sampled. */
+__attribute__((noinline, cold)) static void note_exemplar(exemplar *e, const task *t, uint64_t ns,
+                                                          uint64_t now) {
+  const trace_ids *ids = trace_ids_of((trace_context *)&t->coroutine.context);
+  bool ended = task_ended(t);
+  bool sampled = ended ? t->sampled : (ids->trace->flags & TRACE_FLAG_SAMPLED) != 0;
+  if (!sampled) return;
+  *e = (exemplar){.tick = now,
+                  .wall_ns = (uint64_t)clock_wall_ns(),
+                  .ns = ns,
+                  .span_id = ended ? t->coroutine.context.own.span_id : ids->span_id};
+  memcpy(e->trace_id, ended ? t->ended.trace_id : ids->trace->trace_id, sizeof(e->trace_id));
+}
+
+/*
+** Counts a duration in ticks, if it is known, which has ended at `now`. `t` is its task.
+*/
+static inline void count(const telemetry *m, histogram *h, uint64_t ticks, const task *t,
+                         uint64_t now) {
+  if (ticks == UNKNOWN) return;
+  uint64_t ns = telemetry_ns(m, ticks);
+  exemplar *e = histogram_exemplar(h, histogram_add(h, ns));
+  if (is_rare(now - e->tick >= m->second)) note_exemplar(e, t, ns, now);
 }
 
 /* --- writing events --- */
@@ -87,15 +107,16 @@ static uint16_t place_of(runtime *rt, const task *t) {
 /* The end of a slice that is not told with the next START. */
 static void write_stop(telemetry *m, uint64_t now, uint16_t place) {
   event_kind kind = m->left == LEFT_PARKED ? EVENT_PARK : EVENT_YIELD;
-  event *e = put(m->ring, kind, m->left_id, now);
+  event *e = put(m->ring, kind, m->left_task->id, now);
   e->text = m->left_wait;
   e->a = place;
 }
 
 /* The slice has ended at `now`. */
 static inline void end_slice(telemetry *m, uint64_t now) {
-  turn_over(m, m->left_slot, now);
-  if (m->accounting != NULL) count(m, &m->accounting->run, now - m->began);
+  const task *t = m->left_task;
+  turn_over(m, t->coroutine.slot, now);
+  if (m->accounting != NULL) count(m, &m->accounting->run, now - m->began, t, now);
 }
 
 void telemetry_settle(telemetry *m, runtime *rt) {
@@ -107,7 +128,8 @@ void telemetry_settle(telemetry *m, runtime *rt) {
 }
 
 /* Call it when the clock or the triggers have changed. */
-static void set_slow(telemetry *m) {
+static void set_durations(telemetry *m) {
+  m->second = m->is_virtual ? NS_PER_SECOND : ticks_from_ns(&m->clock, NS_PER_SECOND);
   const triggers *t = m->triggers;
   bool is_wanted = t != NULL && (t->wants & TRIGGER_DELAY) != 0;
   m->slow = !is_wanted      ? UINT64_MAX
@@ -121,7 +143,7 @@ static void set_slow(telemetry *m) {
 */
 static void change_clock(telemetry *m, runtime *rt) {
   m->is_virtual = rt->clock->is_virtual;
-  set_slow(m);
+  set_durations(m);
   m->left = LEFT_NOT;
   m->running = 0;
   forget_times(m);
@@ -163,7 +185,7 @@ static void on_start(probe_tap *tap, runtime *rt, const task *t) {
   uint64_t now = now_of(m, rt);
   if (m->left != LEFT_NOT) end_slice(m, now);
   uint64_t delay = turn_over(m, t->coroutine.slot, now);
-  if (m->accounting != NULL) count(m, &m->accounting->delay, delay);
+  if (m->accounting != NULL) count(m, &m->accounting->delay, delay, t, now);
   event_ring *r = m->ring;
   if (r != NULL) {
     event *e = events_next(r);
@@ -173,11 +195,11 @@ static void on_start(probe_tap *tap, runtime *rt, const task *t) {
     e->detail = (uint8_t)m->left;
     e->text = m->left_wait;
     e->a = delay == UNKNOWN ? 0 : delay;
-    e->b = m->left_id;
+    e->b = m->left_task == NULL ? 0 : m->left_task->id;
   }
   m->left = LEFT_NOT;
   m->left_wait = 0;
-  m->left_id = 0;
+  m->left_task = NULL;
   m->began = now;
   m->running = t->id;
   if (is_rare(delay >= m->slow)) tell_delay(m, rt, delay);
@@ -192,8 +214,7 @@ static void on_stop(probe_tap *tap, runtime *rt, const task *t) {
   bool parked = t->status != TASK_READY;
   m->left = parked ? LEFT_PARKED : LEFT_YIELDED;
   m->left_wait = parked ? wait_names_number(&m->waits, t->wait) : 0;
-  m->left_slot = t->coroutine.slot;
-  m->left_id = t->id;
+  m->left_task = t;
   m->running = 0;
   bool another_starts = rt->batch > 0 && fifo_count(&rt->ready) > 0;
   if (another_starts && !m->stacks) return;
@@ -202,7 +223,7 @@ static void on_stop(probe_tap *tap, runtime *rt, const task *t) {
   if (m->ring != NULL) write_stop(m, now, m->stacks ? place_of(rt, t) : 0);
   m->left = LEFT_NOT;
   m->left_wait = 0;
-  m->left_id = 0;
+  m->left_task = NULL;
 }
 
 static void on_wake(probe_tap *tap, runtime *rt, const task *t) {
@@ -212,7 +233,7 @@ static void on_wake(probe_tap *tap, runtime *rt, const task *t) {
   uint64_t now = now_of(m, rt);
   uint64_t waited = turn_over(m, t->coroutine.slot, now);
   if (m->accounting != NULL) {
-    count(m, &m->accounting->waits[wait_names_number(&m->waits, t->wait)], waited);
+    count(m, &m->accounting->waits[wait_names_number(&m->waits, t->wait)], waited, t, now);
   }
   if (m->ring == NULL) return;
   event *e = put(m->ring, EVENT_WAKE, t->id, now);
@@ -263,7 +284,7 @@ static void write_end(telemetry *m, runtime *rt, const task *t) {
   telemetry_settle(m, rt);
   uint64_t now = now_of(m, rt);
   if (m->running == t->id) {
-    if (m->accounting != NULL) count(m, &m->accounting->run, now - m->began);
+    if (m->accounting != NULL) count(m, &m->accounting->run, now - m->began, t, now);
     m->running = 0;
   }
   if (m->ring != NULL) put(m->ring, EVENT_END, t->id, now)->detail = t->status;
@@ -351,6 +372,7 @@ static void listen(telemetry *m, runtime *rt) {
   m->running = 0;
   m->idle_since = UNKNOWN;
   m->cycles = 0;
+  set_durations(m);
   forget_times(m);
   probe_add_sink(&rt->probes, &m->sink);
   probe_set_tap(&rt->probes, &m->tap);
@@ -390,7 +412,7 @@ accounting *telemetry_account(runtime *rt) {
   if (m->accounting == NULL) {
     m->accounting = mem_new(&rt->memory, sizeof(accounting));
     if (m->accounting == NULL) return NULL;
-    *m->accounting = (accounting){.since_ns = telemetry_moment(m, rt).monotonic_ns};
+    accounting_init(m->accounting, telemetry_moment(m, rt).monotonic_ns);
     listen(m, rt);
   }
   m->accounting->users++;
@@ -413,7 +435,7 @@ static void free_ring(telemetry *m, runtime *rt) {
   m->ring = NULL;
   m->texts = NULL;
   m->triggers = NULL;
-  set_slow(m);
+  set_durations(m);
 }
 
 bool telemetry_record(runtime *rt, const recording *options) {
@@ -442,7 +464,7 @@ bool telemetry_record(runtime *rt, const recording *options) {
   m->triggers = copy;
   m->stacks = options->stacks;
   listen(m, rt);
-  set_slow(m);
+  set_durations(m);
   m->start = telemetry_moment(m, rt);
   return true;
 }

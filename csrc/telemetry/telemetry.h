@@ -40,14 +40,14 @@ typedef struct telemetry {
   /* How the task before has left the loop, if that is to be told with the next START. */
   event_left left;
   uint16_t left_wait;
-  uint32_t left_slot;
-  uint64_t left_id;
+  const struct task *left_task;
 
   wait_names waits;
   text_names *texts;      /* NULL: no ring yet */
   event_ring *ring;       /* NULL: nothing is recorded */
   bool stacks;            /* a PARK or YIELD of its own says where the task stands */
   triggers *triggers;     /* of dumps; NULL: it writes none by itself */
+  uint64_t second;        /* in ticks: for so long an exemplar stays */
   uint64_t slow;          /* a delay of so many ticks triggers one; UINT64_MAX: none does */
   tick_moment start;      /* when the ring was empty */
   uint64_t cycles;        /* of Lua's collector, since it listens */

@@ -105,10 +105,13 @@ local function set_histogram(metric, text, histogram)
   local series = metric:at(text)
   local counts = series.counts
   for i = 1, #counts do counts[i] = 0 end
+  local function bucket_of(power) return math.min(math.max(power - FIRST_POWER + 1, 1), #counts) end
   for power, number in pairs(histogram.buckets) do
-    local bucket = math.min(math.max(power - FIRST_POWER + 1, 1), #counts)
+    local bucket = bucket_of(power)
     counts[bucket] = counts[bucket] + number
   end
+  series.exemplars = {}
+  for power, exemplar in pairs(histogram.exemplars) do series.exemplars[bucket_of(power)] = exemplar end
   series.value = histogram.sum
 end
 

@@ -38,7 +38,8 @@ end
 local function exemplar_of(series, place)
   local e = series.exemplars and series.exemplars[place]
   if not e then return "" end
-  return (' # {trace_id="%s",span_id="%s"} %s %.3f'):format(e.trace_id, e.span_id, number(e.value), e.time)
+  local span = e.span_id and (',span_id="%s"'):format(e.span_id) or ""
+  return (' # {trace_id="%s"%s} %s %.3f'):format(e.trace_id, span, number(e.value), e.time)
 end
 
 local SUFFIX = { counter = "_total", gauge = "", info = "_info" }

@@ -8,14 +8,15 @@
 
 enum { ID_DIGITS = 32 };
 
-/* Pushes {tasks, switches, spans, run_ns, wait_ns}.   [-0, +1, m] */
+/* Pushes {tasks, switches, spans, run_ns, wait_ns, allocated}.   [-0, +1, m] */
 static void push_trace(lua_State *L, const trace_usage *used) {
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   lib_set_count(L, "tasks", used->tasks);
   lib_set_count(L, "switches", used->switches);
   lib_set_count(L, "spans", used->spans);
   lib_set_count(L, "run_ns", (uint64_t)used->run_ns);
   lib_set_count(L, "wait_ns", (uint64_t)used->wait_ns);
+  if (used->allocated > 0) lib_set_count(L, "allocated", used->allocated);
 }
 
 /* Pushes a table of all live traces, by their ids. The usage may be ended meanwhile by a finalizer. */

@@ -1,7 +1,11 @@
 #include "span/span.h"
 
+#include <string.h>
+
+#include "core/hex.h"
 #include "kernel/probe.h"
 #include "span/span_data.h"
+#include "span/usage.h"
 
 #define SPAN_TYPE "coropanic.span"
 
@@ -16,6 +20,7 @@ typedef struct span_handle {
 typedef struct task_span {
   task_exit exit;
   span *span; /* counted */
+  const task *task;
 } task_span;
 
 /*
@@ -93,6 +98,52 @@ static void let_go(runtime *rt, lua_State *L, span *s) {
 
 /* --- telling the listener --- */
 
+/* Sets an attribute in the table on top of the stack.   [-0, +0, m] */
+static void set_figure(lua_State *L, const char *name, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+/*
+** Whether the parent of a span, whose table is at `data`, is in another process, or there is none.   [-0, +0, -]
+*/
+static bool is_root(lua_State *L, const span *s, int data) {
+  char digits[2 * sizeof(uint64_t)];
+  bool has_parent = lua_getfield(L, data, "parent_span_id") == LUA_TSTRING;
+  const char *parent = lua_tostring(L, -1);
+  lua_pop(L, 1); /* the table keeps it */
+  if (s->continues || !has_parent) return true;
+  const span *outer = s->outer;
+  while (outer != NULL && !outer->continues) outer = outer->outer;
+  if (outer == NULL) return false;
+  hex_encode_u64(digits, outer->ids.parent_span_id);
+  return memcmp(parent, digits, sizeof(digits)) == 0;
+}
+
+/*
+** Notes in the table at `data` of a root span, which ends, what its trace has used, if that is counted. There is
+** always room for it. `t`: whose slice it is, or NULL.   [-0, +0, m]
+*/
+static void set_usage(runtime *rt, lua_State *L, const span *s, int data, const task *t) {
+  uint8_t trace_id[16];
+  if (rt->usage == NULL || !is_root(L, s, data)) return;
+  lua_getfield(L, data, "trace_id");
+  bool is_id = hex_decode(trace_id, lua_tostring(L, -1), sizeof(trace_id));
+  lua_getfield(L, data, "attributes");
+  usage *u = rt->usage; /* a finalizer may have ended it */
+  const trace_usage *found = is_id && u != NULL ? usage_settle(u, trace_id, t) : NULL;
+  if (found != NULL) {
+    const trace_usage used = *found;
+    set_figure(L, "coropanic.usage.tasks", used.tasks);
+    set_figure(L, "coropanic.usage.switches", used.switches);
+    set_figure(L, "coropanic.usage.spans", used.spans);
+    set_figure(L, "coropanic.usage.run_ns", (uint64_t)used.run_ns);
+    set_figure(L, "coropanic.usage.wait_ns", (uint64_t)used.wait_ns);
+    if (used.allocated > 0) set_figure(L, "coropanic.usage.allocated", used.allocated);
+  }
+  lua_pop(L, 2);
+}
+
 /*
 ** Tells the sinks of the span whose table is at `data`. extra: an index too; 0: none.   [-0, +0, -]
 */
@@ -107,34 +158,39 @@ static void tell(runtime *rt, lua_State *L, probe_kind kind, int data, int extra
 }
 
 /*
-** (runtime, span, raised value or nil): completes the table and tells the sinks; called protected.
+** (runtime, task, span, raised value or nil): completes the table and tells the sinks; called protected.
 */
 static int finish(lua_State *L) {
+  enum { RAISED = 4, DATA };
   runtime *rt = lua_touserdata(L, 1);
-  span *s = lua_touserdata(L, 2);
+  span *s = lua_touserdata(L, 3);
   runtime_push_alive(rt, L, s);
   forget_data(rt, L, s);
-  if (!lua_istable(L, 4)) return 0;
-  lua_settop(L, 4);
+  if (!lua_istable(L, DATA)) return 0;
+  lua_settop(L, DATA);
   identify(rt, L, s);
-  if (s->continues) tell(rt, L, PROBE_SPAN_BEGIN, 4, 0); /* the sinks have not heard of it before */
-  int extra = span_data_end(L, 4, 3) ? 3 : 0;
-  tell(rt, L, PROBE_SPAN_END, 4, extra);
+  /* the sinks have not heard of it before */
+  if (s->continues) tell(rt, L, PROBE_SPAN_BEGIN, DATA, 0);
+  set_usage(rt, L, s, DATA, lua_touserdata(L, 2));
+  int extra = span_data_end(L, DATA, RAISED) ? RAISED : 0;
+  tell(rt, L, PROBE_SPAN_END, DATA, extra);
   return 0;
 }
 
 /*
-** Pops the raised value or nil, and ends the span. Without memory no listener hears of it.
-** [-1, +0, -]
+** Pops the raised value or nil, and ends the span, in which `t` has run until now (NULL: none). Without memory
+** no listener hears of it.   [-1, +0, -]
 */
-static void end_span(runtime *rt, lua_State *L, span *s) {
+static void end_span(runtime *rt, lua_State *L, span *s, const task *t) {
   lua_pushcfunction(L, finish);
   lua_insert(L, -2);
   lua_pushlightuserdata(L, rt);
   lua_insert(L, -2);
+  lua_pushlightuserdata(L, (void *)t);
+  lua_insert(L, -2);
   lua_pushlightuserdata(L, s);
   lua_insert(L, -2);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
+  if (lua_pcall(L, 4, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 /* --- pieces of code --- */
@@ -157,7 +213,7 @@ static int close_handle(lua_State *L) {
   lua_settop(L, 2);
   span *s = leave(rt, luaL_checkudata(L, 1, SPAN_TYPE));
   if (s == NULL) return 0;
-  if (s->recorded && s->ids.span_id != 0) end_span(rt, L, s);
+  if (s->recorded && s->ids.span_id != 0) end_span(rt, L, s, rt->current);
   let_go(rt, L, s);
   return 0;
 }
@@ -241,7 +297,7 @@ static void end_task(runtime *rt, lua_State *L, task_exit *self) {
   } else {
     lua_pushnil(L);
   }
-  end_span(rt, L, own->span);
+  end_span(rt, L, own->span, own->task);
   let_go(rt, L, own->span);
   mem_free(&rt->memory, own, sizeof(task_span));
 }
@@ -283,7 +339,7 @@ static void span_begin_task(runtime *rt, lua_State *L, task *t) {
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
   task_span *own = mem_new(&rt->memory, sizeof(task_span));
   if (own == NULL) return;
-  *own = (task_span){.exit.run = end_task, .span = span_new(rt)};
+  *own = (task_span){.exit.run = end_task, .span = span_new(rt), .task = t};
   if (own->span != NULL) {
     lua_pushcfunction(L, begin_task);
     lua_pushlightuserdata(L, rt);

@@ -118,21 +118,35 @@ static void forget(usage *u, const task *t) {
   if (at != NULL) *at = 0;
 }
 
+/* Counts the time of the slice that has ended now, and what was allocated in it. */
+static void end_slice(const usage *u, trace_usage *used, int64_t spent) {
+  used->run_ns += spent;
+  used->allocated += u->rt->allocated - u->allocated;
+}
+
+const trace_usage *usage_settle(usage *u, const uint8_t trace_id[16], const task *t) {
+  trace_usage *used = usage_find(u, trace_id);
+  if (used == NULL || t == NULL) return used;
+  end_slice(u, used, lap(u, t));
+  u->allocated = u->rt->allocated;
+  return used;
+}
+
 static void write(probe_sink *self, runtime *rt, const probe_event *event) {
-  (void)rt;
   usage *u = container_of(self, usage, sink);
   task *t = (task *)event->task;
   if (t == NULL) return;
   trace_usage *used = usage_of(u, task_trace_id(t));
   int64_t spent = event->kind == PROBE_SPAN_BEGIN ? 0 : lap(u, t);
   if (event->kind == PROBE_SPAWN || event->kind == PROBE_END) forget(u, t);
+  if (event->kind == PROBE_START) u->allocated = rt->allocated;
   if (used == NULL) return;
   switch (event->kind) {
     case PROBE_SPAWN: used->tasks++; break;
     case PROBE_START: used->switches++; break;
-    case PROBE_STOP: used->run_ns += spent; break;
+    case PROBE_STOP: end_slice(u, used, spent); break;
     case PROBE_WAKE: used->wait_ns += spent; break;
-    case PROBE_END: used->run_ns += spent; break;
+    case PROBE_END: end_slice(u, used, spent); break;
     case PROBE_SPAN_BEGIN: used->spans++; break;
     default: break;
   }
@@ -146,6 +160,7 @@ usage *usage_begin(runtime *rt) {
   if (u == NULL) return NULL;
   memset(u, 0, sizeof(usage));
   u->rt = rt;
+  u->allocated = rt->allocated;
   u->sink = (probe_sink){.write = write,
                          .wants = PROBE_BIT(PROBE_SPAWN) | PROBE_BIT(PROBE_START) |
                                   PROBE_BIT(PROBE_STOP) | PROBE_BIT(PROBE_WAKE) |

@@ -1,7 +1,7 @@
 /*
-** What each live trace has used: tasks, switches, time of running and of waiting, spans. It is a sink of the
-** stream of events, and costs nothing until it is begun. A trace is live while a live task has it, or has
-** code in it.
+** What each live trace has used: tasks, switches, time of running and of waiting, spans, and memory while a
+** profile of allocations runs. It is a sink of the stream of events, and costs nothing until it is begun. A
+** trace is live while a live task has it, or has code in it.
 */
 #ifndef CP_SPAN_USAGE_H
 #define CP_SPAN_USAGE_H
@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "kernel/runtime.h"
 #include "kernel/sink.h"
+#include "kernel/task.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -27,14 +28,16 @@ typedef struct trace_usage {
   uint64_t spans;
   int64_t run_ns;
   int64_t wait_ns;
-  bool live; /* used while they are swept */
+  uint64_t allocated; /* bytes */
+  bool live;          /* used while they are swept */
 } trace_usage;
 
 typedef struct usage {
   probe_sink sink;
   struct runtime *rt;
   uint32_t count;
-  uint32_t patience; /* so many new traces are left out before the table is swept again */
+  uint64_t allocated; /* by all, when the running slice began */
+  uint32_t patience;  /* so many new traces are left out before the table is swept again */
   int64_t *
       since_ns; /* by slot: when the task began to run, to wait, or became ready, plus 1; 0: not known */
   uint32_t slots;                  /* room in `since_ns` */
@@ -47,6 +50,12 @@ usage *usage_begin(runtime *rt);
 
 /* Ends counting; harmless if it was not begun.   [-0, +0, -] */
 void usage_end(runtime *rt);
+
+/*
+** Returns what the trace has used until now; NULL: it is not counted. The running slice, if it is one of `t`,
+** counts for this trace.
+*/
+const trace_usage *usage_settle(usage *u, const uint8_t trace_id[16], const task *t);
 
 /* Forgets the traces that are not live any more.   [-0, +0, -] */
 void usage_sweep(usage *u);

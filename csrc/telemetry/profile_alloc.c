@@ -83,6 +83,7 @@ static void *allocate(void *ud, void *pointer, size_t old_size, size_t new_size)
   size_t before = pointer == NULL ? 0 : old_size; /* of a new block it is the type */
   void *block = tap->below(tap->below_ud, pointer, old_size, new_size);
   if (new_size > before && block != NULL && tap->profile != NULL) {
+    tap->profile->base.rt->allocated += new_size - before;
     tap->left -= (int64_t)(new_size - before);
     if (tap->left < 0) sample(tap->profile, new_size - before);
   }

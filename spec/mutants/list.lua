@@ -786,6 +786,14 @@ return {
     specs = "spec/export/metrics_spec.lua",
   },
   {
+    name = "sums-may-fall",
+    says = "Prometheus refuses all metrics once a histogram has counted a value below 0",
+    file = "lua/coropanic/metrics/family.lua",
+    from = "histogram.bounds[1] >= 0 and not series.has_fallen",
+    to = "histogram.bounds[1] >= 0",
+    specs = "spec/metrics/faults_spec.lua",
+  },
+  {
     name = "usage-counts-waits-as-running",
     says = "a trace seems to have computed while its tasks waited",
     file = "csrc/span/usage.c",

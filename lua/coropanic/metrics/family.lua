@@ -100,9 +100,11 @@ function family.labels_of(text)
   return labels
 end
 
---- Whether a histogram has a sum: not if it is made for values below 0, because a sum may only grow.
+--- Whether a series of a histogram has a sum: not if it has counted a value below 0, or is made for such,
+--- because a sum may only grow.
 ---@param histogram coropanic.metric
-function family.has_sum(histogram) return histogram.bounds[1] >= 0 end
+---@param series table
+function family.has_sum(histogram, series) return histogram.bounds[1] >= 0 and not series.has_fallen end
 
 local function other_text(self)
   local parts = {}
@@ -226,6 +228,7 @@ function Family:observe(value, labels)
   local bucket = bucket_of(self.bounds, value)
   series.counts[bucket] = series.counts[bucket] + 1
   series.value = series.value + value
+  if value < 0 then series.has_fallen = true end
   family.note_exemplar(series, bucket, value)
 end
 

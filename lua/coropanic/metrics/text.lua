@@ -1,5 +1,6 @@
 --- Writes families as text: in OpenMetrics 1.0, and in the older format of Prometheus, 0.0.4.
 
+local has_sum = require("coropanic.metrics.family").has_sum
 local portable = require "coropanic.portable"
 local valid = require("coropanic.text").valid
 
@@ -44,26 +45,27 @@ end
 
 local SUFFIX = { counter = "_total", gauge = "", info = "_info" }
 
---- Adds the lines of a histogram's series.
-local function add_histogram(lines, family, series, with_exemplars)
+--- Adds the lines of a histogram's series. OpenMetrics has a sum and a count only if the sum never falls.
+local function add_histogram(lines, family, series, is_openmetrics)
   local count = 0
   for i, upper in ipairs(family.bounds) do
     count = count + series.counts[i]
     local own = ('le="%s"'):format(bound(upper))
-    local exemplar = with_exemplars and exemplar_of(series, i) or ""
+    local exemplar = is_openmetrics and exemplar_of(series, i) or ""
     lines[#lines + 1] = sample(family.name .. "_bucket", series.text, own, count) .. exemplar
   end
+  if is_openmetrics and not has_sum(family, series) then return end
   lines[#lines + 1] = sample(family.name .. "_count", series.text, "", count)
   lines[#lines + 1] = sample(family.name .. "_sum", series.text, "", series.value)
 end
 
-local function add_series(lines, family, with_exemplars)
+local function add_series(lines, family, is_openmetrics)
   for _, series in ipairs(family:sorted()) do
     if family.kind == "histogram" then
-      add_histogram(lines, family, series, with_exemplars)
+      add_histogram(lines, family, series, is_openmetrics)
     else
       local name = family.name .. SUFFIX[family.kind]
-      local exemplar = with_exemplars and exemplar_of(series, 1) or ""
+      local exemplar = is_openmetrics and exemplar_of(series, 1) or ""
       lines[#lines + 1] = sample(name, series.text, "", series.value) .. exemplar
     end
   end

@@ -20,6 +20,7 @@ local UNITS = { seconds = "s", bytes = "By", ratio = "1", celsius = "Cel", meter
 ---@field time integer  # nanoseconds since 1970
 ---@field value number
 ---@field counts integer[]?  # of a histogram's buckets
+---@field has_sum boolean?  # of a histogram
 ---@field exemplars table?  # by bucket
 
 --- Reads all metrics. The points are copies, because counting goes on while they are sent.
@@ -30,7 +31,10 @@ function points.read(time)
   for _, of in ipairs(metrics.families()) do
     for text, series in pairs(of.series) do
       local point = { family = of, text = text, time = time, value = series.value }
-      if series.counts then point.counts = portable.move(series.counts, 1, #series.counts, 1, {}) end
+      if series.counts then
+        point.counts = portable.move(series.counts, 1, #series.counts, 1, {})
+        point.has_sum = family.has_sum(of, series)
+      end
       if series.exemplars then
         point.exemplars = {}
         for place, exemplar in pairs(series.exemplars) do point.exemplars[place] = exemplar end
@@ -92,7 +96,7 @@ local function histogram_point(point)
   end
   message.count = values.digits(count)
   if #bounds == 1 then message.explicitBounds = nil end -- an empty table is no list in JSON
-  if family.has_sum(point.family) then message.sum = values.double(point.value) end
+  if point.has_sum then message.sum = values.double(point.value) end
   return message
 end
 

@@ -592,6 +592,13 @@ function co.recorder() end
 ---@field sum number  # seconds
 ---@field longest number  # seconds
 ---@field buckets table<integer, integer>  # k -> durations from 2^(k-1) to below 2^k nanoseconds; 0: of none
+---@field exemplars table<integer, coropanic.exemplar>  # by bucket
+
+---@class coropanic.exemplar  # a task whose trace is sampled, and its duration
+---@field trace_id string
+---@field span_id string?  # if the task had one
+---@field value number  # seconds
+---@field time number  # seconds since 1970
 
 ---@class coropanic.accounting  # since the first co.accounting(true)
 ---@field delay coropanic.histogram  # how long tasks were ready before they ran

@@ -200,6 +200,7 @@ function trace.use(generator, options) end
 ---@field spans integer
 ---@field run_ns integer  # nanoseconds in which its code ran
 ---@field wait_ns integer  # nanoseconds in which its tasks waited, added up
+---@field allocated integer?  # bytes, if a profile of allocations has run
 
 --- Returns what live traces have used, by their ids; or of one of them, nil if it is not live. The first call
 --- begins to count. `false` ends it.

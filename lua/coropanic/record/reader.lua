@@ -19,8 +19,8 @@ local KINDS = {
   "span_begin", "span_end", "log", "idle_begin", "idle_end", "gc",
 }
 local STATUSES = { [0] = "ready", "running", "waiting", "done", "panicked", "cancelled", "exited" }
-local REASONS = { [0] = "ready", "timeout", "cancelled", "deadlock", "closed", "abandoned" }
-local PANICS = { [0] = "panic", "error", "memory", "deadlock", "goexit", "cancelled", "timeout" }
+local REASONS = { [0] = "ready", "timeout", "cancelled", "deadlock", "leaked", "closed", "abandoned" }
+local PANICS = { [0] = "panic", "error", "memory", "deadlock", "goexit", "cancelled", "timeout", "leaked" }
 local SOURCES = { [0] = "nanoseconds", "tsc", "cntvct" }
 local PLACE, WAIT, TEXT = 1, 2, 3
 

@@ -20,14 +20,16 @@ record *record_test(lua_State *L, int index) {
   return r->magic == &record_magic ? r : NULL;
 }
 
-const char *record_kind_name(const record *r) {
+const char *record_kind_word(record_kind kind) {
   static const char *const names[] = {
       [RECORD_PANIC] = "panic",       [RECORD_ERROR] = "error",   [RECORD_MEMORY] = "memory",
       [RECORD_DEADLOCK] = "deadlock", [RECORD_GOEXIT] = "goexit", [RECORD_CANCELLED] = "cancelled",
       [RECORD_TIMEOUT] = "timeout",   [RECORD_LEAKED] = "leaked",
   };
-  return names[r->kind];
+  return names[kind];
 }
+
+const char *record_kind_name(const record *r) { return record_kind_word(r->kind); }
 
 void record_push_detail(lua_State *L, int index, record_detail detail) {
   if (lua_getiuservalue(L, index, RECORD_UV_DETAILS) != LUA_TTABLE) return;
@@ -461,6 +463,8 @@ static void use_spare(runtime *rt, lua_State *L, record_kind kind) {
   r->recovered = r->exits = r->forced = false;
   r->cancel_source = CANCEL_NONE;
   identify(rt, L, r);
+  lua_pushnil(L); /* those of the panic before */
+  lua_setiuservalue(L, -2, RECORD_UV_DETAILS);
   lua_pushvalue(L, -2);
   lua_setiuservalue(L, -2, RECORD_UV_VALUE);
   lua_remove(L, -2);

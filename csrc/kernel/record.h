@@ -187,6 +187,7 @@ typedef enum record_detail {
   DETAIL_CANCELLED_BY,      /* the task that requested the cancellation */
   DETAIL_GUARD,             /* the guard of a task whose panic was held (unhandled.c) */
   DETAIL_FINGERPRINTS,      /* record_fingerprint of each frame */
+  DETAIL_LAST_EVENTS,       /* a userdata: what the recorder has kept (telemetry/last_events.h) */
 } record_detail;
 
 /* Pushes the table of the details of the record at `index`, making it if need be.   [-0, +1, m] */
@@ -206,6 +207,7 @@ static inline bool record_is_deep(const record *r) {
 }
 
 /* Returns the kind's name in the API: "panic", "error", ... */
+const char *record_kind_word(record_kind kind);
 const char *record_kind_name(const record *r);
 
 #pragma GCC visibility pop

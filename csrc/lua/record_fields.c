@@ -7,6 +7,7 @@
 #include "kernel/task.h"
 #include "kernel/text.h"
 #include "kernel/value_text.h"
+#include "lua/record_events.h"
 
 /*
 ** The function of one field: pushes its value. The record `r` is at the absolute index `index`.
@@ -339,6 +340,11 @@ static void push_suspension_points(lua_State *L, int index, const record *r) {
   push_array(L, index, DETAIL_SUSPENSION_POINTS);
 }
 
+static void push_last_events(lua_State *L, int index, const record *r) {
+  (void)r;
+  record_events_push(L, index);
+}
+
 /* Pushes {source, reason, by}; nil if the record is of no cancellation. */
 static void push_cancellation(lua_State *L, int index, const record *r) {
   if (!record_is_cancellation(r)) {
@@ -396,6 +402,7 @@ static const field fields[] = {
     {"cycle", push_cycle, false},
     {"suppressed", push_suppressed, true},
     {"suspension_points", push_suspension_points, true},
+    {"last_events", push_last_events, true},
 };
 
 static const field *find_field(const char *name) {

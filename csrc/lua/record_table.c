@@ -188,6 +188,8 @@ static void push_record(lua_State *L, int index, int depth) {
   set_list(L, "cycle", plain_push);
   record_fields_push_fresh(L, index, "suspension_points");
   set_list(L, "suspension_points", plain_push);
+  record_fields_push_fresh(L, index, "last_events");
+  set_list(L, "last_events", plain_push);
   record_fields_push_fresh(L, index, "suppressed");
   set_list(L, "suppressed", push_link);
   set_cancelled_by(L, index);

@@ -5,6 +5,7 @@
 #include "kernel/args.h"
 #include "lua/options.h"
 #include "telemetry/dump.h"
+#include "telemetry/last_events.h"
 
 #define DEFAULT_EVENTS 65536
 #define MAX_EVENTS 16777216 /* half a gigabyte */
@@ -93,14 +94,15 @@ static void read_path(lua_State *L, triggers *t) {
 }
 
 void recorder_options_read(lua_State *L, recording *r, triggers *t) {
-  static const char *const names[] = {"events",    "stacks",   "dump_on", "path",
-                                      "max_dumps", "cooldown", NULL};
-  *r = (recording){.events = DEFAULT_EVENTS};
+  static const char *const names[] = {"events", "stacks",    "keep",     "dump_on",
+                                      "path",   "max_dumps", "cooldown", NULL};
+  *r = (recording){.events = DEFAULT_EVENTS, .keep = LAST_EVENTS_MAX};
   *t = (triggers){.write = dump_to_file};
   if (lua_isnil(L, 1)) return;
   options_check_names(L, 1, "record", names);
   r->events = read_events(L);
   r->stacks = options_integer(L, 1, "record", "stacks", 0, 1, 0) == 1;
+  r->keep = (int)options_integer(L, 1, "record", "keep", 0, LAST_EVENTS_MAX, LAST_EVENTS_MAX);
   read_dump_on(L, t);
   read_path(L, t);
   t->max_dumps =

@@ -176,6 +176,7 @@ static void write_record(lua_State *L, int index, text_writer *w, int depth) {
   report_write_ancestors(L, index, w);
   text_put_colour(w, TEXT_PLAIN);
   report_write_waiting(L, index, w);
+  report_write_events(L, index, w);
   write_suppressed(L, index, w);
   write_cause(L, index, w, depth);
 }

@@ -34,6 +34,12 @@ void report_write_ancestors(lua_State *L, int index, text_writer *w);
 */
 void report_write_waiting(lua_State *L, int index, text_writer *w);
 
+/*
+** Writes the last events of the task, its ancestors and awaiters, if the recorder has kept them.
+** (report_events.c)   [-0, +0, -]
+*/
+void report_write_events(lua_State *L, int index, text_writer *w);
+
 /* Writes `task 7 "price lookup"`; `name` is empty for an unnamed task. */
 void report_put_task(text_writer *w, uint64_t id, const char *name);
 

@@ -6,6 +6,7 @@
 #include "kernel/record.h"
 #include "kernel/stack.h"
 #include "kernel/task.h"
+#include "telemetry/last_events.h"
 
 #define UNKNOWN UINT64_MAX
 
@@ -301,8 +302,20 @@ static const record *write_panic(telemetry *m, runtime *rt, const probe_event *t
   return r;
 }
 
+/* Gives the record of a panic the events before it. */
+static void keep_events(const telemetry *m, runtime *rt, const probe_event *told) {
+  bool is_written = m->ring != NULL && m->is_virtual == rt->clock->is_virtual;
+  if (m->keep == 0 || !is_written || told->task == NULL) return;
+  last_events_source source = {.ring = m->ring,
+                               .waits = &m->waits,
+                               .texts = m->texts,
+                               .clock = m->is_virtual ? NULL : &m->clock};
+  last_events_keep(rt, told, &source, m->keep);
+}
+
 static void hear_panic(telemetry *m, runtime *rt, const probe_event *told) {
   const record *r = write_panic(m, rt, told, EVENT_PANIC);
+  if (r != NULL) keep_events(m, rt, told);
   bool is_deadlock = r != NULL && r->kind == RECORD_DEADLOCK;
   triggers_fire(m->triggers, rt, TRIGGER_PANIC | (is_deadlock ? TRIGGER_DEADLOCK : 0U));
 }
@@ -463,6 +476,7 @@ bool telemetry_record(runtime *rt, const recording *options) {
   m->ring = ring;
   m->triggers = copy;
   m->stacks = options->stacks;
+  m->keep = options->keep;
   listen(m, rt);
   set_durations(m);
   m->start = telemetry_moment(m, rt);

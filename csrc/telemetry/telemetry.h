@@ -46,6 +46,7 @@ typedef struct telemetry {
   text_names *texts;      /* NULL: no ring yet */
   event_ring *ring;       /* NULL: nothing is recorded */
   bool stacks;            /* a PARK or YIELD of its own says where the task stands */
+  int keep;               /* the most events that a panic's record keeps */
   triggers *triggers;     /* of dumps; NULL: it writes none by itself */
   uint64_t second;        /* in ticks: for so long an exemplar stays */
   uint64_t slow;          /* a delay of so many ticks triggers one; UINT64_MAX: none does */
@@ -59,6 +60,7 @@ typedef struct telemetry {
 typedef struct recording {
   size_t events; /* the ring's size, a power of two */
   bool stacks;
+  int keep;                 /* from 0 to LAST_EVENTS_MAX */
   const triggers *triggers; /* is copied; NULL: none */
 } recording;
 

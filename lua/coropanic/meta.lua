@@ -542,6 +542,7 @@ function co.collector(settings) end
 ---@class coropanic.recorder.options
 ---@field events? integer  # how many of the newest events are kept, a power of two; 65536
 ---@field stacks? 0 | 1  # 1: events say where a task has suspended; 0
+---@field keep? integer  # the most events before a panic that its record has, from 0 to 64; 64
 ---@field dump_on? (coropanic.recorder.trigger | coropanic.recorder.delay)[]  # when it dumps by itself
 ---@field path? string  # of these dumps: %p is the process id, %n the dump's number; "coropanic-%p-%n.cpev"
 ---@field max_dumps? integer  # how many of them are written at most; 8

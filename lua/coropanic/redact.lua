@@ -74,6 +74,17 @@ local function place(frame)
   return ("\t%s in %s"):format(where, frame.name or "?")
 end
 
+--- The most events that a report shows, the newest, as in tostring(record).
+local EVENTS_SHOWN = 16
+
+--- What is said of one of the last events.
+local function event_text(e)
+  local what = e.wait or e.reason or e.status or e.source or e.text
+  local where = e.place and " at " .. tostring(e.place) or ""
+  local said = what and " " .. tostring(what) or ""
+  return ("-%s ns task %s %s %s%s%s"):format(e.age, e.task, e.relation, e.kind, said, where)
+end
+
 local function add_text(lines, panic, indent)
   local function add(text) lines[#lines + 1] = indent .. text end
   for _, link in ipairs(panic.chain or {}) do
@@ -91,6 +102,9 @@ local function add_text(lines, panic, indent)
   for _, link in ipairs(panic.suppressed or {}) do
     add(("suppressed: %s: %s"):format(link.kind, link.message))
   end
+  local events = panic.last_events or {}
+  if #events > 0 then add "last events:" end
+  for i = math.max(1, #events - EVENTS_SHOWN + 1), #events do add(event_text(events[i])) end
   if type(panic.cause) == "table" then
     add "caused by:"
     add_text(lines, panic.cause, indent .. "\t")

@@ -84,6 +84,21 @@ local function odd_records()
     co.chan():recv()
   end)))
 
+  local recorder = co.record { stacks = 1 }
+  co.run_with({ clock = "virtual" }, function()
+    local child = co.spawn(function()
+      co.trace.span("work", function() co.trace.event "half" end)
+      co.pcall(co.call, function() co.defer(co.recover) error "recovered" end)
+      co.yield()
+      co.defer(function() add_panic("last events", co.panic, "x") end)
+      co.chan():recv()
+    end)
+    co.sleep(1)
+    child:cancel()
+    child:join()
+  end)
+  recorder:stop()
+
   records["without a trace"] = helpers.run_script([[
     local co = require "coropanic"
     co.trace.use("snowflake", { lease = function(hold) return hold(0) and 900 end })

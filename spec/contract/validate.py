@@ -36,6 +36,12 @@ MUTATIONS = {
         task={"id": 1, "name": "x", "spawned_at": "x:1", "status": "gone"}),
     "an unknown source": lambda r: r.update(source="weather"),
     "a cause that is text": lambda r: r.update(cause="x"),
+    "an event of an unknown kind": lambda r: r.update(
+        last_events=[{"kind": "dance", "age": 1, "task": 1, "relation": "self"}]),
+    "an event after the panic": lambda r: r.update(
+        last_events=[{"kind": "park", "age": -1, "task": 1, "relation": "self"}]),
+    "an event of a stranger": lambda r: r.update(
+        last_events=[{"kind": "park", "age": 1, "task": 1, "relation": "friend"}]),
     "a value that is null": lambda r: r.update(value=None),
 }
 

@@ -157,6 +157,14 @@ static const program programs[] = {
      "    for i = 1, 70 do co.spawn(function() co.trace.event('e' .. i) co.sleep(1) end) end\n"
      "    co.yield() co.pcall(error, 'x') r:snapshot() r:dump('/dev/null') end)\n"
      "  co.accounting() co.accounting(false) r:stop() end"},
+    {"keeps the last events of a panic",
+     "return function(co) local r = co.record { events = 64, stacks = 1 }\n"
+     "  local record = co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
+     "    local t = co.spawn(function() co.trace.event('e') co.sleep(1) error('x', 0) end)\n"
+     "    return select(2, t:join()) end)\n"
+     "  assert(record.kind == 'memory' or record.message == 'x' and record.task and "
+     "record.frames[1])\n"
+     "  r:stop() return record.last_events, tostring(record), record:to_table() end"},
     {"sends and selects",
      "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
      "  local a, b = co.chan(), co.chan(9)\n"

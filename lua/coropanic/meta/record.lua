@@ -68,6 +68,25 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 ---@field task string  # its name
 ---@field relation "parent" | "awaiter"
 
+--- One of the last events before a panic: docs/recorder.md says which kind has which of the other fields.
+---@class coropanic.record.event
+---@field kind string  # "spawn", "start", "park", "yield", "wake", "end", "panic", ...
+---@field age integer  # nanoseconds before the panic
+---@field task integer  # its id
+---@field relation "self" | "parent" | "awaiter"  # of that task to the one that panicked
+---@field by integer?  # the id of the task that spawned, woke or cancelled it; 0: none
+---@field daemon boolean?
+---@field place string?  # "file.lua:12"
+---@field delay integer?  # nanoseconds
+---@field wait string?  # what it waits for
+---@field reason string?
+---@field status coropanic.task.status?
+---@field panic coropanic.record.kind?
+---@field record integer?  # that record's `seq`
+---@field source coropanic.record.source?
+---@field text string?
+---@field span integer?
+
 ---@class coropanic.record.cancellation
 ---@field source coropanic.record.source
 ---@field reason any  # the argument of `cancel`
@@ -98,6 +117,7 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 ---@field cause coropanic.record?  # of the awaited task or a task of the scope, or the record raised again
 ---@field suppressed coropanic.record.list  # the later panics of other tasks of the scope
 ---@field suspension_points coropanic.record.suspension_point[]  # the waits of ancestors and awaiters
+---@field last_events coropanic.record.event[]?  # before it, if the recorder keeps them; the oldest first
 ---@field cancellation coropanic.record.cancellation?  # nil: the record is of no cancellation
 ---@field reason any  # of the cancellation
 ---@field source coropanic.record.source?  # of the cancellation
@@ -160,6 +180,7 @@ function record:stack_hashes(version) end
 ---@field suppressed coropanic.record.table.link[]?
 ---@field suppressed_omitted integer?
 ---@field suspension_points coropanic.record.suspension_point[]?
+---@field last_events coropanic.record.event[]?
 ---@field parked coropanic.record.parked[]?
 ---@field parked_omitted integer?
 ---@field cycle coropanic.record.parked[]?

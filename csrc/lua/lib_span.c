@@ -12,27 +12,28 @@
 
 /* --- spans --- */
 
-/* A mark's number stands above the index of the function, which is 2 or 3. */
-enum { FUNCTION_BITS = 2, FUNCTION_MASK = (1 << FUNCTION_BITS) - 1 };
+#define MARK_TYPE "coropanic.span_mark"
 
-/* Tells the tap, which there is. Returns the mark's number; 0: it was not noted.   [-0, +0, -] */
-cp_apart lua_KContext mark(runtime *rt, lua_State *L, probe_mark kind, lua_KContext of) {
-  probe_tap *tap = rt->probes.tap;
-  size_t length = 0;
-  const char *name = kind == MARK_SPAN_END ? "" : lua_tolstring(L, 1, &length);
-  return (lua_KContext)tap->mark(tap, rt, kind, name, length, (uint64_t)of);
+/* Stands in the stack of a call of co.trace.span that was marked, and marks its end. */
+typedef struct span_mark {
+  uint64_t number; /* of its beginning; 0: the end was marked, or there is none to mark */
+} span_mark;
+
+/* __close of a mark: the function has returned, or an error leaves it. */
+static int close_mark(lua_State *L) {
+  runtime *rt = runtime_of_any(L);
+  span_mark *m = luaL_checkudata(L, 1, MARK_TYPE);
+  uint64_t number = m->number;
+  m->number = 0;
+  probe_tap *tap = rt->closed || number == 0 ? NULL : rt->probes.tap;
+  if (tap != NULL) tap->mark(tap, rt, MARK_SPAN_END, "", 0, number);
+  return 0;
 }
 
 /* The results stand where the function stood, and above. */
 static int after_span(lua_State *L, int status, lua_KContext function) {
   (void)status;
   return lua_gettop(L) - (int)function + 1;
-}
-
-static int after_marked_span(lua_State *L, int status, lua_KContext context) {
-  runtime *rt = runtime_of_any(L);
-  if (rt->probes.tap != NULL) mark(rt, L, MARK_SPAN_END, context >> FUNCTION_BITS);
-  return after_span(L, status, context & FUNCTION_MASK);
 }
 
 static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer", NULL};
@@ -47,28 +48,44 @@ static const char *read_options(lua_State *L) {
   return kinds[kind];
 }
 
-/* Calls the function at that index; the continuation gets the context.   [-?, +?, e] */
-cp_inline int call_in_span(runtime *rt, lua_State *L, int function, lua_KContext context,
-                           lua_KFunction continuation) {
-  if (span_is_recorded(rt)) {
-    const char *kind = kinds[0];
-    if (function == 3) {
-      kind = read_options(L);
-      lua_replace(L, 2);
-    }
-    span_begin(rt, L, 1, kind, function == 3 && lua_istable(L, 2) ? 2 : 0);
-    lua_replace(L, 1);
-    int arguments = lua_gettop(L) - function;
-    return unwind_call_closing(L, 1, arguments, LUA_MULTRET, context, continuation);
-  }
-  lua_callk(L, lua_gettop(L) - function, LUA_MULTRET, context, continuation);
-  return continuation(L, LUA_OK, context);
+/*
+** Begins a span whose name is at `name`, with the attributes above it, if the function is two above it. Replaces
+** the name by its handle.   [-0, +0, e]
+*/
+static void begin_span(runtime *rt, lua_State *L, int name, int function, const char *kind) {
+  bool has_attributes = function == name + 2 && lua_istable(L, name + 1);
+  span_begin(rt, L, name, kind, has_attributes ? name + 1 : 0);
+  lua_replace(L, name);
 }
 
-/* The same while there is a tap. */
-cp_apart int call_in_marked_span(runtime *rt, lua_State *L, int function) {
-  lua_KContext number = mark(rt, L, MARK_SPAN_BEGIN, 0);
-  return call_in_span(rt, L, function, number << FUNCTION_BITS | function, after_marked_span);
+/* Returns the kind of a span, and leaves the attributes in the options at 2 there.   [-0, +0, e] */
+static const char *take_options(lua_State *L, int function) {
+  if (function == 2) return kinds[0];
+  const char *kind = read_options(L);
+  lua_replace(L, 2);
+  return kind;
+}
+
+/* The call while there is a tap: the mark stands below all others.   [-?, +?, e] */
+cp_apart int call_marked(runtime *rt, lua_State *L, int function) {
+  size_t length;
+  const char *name = lua_tolstring(L, 1, &length);
+  bool is_recorded = span_is_recorded(rt);
+  const char *kind = is_recorded ? take_options(L, function) : NULL;
+  span_mark *m = lua_newuserdatauv(L, sizeof(span_mark), 0);
+  m->number = 0;
+  luaL_setmetatable(L, MARK_TYPE);
+  lua_insert(L, 1);
+  function++;
+  probe_tap *tap = rt->probes.tap; /* a finalizer may have taken it away */
+  if (tap != NULL) m->number = tap->mark(tap, rt, MARK_SPAN_BEGIN, name, length, 0);
+  lua_toclose(L, 1);
+  if (is_recorded) {
+    begin_span(rt, L, 2, function, kind);
+    lua_toclose(L, 2);
+  }
+  lua_callk(L, lua_gettop(L) - function, LUA_MULTRET, function, after_span);
+  return after_span(L, LUA_OK, function);
 }
 
 /*
@@ -80,8 +97,14 @@ static int trace_span(lua_State *L) {
   if (lua_type(L, 1) != LUA_TSTRING) return arg_type_error(L, 1, "span", "string");
   int function = lua_istable(L, 2) ? 3 : 2;
   arg_check_function(L, function, "span");
-  if (rt->probes.tap != NULL) return call_in_marked_span(rt, L, function);
-  return call_in_span(rt, L, function, function, after_span);
+  if (rt->probes.tap != NULL) return call_marked(rt, L, function);
+  int arguments = lua_gettop(L) - function;
+  if (span_is_recorded(rt)) {
+    begin_span(rt, L, 1, function, take_options(L, function));
+    return unwind_call_closing(L, 1, arguments, LUA_MULTRET, function, after_span);
+  }
+  lua_callk(L, arguments, LUA_MULTRET, function, after_span);
+  return after_span(L, LUA_OK, function);
 }
 
 /* Tells the sinks of the newest event of the span whose table is at `data`.   [-0, +0, m] */
@@ -97,12 +120,19 @@ static void tell_event(runtime *rt, lua_State *L, int data) {
   lua_pop(L, 2);
 }
 
+/* [-0, +0, -] */
+cp_apart void mark_event(runtime *rt, lua_State *L) {
+  size_t length;
+  const char *name = lua_tolstring(L, 1, &length);
+  rt->probes.tap->mark(rt->probes.tap, rt, MARK_EVENT, name, length, 0);
+}
+
 static int trace_event(lua_State *L) {
   runtime *rt = runtime_of(L);
   if (lua_type(L, 1) != LUA_TSTRING) return arg_type_error(L, 1, "event", "string");
   bool has_attributes = !lua_isnoneornil(L, 2);
   if (has_attributes && !lua_istable(L, 2)) return arg_type_error(L, 2, "event", "table");
-  if (rt->probes.tap != NULL) mark(rt, L, MARK_EVENT, 0);
+  if (rt->probes.tap != NULL) mark_event(rt, L);
   if (!span_is_recorded(rt) || !span_push_current(rt, L)) return 0;
   bool is_added = span_data_add_event(L, lua_gettop(L), 1, has_attributes ? 2 : 0);
   if (is_added && probe(&rt->probes, PROBE_SPAN_EVENT)) tell_event(rt, L, lua_gettop(L));
@@ -236,7 +266,11 @@ void lib_span_open(lua_State *L) {
       {"fields", trace_fields},
       {NULL, NULL},
   };
-  span_open(runtime_of(L), L);
+  static const luaL_Reg of_marks[] = {{"__close", close_mark}, {NULL, NULL}};
+  runtime *rt = runtime_of(L);
+  span_open(rt, L);
+  runtime_new_type(rt, L, MARK_TYPE, of_marks);
+  lua_pop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   luaL_setfuncs(L, functions, 1);
 }

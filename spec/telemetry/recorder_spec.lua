@@ -100,6 +100,48 @@ describe("the recorder", function()
     assert.is_true(continued.from_outside)
   end)
 
+  it("tells of the end of a span also if an error, a cancellation or the end of a coroutine leaves it", function()
+    local function works(...)
+      co.trace.span("outer", function(...) co.trace.span("inner", { kind = "client" }, ...) end, ...)
+    end
+    local function ended(events)
+      local at = {}
+      for i, e in ipairs(events) do at[e.kind == "span_end" and e.span] = i end
+      for i, e in ipairs(events) do
+        if e.kind == "span_begin" then assert.is_true(at[e.span] > i) end
+      end
+      return #of("span_end", events), #of("span_begin", events)
+    end
+    assert.same({ 2, 2 }, { ended(events_of(function() co.pcall(works, error, "x") end)) })
+    assert.same({ 2, 2 }, { ended(events_of(function() pcall(works, error, "x") end)) })
+    assert.same({ 2, 2 }, { ended(events_of(function() co.spawn(works, error, "x"):join() end)) })
+    assert.same({ 2, 2 }, { ended(events_of(function()
+      local sleeps = co.spawn(works, co.sleep, 1)
+      co.yield()
+      sleeps:cancel()
+    end)) })
+    assert.same({ 2, 2 }, { ended(events_of(function() co.spawn(works, co.goexit):join() end)) })
+    assert.same({ 2, 2 }, { ended(events_of(function()
+      local inside = coroutine.create(works)
+      coroutine.resume(inside, coroutine.yield)
+      coroutine.close(inside)
+    end)) })
+  end)
+
+  it("tells of spans that are exported too, each once, in the order of the calls", function()
+    local before = co.trace.on_span(function() end)
+    finally(function() co.trace.on_span(before) end)
+    local events = events_of(function()
+      co.pcall(co.trace.span, "fails", { attributes = { a = 1 } }, error, "x")
+      local a, b = co.trace.span("returns", function(...) co.yield() return ... end, 1, 2)
+      assert.same({ 1, 2 }, { a, b })
+      co.pcall(co.trace.span, "never", { kind = 5 }, error)
+    end)
+    local begins, ends = of("span_begin", events), of("span_end", events)
+    assert.same({ 2, 2 }, { #begins, #ends })
+    for i, e in ipairs(begins) do assert.equal(e.span, ends[i].span) end
+  end)
+
   it("tells why a task was woken", function()
     local events = events_of(function()
       local channel = co.chan()

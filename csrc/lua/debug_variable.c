@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernel/probe.h"
+#include "telemetry/gc_cycles.h"
 #include "telemetry/schedtrace.h"
 #include "telemetry/ticks.h"
 
@@ -15,8 +16,8 @@
 
 /* --- gctrace --- */
 
-/* The object whose finalizer is called once a cycle. It is set again each time. */
 typedef struct gctrace {
+  gc_listener gc;
   probe_sink sink;
   uint64_t opened_ns;
   uint64_t cycle_ns; /* the end of the last cycle */
@@ -36,11 +37,10 @@ static void write_mb(char text[24], int kb) {
   snprintf(text, 24, "%d.%d", kb / 1024, kb % 1024 * 10 / 1024);
 }
 
-/* __gc: a cycle has ended. Allocates nothing. */
-static int tell_cycle(lua_State *L) {
-  const runtime *rt = runtime_of_any(L);
-  if (rt->closed) return 0;
-  gctrace *g = lua_touserdata(L, lua_upvalueindex(2));
+/* A cycle has ended. */
+static bool tell_cycle(gc_listener *listener, runtime *rt, lua_State *L) {
+  gctrace *g = container_of(listener, gctrace, gc);
+  (void)rt;
   uint64_t now_ns = ticks_monotonic_ns();
   int kb = lua_gc(L, LUA_GCCOUNT);
   char before[24];
@@ -54,27 +54,20 @@ static int tell_cycle(lua_State *L) {
           (unsigned long long)((now_ns - g->cycle_ns) / 1000000));
   g->cycle_ns = now_ns;
   g->peak_kb = kb;
-  lua_getmetatable(L, 1);
-  lua_setmetatable(L, 1);
-  return 0;
+  return true;
 }
 
 /* [-0, +0, m] */
 static void begin_gctrace(lua_State *L, runtime *rt) {
-  lua_newuserdatauv(L, 0, 0);
-  lua_createtable(L, 0, 1);
   gctrace *g = mem_new(&rt->memory, sizeof(gctrace));
   if (g == NULL) luaL_error(L, "not enough memory");
   uint64_t now_ns = ticks_monotonic_ns();
   const uint32_t wants = PROBE_BIT(PROBE_STOP) | PROBE_BIT(PROBE_END);
-  *g = (gctrace){
-      .sink = {.wants = wants, .write = note_heap}, .opened_ns = now_ns, .cycle_ns = now_ns};
-  lua_pushlightuserdata(L, rt);
-  lua_pushlightuserdata(L, g);
-  lua_pushcclosure(L, tell_cycle, 2);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  lua_pop(L, 1);
+  *g = (gctrace){.gc = {.hear = tell_cycle},
+                 .sink = {.wants = wants, .write = note_heap},
+                 .opened_ns = now_ns,
+                 .cycle_ns = now_ns};
+  gc_cycles_listen(L, rt, &g->gc);
   probe_add_sink(&rt->probes, &g->sink);
 }
 

@@ -14,41 +14,6 @@
 /* The address is the registry's key of the one recorder. */
 static const char recorder_key = 0;
 
-/* --- the collector's cycles --- */
-
-/*
-** The finalizer of an object that nothing refers to: it is called once a cycle, because setting the metatable
-** again makes the collector call it in the next cycle too. That allocates nothing.
-*/
-static int count_cycle(lua_State *L) {
-  const runtime *rt = runtime_of_any(L);
-  telemetry *m = rt->closed ? NULL : rt->telemetry;
-  if (m == NULL || m->sentinel != lua_touserdata(L, 1)) return 0;
-  if (telemetry_count_cycle(runtime_of_any(L))) {
-    lua_getmetatable(L, 1);
-    lua_setmetatable(L, 1);
-  } else {
-    m->sentinel = NULL;
-  }
-  return 0;
-}
-
-/*
-** Makes that object. One that was there before is given up: it may be gone, because Lua drops finalizers
-** where the C stack is at its limit.   [-0, +0, m]
-*/
-static void watch_collector(runtime *rt, lua_State *L) {
-  static const luaL_Reg metamethods[] = {{"__gc", count_cycle}, {NULL, NULL}};
-  const void *sentinel = lua_newuserdatauv(L, 0, 0);
-  lua_createtable(L, 0, 1);
-  lua_pushlightuserdata(L, rt);
-  luaL_setfuncs(L, metamethods, 1);
-  if (telemetry_of(rt) == NULL) luaL_error(L, "not enough memory");
-  lua_setmetatable(L, -2);
-  rt->telemetry->sentinel = sentinel;
-  lua_pop(L, 1);
-}
-
 /* --- co.record --- */
 
 /* Pushes the one recorder.   [-0, +1, m] */
@@ -68,7 +33,7 @@ static int recorder_record(lua_State *L) {
   lua_settop(L, 1);
   recorder_options_read(L, &options, &dumps);
   push_recorder(L);
-  watch_collector(rt, L);
+  telemetry_watch_collector(L, rt);
   if (!telemetry_record(rt, &options)) {
     return luaL_error(L, "co.record: not enough memory for %I events", (LUAI_UACINT)options.events);
   }
@@ -269,7 +234,7 @@ static int recorder_accounting(lua_State *L) {
   bool is_on = m != NULL && m->accounting != NULL && m->accounting->scripts > 0;
   if (lua_isboolean(L, 1)) {
     if (lua_toboolean(L, 1)) {
-      watch_collector(rt, L);
+      telemetry_watch_collector(L, rt);
       accounting *begun = telemetry_account(rt);
       if (begun == NULL) return luaL_error(L, "co.accounting: not enough memory");
       begun->scripts++;

@@ -120,12 +120,18 @@ static inline void end_slice(telemetry *m, uint64_t now) {
   if (m->accounting != NULL) count(m, &m->accounting->run, now - m->began, t, now);
 }
 
+static inline void forget_left(telemetry *m) {
+  m->left = LEFT_NOT;
+  m->left_wait = 0;
+  m->left_task = NULL;
+}
+
 void telemetry_settle(telemetry *m, runtime *rt) {
   if (m->left == LEFT_NOT) return;
   uint64_t now = now_of(m, rt);
   end_slice(m, now);
   if (m->ring != NULL) write_stop(m, now, 0);
-  m->left = LEFT_NOT;
+  forget_left(m);
 }
 
 /* Call it when the clock or the triggers have changed. */
@@ -145,7 +151,7 @@ static void set_durations(telemetry *m) {
 static void change_clock(telemetry *m, runtime *rt) {
   m->is_virtual = rt->clock->is_virtual;
   set_durations(m);
-  m->left = LEFT_NOT;
+  forget_left(m);
   m->running = 0;
   forget_times(m);
   m->start = telemetry_moment(m, rt);
@@ -161,9 +167,10 @@ static event *write_event(telemetry *m, runtime *rt, event_kind kind, const task
   return m->ring == NULL ? NULL : put(m->ring, kind, t == NULL ? 0 : t->id, now_of(m, rt));
 }
 
-bool telemetry_count_cycle(runtime *rt) {
-  telemetry *m = rt->telemetry;
-  if (m == NULL || !m->listens) return false;
+static bool count_cycle(gc_listener *listener, runtime *rt, lua_State *L) {
+  telemetry *m = container_of(listener, telemetry, gc);
+  (void)L;
+  if (!m->listens) return false;
   m->cycles++;
   /* The virtual clock's runs are alike, but the collector's cycles are not. */
   event *e = m->is_virtual ? NULL : write_event(m, rt, EVENT_GC, NULL);
@@ -198,9 +205,7 @@ static void on_start(probe_tap *tap, runtime *rt, const task *t) {
     e->a = delay == UNKNOWN ? 0 : delay;
     e->b = m->left_task == NULL ? 0 : m->left_task->id;
   }
-  m->left = LEFT_NOT;
-  m->left_wait = 0;
-  m->left_task = NULL;
+  forget_left(m);
   m->began = now;
   m->running = t->id;
   if (is_rare(delay >= m->slow)) tell_delay(m, rt, delay);
@@ -222,9 +227,7 @@ static void on_stop(probe_tap *tap, runtime *rt, const task *t) {
   uint64_t now = now_of(m, rt);
   end_slice(m, now);
   if (m->ring != NULL) write_stop(m, now, m->stacks ? place_of(rt, t) : 0);
-  m->left = LEFT_NOT;
-  m->left_wait = 0;
-  m->left_task = NULL;
+  forget_left(m);
 }
 
 static void on_wake(probe_tap *tap, runtime *rt, const task *t) {
@@ -381,7 +384,7 @@ static void listen(telemetry *m, runtime *rt) {
   if (m->listens) return;
   m->listens = true;
   m->is_virtual = rt->clock->is_virtual;
-  m->left = LEFT_NOT;
+  forget_left(m);
   m->running = 0;
   m->idle_since = UNKNOWN;
   m->cycles = 0;
@@ -407,11 +410,18 @@ telemetry *telemetry_of(runtime *rt) {
                         PROBE_BIT(PROBE_CANCEL) | PROBE_BIT(PROBE_SLEEP) | PROBE_BIT(PROBE_AWAKE),
                .write = write_rare},
       .slow = UINT64_MAX,
+      .gc = {.hear = count_cycle},
       .tap = {.start = on_start, .stop = on_stop, .wake = on_wake, .mark = on_mark}};
   ticks_open(&m->clock);
   rt->telemetry = m;
   runtime_add_part(rt, &m->part);
   return m;
+}
+
+void telemetry_watch_collector(lua_State *L, runtime *rt) {
+  telemetry *m = telemetry_of(rt);
+  if (m == NULL) luaL_error(L, "not enough memory");
+  gc_cycles_listen(L, rt, &m->gc);
 }
 
 /* Makes room for the slots of the tasks that live, before it listens. */

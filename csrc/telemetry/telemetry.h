@@ -9,6 +9,7 @@
 #include "kernel/runtime.h"
 #include "telemetry/accounting.h"
 #include "telemetry/event.h"
+#include "telemetry/gc_cycles.h"
 #include "telemetry/names.h"
 #include "telemetry/ticks.h"
 #include "telemetry/triggers.h"
@@ -52,7 +53,7 @@ typedef struct telemetry {
   uint64_t slow;          /* a delay of so many ticks triggers one; UINT64_MAX: none does */
   tick_moment start;      /* when the ring was empty */
   uint64_t cycles;        /* of Lua's collector, since it listens */
-  const void *sentinel;   /* the object whose finalizer calls telemetry_count_cycle; NULL: none */
+  gc_listener gc;         /* counts them */
   accounting *accounting; /* NULL: nobody asks */
 } telemetry;
 
@@ -88,9 +89,10 @@ bool telemetry_record(runtime *rt, const recording *options);
 void telemetry_stop(runtime *rt);
 
 /*
-** Call it when a cycle of Lua's collector has ended. Returns false if nobody listens any more.
+** Makes it hear of the collector's cycles while it listens. Call it before telemetry_record and telemetry_account.
+** [-0, +0, m]
 */
-bool telemetry_count_cycle(runtime *rt);
+void telemetry_watch_collector(lua_State *L, runtime *rt);
 
 /* Writes how the last task has left the loop, if that waits for the next event. */
 void telemetry_settle(telemetry *m, runtime *rt);

@@ -1390,6 +1390,22 @@ return {
     specs = "spec/telemetry/last_events_spec.lua",
   },
   {
+    name = "collector-is-not-heard-again",
+    says = "after a cycle at the C stack's limit the recorder and gctrace hear of no cycle any more",
+    file = "csrc/telemetry/gc_cycles.c",
+    from = "if (++c->ends % ENDS_PER_LOOK != 0 ||",
+    to = "if (c->ends == 0 ||",
+    specs = "spec/telemetry/debug_variable_spec.lua",
+  },
+  {
+    name = "span-left-by-an-error-does-not-end",
+    says = "the recorder tells of a span's end only if its function returns",
+    file = "csrc/lua/lib_span.c",
+    from = "probe_tap *tap = rt->closed || number == 0 ?",
+    to = "probe_tap *tap = rt->closed || number == 0 || !lua_isnil(L, 2) ?",
+    specs = "spec/telemetry/recorder_spec.lua",
+  },
+  {
     name = "a-failed-dump-is-told-as-done",
     says = "recorder:dump to a full disk returns true",
     file = "csrc/telemetry/dump.c",

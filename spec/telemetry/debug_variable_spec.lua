@@ -92,6 +92,25 @@ describe("COROPANIC_DEBUG=gctrace", function()
     end
     assert.is_true(freed)
   end)
+
+  it("goes on after a cycle in which Lua has dropped finalizers, where the C stack ended", function()
+    local lines = lines_of("gctrace=1", [[
+      local function deep(n)
+        if n == 0 then return collectgarbage() end
+        string.gsub("x", "x", function() deep(n - 1) end)
+      end
+      for n = 170, 200 do pcall(deep, n) end
+      collectgarbage() -- frees the object, which has no finalizer any more
+      io.stderr:write "dropped\n"
+      co.run(function() for _ = 1, 64 do co.spawn(function() end) end end)
+      for _ = 1, 2 do collectgarbage() end
+    ]])
+    local after
+    for _, line in ipairs(lines) do
+      if line == "dropped" then after = 0 elseif after and line:find "^gc %d" then after = after + 1 end
+    end
+    assert.is_true(after >= 2)
+  end)
 end)
 
 describe("COROPANIC_DEBUG", function()

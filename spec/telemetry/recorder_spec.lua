@@ -100,7 +100,7 @@ describe("the recorder", function()
     assert.is_true(continued.from_outside)
   end)
 
-  it("tells of the end of a span also if an error, a cancellation or the end of a coroutine leaves it", function()
+  it("tells of the end of a span also if an error, a cancellation or a closed coroutine leaves it", function()
     local function works(...)
       co.trace.span("outer", function(...) co.trace.span("inner", { kind = "client" }, ...) end, ...)
     end
@@ -204,9 +204,14 @@ describe("the recorder", function()
       if n == 0 then return collectgarbage() end
       string.gsub("x", "x", function() deep(n - 1) end)
     end
-    for n = 170, 200 do pcall(deep, n) end
     recorder = co.record()
-    co.run(function() collectgarbage() collectgarbage() end)
+    for n = 170, 200 do pcall(deep, n) end
+    collectgarbage() -- frees the object with the finalizer, which it has no more
+    co.run(function()
+      for _ = 1, 64 do co.spawn(function() end):join() end
+      collectgarbage()
+      collectgarbage()
+    end)
     local cycles = 0
     for e in reader.parse(recorder:snapshot()):events() do cycles = cycles + (e.kind == "gc" and 1 or 0) end
     assert.is_true(cycles >= 2)

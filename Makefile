@@ -135,12 +135,13 @@ page/node_modules/installed: page/package-lock.json
 page: setup-page page/node_modules/installed ## build the Trace Explorer's page, lua/coropanic/debug/page.lua, from page/
 	node page/build.mjs lua/coropanic/debug/page.lua
 
-test-page: setup-page page/node_modules/installed ## rebuild and compare the page, and use it in a real browser (SCREENSHOTS=folder)
+test-page: setup-page page/node_modules/installed ## rebuild and compare the page, and use it in a real browser (SCREENSHOTS=folder); read recordings as Chrome does
 	@$(MAKE) all
 	@mkdir -p $(BUILD)
 	node page/build.mjs $(BUILD)/page.lua
 	cmp $(BUILD)/page.lua lua/coropanic/debug/page.lua
 	@$(RUN_ENV) LUA=$(LUA) node page/test.mjs $(SCREENSHOTS)
+	@$(RUN_ENV) LUA=$(LUA) node page/catapult.mjs
 
 demo: setup-demo ## start the example service and send it real requests
 	@$(MAKE) all

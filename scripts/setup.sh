@@ -37,6 +37,7 @@ packages_of() { # group
     page)
       packages_of demo
       echo "chromium"
+      echo "golang-1.19-src" # has Catapult, which reads recordings as chrome://tracing does
       command -v node >/dev/null || echo "nodejs"
       command -v npm >/dev/null || echo "npm"
       ;;

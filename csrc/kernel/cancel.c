@@ -9,6 +9,8 @@ const char *cancel_source_name(cancel_source source) {
       [CANCEL_SCOPE] = "scope",           [CANCEL_PARENT] = "parent",
       [CANCEL_SHUTDOWN] = "shutdown",     [CANCEL_INTERRUPT] = "interrupt",
       [CANCEL_CPU_BUDGET] = "cpu_budget", [CANCEL_LEAKED] = "leaked",
+      [CANCEL_BOUNDARY] = "boundary",     [CANCEL_HEDGE] = "hedge",
+      [CANCEL_SUPERVISOR] = "supervisor",
   };
   return names[source];
 }
@@ -71,7 +73,7 @@ void cancel_make_record(runtime *rt, lua_State *L, lua_State *thread, int level,
   r->kind = (uint8_t)kind; /* even if there was no memory for more */
   r->exits = true;
   r->cancel_source = (uint8_t)source;
-  if (source != CANCEL_EXPLICIT) return;
+  if (source != CANCEL_EXPLICIT && source < CANCEL_BOUNDARY) return;
   lua_pushcfunction(L, describe);
   lua_pushvalue(L, -3);
   lua_pushvalue(L, -3);

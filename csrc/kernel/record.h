@@ -53,6 +53,10 @@ typedef enum cancel_source {
   CANCEL_INTERRUPT,  /* a signal handler: Ctrl-C */
   CANCEL_LEAKED,     /* nothing could wake the task any more */
   CANCEL_CPU_BUDGET, /* the task's CPU budget is used up */
+  /* cancel(reason, source), by policies of coropanic.resilience */
+  CANCEL_BOUNDARY,
+  CANCEL_HEDGE,
+  CANCEL_SUPERVISOR,
 } cancel_source;
 
 /*

@@ -22,6 +22,12 @@ void lib_add_spawners(lua_State *L, runtime *rt, const char *type, const luaL_Re
   lua_pop(L, 2);
 }
 
+cancel_source lib_cancel_source(lua_State *L, int arg, cancel_source fallback) {
+  static const char *const words[] = {"boundary", "hedge", "supervisor", NULL};
+  if (lua_isnoneornil(L, arg)) return fallback;
+  return (cancel_source)(CANCEL_BOUNDARY + luaL_checkoption(L, arg, NULL, words));
+}
+
 /* Pushes a table of the functions. Those in front take the better places in it.   [-0, +1, m] */
 static void push_methods(lua_State *L, runtime *rt, const luaL_Reg *methods) {
   int count = 0;

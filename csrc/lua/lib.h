@@ -6,6 +6,7 @@
 #define CP_LUA_LIB_H
 
 #include "compat.h"
+#include "kernel/record.h"
 #include "kernel/runtime.h"
 
 #pragma GCC visibility push(hidden)
@@ -64,6 +65,12 @@ void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *m
 
 /* Sets field `name` of the table on top of the stack to the count.   [-0, +0, m] */
 void lib_set_count(lua_State *L, const char *name, uint64_t count);
+
+/*
+** Returns the source that the argument names; `fallback` if it is nil. Only those are names that a
+** policy of coropanic.resilience gives.   [-0, +0, e]
+*/
+cancel_source lib_cancel_source(lua_State *L, int arg, cancel_source fallback);
 
 /*
 ** Implements co.on_panic and co.on_start: sets the runtime's user value `uv` to the function at 1,

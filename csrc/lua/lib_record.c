@@ -6,6 +6,7 @@
 #include "lua/record_fields.h"
 #include "lua/record_table.h"
 #include "report/report.h"
+#include "scope/scope.h"
 
 static const record *check_record(lua_State *L, const char *function) {
   (void)runtime_of(L); /* raises after the runtime's end, when the record's task must not be read */
@@ -66,10 +67,32 @@ static int record_stack_hashes(lua_State *L) {
   return 2;
 }
 
+/* (record, other) Adds a record of an earlier or later panic to `suppressed`. */
+static int record_add_suppressed(lua_State *L) {
+  check_record(L, "add_suppressed");
+  if (record_test(L, 2) == NULL) luaL_typeerror(L, 2, RECORD_TYPE);
+  luaL_argcheck(L, !lua_rawequal(L, 1, 2), 2, "another record expected");
+  lua_settop(L, 2);
+  record_fields_push(L, 1, "suppressed");
+  lua_pushvalue(L, 3);
+  record_set_detail(L, 1, DETAIL_SUPPRESSED);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 3);
+  if (count < SCOPE_MAX_SUPPRESSED) {
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, 3, count + 1);
+  } else {
+    lua_getfield(L, 3, "omitted");
+    lua_pushinteger(L, lua_tointeger(L, -1) + 1);
+    lua_setfield(L, 3, "omitted");
+  }
+  return 0;
+}
+
 void lib_record_open(lua_State *L, runtime *rt) {
   static const luaL_Reg methods[] = {
       {"to_table", record_to_table},
       {"stack_hashes", record_stack_hashes},
+      {"add_suppressed", record_add_suppressed},
       {NULL, NULL},
   };
   static const luaL_Reg metamethods[] = {

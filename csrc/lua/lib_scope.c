@@ -112,17 +112,18 @@ static int method_spawn_with(lua_State *L) {
 }
 
 /* Cancels the body at 1; the reason is at 2. */
-static int cancel_body(lua_State *L, body *b) {
+static int cancel_body(lua_State *L, body *b, cancel_source source) {
   lua_settop(L, 2);
-  lua_pushboolean(L, cancel_scope_cancel(runtime_of(L), L, &b->cancel.base, CANCEL_SCOPE));
+  lua_pushboolean(L, cancel_scope_cancel(runtime_of(L), L, &b->cancel.base, source));
   return 1;
 }
 
 static int method_cancel(lua_State *L) {
   scope *s = arg_check_self(L, SCOPE_TYPE, "cancel");
+  cancel_source source = lib_cancel_source(L, 3, CANCEL_SCOPE);
   bool is_open = !cancel_scope_is_cancelled(&s->body.cancel.base);
   if (is_open) s->heir.asked = true;
-  return cancel_body(L, &s->body);
+  return cancel_body(L, &s->body, source);
 }
 
 static int scope_tostring(lua_State *L) {
@@ -132,7 +133,7 @@ static int scope_tostring(lua_State *L) {
 
 /* The object that observers get for a co.with can be cancelled, and no more. */
 static int with_cancel(lua_State *L) {
-  return cancel_body(L, arg_check_self(L, WITH_TYPE, "cancel"));
+  return cancel_body(L, arg_check_self(L, WITH_TYPE, "cancel"), CANCEL_SCOPE);
 }
 
 static int with_tostring(lua_State *L) {

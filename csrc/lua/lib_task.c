@@ -162,10 +162,11 @@ static int method_await(lua_State *L) {
 
 static int method_cancel(lua_State *L) {
   task *t = check_task(L, "cancel");
+  cancel_source source = lib_cancel_source(L, 3, CANCEL_EXPLICIT);
   lua_settop(L, 2);
   bool is_live = !task_ended(t);
   if (t->entry.state == CANCEL_SCOPE_OPEN) cancel_note_asker(runtime_of(L), L, 1);
-  cancel_scope_cancel(runtime_of(L), L, &t->entry, CANCEL_EXPLICIT);
+  cancel_scope_cancel(runtime_of(L), L, &t->entry, source);
   lua_pushboolean(L, is_live);
   return 1;
 }

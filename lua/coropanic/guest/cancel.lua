@@ -12,6 +12,7 @@
 ---   object        what observers are told of; for the entry it is the task
 ---   has_deadline  the context under which it runs has a deadline, which will end it
 
+local args = require "coropanic.guest.args"
 local compat = require "coropanic.guest.compat"
 local frame_stacks = require "coropanic.guest.frame_stacks"
 local frames = require "coropanic.guest.frames"
@@ -135,6 +136,17 @@ function cancel.note_asker(t)
   u.askers[t] = current
 end
 
+-- The sources that policies of coropanic.resilience give.
+local OF_POLICIES = { boundary = true, hedge = true, supervisor = true }
+
+--- The source that an argument of `cancel` names; `fallback` if it is nil.
+function cancel.source_of(value, fallback)
+  if value == nil then return fallback end
+  if type(value) ~= "string" then args.type_error(value, 2, "cancel", "string") end
+  if not OF_POLICIES[value] then args.refuse(2, "cancel", ("invalid option '%s'"):format(value)) end
+  return value
+end
+
 --- Asks the cancel scope's code, and what depends on it, to end. Returns false, and changes nothing, if it
 --- was asked already or is closed.
 ---@param c table  # t.entry, or an inner cancel scope
@@ -174,7 +186,7 @@ function cancel.make_record(c, source)
   source = source or c.source
   local u, t = c.owner.universe, c.owner
   local r = record.exit(u, c.reason, source == "deadline" and "timeout" or "cancelled", source)
-  if source == "explicit" then
+  if source == "explicit" or OF_POLICIES[source] then
     r._by = c == t.entry and u.askers and u.askers[t] or false
     record.note_points(r, t)
   end

@@ -234,6 +234,21 @@ function methods.stack_hashes(r, version)
   return hash_of(r, version, false), hash_of(r, version, true)
 end
 
+-- Of the records that are suppressed, as many as a scope keeps.
+local MAX_SUPPRESSED = 32
+
+--- Adds a record of an earlier or later panic to `suppressed`.
+function methods.add_suppressed(r, other)
+  check(r, "add_suppressed")
+  if not record.test(other) or other == r then
+    kernel.raise("bad argument #1 to 'add_suppressed' (%s)", other == r and "another record expected"
+      or ("coropanic.record expected, got %s"):format(other == nil and "no value" or kernel.type_name(other)))
+  end
+  local list = r.suppressed
+  r._suppressed = list
+  if #list < MAX_SUPPRESSED then list[#list + 1] = other else list.omitted = (list.omitted or 0) + 1 end
+end
+
 function META.__index(r, key)
   if methods[key] then return methods[key] end
   local field = fields[key]

@@ -295,8 +295,8 @@ function methods.spawn_with(self, given, fn, ...)
   return kernel.handle(task.spawn(port.state(), options, fn, ...))
 end
 
-function methods.cancel(self, reason)
-  return cancel.ask(check(self, "cancel"), reason, "scope")
+function methods.cancel(self, reason, source)
+  return cancel.ask(check(self, "cancel"), reason, cancel.source_of(source, "scope"))
 end
 
 return scope

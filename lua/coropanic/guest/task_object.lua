@@ -95,11 +95,12 @@ function methods.await(handle, ...)
   raise_awaited(t)
 end
 
-function methods.cancel(handle, reason)
+function methods.cancel(handle, reason, source)
   local t = check_task(handle, "cancel")
+  source = cancel.source_of(source, "explicit")
   local is_live = not kernel.ended(t)
   if t.entry.state == "open" then cancel.note_asker(t) end
-  cancel.ask(t.entry, reason, "explicit")
+  cancel.ask(t.entry, reason, source)
   return is_live
 end
 

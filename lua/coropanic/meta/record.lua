@@ -21,6 +21,9 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 ---| "interrupt"  # Ctrl-C
 ---| "leaked"     # `co.leaks` has found the task, and was asked to end what it finds
 ---| "cpu_budget" # the task has used up the `cpu_budget` of `co.spawn_with`
+---| "boundary"   # policies of coropanic.resilience
+---| "hedge"
+---| "supervisor"
 
 --- Where a panic came from: one activation of a function.
 ---@class coropanic.record.frame
@@ -135,6 +138,11 @@ local record = {}
 ---@return coropanic.record.table
 ---@nodiscard
 function record:to_table() end
+
+--- Adds a record to `suppressed`: that of a panic which this one follows, such as an earlier attempt's. Of more
+--- than 32, the rest are counted in `suppressed.omitted`.
+---@param other coropanic.record  # not this one
+function record:add_suppressed(other) end
 
 --- Returns the two stack hashes as an older version made them, for stores that change to a new version.
 ---@param version? 1 | 2  # default: 2

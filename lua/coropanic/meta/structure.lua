@@ -23,8 +23,9 @@ function scope:spawn_with(options, fn, ...) end
 
 --- Cancels the tasks of the scope, and its function at the next suspension point. The scope then returns.
 ---@param reason? any
+---@param source? "boundary" | "hedge" | "supervisor"  # for policies: `record.source`, in place of "scope"
 ---@return boolean asked  # false: the scope has ended, or was cancelled already
-function scope:cancel(reason) end
+function scope:cancel(reason, source) end
 
 -- Contexts ------------------------------------------------------------------------------------------------
 

@@ -47,8 +47,9 @@ function task:await() end
 
 --- Cancels the task: it is unwound where it waits, or at its next suspension point.
 ---@param reason? any  # `record.reason` of the cancellation
+---@param source? "boundary" | "hedge" | "supervisor"  # for policies: `record.source`, in place of "explicit"
 ---@return boolean asked  # false: the task has ended already
-function task:cancel(reason) end
+function task:cancel(reason, source) end
 
 --- Returns the task's state, or how it has ended.
 ---@return coropanic.task.status

@@ -108,6 +108,7 @@ describe("a function", function()
     call("coropanic.record:to_table", record)
     call("coropanic.record:stack_hashes", record)
     call("coropanic.record:stack_hashes", record, 1)
+    call("coropanic.record:add_suppressed", record, select(2, co.pcall(error)))
     told "coropanic.goexit" -- these never return
     told "coropanic.panic"
   end)

@@ -1,6 +1,6 @@
 --- The mutants of run.lua: each breaks one promise that a user could notice.
 ---   says   what is broken
----   file   with `from`, which stands there once, and `to`
+---   file   with `from`, which stands there once, and `to`; of C, or of Lua
 ---   unit   if the file is a header: the source that is compiled with it
 ---   specs  what is run to notice it: files of busted's, of spec/core or of spec/embedded/api
 
@@ -1500,5 +1500,86 @@ return {
     from = "m != NULL && m->accounting != NULL && m->accounting->scripts > 0;",
     to = "m != NULL && m->accounting != NULL;",
     specs = "spec/telemetry/debug_variable_spec.lua",
+  },
+  -- policies: lua/coropanic/resilience
+  {
+    name = "breaker-keeps-permits",
+    says = "a call that is cancelled never gives its permit back",
+    file = "lua/coropanic/resilience/outcomes.lua",
+    from = "  defer(abandoned, watch)\n",
+    to = "",
+    specs = "spec/resilience/breaker_spec.lua spec/resilience/bulkhead_spec.lua",
+  },
+  {
+    name = "breaker-heeds-old-outcomes",
+    says = "the outcome of a call of an earlier state moves a breaker",
+    file = "lua/coropanic/resilience/breaker.lua",
+    from = "  if self.generation ~= of.generation then return end\n",
+    to = "",
+    specs = "spec/resilience/breaker_spec.lua",
+  },
+  {
+    name = "breaker-trusts-hanging-probes",
+    says = "a probe that hangs keeps a breaker half-open for ever",
+    file = "lua/coropanic/resilience/breaker.lua",
+    from = "if soonest <= now then",
+    to = "if soonest < 0 then",
+    specs = "spec/resilience/breaker_spec.lua",
+  },
+  {
+    name = "budget-counts-every-policy",
+    says = "a call through two policies with one budget counts twice",
+    file = "lua/coropanic/resilience/budget.lua",
+    from = "  if self.inside:get() then return false end\n",
+    to = "",
+    specs = "spec/resilience/retry_spec.lua",
+  },
+  {
+    name = "bulkhead-keeps-places",
+    says = "a call that no longer waits keeps its place in the queue",
+    file = "lua/coropanic/resilience/bulkhead.lua",
+    from = "  co.defer(left_queue, self)\n",
+    to = "",
+    specs = "spec/resilience/bulkhead_spec.lua",
+  },
+  {
+    name = "boundary-adds-up-time-outs",
+    says = "time-outs trip a boundary although children have succeeded between them",
+    file = "lua/coropanic/resilience/boundary.lua",
+    from = "    self.run.times = {}\n",
+    to = "",
+    specs = "spec/resilience/boundary_spec.lua",
+  },
+  {
+    name = "boundary-drops-compensations-when-cancelled",
+    says = "a boundary that is cancelled undoes nothing",
+    file = "lua/coropanic/resilience/boundary.lua",
+    from = "  co.call(defer_compensations, run)\n  if was_unwound then",
+    to = "  if not was_unwound then co.call(defer_compensations, run) end\n  if was_unwound then",
+    specs = "spec/resilience/boundary_spec.lua",
+  },
+  {
+    name = "supervisor-gives-up-early",
+    says = "a supervisor gives up at as many restarts as it may do",
+    file = "lua/coropanic/resilience/supervisor.lua",
+    from = "return #times > self.options.intensity",
+    to = "return #times >= self.options.intensity",
+    specs = "spec/resilience/supervisor_spec.lua",
+  },
+  {
+    name = "supervisor-stops-in-order",
+    says = "a supervisor stops its children in the order of their start",
+    file = "lua/coropanic/resilience/supervisor.lua",
+    from = "for i = last, first, -1 do",
+    to = "for i = first, last do",
+    specs = "spec/resilience/supervisor_spec.lua",
+  },
+  {
+    name = "supervisor-waits-for-ever",
+    says = "a supervisor waits for a child that will not end",
+    file = "lua/coropanic/resilience/child.lua",
+    from = "self.life.gone:wait(self.shutdown)",
+    to = "self.life.gone:wait()",
+    specs = "spec/resilience/supervisor_spec.lua",
   },
 }

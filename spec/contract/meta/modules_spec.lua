@@ -13,6 +13,7 @@ local MODULES = {
   otlp = require "coropanic.export.otlp",
   redact = require "coropanic.redact",
   report = require "coropanic.report",
+  resilience = require "coropanic.resilience",
   socket = { install = require("coropanic.socket").install },
   ssl = { wrap = require("coropanic.ssl").wrap },
   test = require "coropanic.test",

@@ -1,0 +1,79 @@
+--- A budget for attempts beyond the first, shared by retries and hedges: within the window there are no more
+--- of them than a part of the calls, so that a supplier that is down gets little more load than one that
+--- works.
+---
+--- Calls fill it, not time: a program without calls saves nothing up. A call that goes through several
+--- policies with the same budget counts once.
+
+local co = require "coropanic"
+local options = require "coropanic.resilience.options"
+local window = require "coropanic.resilience.window"
+
+local budget = {}
+budget.__index = budget
+budget.__name = "coropanic.resilience.budget"
+
+local KNOWN = { ratio = options.RATIO, minimum = options.COUNT_OR_ZERO, window = options.DURATION }
+
+--- For the option `budget` of other policies.
+budget.OPTION = options.policy(budget, "budget")
+
+---@class coropanic.resilience.budget.options
+---@field ratio? number  # extra attempts for each call; 0.1
+---@field minimum? integer  # extra attempts within the window in any case; 10
+---@field window? number  # seconds; 10
+
+--- Makes a budget.
+---@param given? coropanic.resilience.budget.options
+---@return table
+function budget.new(given)
+  given = options.check("budget", given, KNOWN)
+  return setmetatable({
+    ratio = given.ratio or 0.1,
+    minimum = given.minimum or 10,
+    recent = window.new(given.window or 10, { "calls", "extra" }),
+    inside = co.task_local(false), -- whether the running task's call was counted
+    calls = 0,
+    extra = 0,
+    denied = 0,
+  }, budget)
+end
+
+--- Counts a call, unless it is a part of one that was counted. Returns whether it has counted it: then
+--- `budget:leave()` must follow.
+function budget:enter()
+  if self.inside:get() then return false end
+  self.inside:set(true)
+  self.calls = self.calls + 1
+  self.recent:add(co.now(), "calls")
+  return true
+end
+
+--- Call it when the call has ended that `budget:enter()` has counted.
+function budget:leave() self.inside:set(false) end
+
+--- Makes the running task a part of a call that was counted in another task.
+function budget:join() self.inside:set(true) end
+
+--- Asks for one more attempt. Returns whether it may begin.
+---@return boolean
+function budget:take()
+  options.check_self(self, budget, "take", "budget")
+  local now = co.now()
+  local allowed = math.max(self.minimum, self.ratio * self.recent:count(now, "calls"))
+  if self.recent:count(now, "extra") + 1 > allowed then
+    self.denied = self.denied + 1
+    return false
+  end
+  self.extra = self.extra + 1
+  self.recent:add(now, "extra")
+  return true
+end
+
+--- Returns the counts since the budget was made.
+function budget:stats()
+  options.check_self(self, budget, "stats", "budget")
+  return { calls = self.calls, extra = self.extra, denied = self.denied }
+end
+
+return budget

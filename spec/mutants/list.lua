@@ -1514,7 +1514,7 @@ return {
     name = "breaker-heeds-old-outcomes",
     says = "the outcome of a call of an earlier state moves a breaker",
     file = "lua/coropanic/resilience/breaker.lua",
-    from = "  if self.generation ~= of.generation then return end\n",
+    from = "  if generation ~= self.generation then return end\n",
     to = "",
     specs = "spec/resilience/breaker_spec.lua",
   },

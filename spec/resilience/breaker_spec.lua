@@ -181,6 +181,17 @@ describe("a breaker", function()
     end)
   end)
 
+  it("counts what the function's deferred calls do", function()
+    virtual(function()
+      local b = make { consecutive = 1 }
+      assert.is_false((call(b, function() co.defer(error, "in a deferred call") end)))
+      assert.equal("open", b:stats().state)
+      co.sleep(5)
+      assert.is_false((call(b, function() co.defer(error, "in a deferred call") end)))
+      assert.same({ "open", 2 }, { b:stats().state, b:stats().failed })
+    end)
+  end)
+
   it("opens by the part of failures within a window", function()
     virtual(function()
       local b = make { rate = 0.5, window = 10, minimum = 10 }

@@ -36,6 +36,19 @@ describe("retry", function()
     end)
   end)
 
+  it("ends each attempt with its deferred calls", function()
+    virtual(function()
+      local log, attempts = {}, 0
+      resilience.retry({ base = 1, jitter = "none" }):call(function()
+        attempts = attempts + 1
+        log[#log + 1] = "+" .. attempts
+        co.defer(function() log[#log + 1] = "-" .. attempts end)
+        if attempts < 3 then error "x" end
+      end)
+      assert.equal("+1 -1 +2 -2 +3 -3", table.concat(log, " "))
+    end)
+  end)
+
   it("waits longer each time without jitter, up to the most", function()
     virtual(function()
       local fn, calls = failing(5)

@@ -139,8 +139,8 @@ local record = {}
 ---@nodiscard
 function record:to_table() end
 
---- Adds a record to `suppressed`: that of a panic which this one follows, such as an earlier attempt's. Of more
---- than 32, the rest are counted in `suppressed.omitted`.
+--- Adds a record to `suppressed`: that of a panic which this one follows, such as an earlier attempt's. Of
+--- more than 32, the rest are counted in `suppressed.omitted`.
 ---@param other coropanic.record  # not this one
 function record:add_suppressed(other) end
 

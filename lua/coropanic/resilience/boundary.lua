@@ -237,7 +237,9 @@ function boundary:call(fn, ...)
   options.check_self(self, boundary, "call", "boundary")
   options.check_function("call", 1, fn)
   local args, n = { ... }, select("#", ...)
-  return run_boundary(self, function(b) return check_time(b.run, co.pcall(fn, unpack(args, 1, n))) end)
+  return run_boundary(self, function(b)
+    return check_time(b.run, co.pcall(co.call, fn, unpack(args, 1, n)))
+  end)
 end
 
 --- Returns the counts since the boundary was made.

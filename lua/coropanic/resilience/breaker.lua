@@ -6,7 +6,7 @@
 ---      │                          └── a probe has failed, or hangs ────┘   │
 ---      └────────────────── `probes` of them have succeeded ────────────────┘
 ---
---- Each call takes a permit, which its own frame gives back however the call ends. A permit knows the
+--- A probe takes a permit, which its own frame gives back however it ends. Every call knows the
 --- generation of the state that gave it; each change of state begins another one, and outcomes of earlier
 --- ones are counted but move nothing. A probe that ends without an outcome (ignored, cancelled) frees its
 --- place, so no half-open state is a trap.
@@ -18,6 +18,8 @@ local options = require "coropanic.resilience.options"
 local outcomes = require "coropanic.resilience.outcomes"
 local refusal = require "coropanic.resilience.refusal"
 local window = require "coropanic.resilience.window"
+
+local pcall, call = co.pcall, co.call
 
 local breaker = {}
 breaker.__index = breaker
@@ -93,28 +95,42 @@ local function settle_probe(self, now, outcome, record)
   if self.successes >= self.options.probes then close(self) end
 end
 
--- What the outcome of the call counts as.
-local function judge(self, permit, now, outcome, record)
+-- What the outcome of a call counts as, which began at `began`.
+local function judge(self, began, now, outcome, record)
   local given = self.options
   if outcome == "failed" then return given.ignore and given.ignore(record) and "ignored" or "failed" end
-  if outcome == "ok" and given.slow and now - permit.began > given.slow then return "failed" end
+  if outcome == "ok" and given.slow and now - began > given.slow then return "failed" end
   return outcome
 end
 
+-- Counts the outcome of a call that the state of this generation has let through.
+local function settle(self, generation, began, outcome, record)
+  local now = co.now()
+  outcome = judge(self, began, now, outcome, record)
+  self.counts[outcome] = self.counts[outcome] + 1
+  if generation ~= self.generation then return end
+  local settle_in = self.state == "half-open" and settle_probe or settle_closed
+  settle_in(self, now, outcome, record)
+end
+
+-- While the breaker is closed, a call needs no permit: if it is unwound, it has changed nothing.
+local function finish_closed(self, generation, began, ok, ...)
+  if ok and not began and generation == self.generation then -- nearly always
+    self.counts.ok, self.failures = self.counts.ok + 1, 0
+    return ...
+  end
+  settle(self, generation, began, ok and "ok" or "failed", not ok and (...) or nil)
+  if not ok then error(..., 0) end -- the same record
+  return ...
+end
+
+-- A probe's permit, which outcomes.call watches.
 local permit = {}
 permit.__index = permit
 
 function permit:ended(outcome, record)
-  local of, now = self.of, co.now()
-  outcome = judge(of, self, now, outcome, record)
-  of.counts[outcome] = of.counts[outcome] + 1
-  if self.generation ~= of.generation then return end
-  of.running[self] = nil
-  if of.state == "half-open" then
-    settle_probe(of, now, outcome, record)
-  else
-    settle_closed(of, now, outcome, record)
-  end
+  self.of.running[self] = nil
+  settle(self.of, self.generation, self.began, outcome, record)
 end
 
 -- Admission ----------------------------------------------------------------------------------------------
@@ -154,17 +170,17 @@ local function refuse(self, retry_after)
   }
 end
 
+-- Returns the permit of a probe; nil: the breaker is closed.
 local function admit(self)
   local now = co.now()
   advance(self, now)
+  if self.state == "closed" then return nil end
   if self.state == "isolated" then refuse(self, nil) end
   if self.state == "open" then refuse(self, self.opens_at - now) end
+  local running, soonest = count_probes(self)
+  if running + self.successes >= self.options.probes then refuse(self, soonest - now) end
   local made = setmetatable({ of = self, generation = self.generation, began = now }, permit)
-  if self.state == "half-open" then
-    local running, soonest = count_probes(self)
-    if running + self.successes >= self.options.probes then refuse(self, soonest - now) end
-    self.running[made] = true
-  end
+  self.running[made] = true
   return made
 end
 
@@ -176,7 +192,10 @@ local function check(self, method) options.check_self(self, breaker, method, "br
 function breaker:call(fn, ...)
   check(self, "call")
   options.check_function("call", 1, fn)
-  return outcomes.call(admit(self), fn, ...)
+  local probe = self.state ~= "closed" and admit(self) or nil
+  if probe then return outcomes.call(probe, fn, ...) end
+  local began = self.needs_clock and co.now() or nil
+  return finish_closed(self, self.generation, began, pcall(call, fn, ...))
 end
 
 --- Refuses calls from now on, as after too many failures.
@@ -227,7 +246,7 @@ local count = 0
 ---@class coropanic.resilience.breaker.options
 ---@field name? string
 ---@field consecutive? integer  # failures one after another that open it; 5
----@field rate? number  # or the part of failures among the calls of the window that opens it: above 0, at most 1
+---@field rate? number  # or the part of failures among the window's calls: above 0, at most 1
 ---@field window? number  # seconds; 30
 ---@field minimum? integer  # calls within the window, below which it stays closed; 20
 ---@field open_for? number  # seconds until the first probe; 5; twice as long after each probe that has failed
@@ -256,6 +275,7 @@ function breaker.new(given)
     options = given,
     name = given.name or "breaker " .. count,
     state = "closed",
+    needs_clock = given.rate ~= nil or given.slow ~= nil,
     generation = 1,
     failures = 0, -- one after another, in the present state
     successes = 0, -- of probes

@@ -60,7 +60,7 @@ local function attempt(race, number)
   local shared = race.of.options.budget
   if shared then shared:join() end
   local began = co.now()
-  note(race, number, began, co.pcall(race.fn, unpack(race.args, 1, race.args.n)))
+  note(race, number, began, co.pcall(co.call, race.fn, unpack(race.args, 1, race.args.n)))
 end
 
 -- An attempt that was unwound has no result; the race must hear of it all the same.

@@ -107,7 +107,8 @@ end
 
 --- Raises unless the value, argument `position` of the public function `name`, can be called.
 function options.check_function(name, position, value)
-  if not options.is_callable(value) then refuse(name, position, "function expected, got %s", type(value)) end
+  if type(value) == "function" or options.is_callable(value) then return end
+  refuse(name, position, "function expected, got %s", type(value))
 end
 
 --- Raises unless the value, argument `position` of the public function `name`, is of this kind.
@@ -126,7 +127,7 @@ end
 
 --- Raises unless a method was called on what it is a method of.
 function options.check_self(self, class, method, what)
-  if debug.getmetatable(self) ~= class then
+  if getmetatable(self) ~= class then
     local message = "calling '%s' on bad self (%s expected, got %s)"
     error(message:format(method, what, type(self)), level_of_user())
   end

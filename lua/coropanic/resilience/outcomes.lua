@@ -26,11 +26,11 @@ end
 
 local function watched(watch, fn, ...)
   defer(abandoned, watch)
-  return finish(watch, pcall(fn, ...))
+  return finish(watch, pcall(call, fn, ...))
 end
 
---- Calls `fn(...)`, and once `watch:ended(outcome, record)`, with "ok", "failed" or "cancelled", and with the
---- record if it has failed. Returns or raises as `fn`.
+--- Calls `fn(...)` in a frame of its own, and once `watch:ended(outcome, record)`, with "ok", "failed" or
+--- "cancelled", and with the record if it has failed. Returns or raises as `fn`.
 ---@param watch table
 function outcomes.call(watch, fn, ...) return call(watched, watch, fn, ...) end
 

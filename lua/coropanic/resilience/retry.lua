@@ -100,7 +100,7 @@ local function judge(self, state, number, ok, ...)
 end
 
 function attempt(self, state, number)
-  return judge(self, state, number, co.pcall(state.fn, unpack(state, 1, state.n)))
+  return judge(self, state, number, co.pcall(co.call, state.fn, unpack(state, 1, state.n)))
 end
 
 local function with_budget(self, state)

@@ -5,6 +5,7 @@
 #include "lua/lib.h"
 #include "telemetry/census.h"
 #include "telemetry/ended.h"
+#include "telemetry/telemetry.h"
 
 #define CENSUS_TYPE "coropanic.census"
 
@@ -149,6 +150,26 @@ static int method_blockers(lua_State *L) {
   return 1;
 }
 
+/* (census, task) → seconds since its spawn, and in which it ran, and was ready; nil: not known */
+static int method_times(lua_State *L) {
+  const runtime *rt = runtime_of(L);
+  check_census(L, "times");
+  const task *t = task_test(L, 2);
+  task_use use;
+  if (t == NULL) return arg_error(L, 1, "times", "task expected");
+  const telemetry *m = rt->telemetry;
+  if (!telemetry_use(m, rt, t, &use)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  uint64_t now = telemetry_moment(m, rt).tick;
+  const uint64_t ticks[] = {now > use.since ? now - use.since : 0, use.run, use.delay};
+  for (int i = 0; i < 3; i++) {
+    lua_pushnumber(L, (lua_Number)telemetry_ns(m, ticks[i]) / (lua_Number)NS_PER_SECOND);
+  }
+  return 3;
+}
+
 void lib_explore_open(lua_State *L, runtime *rt) {
   static const luaL_Reg functions[] = {
       {"ended", explore_ended},
@@ -156,13 +177,10 @@ void lib_explore_open(lua_State *L, runtime *rt) {
       {NULL, NULL},
   };
   static const luaL_Reg methods[] = {
-      {"step", method_step},
-      {"tasks", method_tasks},
-      {"groups", method_groups},
-      {"count", method_count},
-      {"find", method_find},
-      {"blockers", method_blockers},
-      {NULL, NULL},
+      {"step", method_step},     {"tasks", method_tasks},
+      {"groups", method_groups}, {"count", method_count},
+      {"find", method_find},     {"blockers", method_blockers},
+      {"times", method_times},   {NULL, NULL},
   };
   static const luaL_Reg metamethods[] = {{NULL, NULL}};
   lib_register(L, rt, functions);

@@ -5,6 +5,7 @@
 #include "core/hex.h"
 #include "kernel/args.h"
 #include "lua/lib.h"
+#include "lua/lib_lanes.h"
 #include "lua/recorder_options.h"
 #include "telemetry/dump.h"
 #include "telemetry/telemetry.h"
@@ -143,6 +144,16 @@ static int recorder_stats(lua_State *L) {
   return 1;
 }
 
+static int recorder_lanes(lua_State *L) {
+  runtime *rt = check_recording(L, "lanes");
+  return lib_lanes_push(L, rt);
+}
+
+static int recorder_last(lua_State *L) {
+  runtime *rt = check_recording(L, "last");
+  return lib_lanes_push_last(L, rt);
+}
+
 static int recorder_tostring(lua_State *L) {
   const runtime *rt = runtime_of_any(L);
   bool records = !rt->closed && dump_is_possible(rt);
@@ -274,8 +285,11 @@ void lib_recorder_open(lua_State *L, runtime *rt) {
                                      {"dump", recorder_dump},
                                      {"stop", recorder_stop},
                                      {"stats", recorder_stats},
+                                     {"lanes", recorder_lanes},
+                                     {"last", recorder_last},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", recorder_tostring}, {NULL, NULL}};
   lib_register(L, rt, functions);
   lib_new_type(L, rt, RECORDER_TYPE, methods, metamethods);
+  lib_lanes_init(L, rt);
 }

@@ -46,6 +46,13 @@ typedef struct histogram {
   exemplar exemplars[EXEMPLARS];
 } histogram;
 
+/* What one live task has used, in ticks, since it was spawned or accounting began. */
+typedef struct task_use {
+  uint64_t since;
+  uint64_t run;
+  uint64_t delay; /* it was ready, and did not run */
+} task_use;
+
 typedef struct accounting {
   uint32_t users;    /* who have asked for it */
   uint32_t scripts;  /* of these, calls of co.accounting(true) */
@@ -54,6 +61,8 @@ typedef struct accounting {
   histogram delay;
   histogram run;
   histogram waits[WAIT_NAMES]; /* by wait_names */
+  task_use *uses;              /* by slot; NULL if there was no memory */
+  uint32_t use_count;
 } accounting;
 
 /* Returns the number of its bucket. */

@@ -34,6 +34,19 @@ static void forget_times(telemetry *m) {
   if (m->since_count > 0) memset(m->since, 0xff, m->since_count * sizeof(uint64_t));
 }
 
+/* Makes room for what the tasks of so many slots use. Those that live are counted from now on. */
+static void reserve_uses(const telemetry *m, runtime *rt, uint32_t count) {
+  accounting *a = m->accounting;
+  if (a == NULL || count <= a->use_count) return;
+  task_use *uses =
+      mem_resize(&rt->memory, a->uses, a->use_count * sizeof(task_use), count * sizeof(task_use));
+  if (uses == NULL) return;
+  uint64_t now = now_of(m, rt);
+  for (uint32_t slot = a->use_count; slot < count; slot++) uses[slot] = (task_use){.since = now};
+  a->uses = uses;
+  a->use_count = count;
+}
+
 /* Makes room for the slot. Without memory, its times stay unknown. */
 static bool reserve_slot(telemetry *m, runtime *rt, uint32_t slot) {
   uint32_t count = m->since_count == 0 ? 64 : m->since_count;
@@ -45,6 +58,7 @@ static bool reserve_slot(telemetry *m, runtime *rt, uint32_t slot) {
   memset(since + m->since_count, 0xff, (count - m->since_count) * sizeof(uint64_t));
   m->since = since;
   m->since_count = count;
+  reserve_uses(m, rt, count);
   return true;
 }
 
@@ -84,6 +98,22 @@ static inline void count(const telemetry *m, histogram *h, uint64_t ticks, const
   if (is_rare(now - e->tick >= m->second)) note_exemplar(e, t, ns, now);
 }
 
+/* Counts a delay of the task, if it is known. */
+static inline void count_delay(const telemetry *m, const task *t, uint64_t ticks, uint64_t now) {
+  accounting *a = m->accounting;
+  if (a == NULL || ticks == UNKNOWN) return;
+  count(m, &a->delay, ticks, t, now);
+  if (t->coroutine.slot < a->use_count) a->uses[t->coroutine.slot].delay += ticks;
+}
+
+/* Counts a slice of the task. */
+static inline void count_run(const telemetry *m, const task *t, uint64_t ticks, uint64_t now) {
+  accounting *a = m->accounting;
+  if (a == NULL) return;
+  count(m, &a->run, ticks, t, now);
+  if (t->coroutine.slot < a->use_count) a->uses[t->coroutine.slot].run += ticks;
+}
+
 /* --- writing events --- */
 
 static inline event *put(event_ring *r, event_kind kind, uint64_t task_id, uint64_t tick) {
@@ -117,7 +147,7 @@ static void write_stop(telemetry *m, uint64_t now, uint16_t place) {
 static inline void end_slice(telemetry *m, uint64_t now) {
   const task *t = m->left_task;
   turn_over(m, t->coroutine.slot, now);
-  if (m->accounting != NULL) count(m, &m->accounting->run, now - m->began, t, now);
+  count_run(m, t, now - m->began, now);
 }
 
 static inline void forget_left(telemetry *m) {
@@ -154,6 +184,11 @@ static void change_clock(telemetry *m, runtime *rt) {
   forget_left(m);
   m->running = 0;
   forget_times(m);
+  accounting *a = m->accounting;
+  uint64_t now = now_of(m, rt);
+  for (uint32_t slot = 0; a != NULL && slot < a->use_count; slot++) {
+    a->uses[slot] = (task_use){.since = now};
+  }
   m->start = telemetry_moment(m, rt);
   if (m->ring != NULL) m->ring->written = 0;
 }
@@ -193,7 +228,7 @@ static void on_start(probe_tap *tap, runtime *rt, const task *t) {
   uint64_t now = now_of(m, rt);
   if (m->left != LEFT_NOT) end_slice(m, now);
   uint64_t delay = turn_over(m, t->coroutine.slot, now);
-  if (m->accounting != NULL) count(m, &m->accounting->delay, delay, t, now);
+  count_delay(m, t, delay, now);
   event_ring *r = m->ring;
   if (r != NULL) {
     event *e = events_next(r);
@@ -273,7 +308,10 @@ static void write_spawn(telemetry *m, runtime *rt, const task *t) {
   if (m->is_virtual != rt->clock->is_virtual) change_clock(m, rt);
   telemetry_settle(m, rt);
   uint64_t now = now_of(m, rt);
-  if (reserve_slot(m, rt, t->coroutine.slot)) m->since[t->coroutine.slot] = now;
+  uint32_t slot = t->coroutine.slot;
+  if (reserve_slot(m, rt, slot)) m->since[slot] = now;
+  accounting *a = m->accounting;
+  if (a != NULL && slot < a->use_count) a->uses[slot] = (task_use){.since = now};
   if (m->ring == NULL) return;
   event *e = put(m->ring, EVENT_SPAWN, t->id, now);
   e->detail = t->daemon ? 1 : 0;
@@ -288,7 +326,7 @@ static void write_end(telemetry *m, runtime *rt, const task *t) {
   telemetry_settle(m, rt);
   uint64_t now = now_of(m, rt);
   if (m->running == t->id) {
-    if (m->accounting != NULL) count(m, &m->accounting->run, now - m->began, t, now);
+    count_run(m, t, now - m->began, now);
     m->running = 0;
   }
   if (m->ring != NULL) put(m->ring, EVENT_END, t->id, now)->detail = t->status;
@@ -386,6 +424,7 @@ static void listen(telemetry *m, runtime *rt) {
   m->is_virtual = rt->clock->is_virtual;
   forget_left(m);
   m->running = 0;
+  m->began = now_of(m, rt);
   m->idle_since = UNKNOWN;
   m->cycles = 0;
   set_durations(m);
@@ -437,6 +476,7 @@ accounting *telemetry_account(runtime *rt) {
     if (m->accounting == NULL) return NULL;
     accounting_init(m->accounting, telemetry_moment(m, rt).monotonic_ns);
     listen(m, rt);
+    reserve_uses(m, rt, m->since_count);
   }
   m->accounting->users++;
   return m->accounting;
@@ -446,9 +486,23 @@ void telemetry_unaccount(runtime *rt) {
   telemetry *m = rt->telemetry;
   cp_assert(m != NULL && m->accounting != NULL);
   if (--m->accounting->users > 0) return;
-  mem_free(&rt->memory, m->accounting, sizeof(accounting));
+  accounting *a = m->accounting;
+  if (a->uses != NULL) mem_free(&rt->memory, a->uses, a->use_count * sizeof(task_use));
+  mem_free(&rt->memory, a, sizeof(accounting));
   m->accounting = NULL;
   stop_if_unused(rt);
+}
+
+bool telemetry_use(const telemetry *m, const runtime *rt, const task *t, task_use *use) {
+  uint32_t slot = t->coroutine.slot;
+  const accounting *a = m == NULL || m->is_virtual != rt->clock->is_virtual ? NULL : m->accounting;
+  if (a == NULL || slot >= a->use_count || task_ended(t)) return false;
+  uint64_t now = now_of(m, rt);
+  *use = a->uses[slot];
+  if (m->running == t->id) use->run += now - m->began;
+  bool is_delayed = t->status == TASK_READY && slot < m->since_count && m->since[slot] != UNKNOWN;
+  if (is_delayed) use->delay += now - m->since[slot];
+  return true;
 }
 
 static void free_ring(telemetry *m, runtime *rt) {

@@ -94,6 +94,11 @@ void telemetry_stop(runtime *rt);
 */
 void telemetry_watch_collector(lua_State *L, runtime *rt);
 
+/*
+** Returns what the live task has used, until now; false: accounting is off, or does not know.
+*/
+bool telemetry_use(const telemetry *m, const runtime *rt, const struct task *t, task_use *use);
+
 /* Writes how the last task has left the loop, if that waits for the next event. */
 void telemetry_settle(telemetry *m, runtime *rt);
 

@@ -369,6 +369,13 @@ function census:find(id) end
 ---@nodiscard
 function census:blockers(task) end
 
+--- Returns for how long the task lives, or has been accounted for, and in how many seconds of these it ran,
+--- and was ready to run; nil while `co.accounting` is off.
+---@param task coropanic.task
+---@return number? seconds, number? run, number? ready
+---@nodiscard
+function census:times(task) end
+
 --- Begins a count of all tasks in slices, for programs with very many of them.
 ---@param tasks? integer  # how many of the oldest ones to keep, up to 10,000; default: 1,000
 ---@return coropanic.census
@@ -576,6 +583,54 @@ function recorder:stop() end
 ---@return coropanic.recorder.stats
 ---@nodiscard
 function recorder:stats() end
+
+---@class coropanic.recorder.event
+---@field age_ms number
+---@field what string  # "spawn", "start", "park", "yield", "wake", "end", "panic", ...
+---@field wait string?  # of a park
+---@field site string?  # "file.lua:12"
+---@field text string?  # a given name, the reason of a wake, the status of an end
+---@field by integer?  # the id of the task that did it
+---@field span integer?  # the number of the span
+
+--- Returns the last events of a task, the oldest first.
+---@param id integer
+---@param events integer  # at most so many, up to 1024
+---@return coropanic.recorder.event[]
+---@nodiscard
+function recorder:last(id, events) end
+
+---@class coropanic.lanes  # what the tasks that ran longest did in the last seconds
+local lanes = {}
+
+--- Reads so many more events, or looks at so many slots of tasks. Returns whether there is more to do.
+---@param events integer?  # from 1 to 1048576; 8192 if it is not given
+---@return boolean more
+function lanes:step(events) end
+
+--- Returns when the lanes begin and end, in seconds since 1970, and how many events of that time are lost,
+--- tasks have no lane, and spans became a part of another one.
+---@return { from: number, to: number, count: integer, lost: integer, omitted: integer, merged: integer }
+---@nodiscard
+function lanes:window() end
+
+--- Returns the task of a lane, from 1 to `count`, and its name if it lives.
+---@param number integer
+---@return integer id, string? name
+---@nodiscard
+function lanes:lane(number) end
+
+--- Returns the next spans of a lane, at most 1,000, as JSON: `[start, microseconds, "run"]`, with commas
+--- between them; nil if there are no more.
+---@param number integer
+---@return string?
+function lanes:spans(number) end
+
+--- Returns what tasks did, after the calls of `step` have read it.
+---@param seconds number?  # the last seconds, up to 3600; 10 if it is not given
+---@return coropanic.lanes
+---@nodiscard
+function recorder:lanes(seconds) end
 
 --- Records the newest events of all tasks in a ring in memory. There is one recorder: another call begins
 --- anew, with its options.

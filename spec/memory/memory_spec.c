@@ -165,6 +165,12 @@ static const program programs[] = {
      "  assert(record.kind == 'memory' or record.message == 'x' and record.task and "
      "record.frames[1])\n"
      "  r:stop() return record.last_events, tostring(record), record:to_table() end"},
+    {"draws lanes, and knows the last events and times of tasks",
+     "return function(co) co.accounting(true) local r = co.record { events = 64 }\n"
+     "  co.run(function() local t = co.spawn(co.sleep, 0) co.yield() t:join()\n"
+     "    co.census():times(co.current()) return #r:last(t.id, 8) end)\n"
+     "  local lanes = r:lanes(10) while lanes:step() do end lanes:window()\n"
+     "  lanes:lane(1) lanes:spans(1) co.accounting(false) r:stop() end"},
     {"sends and selects",
      "return function(co) return co.run_with({ clock = 'virtual' }, function()\n"
      "  local a, b = co.chan(), co.chan(9)\n"

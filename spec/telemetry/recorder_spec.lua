@@ -464,6 +464,16 @@ describe("co.accounting", function()
     assert.is_true(kept.delay.longest >= 0.019 and kept.delay.longest < 10)
   end)
 
+  it("counts a turn that has begun before it from then on", function()
+    local kept = co.run(function()
+      co.accounting(true)
+      co.yield()
+      return co.accounting()
+    end)
+    co.accounting(false)
+    assert.is_true(kept.run.count >= 1 and kept.run.longest < 10)
+  end)
+
   it("counts each turn and each wait of many seeds' programs once", function()
     for seed = 1, 50 do
       recorder = co.record()

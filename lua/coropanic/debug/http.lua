@@ -148,6 +148,20 @@ function http.parameter(query, name)
   end
 end
 
+--- Returns the parameter as a number from 0 to `most`; nil and a refusal if it is something else.
+---@param request coropanic.debug.request
+---@param name string
+---@param most number
+---@param default number  # if it is not there
+---@return number? value, coropanic.debug.response? refusal
+function http.number(request, name, most, default)
+  local text = http.parameter(request.query, name)
+  if not text then return default end
+  local number = text:find "^%d+%.?%d*$" and tonumber(text)
+  if number and number <= most then return number end
+  return nil, http.refuse(400, ("'%s' is to be a number from 0 to %d"):format(name, most))
+end
+
 --- Writes a response's head out.
 ---@param response coropanic.debug.response
 ---@param keep_alive boolean

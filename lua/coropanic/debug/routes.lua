@@ -2,8 +2,11 @@
 
 local co = require "coropanic"
 local access = require "coropanic.debug.access"
+local history = require "coropanic.debug.history"
 local http = require "coropanic.debug.http"
 local json = require "coropanic.debug.json"
+local lanes = require "coropanic.debug.lanes"
+local leaks = require "coropanic.debug.leaks"
 local panics = require "coropanic.debug.panics"
 local report_text = require "coropanic.debug.text"
 local rows = require "coropanic.debug.rows"
@@ -39,7 +42,7 @@ local function stream(source, since)
     parts[1] = ("event: state\nid: %d\ndata: %s\n\n"):format(before.version, source:encode(before))
   end
   parts[#parts + 1] = parts[1] == nil and ": from now on\n\n" or nil
-  local silence = 0
+  local silence, sampled = 0, 0
   return function()
     if parts[1] then return table.remove(parts, 1) end
     while true do
@@ -47,9 +50,12 @@ local function stream(source, since)
       local made = source:get()
       if made.version ~= before.version then
         local data = source:encode_changes(made, before)
-        before, silence = made, 0
+        before, silence, sampled = made, 0, source.series.count
         return ("event: change\nid: %d\ndata: %s\n\n"):format(made.version, data)
       end
+      local point
+      point, sampled = source:encode_point(made, sampled)
+      if point then return ("event: point\ndata: %s\n\n"):format(point) end
       silence = silence + 1
       if silence == MAX_SILENCE then
         silence = 0
@@ -114,6 +120,7 @@ local function answer_task(_, _, id)
   if not (told.task or told.ended or told.panics[1]) then
     return http.refuse(404, "there is no such task any more")
   end
+  told.spans, told.events = history.of(id, os.time())
   return http.text(200, json.encode(told), JSON)
 end
 
@@ -135,6 +142,8 @@ local ROUTES = {
   { "^/$", answer_page },
   { "^/state$", answer_state },
   { "^/task/(%d+)$", answer_task },
+  { "^/lanes$", lanes.answer },
+  { "^/leaks$", leaks.answer },
   { "^/report%.txt$", answer_report },
 }
 

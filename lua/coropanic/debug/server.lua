@@ -171,6 +171,15 @@ function server.start(options, view, make_rules, stop_watching)
   }, Server)
   self.url = ("http://%s/%s"):format(self.address, options.token and "?token=" .. options.token or "")
   view.rules = make_rules(options.host, port)
+  function view.source.start_watch(fn)
+    if self.closed then return end
+    local task
+    task = spawn("debug samples", function()
+      co.defer(function() self.tasks[task.id] = nil end)
+      fn()
+    end)
+    self.tasks[task.id] = task
+  end
   local task = spawn("debug server", accept, self)
   self.tasks[task.id] = task
   return self

@@ -26,15 +26,6 @@ local FORMATS = {
   events = BYTES, go = BYTES, chrome = "application/json", text = "text/plain; charset=utf-8",
 }
 
---- Returns the parameter as a number from 0 to `most`; nil and a refusal if it is something else.
-local function number_of(request, name, most, default)
-  local text = http.parameter(request.query, name)
-  if not text then return default end
-  local number = text:find "^%d+%.?%d*$" and tonumber(text)
-  if number and number <= most then return number end
-  return nil, http.refuse(400, ("'%s' is to be a number from 0 to %d"):format(name, most))
-end
-
 local function attachment(body, name, content_type)
   local response = http.text(200, body, content_type or BYTES)
   response.headers["Content-Disposition"] = ('attachment; filename="%s"'):format(name)
@@ -46,7 +37,7 @@ end
 local function answer_profile(_, request, name)
   local wanted = PROFILES[name]
   if not wanted then return http.refuse(404, "the profiles are profile, wait, alloc and tasks") end
-  local seconds, refusal = number_of(request, "seconds", MAX_SECONDS, wanted.seconds)
+  local seconds, refusal = http.number(request, "seconds", MAX_SECONDS, wanted.seconds)
   if not seconds then return refusal end
   local ok, made = co.pcall(co.profile.take, wanted.kind, seconds)
   if not ok then return http.refuse(made.message:find "runs already" and 409 or 503, made.message) end
@@ -88,7 +79,7 @@ end
 local function answer_trace(_, request)
   local format = http.parameter(request.query, "format") or "go"
   if not FORMATS[format] then return http.refuse(400, "'format' is to be go, chrome, text or events") end
-  local seconds, refusal = number_of(request, "seconds", MAX_SECONDS, 0)
+  local seconds, refusal = http.number(request, "seconds", MAX_SECONDS, 0)
   if not seconds then return refusal end
   local recorder = co.recorder()
   if not recorder and seconds == 0 then return http.refuse(409, OFF) end
@@ -97,7 +88,7 @@ local function answer_trace(_, request)
 end
 
 local function answer_events(_, request)
-  local last, refusal = number_of(request, "last", MAX_EVENTS, SOME_EVENTS)
+  local last, refusal = http.number(request, "last", MAX_EVENTS, SOME_EVENTS)
   if not last then return refusal end
   local recorder = co.recorder()
   if not recorder then return http.refuse(409, OFF) end

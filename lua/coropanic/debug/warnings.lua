@@ -2,6 +2,7 @@
 --- are far older than others of their kind.
 
 local json = require "coropanic.debug.json"
+local leaks = require "coropanic.debug.leaks"
 
 local warnings = {}
 
@@ -50,19 +51,30 @@ local function old_ones(rows, now)
   return old
 end
 
+local MAX_DETAILS = 100
+
 local function leaks_of(found, rows, now)
-  local old = old_ones(rows, now)
-  if #old == 0 then return end
+  local leaked, texts = leaks.found(), {}
+  local ids, is_known = json.list {}, {}
+  for _, one in ipairs(leaked) do ids[#ids + 1], is_known[one.task] = one.task, true end
+  if #ids > 0 then texts[1] = ("%d that nothing can wake"):format(#ids) end
+  local old = 0
+  for _, id in ipairs(old_ones(rows, now)) do
+    if not is_known[id] then ids[#ids + 1], old = id, old + 1 end
+  end
+  if old > 0 then texts[#texts + 1] = ("%d waiting far longer than others of their place"):format(old) end
+  if #ids == 0 then return end
+  for i = #leaked, MAX_DETAILS + 1, -1 do leaked[i] = nil end
   found[#found + 1] = {
-    kind = "leak", tasks = json.list(old),
-    text = ("%d waiting far longer than others of their place"):format(#old),
+    kind = "leak", tasks = ids, text = table.concat(texts, ", "),
+    leaked = leaked[1] and json.list(leaked) or nil,
   }
 end
 
 ---@param made coropanic.debug.state
 ---@param cycles integer[][]
 ---@param now number
----@return { kind: "cycle"|"lost"|"leak", text: string, tasks: integer[] }[]
+---@return { kind: "cycle"|"lost"|"leak", text: string, tasks: integer[], leaked: table[]? }[]
 function warnings.find(made, cycles, now)
   local found = {}
   cycles_of(found, cycles)

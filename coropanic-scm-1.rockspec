@@ -47,6 +47,7 @@ build = {
     ["coropanic.debug.rows"] = "lua/coropanic/debug/rows.lua",
     ["coropanic.debug.series"] = "lua/coropanic/debug/series.lua",
     ["coropanic.debug.server"] = "lua/coropanic/debug/server.lua",
+    ["coropanic.debug.slices"] = "lua/coropanic/debug/slices.lua",
     ["coropanic.debug.state"] = "lua/coropanic/debug/state.lua",
     ["coropanic.debug.text"] = "lua/coropanic/debug/text.lua",
     ["coropanic.debug.tools"] = "lua/coropanic/debug/tools.lua",

@@ -55,8 +55,11 @@ function Edges:add_ended(ended)
   end
 end
 
+local write = json.writer("from", { "to", "kind", "label" })
+
 --- Returns an arrow as JSON.
----@type fun(edge: coropanic.debug.edge): string
-edges.encode = json.writer { "from", "to", "kind", "label" }
+---@param edge coropanic.debug.edge
+---@return string
+function edges.encode(edge) return write(edge) .. "}" end
 
 return edges

@@ -17,12 +17,27 @@ local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r"
 
 local function escape(c) return ESCAPES[c] or ("\\u%04x"):format(c:byte()) end
 
+-- The same names, places and words come again and again: so many short ones are kept as they are written.
+local MAX_KEPT = 4096
+local MAX_LENGTH = 128 -- bytes
+local kept, kept_count = {}, 0
+
+local function keep(text, written)
+  if #text > MAX_LENGTH then return end
+  if kept_count == MAX_KEPT then kept, kept_count = {}, 0 end
+  kept[text], kept_count = written, kept_count + 1
+end
+
 --- Writes a string. Bytes that are not UTF-8 become U+FFFD; `<` is escaped, so that the text is safe in HTML
 --- too.
 local function write_string(text)
-  text = text_of.valid(text)
-  if text:find '[%z\1-\31"\\\127<]' then text = text:gsub('[%z\1-\31"\\\127<]', escape) end
-  return '"' .. text .. '"'
+  local written = kept[text]
+  if written then return written end
+  local valid = text_of.valid(text)
+  if valid:find '[%z\1-\31"\\\127<]' then valid = valid:gsub('[%z\1-\31"\\\127<]', escape) end
+  written = '"' .. valid .. '"'
+  keep(text, written)
+  return written
 end
 
 local function write_number(number)
@@ -61,22 +76,24 @@ function write(value)
   return write_object(value)
 end
 
---- Returns a function that writes objects with these fields only, which it knows in advance.
----@param names string[]
+--- Returns a function that writes objects with these fields only, which it knows in advance. It leaves out
+--- the brace at the end, so that more fields can follow.
+---@param first string  # a field that every object has
+---@param names string[]  # the others
 ---@return fun(object: table): string
-function json.writer(names)
+function json.writer(first, names)
   local heads = {}
   for i, name in ipairs(names) do heads[i] = ',"' .. name .. '":' end
+  local first_head = '{"' .. first .. '":'
   return function(object)
-    local parts, n = { "{" }, 1
-    for i, name in ipairs(names) do
-      local value = object[name]
+    local parts, n = { first_head, write(object[first]) }, 2
+    for i = 1, #names do
+      local value = object[names[i]]
       if value ~= nil then
-        parts[n + 1], parts[n + 2] = n == 1 and heads[i]:sub(2) or heads[i], write(value)
+        parts[n + 1], parts[n + 2] = heads[i], write(value)
         n = n + 2
       end
     end
-    parts[n + 1] = "}"
     return table.concat(parts)
   end
 end

@@ -44,12 +44,34 @@ function rows.describe(task, census)
   return row
 end
 
---- Returns a row as JSON.
----@type fun(row: coropanic.debug.row): string
-rows.encode = json.writer {
-  "id", "name", "status", "daemon", "parent", "operation", "waiting_on", "waits_for", "blockers", "where",
-  "spawned_at", "trace_id", "seen_at",
+local FIELDS = {
+  "name", "status", "daemon", "parent", "operation", "waiting_on", "waits_for", "where", "spawned_at",
+  "trace_id", "seen_at", "blockers",
 }
+
+--- Returns a row as JSON, without the brace at the end.
+---@type fun(row: coropanic.debug.row): string
+rows.encode = json.writer("id", FIELDS)
+
+local function is_same_list(a, b)
+  if not a or not b or #a ~= #b then return a == b end
+  for i = 1, #a do
+    if a[i] ~= b[i] then return false end
+  end
+  return true
+end
+
+--- Whether two rows of one task would be written alike.
+---@param a coropanic.debug.row
+---@param b coropanic.debug.row
+---@return boolean
+function rows.is_same(a, b)
+  for i = 1, #FIELDS - 1 do
+    local name = FIELDS[i]
+    if a[name] ~= b[name] then return false end
+  end
+  return is_same_list(a.blockers, b.blockers)
+end
 
 --- Returns the cycles among the tasks: each task waits for the next one, and the last for the first. A task
 --- is in at most one of them.

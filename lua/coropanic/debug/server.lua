@@ -10,6 +10,7 @@ local server = {}
 server.MAX_CONNECTIONS = 8
 server.IDLE_SECONDS = 5 -- for a request to come, and for all of its head
 
+local LONG_BODY = 65536 -- bytes; sending so many is a slice of its own
 local WRITE_SECONDS = 10 -- for a client to take a part of an answer
 local MAX_REQUESTS = 1000 -- on one connection
 local READ_BYTES = 4096
@@ -71,7 +72,10 @@ local function send_response(connection, request, response, keep_alive)
   local without_body = request and request.method == "HEAD" or response.status == 304
   local head = http.head(response, keep_alive)
   if without_body then return send(connection, head) end
-  if not response.stream then return send(connection, head .. response.body) end
+  if not response.stream then
+    if #response.body >= LONG_BODY then co.yield() end
+    return send(connection, head .. response.body)
+  end
   if not send(connection, head) then return false end
   for part in response.stream do
     if not send(connection, part) then return false end

@@ -8,6 +8,7 @@ local json = require "coropanic.debug.json"
 local panics = require "coropanic.debug.panics"
 local rows = require "coropanic.debug.rows"
 local series = require "coropanic.debug.series"
+local slices = require "coropanic.debug.slices"
 local text_of = require "coropanic.text"
 local warnings = require "coropanic.debug.warnings"
 
@@ -17,15 +18,16 @@ state.CONTRACT = "coropanic-explorer/1"
 state.MAX_TASKS = 1000
 
 local MIN_AGE = 0.2 -- seconds
-local SLOTS_IN_SLICE = 2048 -- about 0.3 ms
-local ROWS_IN_SLICE = 25 -- the same
+local SLOTS_IN_STEP = 2048 -- about 0.1 ms
+local MANY_ROWS = 16 -- the same
 local MAX_GROUPS = 100
 local MAX_PANICS = 16 -- with their reports; all that are kept have arrows
 
 ---@class coropanic.debug.state
 ---@field version integer  # grows when anything but the time and the counters has changed
 ---@field rows coropanic.debug.row[]
----@field texts table<integer, string>  # task id -> its row as JSON
+---@field by_id table<integer, coropanic.debug.row>
+---@field texts table<integer, string>  # task id -> its row as JSON, without the brace at the end
 ---@field order integer[]  # ids
 ---@field loads table<integer, string>  # task id -> the fields of its row that change with the time, as JSON
 ---@field parts table<string, string>  # the other parts that change, as JSON
@@ -45,10 +47,6 @@ function state.new(title, is_own)
     title = title, is_own = is_own, version = 0, series = series.new(), seen = {}, lock = co.mutex(),
     last = nil, asked_at = 0, start_watch = nil, watching = false,
   }, Source)
-end
-
-local function pause()
-  if co.current() then co.yield() end
 end
 
 --- Writes a share as JSON.
@@ -75,16 +73,16 @@ local function note_seen(self, found, now)
   self.seen = seen
 end
 
-local function take_rows()
+local function take_rows(pause)
   local census = co.census(state.MAX_TASKS)
-  while census:step(SLOTS_IN_SLICE) do pause() end
+  while census:step(SLOTS_IN_STEP) do pause() end
   local found, drawn = {}, edges.new()
   for i, task in ipairs(census:tasks()) do
     local row = rows.describe(task, census)
     row.spent, row.run, row.delay = census:times(task)
     found[#found + 1] = row
     drawn:add_task(row)
-    if i % ROWS_IN_SLICE == 0 then pause() end
+    if i % MANY_ROWS == 0 then pause() end
   end
   return found, drawn, census
 end
@@ -129,67 +127,86 @@ local function take_panics(drawn)
   return last, lost
 end
 
---- Writes what changes into `parts`, each part by itself, and rows one by one.
-local function write(self, made, found)
-  local mine = {}
-  for i, row in ipairs(found) do
-    made.texts[row.id], made.order[i] = rows.encode(row), row.id
-    made.loads[row.id] = load_of(row, made.at, row.spent, row.run, row.delay)
-    if not self.is_own(row.id) then mine[#mine + 1] = made.texts[row.id] end
-    if i % ROWS_IN_SLICE == 0 then pause() end
+--- Writes the rows, each by itself; one that is as it was before is as it was written. Returns whether any
+--- that is not the server's own has changed.
+local function write_rows(self, made, pause)
+  local before, changed = self.last or { by_id = {}, texts = {} }, false
+  for i, row in ipairs(made.rows) do
+    local id = row.id
+    local former = before.by_id[id]
+    local is_same = former ~= nil and rows.is_same(former, row)
+    made.by_id[id], made.order[i] = row, id
+    made.texts[id] = is_same and before.texts[id] or rows.encode(row)
+    made.loads[id] = load_of(row, made.at, row.spent, row.run, row.delay)
+    made.is_own[id] = self.is_own(id) or nil
+    changed = changed or not is_same and not made.is_own[id]
+    if i % MANY_ROWS == 0 then pause() end
   end
-  made.content = table.concat(mine, ",")
+  return changed
 end
 
-local function encode_edges(list)
+--- Whether a task that was listed before is not any more, and was not the server's own.
+local function has_lost(before, made)
+  for _, id in ipairs(before.order) do
+    if not made.texts[id] and not before.is_own[id] then return true end
+  end
+  return false
+end
+
+local function encode_edges(list, pause)
   local texts = {}
   for i, edge in ipairs(list) do
     texts[i] = edges.encode(edge)
-    if i % (8 * ROWS_IN_SLICE) == 0 then pause() end
+    if i % (4 * MANY_ROWS) == 0 then pause() end
   end
   return "[" .. table.concat(texts, ",") .. "]"
 end
 
 local PARTS = { "ended", "edges", "warnings", "groups", "panics" }
 
-local function is_same(a, b)
-  if not a or a.content ~= b.content then return false end
+--- Whether the other parts, of which the arrows and groups follow from the tasks, are the same.
+local function has_same_parts(before, made)
   for _, name in ipairs(PARTS) do
-    if name ~= "edges" and name ~= "groups" and a.parts[name] ~= b.parts[name] then return false end
+    local is_derived = name == "edges" or name == "groups"
+    if not is_derived and before.parts[name] ~= made.parts[name] then return false end
   end
   return true
 end
 
-local function make(self)
-  local found, drawn, census = take_rows()
-  pause()
-  local now = co.now()
-  note_seen(self, found, now)
-  local ended, forgotten = take_ended(drawn)
-  pause()
-  local last_panics, lost = take_panics(drawn)
-  local cycles = rows.cycles(found)
-  local live = census:count()
-  local made = {
-    at = now, rows = found, ended = ended, live = live, omitted = live - #found,
-    groups = largest_groups(census), texts = {}, loads = {}, order = {}, parts = {}, moving = {},
-  }
-  local warned = warnings.find(made, cycles, now)
-  pause()
-  write(self, made, found)
-  local stats = co.stats()
-  stats.memory_kb = collectgarbage "count"
-  stats.ended_forgotten, stats.panics_forgotten = forgotten, lost
-  if not self.watching then self.series:sample() end
+--- Writes everything but the rows.
+local function write_parts(self, made, drawn, last_panics, pause)
   made.parts = {
-    ended = json.encode(json.list(ended)), warnings = json.encode(json.list(warned)),
+    ended = json.encode(json.list(made.ended)), warnings = json.encode(json.list(made.warnings)),
     groups = json.encode(json.list(made.groups)), panics = json.encode(json.list(last_panics)),
   }
   pause()
-  made.parts.edges = encode_edges(drawn.list)
-  made.edges, made.warnings = drawn.list, warned
-  made.moving = { stats = json.encode(stats), series = self.series:encode() }
-  if not is_same(self.last, made) then self.version = self.version + 1 end
+  made.parts.edges = encode_edges(drawn.list, pause)
+  made.moving = { stats = json.encode(made.stats), series = self.series:encode() }
+end
+
+local function make(self)
+  local pause = slices.new()
+  local found, drawn, census = take_rows(pause)
+  local now, live = co.now(), census:count()
+  note_seen(self, found, now)
+  local ended, forgotten = take_ended(drawn)
+  local last_panics, lost = take_panics(drawn)
+  pause()
+  local made = {
+    at = now, rows = found, ended = ended, live = live, omitted = live - #found, edges = drawn.list,
+    groups = largest_groups(census), by_id = {}, texts = {}, loads = {}, order = {}, is_own = {},
+    stats = co.stats(),
+  }
+  made.warnings = warnings.find(made, rows.cycles(found), now)
+  pause()
+  local changed = write_rows(self, made, pause)
+  made.stats.memory_kb = collectgarbage "count"
+  made.stats.ended_forgotten, made.stats.panics_forgotten = forgotten, lost
+  if not self.watching then self.series:sample() end
+  write_parts(self, made, drawn, last_panics, pause)
+  local last = self.last
+  local is_same = last and not changed and not has_lost(last, made) and has_same_parts(last, made)
+  if not is_same then self.version = self.version + 1 end
   made.version = self.version
   return made
 end
@@ -223,19 +240,29 @@ local function head_of(self, made)
   return (json.encode(fields):sub(1, -2))
 end
 
-local function row_text(made, id) return made.texts[id]:sub(1, -2) .. made.loads[id] .. "}" end
+local function add_row(pieces, made, id)
+  local n = #pieces
+  pieces[n + 1], pieces[n + 2], pieces[n + 3] = n == 0 and "" or ",", made.texts[id], made.loads[id]
+  pieces[n + 4] = "}"
+end
 
 --- Returns the whole state as JSON.
 function Source:encode(made)
+  local pause = slices.new()
   local lines = { head_of(self, made) }
   for _, name in ipairs(PARTS) do lines[#lines + 1] = ('"%s":%s'):format(name, made.parts[name]) end
   for _, name in ipairs { "series", "stats" } do
     lines[#lines + 1] = ('"%s":%s'):format(name, made.moving[name])
   end
   local listed = {}
-  for i, id in ipairs(made.order) do listed[i] = row_text(made, id) end
-  lines[#lines + 1] = '"tasks":[' .. table.concat(listed, ",") .. "]}"
-  return table.concat(lines, ",")
+  for i, id in ipairs(made.order) do
+    add_row(listed, made, id)
+    if i % (8 * MANY_ROWS) == 0 then pause() end
+  end
+  pause()
+  lines[#lines + 1] = '"tasks":['
+  local head = table.concat(lines, ",")
+  return head .. table.concat(listed) .. "]}"
 end
 
 --- Returns what has changed since another state, as JSON: tasks that are new or different, the ids of those
@@ -244,7 +271,7 @@ end
 function Source:encode_changes(made, before)
   local changed, gone = {}, {}
   for _, id in ipairs(made.order) do
-    if before.texts[id] ~= made.texts[id] then changed[#changed + 1] = row_text(made, id) end
+    if before.texts[id] ~= made.texts[id] then add_row(changed, made, id) end
   end
   for _, id in ipairs(before.order) do
     if not made.texts[id] then gone[#gone + 1] = id end
@@ -258,7 +285,7 @@ function Source:encode_changes(made, before)
   lines[#lines + 1] = '"stats":' .. made.moving.stats
   local point = self.series:last()
   lines[#lines + 1] = point and '"point":' .. point
-  lines[#lines + 1] = '"tasks":[' .. table.concat(changed, ",") .. "]}"
+  lines[#lines + 1] = '"tasks":[' .. table.concat(changed) .. "]}"
   return table.concat(lines, ",")
 end
 

@@ -604,7 +604,7 @@ function recorder:last(id, events) end
 local lanes = {}
 
 --- Reads so many more events, or looks at so many slots of tasks. Returns whether there is more to do.
----@param events integer?  # from 1 to 1048576; 8192 if it is not given
+---@param events? integer  # from 1 to 1048576; 8192 if it is not given
 ---@return boolean more
 function lanes:step(events) end
 
@@ -627,7 +627,7 @@ function lanes:lane(number) end
 function lanes:spans(number) end
 
 --- Returns what tasks did, after the calls of `step` have read it.
----@param seconds number?  # the last seconds, up to 3600; 10 if it is not given
+---@param seconds? number  # the last seconds, up to 3600; 10 if it is not given
 ---@return coropanic.lanes
 ---@nodiscard
 function recorder:lanes(seconds) end

@@ -264,7 +264,6 @@ describe("the state's loads", function()
     client.with_server(nil, function()
       co.sleep(0.01)
       for _, task in ipairs(co.tasks()) do assert.are_not.equal("debug samples", task.name) end
-      assert.is_nil(co.accounting())
     end)
   end)
 end)

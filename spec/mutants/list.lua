@@ -1354,6 +1354,7 @@ return {
     says = "co.accounting does not count the last turn of a task",
     file = "csrc/telemetry/telemetry.c",
     from = "count(m, &m->accounting->run, now - m->began, t, now);\n    m->running = 0;",
+    from = "count_run(m, t->coroutine.slot, now - m->began);\n    m->running = 0;",
     to = "m->running = 0;",
     specs = "spec/telemetry/recorder_spec.lua",
   },

@@ -8,7 +8,7 @@ describe("the documents", function()
   local RECEIVERS = {
     task = "task", ctx = "context", s = "scope", record = "record", ch = "channel", m = "mutex",
     c = "condition", census = "census", rw = "rwmutex", wg = "waitgroup", o = "once", e = "event",
-    l = "task_local", profile = "profile", recorder = "recorder",
+    l = "task_local", profile = "profile", recorder = "recorder", lanes = "lanes",
   }
 
   local LIBRARIES = {

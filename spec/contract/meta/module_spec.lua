@@ -65,6 +65,7 @@ local function objects()
     make(co.ctx())
     local recorder = co.record()
     make(recorder)
+    make(recorder:lanes())
     recorder:stop()
     make(co.defer(function() end))
     local profile <close> = co.profile.start { kind = "cpu" }

@@ -6,25 +6,26 @@ local topology = require "coropanic.report.topology"
 
 local edges = {}
 
----@class coropanic.debug.edge
----@field from string  # "t3": task 3; or a panic outside tasks
----@field to string
----@field kind "spawned" | "waits" | "blocked" | "panic" | "cancelled"
----@field label? string
+-- An arrow in JSON is {"from": "t3", "kind": "waits", "to": "t4", "label": "join"}: from task 3 to task 4.
+-- Other nodes than tasks are panics outside tasks. The label may lack. The kind is spawned, waits, blocked,
+-- panic or cancelled.
 
-local function node(id) return ("t%d"):format(id) end
+local function node(id) return ('"t%d"'):format(id) end
 
 ---@class coropanic.debug.edges
+---@field list string[]  # arrows as JSON, without the brace at the end
+---@field drawn table<string, boolean>  # the same without their labels
 local Edges = {}
 Edges.__index = Edges
 
 function edges.new() return setmetatable({ list = {}, drawn = {} }, Edges) end
 
+--- Adds an arrow, unless there is one of its kind. The nodes are JSON.
 function Edges:add(from, kind, to, label)
-  local key = from .. " " .. kind .. " " .. to
-  if self.drawn[key] then return end
-  self.drawn[key] = true
-  self.list[#self.list + 1] = { from = from, to = to, kind = kind, label = label }
+  local text = '{"from":' .. from .. ',"to":' .. to .. ',"kind":"' .. kind .. '"'
+  if self.drawn[text] then return end
+  self.drawn[text] = true
+  self.list[#self.list + 1] = label and text .. ',"label":' .. json.encode(label) or text
 end
 
 --- Adds those of a live task.
@@ -42,7 +43,7 @@ end
 ---@param panic table  # as record:to_table() makes it
 function Edges:add_panic(panic)
   for _, edge in ipairs(topology.of_record(panic).edges) do
-    self:add(edge.from, edge.kind, edge.to, edge.label)
+    self:add(json.encode(edge.from), edge.kind, json.encode(edge.to), edge.label)
   end
 end
 
@@ -55,11 +56,11 @@ function Edges:add_ended(ended)
   end
 end
 
-local write = json.writer("from", { "to", "kind", "label" })
-
---- Returns an arrow as JSON.
----@param edge coropanic.debug.edge
+--- Returns all of them as JSON.
 ---@return string
-function edges.encode(edge) return write(edge) .. "}" end
+function Edges:encode()
+  if #self.list == 0 then return "[]" end
+  return "[" .. table.concat(self.list, "},") .. "}]"
+end
 
 return edges

@@ -39,6 +39,7 @@ function rows.describe(task, census)
     waiting_on = waiting_on ~= nil and short(object_of(waiting_on)) or nil,
     waits_for = is_task(waiting_on) and waiting_on.id or nil,
   }
+  if not row.operation then return row end
   local blockers = census:blockers(task)
   if blockers[1] then row.blockers = blockers end
   return row
@@ -79,7 +80,10 @@ end
 ---@return integer[][] cycles
 function rows.cycles(all)
   local by_id, state, cycles = {}, {}, {}
-  for _, row in ipairs(all) do by_id[row.id] = row end
+  for _, row in ipairs(all) do
+    by_id[row.id] = row
+    if not row.blockers then state[row.id] = "done" end
+  end
   for _, start in ipairs(all) do
     -- `path` holds the tasks on the way, and `next_of` the number of the blocker that is to be followed next.
     local path, next_of = {}, {}

@@ -153,15 +153,6 @@ local function has_lost(before, made)
   return false
 end
 
-local function encode_edges(list, pause)
-  local texts = {}
-  for i, edge in ipairs(list) do
-    texts[i] = edges.encode(edge)
-    if i % (4 * MANY_ROWS) == 0 then pause() end
-  end
-  return "[" .. table.concat(texts, ",") .. "]"
-end
-
 local PARTS = { "ended", "edges", "warnings", "groups", "panics" }
 
 --- Whether the other parts, of which the arrows and groups follow from the tasks, are the same.
@@ -180,7 +171,8 @@ local function write_parts(self, made, drawn, last_panics, pause)
     groups = json.encode(json.list(made.groups)), panics = json.encode(json.list(last_panics)),
   }
   pause()
-  made.parts.edges = encode_edges(drawn.list, pause)
+  made.parts.edges = drawn:encode()
+  pause()
   made.moving = { stats = json.encode(made.stats), series = self.series:encode() }
 end
 
@@ -193,7 +185,7 @@ local function make(self)
   local last_panics, lost = take_panics(drawn)
   pause()
   local made = {
-    at = now, rows = found, ended = ended, live = live, omitted = live - #found, edges = drawn.list,
+    at = now, rows = found, ended = ended, live = live, omitted = live - #found,
     groups = largest_groups(census), by_id = {}, texts = {}, loads = {}, order = {}, is_own = {},
     stats = co.stats(),
   }

@@ -46,7 +46,7 @@ lanes *lanes_new(runtime *rt, lua_State *L, uint64_t ns) {
   l->end = m->ring->written;
   read = events_count(m->ring);
   l->oldest = l->end - (read > LANES_MAX_EVENTS ? LANES_MAX_EVENTS : read);
-  l->next = l->oldest;
+  l->next = l->known = l->oldest;
   set_window(l, m, rt, ns);
   return l;
 }
@@ -54,7 +54,7 @@ lanes *lanes_new(runtime *rt, lua_State *L, uint64_t ns) {
 /* Returns the later of two ticks. */
 static inline uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
-/* Returns the earlier of two ticks. */
+/* Returns the earlier of two ticks or events. */
 static inline uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 /* --- the tasks that ran longest --- */
@@ -241,9 +241,12 @@ static void draw_rest(lanes *l, const telemetry *m) {
 
 /* Events were overwritten before they were read: what the tasks did meanwhile is not known. */
 static void skip_lost(lanes *l, const event_ring *r) {
-  uint64_t first = r->written - events_count(r);
+  uint64_t first = earlier(r->written - events_count(r), l->end);
   if (first <= l->next) return;
-  l->lost += first - l->next;
+  if (first > l->known) {
+    l->lost += first - l->known;
+    l->known = first;
+  }
   l->next = first;
   l->running = 0;
   for (uint32_t i = 0; i < l->count; i++) l->lanes[i].kind = LANE_UNKNOWN;

@@ -64,6 +64,7 @@ typedef struct lanes {
   const event_ring *ring; /* is only compared: the recorder may have freed it */
   bool is_virtual;
   uint64_t oldest; /* number of the first event to read */
+  uint64_t known;  /* number of the first one that was not overwritten meanwhile */
   uint64_t end;    /* number after the last one */
   uint64_t next;
   uint32_t next_slot;

@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local client = require "spec.debug.client"
 local co = require "coropanic"
+local helpers = require "spec.helpers"
 
 local function ask(port, path)
   local response = client.get(port, path)
@@ -146,6 +147,71 @@ describe("/lanes", function()
     end)
   end)
 
+  it("agrees with what was accounted for each task, whatever the tasks did", function()
+    for seed = 1, 20 do
+      co.run_with({ seed = seed }, function()
+        local random = helpers.random(seed)
+        local recorder = co.record()
+        co.accounting(true)
+        local jobs, tasks, done = co.chan(3), {}, 0
+        local acts = {
+          co.yield, function() co.sleep(random(3) / 10000) end, function() co.select(0.0001, jobs) end,
+          function() co.select(0.0001, { jobs, 1 }) end, function() spin(random(3) / 10000) end,
+        }
+        for i = 1, 20 do
+          tasks[i] = co.spawn(function()
+            for _ = 1, random(30) do acts[random(#acts)]() end
+            done = done + 1
+            co.sleep(60)
+          end)
+        end
+        repeat co.sleep(0.005) until done == #tasks
+        local lanes, census = recorder:lanes(60), co.census()
+        local times = {}
+        for _, task in ipairs(tasks) do times[task.id] = { census:times(task) } end
+        while lanes:step(random(50)) do co.yield() end
+        local told = { lanes = {} }
+        for number = 1, lanes:window().count do
+          local id = lanes:lane(number)
+          told.lanes[number] = { id = id, spans = cjson.decode("[" .. lanes:spans(number) .. "]") }
+        end
+        for _, task in ipairs(tasks) do
+          local sums, at = { run = 0, ready = 0 }, 0
+          local spans = lane_of(told, task.id).spans
+          for _, span in ipairs(spans) do
+            assert.is_true(span[1] >= at - 0.2)
+            at = span[1] + span[2]
+            sums[span[3]] = (sums[span[3]] or 0) + span[2]
+          end
+          local _, run, ready = table.unpack(times[task.id])
+          local slack = 0.1 * #spans + 1
+          assert.is_true(math.abs(sums.run - run * 1e6) < slack)
+          assert.is_true(math.abs(sums.ready - ready * 1e6) < slack)
+          task:cancel()
+        end
+        co.accounting(false)
+        recorder:stop()
+      end)
+    end
+  end)
+
+  it("counts events that newer ones overwrite before they are read", function()
+    co.run(function()
+      local recorder = co.record { events = 256 }
+      for _ = 1, 400 do co.yield() end
+      local lanes = recorder:lanes(60)
+      local before = lanes:window().lost
+      assert.is_true(lanes:step(10))
+      for _ = 1, 400 do co.yield() end
+      while lanes:step(10) do co.yield() end
+      -- A yield is one event, and each is lost once, although it is read twice.
+      local lost = lanes:window().lost - before
+      assert.is_true(before > 0 and lost > 0 and lost <= 256)
+      assert.equal(1, lanes:window().count)
+      recorder:stop()
+    end)
+  end)
+
   it("is made of what was read if the recorder stops meanwhile", function()
     co.run(function()
       local recorder = co.record()
@@ -155,8 +221,25 @@ describe("/lanes", function()
       recorder:stop()
       while found:step() do co.yield() end
       assert.equal(0, found:window().count)
-      assert.has_error(function() recorder:lanes() end)
+      helpers.assert_error("recorder:lanes: the recorder has stopped", recorder.lanes, recorder)
     end)
+  end)
+end)
+
+describe("the recorder's methods for the Explorer", function()
+  it("refuse what they do not expect", function()
+    local recorder = co.record()
+    local expected = "bad argument #1 to 'lanes' (number of seconds from 0 to 3600 expected"
+    for _, value in ipairs { -1, 3601, "10", 0 / 0, {} } do
+      helpers.assert_error(expected, recorder.lanes, recorder, value)
+    end
+    helpers.assert_error("bad argument #1 to 'last' (id", recorder.last, recorder, 0, 1)
+    helpers.assert_error("bad argument #2 to 'last' (events", recorder.last, recorder, 1, 1025)
+    local lanes = recorder:lanes(0)
+    helpers.assert_error("bad argument #1 to 'lane' (lane", lanes.lane, lanes, 1)
+    helpers.assert_error("bad argument #1 to 'spans' (lane", lanes.spans, lanes, 0)
+    helpers.assert_error("bad argument #1 to 'step' (events", lanes.step, lanes, 0)
+    recorder:stop()
   end)
 end)
 

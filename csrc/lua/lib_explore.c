@@ -124,10 +124,15 @@ static int method_count(lua_State *L) {
 }
 
 static int method_find(lua_State *L) {
-  check_census(L, "find");
+  census *c = check_census(L, "find");
   lua_Integer id = arg_check_integer(L, 2, 1, "find", "id", 1, LUA_MAXINTEGER);
-  if (!census_find(runtime_of(L), L, (uint64_t)id)) lua_pushnil(L);
-  return 1;
+  lua_Integer slots = UINT32_MAX;
+  if (!lua_isnoneornil(L, 3)) {
+    slots = arg_check_integer(L, 3, 2, "find", "slots", 1, CENSUS_MAX_STEP);
+  }
+  if (!census_find(runtime_of(L), L, c, (uint64_t)id, (uint32_t)slots)) lua_pushnil(L);
+  lua_pushboolean(L, census_finds_more(c));
+  return 2;
 }
 
 static int method_blockers(lua_State *L) {

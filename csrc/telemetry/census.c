@@ -129,14 +129,17 @@ void census_push_tasks(const runtime *rt, lua_State *L, census *c) {
   }
 }
 
-bool census_find(const runtime *rt, lua_State *L, uint64_t id) {
+bool census_find(const runtime *rt, lua_State *L, census *c, uint64_t id, uint32_t slots) {
   luaL_checkstack(L, 1, NULL);
   const slot_values *values = &rt->slot_values;
-  for (uint32_t slot = 1; slot < values->count; slot++) {
+  uint32_t slot = c->find_slot + 1;
+  c->find_slot = 0;
+  for (; slots > 0 && slot < values->count; slots--, slot++) {
     slot_values_push(values, L, slot, SLOT_TASK);
     const task *t = lua_touserdata(L, -1);
     if (t != NULL && t->id == id && !task_ended(t)) return true;
     lua_pop(L, 1);
   }
+  if (slot < values->count) c->find_slot = slot - 1;
   return false;
 }

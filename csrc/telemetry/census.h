@@ -34,7 +34,8 @@ typedef struct census_task {
 /* A userdata; it owns no other memory. */
 typedef struct census {
   uint32_t next_slot;
-  uint32_t limit; /* the most tasks that are kept */
+  uint32_t find_slot; /* that census_find has looked at last; 0: none */
+  uint32_t limit;     /* the most tasks that are kept */
   uint32_t kept;
   uint32_t group_count;
   uint64_t newest; /* later tasks are not counted */
@@ -54,8 +55,14 @@ bool census_step(runtime *rt, lua_State *L, census *c, uint32_t slots);
 /* Pushes an array of the kept tasks that still live, the oldest first.   [-0, +1, m] */
 void census_push_tasks(const runtime *rt, lua_State *L, census *c);
 
-/* Pushes the live task with this id. False, and pushes nothing: there is none.   [-0, +(0|1), e] */
-bool census_find(const runtime *rt, lua_State *L, uint64_t id);
+/*
+** Looks for the live task with this id in the next `slots` slots, and pushes it. False, and pushes nothing: it
+** is not there. After the last slot it begins again with the first.   [-0, +(0|1), e]
+*/
+bool census_find(const runtime *rt, lua_State *L, census *c, uint64_t id, uint32_t slots);
+
+/* Whether the last census_find has left slots to look at. */
+static inline bool census_finds_more(const census *c) { return c->find_slot > 0; }
 
 #pragma GCC visibility pop
 

@@ -356,11 +356,12 @@ function census:groups() end
 ---@nodiscard
 function census:count() end
 
---- Returns the live task with an id.
+--- Returns the live task with an id. Looks at all slots, or at so many; then the next call goes on there.
 ---@param id integer
----@return coropanic.task?
+---@param slots? integer  # from 1 to 65,536
+---@return coropanic.task? task, boolean more  # whether there are more slots to look at
 ---@nodiscard
-function census:find(id) end
+function census:find(id, slots) end
 
 --- Returns the ids of the tasks that could end a task's wait, at most 16: the owner of the lock, the joined
 --- task, the tasks of the scope.

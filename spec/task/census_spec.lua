@@ -102,6 +102,26 @@ describe("co.census", function()
     assert.is_nil(co.census(0):find(task.id))
   end)
 
+  co_it("finds it in steps, and begins again after the last slot", function()
+    local tasks = {}
+    for i = 1, 100 do tasks[i] = co.spawn_with({ daemon = true }, co.sleep, 60) end
+    local census = co.census(0)
+    for _ = 1, 2 do
+      local calls, found, more = 0
+      repeat
+        found, more = census:find(tasks[100].id, 10)
+        calls = calls + 1
+      until found or not more
+      assert.equal(tasks[100], found)
+      assert.is_true(calls >= 10)
+    end
+    repeat
+      local found, more = census:find(tasks[100].id + 1, 7)
+      assert.is_nil(found)
+    until not more
+    for _, task in ipairs(tasks) do task:cancel() end
+  end)
+
   co_it("names the tasks that could end a wait", function()
     local mutex = co.mutex()
     local owner = co.spawn(function()

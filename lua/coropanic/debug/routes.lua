@@ -10,12 +10,14 @@ local leaks = require "coropanic.debug.leaks"
 local panics = require "coropanic.debug.panics"
 local report_text = require "coropanic.debug.text"
 local rows = require "coropanic.debug.rows"
+local slices = require "coropanic.debug.slices"
 local tools = require "coropanic.debug.tools"
 
 local routes = {}
 
 local JSON = "application/json"
 local MAX_STACK = 32768 -- bytes
+local SLOTS_IN_STEP = 2048 -- about 0.1 ms
 local SECONDS = 1 -- between two looks of a stream
 local MAX_SILENCE = 15 -- looks without a change, after which a stream says that it lives
 
@@ -90,8 +92,13 @@ end
 
 --- Returns a live task by its id, without a list of all; nil: there is none.
 local function find_task(id)
-  local census = co.census(0)
-  return census:find(id), census
+  local census, pause = co.census(0), slices.new()
+  repeat
+    local task, more = census:find(id, SLOTS_IN_STEP)
+    if task then return task, census end
+    pause()
+  until not more
+  return nil, census
 end
 
 local function panics_of(id)

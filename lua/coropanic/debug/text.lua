@@ -1,6 +1,7 @@
 --- The state as text for people: what /report.txt answers.
 
 local panics = require "coropanic.debug.panics"
+local slices = require "coropanic.debug.slices"
 local text_of = require "coropanic.text"
 
 local clean = text_of.printable
@@ -16,7 +17,7 @@ local function line_of(row)
 end
 
 --- Adds the tasks as an outline, each below its spawner.
-local function add_outline(lines, made)
+local function add_outline(lines, made, pause)
   local children, known = {}, {}
   for _, row in ipairs(made.rows) do known[row.id] = true end
   for _, row in ipairs(made.rows) do
@@ -32,6 +33,7 @@ local function add_outline(lines, made)
     local row = top.rows[top.at]
     if row then
       lines[#lines + 1] = ("  "):rep(math.min(#open - 1, 40)) .. line_of(row)
+      pause()
       open[#open + 1] = { rows = children[row.id] or {}, at = 0 }
     else
       open[#open] = nil
@@ -62,12 +64,13 @@ end
 ---@param made coropanic.debug.state
 ---@return string
 function text.report(made)
+  local pause = slices.new()
   local lines = { ("%d task%s"):format(made.live, made.live == 1 and "" or "s") }
   for _, warning in ipairs(made.warnings) do
     lines[#lines + 1] = ("warning: %s: tasks %s"):format(warning.text, table.concat(warning.tasks, " ", 1,
       math.min(#warning.tasks, 20)))
   end
-  add_outline(lines, made)
+  add_outline(lines, made, pause)
   add_groups(lines, made)
   add_ended(lines, made)
   local all, lost = panics.all()

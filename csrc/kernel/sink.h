@@ -71,8 +71,8 @@ typedef struct probe_sink {
 typedef enum probe_mark {
   MARK_EVENT,      /* co.trace.event; the text is its name */
   MARK_SPAN_BEGIN, /* co.trace.span; the text is its name */
-  MARK_SPAN_END,   /* however it ends; `of` is what `mark` has returned for the beginning */
-  MARK_TRACE       /* co.trace.continue; the text is the 16 bytes of the trace id */
+  MARK_SPAN_END, /* `of` is what `mark` has returned for the beginning; length 1: an error has left it */
+  MARK_TRACE /* co.trace.continue; the text is the 16 bytes of the trace id */
 } probe_mark;
 
 /*

@@ -208,8 +208,14 @@ static void set_details(lua_State *L, const runtime *rt, const event *e) {
       set_given(L, m, e->text);
       if (e->a != 0) lib_set_count(L, "by", e->a);
       break;
+    case EVENT_SPAN_END:
+      lib_set_count(L, "span", e->a);
+      set_text(L, "text", e->detail == 1 ? "error" : "ok");
+      break;
     case EVENT_SPAN_BEGIN:
-    case EVENT_SPAN_END: lib_set_count(L, "span", e->a); /* fall through */
+      lib_set_count(L, "span", e->a);
+      set_given(L, m, e->text);
+      break;
     case EVENT_LOG: set_given(L, m, e->text); break;
     default: break;
   }

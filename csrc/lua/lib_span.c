@@ -26,7 +26,8 @@ static int close_mark(lua_State *L) {
   uint64_t number = m->number;
   m->number = 0;
   probe_tap *tap = rt->closed || number == 0 ? NULL : rt->probes.tap;
-  if (tap != NULL) tap->mark(tap, rt, MARK_SPAN_END, "", 0, number);
+  bool failed = !lua_isnoneornil(L, 2);
+  if (tap != NULL) tap->mark(tap, rt, MARK_SPAN_END, "", failed ? 1 : 0, number);
   return 0;
 }
 

@@ -22,7 +22,7 @@ typedef enum event_kind {
   EVENT_UNHANDLED,  /* a: the record's number */
   EVENT_CANCEL,     /* text: the source; a: the id of the task that asked, 0: none */
   EVENT_SPAN_BEGIN, /* text: its name */
-  EVENT_SPAN_END,   /* likewise */
+  EVENT_SPAN_END,   /* a: the number of its beginning; detail: 1 an error has left it */
   EVENT_LOG,        /* text: the name given to co.trace.event */
   EVENT_IDLE_BEGIN, /* the loop sleeps */
   EVENT_IDLE_END,

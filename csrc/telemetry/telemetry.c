@@ -296,7 +296,10 @@ static uint64_t on_mark(probe_tap *tap, runtime *rt, probe_mark mark, const char
       e->text = text_names_number(m->texts, text, length);
       e->a = number;
       break;
-    case MARK_SPAN_END: e->a = of; break;
+    case MARK_SPAN_END:
+      e->a = of;
+      e->detail = length > 0;
+      break;
     case MARK_TRACE: set_trace(e, (const uint8_t *)text, true); break;
   }
   return number;

@@ -257,13 +257,13 @@ describe("a task's page", function()
       local told = ask(server.port, "/task/" .. task.id)
       local whats = {}
       for i, event in ipairs(told.events) do whats[i] = event.what end
-      assert.same({ "spawn", "start", "span_begin", "span_begin", "log", "span_end", "span_begin", "park" },
-        whats)
+      assert.same({ "spawn", "start", "span_begin", "span_begin", "log", "span_end", "span_begin", "span_end",
+        "park" }, whats)
       assert.equal("sleep", told.events[#told.events].wait)
       assert.truthy(told.events[1].site:find "history_spec")
       local spans = {}
       for i, span in ipairs(told.spans) do spans[i] = span.name .. " " .. span.status end
-      assert.same({ "outer open", "inner ok", "broken open" }, spans)
+      assert.same({ "outer open", "inner ok", "broken error" }, spans)
       assert.is_true(told.spans[1].duration >= told.spans[2].duration)
       task:cancel()
       task:join()

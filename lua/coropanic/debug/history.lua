@@ -9,37 +9,16 @@ local MAX_EVENTS = 64 -- that are told
 local LOOK = 1024 -- events of the task in which its spans are searched
 local MAX_SPANS = 32
 
---- Ends the spans inside the one at `depth`, whose ends are missing: an error has left them.
-local function leave(open, depth, event)
-  for i = #open, depth, -1 do
-    local span = open[i]
-    span.status, span.stop = "error", event.age_ms
-    open[i] = nil
-  end
-end
-
-local function end_span(open, event)
-  for i = #open, 1, -1 do
-    if open[i].number == event.span then
-      leave(open, i + 1, event)
-      open[i].status, open[i].stop = "ok", event.age_ms
-      open[i] = nil
-      return
-    end
-  end
-end
-
 --- Returns the spans that begin in these events of one task, the oldest first.
 local function spans_of(events)
-  local all, open = {}, {}
+  local all, by_number = {}, {}
   for _, event in ipairs(events) do
     if event.what == "span_begin" then
-      local span = { name = event.text or "?", number = event.span, age_ms = event.age_ms, status = "open" }
-      all[#all + 1], open[#open + 1] = span, span
-    elseif event.what == "span_end" then
-      end_span(open, event)
-    elseif event.what == "end" then
-      leave(open, 1, event)
+      local span = { name = event.text or "?", age_ms = event.age_ms, status = "open" }
+      all[#all + 1], by_number[event.span] = span, span
+    elseif event.what == "span_end" and by_number[event.span] then
+      local span = by_number[event.span]
+      span.status, span.stop = event.text, event.age_ms
     end
   end
   return all

@@ -194,7 +194,7 @@ function FILL.cancel(e, dump, _, text, a) e.source, e.by = dump.strings[TEXT][te
 
 function FILL.span_begin(e, dump, _, text, a) e.text, e.span = dump.strings[TEXT][text] or "?", a end
 
-function FILL.span_end(e, _, _, _, a) e.span = a end
+function FILL.span_end(e, _, detail, _, a) e.span, e.failed = a, detail == 1 end
 
 function FILL.log(e, dump, _, text) e.text = dump.strings[TEXT][text] or "?" end
 

@@ -1581,6 +1581,7 @@ return {
     from = "self.life.gone:wait(self.shutdown)",
     to = "self.life.gone:wait()",
     specs = "spec/resilience/supervisor_spec.lua",
+  },
 
   -- the Trace Explorer's server: lua/coropanic/debug, lanes.c
   {

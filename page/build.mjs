@@ -13,7 +13,7 @@ const built = await build({
 const script = built.outputFiles[0].text.replaceAll("</script", "<\\/script").replaceAll("\r", "");
 const hash = createHash("sha256").update(script).digest("base64");
 
-const licences = ["preact", "htm", "@dagrejs/dagre"].map((name) => {
+const licences = ["preact", "htm", "@dagrejs/dagre", "uplot"].map((name) => {
   const { version, license } = JSON.parse(read(`node_modules/${name}/package.json`));
   return `${name} ${version} (${license})\n\n${read(`node_modules/${name}/LICENSE`).trim()}\n`;
 });

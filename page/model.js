@@ -1,14 +1,44 @@
 // What the page shows, as plain data: no DOM here.
 
+/** Points of a series, a second apart. */
+export const POINTS = 120;
+
+const FIGURES = ["t", "tasks", "ready", "switches", "delay_p99_us", "memory_kb", "panics"];
+
+/** The moment in the program's time when the task was spawned: its age grows without being told again. */
+const dated = (task, now) => (task.age === undefined ? task : { ...task, born: now - task.age });
+
+/** The state as it has come, with what the page reckons on. */
+export const received = (state) => ({ ...state, tasks: state.tasks.map((task) => dated(task, state.now)) });
+
+function extended(series, point) {
+  if (!point || point.t <= series.t[series.t.length - 1]) return series;
+  return Object.fromEntries(FIGURES.map((name) => [name, [...series[name], point[name] ?? null].slice(-POINTS)]));
+}
+
+/** Applies a point, which is a newer time, counters and a sample, to the state before it. */
+export function withPoint(state, point) {
+  const next = { ...state, ...point, series: extended(state.series, point.point) };
+  delete next.point;
+  return next;
+}
+
+/** The state with the loads of a newer one; a change alone tells which tasks there are. */
+export function withLoads(state, newer) {
+  const byId = new Map(newer.tasks.map((task) => [task.id, task]));
+  const tasks = state.tasks.map((task) => {
+    const { busy, delayed } = byId.get(task.id) ?? task;
+    return busy === task.busy && delayed === task.delayed ? task : { ...task, busy, delayed };
+  });
+  return { ...state, tasks };
+}
+
 /** Applies a change of /state?since= to the state before it. */
 export function apply(state, change) {
   const gone = new Set(change.gone);
-  const next = { ...state, ...change };
   const byId = new Map(state.tasks.filter((task) => !gone.has(task.id)).map((task) => [task.id, task]));
-  for (const task of change.tasks) byId.set(task.id, task);
-  next.tasks = [...byId.values()].sort((a, b) => a.id - b.id);
-  next.series = [...state.series.filter((point) => point.at !== change.point.at), change.point].slice(-120);
-  return next;
+  for (const task of change.tasks) byId.set(task.id, dated(task, change.now));
+  return { ...withPoint(state, change), tasks: [...byId.values()].sort((a, b) => a.id - b.id) };
 }
 
 /** Live tasks, and those that have ended and that somebody may miss. */
@@ -79,4 +109,29 @@ export function graph(state, limit = 60) {
     drawn.push(edge);
   }
   return { nodes, edges: drawn, omitted: edges.length - drawn.length };
+}
+
+/** A warning stays the same while it is about the same kind and the same first task. */
+export const keyOf = (warning) => `${warning.kind} ${warning.tasks[0]}`;
+
+/** Which warnings a task has, by its id. Lost tasks are red anyway. */
+export function marksOf(warnings) {
+  const found = new Map();
+  for (const warning of warnings) {
+    if (warning.kind === "lost") continue;
+    for (const id of warning.tasks) found.set(id, [...(found.get(id) ?? []), warning.kind]);
+  }
+  return found;
+}
+
+const MAX_LISTED = 1000;
+
+/** Rows of the tasks of a warning alone, also of those that are not among the listed ones. */
+export function listed(tasks, warning, text) {
+  const byId = new Map((warning.leaked ?? []).map((one) => [one.task, { id: one.task, name: one.name, status: "waiting", where: one.site }]));
+  for (const task of tasks) byId.set(task.id, task);
+  return warning.tasks.slice(0, MAX_LISTED)
+    .map((id) => byId.get(id) ?? { id, name: `task ${id}`, status: "not listed" })
+    .filter((task) => matches(task, text))
+    .map((task) => ({ task, depth: 0, count: 1, ids: [task.id] }));
 }

@@ -1,5 +1,6 @@
 --- The program that the page's test looks at: a lock cycle, a panic that travels, lost tasks, equal siblings
---- and names that are markup. `program.lua N`: and N tasks more. It ends when its input does.
+--- names that are markup, a leak, and a task that works in spans. `program.lua N`: and N tasks more;
+--- `program.lua N off`: without a recorder. It ends when its input does.
 
 local co = require "coropanic"
 local explorer = require "coropanic.debug"
@@ -23,6 +24,20 @@ local function locker(first, second)
   end
 end
 
+--- Works a little all the time, in spans.
+local function refresh_prices()
+  while true do
+    co.trace.span("refresh prices", function()
+      local sum = 0
+      for i = 1, 200000 do sum = sum + i % 7 end
+      co.trace.span("write prices", co.sleep, 0.01)
+    end)
+    co.sleep(0.03)
+  end
+end
+
+if arg[2] ~= "off" then co.record { stacks = 1 } end
+
 co.run_with({ name = "shop" }, function()
   local server = explorer.listen { port = 0, title = "shop" }
   local cart, stock, replies = co.mutex(), co.mutex(), co.chan()
@@ -34,6 +49,8 @@ co.run_with({ name = "shop" }, function()
     co.sleep(600)
   end)
   co.spawn_with({ name = "<script>document.title = 'taken'</script>" }, co.sleep, 600)
+  co.spawn_with({ name = "price cache" }, refresh_prices)
+  co.spawn_with({ name = "reply to nobody" }, function() co.chan():recv() end)
   local forgotten = co.spawn_with({ name = "forgotten" }, co.sleep, 600)
   for _ = 1, math.tointeger(arg[1] or 0) do co.spawn(function() replies:recv() end) end
   co.sleep(0.2)

@@ -26,14 +26,13 @@ const Events = ({ events }) => html`<${Part} name="Last events, the newest first
 
 /** `version` changes when the task is to be asked for again. */
 export function Detail({ id, version }) {
-  const answer = useAnswer(id === null ? null : `task/${id}`, version);
+  const { body, gone } = useAnswer(id === null ? null : `task/${id}`, version);
   if (id === null) return html`<section id="detail"><h2>Choose a task</h2></section>`;
-  if (answer === undefined) return html`<section id="detail"><h2>task ${id}</h2></section>`;
-  if (answer === null) return html`<section id="detail"><h2>task ${id} is not kept any more</h2></section>`;
-  const { ended, stack, panics, spans, events } = answer;
-  const task = answer.task ?? ended ?? { name: "", status: "is not kept any more" };
+  if (!body) return html`<section id="detail"><h2>task ${id}${gone && " has ended, and is not kept any more"}</h2></section>`;
+  const { ended, stack, panics, spans, events } = body;
+  const task = body.task ?? ended ?? { name: "?", status: "has ended" };
   const facts = [task.trace_id && `trace ${task.trace_id}`, ended && endOf(ended)].filter(Boolean).join("\n");
-  return html`<section id="detail" tabindex="0"><h2>task ${id} "${task.name}" ${task.status}</h2>
+  return html`<section id="detail" tabindex="0"><h2>task ${id} "${task.name}" ${gone ? "has ended; this is the last that was known" : task.status}</h2>
     ${facts && html`<pre>${facts}</pre>`}
     ${panics.length > 0 && html`<${Part} name="Record"><pre id="record">${panics.map((panic) => (panic.recovered ? "recovered " : "") + panic.report).join("\n\n")}</pre></${Part}>`}
     ${stack && html`<${Part} name="Stack"><pre id="stack">${stack}</pre></${Part}>`}

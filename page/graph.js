@@ -8,7 +8,7 @@ import { graph } from "./model.js";
 const LEAST = 0.7;
 
 const short = (text) => (text.length > 28 ? text.slice(0, 27) + "…" : text);
-const labelOf = (id, task) => short(task ? task.name : id);
+const labelOf = (id, task) => short(task ? task.name : id.replace(/^t/, "task "));
 
 function layout(drawn) {
   const g = new dagre.graphlib.Graph({ multigraph: true });
@@ -47,13 +47,13 @@ function Node({ g, id, task, selected, has, pick }) {
   const classes = [has(id, "cycle") && "node-cycle", task?.lost && "node-lost", task?.status === "panicked" && "node-panicked",
     id === `t${selected}` && "node-selected"].filter(Boolean).join(" ");
   const role = task ? { role: "button", tabindex: 0, onClick: choose, onKeyDown: choose } : {};
-  return html`<g class=${classes} ...${role}><title>${task ? `task ${task.id} "${task.name}" ${task.status}` : id}</title>
+  return html`<g class=${classes} ...${role}><title>${task ? `task ${task.id} "${task.name}" ${task.status}` : labelOf(id)}</title>
     <rect x=${n.x - n.width / 2} y=${n.y - 11} width=${n.width} height="22" rx="4" />
     <text x=${n.x} y=${n.y + 4} text-anchor="middle">${labelOf(id, task)}</text></g>`;
 }
 
 export function Graph({ state, selected, marks, pick }) {
-  const drawn = useMemo(() => graph(state), [state]);
+  const drawn = useMemo(() => graph(state, selected), [state.edges, state.tasks, state.ended, selected]);
   const g = useLayout(drawn);
   const has = (id, mark) => (marks.get(Number(id.slice(1))) ?? []).includes(mark);
   const { width, height } = g.graph();

@@ -9,8 +9,8 @@ const EACH = 1000; // milliseconds between two looks
 const CLICK = 4; // pixels: a shorter brush is a click
 const LEFT = 190; // pixels of the names
 
-/** The lanes of the last seconds; they stand still while `held`. */
-function useLanes(seconds, held) {
+/** The lanes of the last seconds; they stand still while `held`. The server forgets names of ended tasks first. */
+function useLanes(seconds, held, names) {
   const [told, setTold] = useState(null);
   useEffect(() => {
     if (held) return undefined;
@@ -27,7 +27,8 @@ function useLanes(seconds, held) {
     look();
     return () => { control.abort(); clearTimeout(timer); };
   }, [seconds, held]);
-  return told;
+  const named = (lane) => ({ ...lane, name: names.get(lane.id) ?? lane.name });
+  return useMemo(() => told && { ...told, lanes: told.lanes.map(named) }, [told]);
 }
 
 /** The size of an element, also when it changes. */
@@ -142,11 +143,11 @@ function Legend({ told }) {
     ${left && html`<span>${left}</span>`}`;
 }
 
-export function Lanes({ selected, pick }) {
+export function Lanes({ selected, pick, names }) {
   const [seconds, setSeconds] = useState(10);
   const [view, setView] = useState(null);
   const [hover, setHover] = useState(null);
-  const told = useLanes(seconds, view !== null);
+  const told = useLanes(seconds, view !== null, names);
   if (!told) return html`<section id="lanes"></section>`;
   if (!told.recording) return html`<section id="lanes"><h2>Flight recorder <span id="off">not recording: co.record{}</span></h2></section>`;
   return html`<section id="lanes" class="on">

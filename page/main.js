@@ -5,7 +5,7 @@ import { Graph } from "./graph.js";
 import { Header } from "./header.js";
 import { html } from "./html.js";
 import { Lanes } from "./lanes.js";
-import { keyOf, marksOf } from "./model.js";
+import { keyOf, marksOf, remember } from "./model.js";
 import { useServer } from "./server.js";
 import { Tasks } from "./tasks.js";
 
@@ -22,6 +22,8 @@ function App() {
   const [only, setOnly] = useState(null);
   const list = useRef(null);
   const marks = useMemo(() => marksOf(state?.warnings ?? []), [state?.warnings]);
+  const names = useRef(new Map());
+  useMemo(() => state && remember(names.current, [...state.ended, ...state.tasks]), [state?.tasks, state?.ended]);
   useEffect(() => list.current?.querySelector(".row.selected")?.scrollIntoView({ block: "nearest" }), [selected]);
   useEffect(() => {
     document.addEventListener("keydown", toSearch);
@@ -38,7 +40,7 @@ function App() {
       only=${warning} showAll=${() => setOnly(null)} /></div>
     <div id="right"><${Graph} state=${state} selected=${selected} marks=${marks} pick=${pick} />
       <${Detail} id=${selected} version=${state.now} /></div>
-    <${Lanes} selected=${selected} pick=${pick} />`;
+    <${Lanes} selected=${selected} pick=${pick} names=${names.current} />`;
 }
 
 render(html`<${App} />`, document.getElementById("app"));

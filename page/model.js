@@ -95,19 +95,40 @@ export function rows(tasks, marked, text) {
   return out;
 }
 
-/** The nodes and arrows of the graph: who waits for whom, and how panics and cancellations travelled. */
-export function graph(state, limit = 60) {
-  const names = new Map([...state.tasks, ...state.ended].map((task) => [`t${task.id}`, task]));
-  const weight = { panic: 0, cancelled: 1, blocked: 2, waits: 3 };
-  const edges = state.edges.filter((edge) => edge.kind in weight).sort((a, b) => weight[a.kind] - weight[b.kind]);
-  const nodes = new Map();
-  const drawn = [];
+/** The nodes that arrows join to `start`, also through others. */
+function joined(edges, start) {
+  const next = new Map();
+  const add = (from, to) => next.set(from, [...(next.get(from) ?? []), to]);
   for (const edge of edges) {
-    const fresh = [edge.from, edge.to].filter((id) => !nodes.has(id));
-    if (nodes.size + fresh.length > limit) continue;
-    for (const id of fresh) nodes.set(id, names.get(id));
-    drawn.push(edge);
+    add(edge.from, edge.to);
+    add(edge.to, edge.from);
   }
+  const found = new Set([start]);
+  for (const id of found) for (const one of next.get(id) ?? []) found.add(one); // a set grows while it is walked
+  return found;
+}
+
+const WEIGHT = { panic: 0, cancelled: 1, blocked: 2, waits: 3 };
+const MAX_NODES = 60;
+
+/**
+ * The nodes and arrows of the graph: who waits for whom, and how panics and cancellations travelled. If they are
+ * too many, those that are joined to the chosen task come first.
+ */
+export function graph(state, selected) {
+  const names = new Map([...state.tasks, ...state.ended].map((task) => [`t${task.id}`, task]));
+  const edges = state.edges.filter((edge) => edge.kind in WEIGHT).sort((a, b) => WEIGHT[a.kind] - WEIGHT[b.kind]);
+  const near = joined(edges, `t${selected}`);
+  const ids = new Set();
+  const picked = new Set();
+  for (const edge of [...edges.filter((one) => near.has(one.from)), ...edges]) {
+    const fresh = [edge.from, edge.to].filter((id) => !ids.has(id));
+    if (ids.size + fresh.length > MAX_NODES) continue;
+    for (const id of fresh) ids.add(id);
+    picked.add(edge);
+  }
+  const drawn = edges.filter((edge) => picked.has(edge));
+  const nodes = new Map(drawn.flatMap((edge) => [edge.from, edge.to]).map((id) => [id, names.get(id)]));
   return { nodes, edges: drawn, omitted: edges.length - drawn.length };
 }
 
@@ -134,4 +155,15 @@ export function listed(tasks, warning, text) {
     .map((id) => byId.get(id) ?? { id, name: `task ${id}`, status: "not listed" })
     .filter((task) => matches(task, text))
     .map((task) => ({ task, depth: 0, count: 1, ids: [task.id] }));
+}
+
+const MAX_NAMES = 4096;
+
+/** Adds the names of the tasks to those that were seen before, of which the oldest are forgotten. */
+export function remember(names, tasks) {
+  for (const { id, name } of tasks) if (!names.has(id)) names.set(id, name);
+  for (const id of names.keys()) {
+    if (names.size <= MAX_NAMES) break;
+    names.delete(id);
+  }
 }

@@ -1,5 +1,5 @@
 --- The program that the page's test looks at: a lock cycle, a panic that travels, lost tasks, equal siblings
---- names that are markup, a leak, and a task that works in spans. `program.lua N`: and N tasks more;
+--- names that are markup, a leak, and tasks that work all the time. `program.lua N`: and N tasks more;
 --- `program.lua N off`: without a recorder. It ends when its input does.
 
 local co = require "coropanic"
@@ -36,6 +36,24 @@ local function refresh_prices()
   end
 end
 
+--- Hands orders to cooks, who work on them and hand the dishes back.
+local function keep_kitchen()
+  local orders, dishes = co.chan(), co.chan(3)
+  for i = 1, 3 do
+    co.spawn_with({ name = "cook " .. i }, function()
+      for order in orders:iter() do
+        co.sleep(0.02 * i)
+        dishes:send(order)
+      end
+    end)
+  end
+  for order = 1, math.huge do
+    co.sleep(0.01)
+    orders:send(order)
+    if order > 3 then dishes:recv() end
+  end
+end
+
 if arg[2] ~= "off" then co.record { stacks = 1 } end
 
 co.run_with({ name = "shop" }, function()
@@ -50,6 +68,7 @@ co.run_with({ name = "shop" }, function()
   end)
   co.spawn_with({ name = "<script>document.title = 'taken'</script>" }, co.sleep, 600)
   co.spawn_with({ name = "price cache" }, refresh_prices)
+  co.spawn_with({ name = "kitchen" }, keep_kitchen)
   co.spawn_with({ name = "reply to nobody" }, function() co.chan():recv() end)
   local forgotten = co.spawn_with({ name = "forgotten" }, co.sleep, 600)
   for _ = 1, math.tointeger(arg[1] or 0) do co.spawn(function() replies:recv() end) end

@@ -38,17 +38,20 @@ export function useServer() {
   return [state, live];
 }
 
-/** What `path` answers, anew when `version` changes; null before it has come, or if there is nothing. */
+/**
+ * What `path` answers, anew when `version` changes: the last `body` (null: none has come), and whether it is
+ * `gone`. What is gone is not asked for again.
+ */
 export function useAnswer(path, version) {
-  const [answer, setAnswer] = useState({ path: null, body: null });
+  const [answer, setAnswer] = useState({ path: null, body: null, gone: false });
+  const known = answer.path === path ? answer : { path, body: null, gone: false };
   useEffect(() => {
-    if (path === null) return undefined;
+    if (path === null || known.gone) return undefined;
     const control = new AbortController();
-    fetch(link(path), { signal: control.signal })
-      .then((response) => (response.ok ? response.json() : null))
-      .then((body) => setAnswer({ path, body }))
+    const read = async (response) => (response.ok ? { path, body: await response.json(), gone: false } : { ...known, gone: response.status === 404 });
+    fetch(link(path), { signal: control.signal }).then(read).then(setAnswer)
       .catch(() => {}); // Aborted, or the server is gone: the header says so.
     return () => control.abort();
   }, [path, version]);
-  return answer.path === path ? answer.body : undefined;
+  return known;
 }

@@ -40,7 +40,7 @@ function Leaks() {
     say("looking for leaks");
     fetch(link("leaks"))
       .then((response) => response.json())
-      .then((found) => say(found.count === 0 ? "no leaks" : `${number(found.count)} leaks`))
+      .then((found) => say(found.count === 0 ? "no leaks" : found.count === 1 ? "1 leak" : `${number(found.count)} leaks`))
       .catch(() => say("leaks: no answer"));
   };
   return html`<button id="leaks" onClick=${look} title="one full collection: the program stands still meanwhile">${text}</button>`;

@@ -1,6 +1,7 @@
---- The program that the page's test looks at: a lock cycle, a panic that travels, lost tasks, equal siblings
+--- The program that the page's test looks at: a lock cycle, a panic that travels, lost tasks, equal siblings,
 --- names that are markup, a leak, and tasks that work all the time. `program.lua N`: and N tasks more;
---- `program.lua N off`: without a recorder. It ends when its input does.
+--- `program.lua N named`: with names that are not equal; `program.lua N off`: without a recorder. It ends
+--- when its input does.
 
 local co = require "coropanic"
 local explorer = require "coropanic.debug"
@@ -71,7 +72,10 @@ co.run_with({ name = "shop" }, function()
   co.spawn_with({ name = "kitchen" }, keep_kitchen)
   co.spawn_with({ name = "reply to nobody" }, function() co.chan():recv() end)
   local forgotten = co.spawn_with({ name = "forgotten" }, co.sleep, 600)
-  for _ = 1, math.tointeger(arg[1] or 0) do co.spawn(function() replies:recv() end) end
+  for i = 1, math.tointeger(arg[1] or 0) do
+    local name = arg[2] == "named" and "visitor " .. ("x"):rep(i % 20) .. ("y"):rep(i // 20) or nil
+    co.spawn_with({ name = name }, function() replies:recv() end)
+  end
   co.sleep(0.2)
   forgotten:cancel()
   local ids = {}

@@ -126,7 +126,7 @@ async function tellsOfTask(program) {
 async function findsLeaks(program) {
   const { page, problems } = await open(program.url, 1440, 900, "light");
   await page.locator("button", { hasText: "find leaks" }).click();
-  await page.locator("#leaks", { hasText: "1 leaks" }).waitFor();
+  await page.locator("#leaks", { hasText: /^1 leak$/ }).waitFor();
   await page.locator(".warnings button", { hasText: "nothing can wake" }).click();
   await until(async () => (await page.locator(".row").count()) === 1);
   check("the leak alone is listed", await page.locator(".row", { hasText: "reply to nobody" }).isVisible());
@@ -260,6 +260,23 @@ async function isCalm(program) {
   await page.close();
 }
 
+/** Of many rows only those near the seen ones are brought up to date, until somebody scrolls to others. */
+async function isFrugal() {
+  const program = await start("300", "named");
+  const { page, problems } = await open(program.url, 1440, 900, "light");
+  check("300 names are as many rows", (await page.locator(".row").count()) > 300);
+  const ageOf = (which) => page.locator(".row .age").evaluateAll((ages, n) => ages.at(n).textContent, which);
+  const before = [await ageOf(0), await ageOf(-1)];
+  await until(async () => (await ageOf(0)) !== before[0]);
+  check("a row that nobody sees waits", (await ageOf(-1)) === before[1]);
+  await page.locator(".row").last().scrollIntoViewIfNeeded();
+  await until(async () => (await ageOf(-1)) !== before[1]);
+  check("... until somebody sees it", true);
+  assert.deepEqual(problems, []);
+  await page.close();
+  program.stop();
+}
+
 async function isOff() {
   const program = await start("0", "off");
   const { page, problems } = await open(program.url, 1440, 900, "light");
@@ -330,6 +347,7 @@ try {
   }
   await findsLeaks(program);
   program.stop();
+  await isFrugal();
   await isOff();
   const many = await start("100000");
   await isReadable(many);

@@ -277,7 +277,7 @@
 --
 
 return {
-  script_hash = "sha256-fd6E6simrGNEcQufnPGsFp0YaCilz96gl5MdFt2KQx0=",
+  script_hash = "sha256-GtNKvocQ3SxCcHgZBfWddm5FkMfrCrRF/ilqiRQnucA=",
   html = [========[
 <!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Trace Explorer</title><link rel="icon" href="data:,"><style>:root{--bg:#fff;--fg:#1c2330;--dim:#5b6678;--line:#dfe4ec;--soft:#f3f6fa;--tint:#1f5fd022;--red:#c62828;--blue:#1f5fd0;--amber:#9a5b00;--green:#1b7f4b;--teal:#0b7285;--violet:#7b3fb5;
@@ -404,7 +404,7 @@ a{color:var(--blue)}
       <small>${s}</small><b>${e[i][l]==null?"–":c(e[i][l])}</b>
       <${Ef} xs=${e.t} ys=${e[i]} at=${t} point=${n} /></div>`)}
     <span class="ago">${l===r?"":`${Math.round(e.t[r]-e.t[l])} s ago`}</span>
-  </div>`}function h0(){let[e,t]=Me("find leaks");return I`<button id="leaks" onClick=${()=>{t("looking for leaks"),fetch(rn("leaks")).then(r=>r.json()).then(r=>t(r.count===0?"no leaks":`${Be(r.count)} leaks`)).catch(()=>t("leaks: no answer"))}} title="one full collection: the program stands still meanwhile">${e}</button>`}function xf({state:e,live:t,only:n,show:r}){return I`<header>
+  </div>`}function h0(){let[e,t]=Me("find leaks");return I`<button id="leaks" onClick=${()=>{t("looking for leaks"),fetch(rn("leaks")).then(r=>r.json()).then(r=>t(r.count===0?"no leaks":r.count===1?"1 leak":`${Be(r.count)} leaks`)).catch(()=>t("leaks: no answer"))}} title="one full collection: the program stands still meanwhile">${e}</button>`}function xf({state:e,live:t,only:n,show:r}){return I`<header>
     <h1>${e.title}</h1>
     <${d0} series=${e.series} />
     <span class="warnings">

@@ -24,9 +24,15 @@ typedef struct wait_names {
 /* Returns the number of a wait type that is not where its hash says; 0: the table is full. */
 uint16_t wait_names_search(wait_names *names, const wait_type *type);
 
-static inline uint16_t wait_names_number(wait_names *names, const wait_type *type) {
+/* Returns the number of a wait type that is where its hash says; 0: it is elsewhere, or new. */
+static inline uint16_t wait_names_known(const wait_names *names, const wait_type *type) {
   uint16_t hash = (uint16_t)(((uintptr_t)type >> 5) % WAIT_NAMES);
-  return names->at[hash] == type && hash != 0 ? hash : wait_names_search(names, type);
+  return names->at[hash] == type ? hash : 0;
+}
+
+static inline uint16_t wait_names_number(wait_names *names, const wait_type *type) {
+  uint16_t known = wait_names_known(names, type);
+  return known != 0 ? known : wait_names_search(names, type);
 }
 
 /* Bounds of the marked texts. A longer one is cut. */

@@ -222,15 +222,20 @@ __attribute__((noinline, cold)) static void tell_delay(telemetry *m, runtime *rt
   m->began = now_of(m, rt); /* the time of a dump is not the task's */
 }
 
-static void on_start(probe_tap *tap, runtime *rt, const task *t) {
-  telemetry *m = container_of(tap, telemetry, tap);
-  if (is_rare(rt->clock->is_virtual != m->is_virtual)) change_clock(m, rt);
-  uint64_t now = now_of(m, rt);
-  if (m->left != LEFT_NOT) end_slice(m, now);
+/* plain: the ring alone listens, by the processor's counter. That copy calls nothing. */
+cp_inline void start_slice(telemetry *m, runtime *rt, const task *t, const bool plain) {
+  uint64_t now = plain ? ticks_read(&m->clock) : now_of(m, rt);
+  if (m->left != LEFT_NOT) {
+    if (plain) {
+      turn_over(m, m->left_task->coroutine.slot, now);
+    } else {
+      end_slice(m, now);
+    }
+  }
   uint64_t delay = turn_over(m, t->coroutine.slot, now);
-  count_delay(m, t, delay, now);
+  if (!plain) count_delay(m, t, delay, now);
   event_ring *r = m->ring;
-  if (r != NULL) {
+  if (plain || r != NULL) {
     event *e = events_next(r);
     e->tick = now;
     e->task = (uint32_t)t->id;
@@ -243,7 +248,47 @@ static void on_start(probe_tap *tap, runtime *rt, const task *t) {
   forget_left(m);
   m->began = now;
   m->running = t->id;
-  if (is_rare(delay >= m->slow)) tell_delay(m, rt, delay);
+  if (!plain && is_rare(delay >= m->slow)) tell_delay(m, rt, delay);
+}
+
+cp_apart void start_heard_by_all(telemetry *m, runtime *rt, const task *t) {
+  if (rt->clock->is_virtual != m->is_virtual) change_clock(m, rt);
+  start_slice(m, rt, t, false);
+}
+
+static inline bool is_plain(const telemetry *m, const runtime *rt) {
+  return m->clock.source == TICKS_COUNTER && !m->is_virtual && !rt->clock->is_virtual &&
+         m->accounting == NULL && m->ring != NULL && m->slow == UINT64_MAX;
+}
+
+static void on_start(probe_tap *tap, runtime *rt, const task *t) {
+  telemetry *m = container_of(tap, telemetry, tap);
+  if (is_plain(m, rt)) {
+    start_slice(m, rt, t, true);
+  } else {
+    start_heard_by_all(m, rt, t);
+  }
+}
+
+/* Notes how the task has left. */
+static inline void leave(telemetry *m, const task *t, bool parked, uint16_t wait) {
+  m->left = parked ? LEFT_PARKED : LEFT_YIELDED;
+  m->left_wait = wait;
+  m->left_task = t;
+  m->running = 0;
+}
+
+static inline bool is_told_by_start(const telemetry *m, const runtime *rt) {
+  return rt->batch > 0 && fifo_count(&rt->ready) > 0 && !m->stacks;
+}
+
+cp_apart void stop_slice(telemetry *m, runtime *rt, const task *t, bool parked) {
+  leave(m, t, parked, parked ? wait_names_number(&m->waits, t->wait) : 0);
+  if (is_told_by_start(m, rt)) return;
+  uint64_t now = now_of(m, rt);
+  end_slice(m, now);
+  if (m->ring != NULL) write_stop(m, now, m->stacks ? place_of(rt, t) : 0);
+  forget_left(m);
 }
 
 /*
@@ -253,16 +298,12 @@ static void on_start(probe_tap *tap, runtime *rt, const task *t) {
 static void on_stop(probe_tap *tap, runtime *rt, const task *t) {
   telemetry *m = container_of(tap, telemetry, tap);
   bool parked = t->status != TASK_READY;
-  m->left = parked ? LEFT_PARKED : LEFT_YIELDED;
-  m->left_wait = parked ? wait_names_number(&m->waits, t->wait) : 0;
-  m->left_task = t;
-  m->running = 0;
-  bool another_starts = rt->batch > 0 && fifo_count(&rt->ready) > 0;
-  if (another_starts && !m->stacks) return;
-  uint64_t now = now_of(m, rt);
-  end_slice(m, now);
-  if (m->ring != NULL) write_stop(m, now, m->stacks ? place_of(rt, t) : 0);
-  forget_left(m);
+  uint16_t wait = parked ? wait_names_known(&m->waits, t->wait) : 0;
+  if ((parked && wait == 0) || !is_told_by_start(m, rt)) {
+    stop_slice(m, rt, t, parked);
+  } else {
+    leave(m, t, parked, wait);
+  }
 }
 
 static void on_wake(probe_tap *tap, runtime *rt, const task *t) {

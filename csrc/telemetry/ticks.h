@@ -31,6 +31,15 @@ void ticks_open(tick_clock *c);
 /* Returns the time by the monotonic clock, in nanoseconds. */
 uint64_t ticks_monotonic_ns(void);
 
+/* The processor's own counter, which is read without a call; TICKS_NS: it has none that is used. */
+#if defined(__x86_64__)
+#define TICKS_COUNTER TICKS_TSC
+#elif defined(__aarch64__)
+#define TICKS_COUNTER TICKS_CNTVCT
+#else
+#define TICKS_COUNTER TICKS_NS
+#endif
+
 static inline uint64_t ticks_read(const tick_clock *c) {
 #if defined(__x86_64__)
   if (c->source == TICKS_TSC) return __builtin_ia32_rdtsc();

@@ -1334,6 +1334,14 @@ return {
     specs = "spec/telemetry/recorder_spec.lua",
   },
   {
+    name = "a-wait-has-no-name",
+    says = "the recorder does not say what a task waits for if another one starts at once",
+    file = "csrc/telemetry/telemetry.c",
+    from = "    leave(m, t, parked, wait);",
+    to = "    leave(m, t, parked, 0);",
+    specs = "spec/telemetry/recorder_spec.lua",
+  },
+  {
     name = "recorder-keeps-two-clocks",
     says = "events of the virtual clock stand behind those of the system's in one ring",
     file = "csrc/telemetry/telemetry.c",

@@ -58,6 +58,41 @@ describe("the recorder", function()
     assert.equal("done", of("end", events)[1].status)
   end)
 
+  it("tells the same by the system's clock, with or without others that count", function()
+    local function body()
+      local channel, mutex = co.chan(), co.mutex()
+      co.scope(function(s)
+        for _ = 1, 3 do
+          s:spawn(function()
+            local _ <close> = mutex:guard()
+            co.yield()
+            channel:send(1)
+          end)
+        end
+        for _ = 1, 3 do
+          co.yield()
+          channel:recv()
+        end
+      end)
+    end
+    local function lines(clock)
+      local list, first = {}, co.stats().spawned
+      recorder = co.record()
+      co.run_with({ clock = clock }, body)
+      for e in reader.parse(recorder:snapshot()):events() do
+        local more = e.wait or e.reason or e.status or ""
+        if e.task ~= 0 then list[#list + 1] = ("%s %d %s"):format(e.kind, e.task - first, more) end
+      end
+      return list
+    end
+    local expected = lines "virtual"
+    assert.is_true(#expected > 40)
+    assert.same(expected, lines "monotonic")
+    co.accounting(true)
+    finally(function() co.accounting(false) end)
+    assert.same(expected, lines "monotonic")
+  end)
+
   it("tells how long a task was ready before it ran", function()
     local dump
     recorder = co.record()

@@ -48,6 +48,12 @@ function every.objects(co, in_task)
   objects.done = objects.timed:done()
   objects.stop = objects.context:after(function() end)
   objects.census = co.census(10)
+  objects.recorder = co.record { events = 64 }
+  for name, kind in pairs { allocations = "alloc", waits = "wait", places = "tasks" } do
+    -- Those of the round before may still run.
+    local is_new, profile = pcall(co.profile.start, { kind = kind })
+    objects[name] = is_new and profile or nil
+  end
   objects.func = co.func(function(...) co.defer(function() end) return ... end)
   objects.mutex:try_lock()
   objects.rwmutex:try_lock()
@@ -113,6 +119,7 @@ local FIELDS = {
 function every.list(co, objects)
   local functions = {}
   add_table(functions, "co", co)
+  add_table(functions, "metrics", require "coropanic.metrics")
   for name, object in pairs(objects) do
     local metatable = type(object) == "userdata" and debug.getmetatable(object)
     if metatable then
@@ -160,9 +167,10 @@ function every.cancel(co)
   for _, task in ipairs(co.tasks()) do task:cancel() end
 end
 
---- Called after the others, as they end what those are called with; and not called, as they replace things.
+--- Called after the others, as they end what those are called with; and not called, as they replace things,
+--- or write files.
 local LAST = { ["co.run"] = true, ["co.run_with"] = true }
-local NEVER = { ["co.instrument"] = true, ["co.on_panic"] = true }
+local NEVER = { ["co.instrument"] = true, ["co.on_panic"] = true, ["recorder.dump"] = true }
 
 local KINDS = {
   "spawn", "start", "stop", "wake", "end", "panic", "recover", "cancel", "scope_open", "scope_close",

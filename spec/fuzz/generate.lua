@@ -6,7 +6,7 @@ local generate = {}
 
 generate.POOLS = {
   "task", "chan", "mutex", "rwmutex", "semaphore", "waitgroup", "once", "event", "condition", "context",
-  "cancel", "scope", "record", "thread", "callback", "var", "handle", "fn",
+  "cancel", "scope", "record", "thread", "callback", "var", "handle", "fn", "profile", "recorder",
 }
 local SLOTS = 3 -- objects of a kind: few, so that they meet
 
@@ -44,6 +44,8 @@ local METHODS = {
   context = { "value", "err", "cause", "deadline", "done" },
   scope = { "cancel" },
   record = { "to_table" },
+  profile = { "stop" },
+  recorder = { "snapshot", "stats", "stop" },
 }
 
 -- The choices of one program ------------------------------------------------------------------------------
@@ -302,6 +304,20 @@ add(2, function(c, depth)
   return with_function(c, depth, ("co.trace.continue(%s, "):format(header), ")")
 end)
 add(1, function(c) return ("co.trace.sampler '%s'"):format(pick(c, { "always", "never", "parent" })) end)
+
+-- Telemetry: one profile of a kind runs at a time
+add(2, function(c)
+  local kind = pick(c, { "alloc", "alloc", "wait", "tasks", "cpu" })
+  return ("pcall(function() %s = co.profile.start { kind = '%s' } end)"):format(slot(c, "profile"), kind)
+end)
+add(2, function(c) return method(c, "profile", "stop()") end)
+add(1, function(c, depth) return with_function(c, depth, "co.profile.labels({ k = 1 }, ", ")") end)
+add(1, function(c)
+  return ("%s = co.record { events = 64, stacks = %d }"):format(slot(c, "recorder"), c.random(0, 1))
+end)
+add(2, function(c) return method(c, "recorder", pick(c, { "snapshot()", "stats()", "stop()" })) end)
+add(1, function(c) return ("co.accounting(%s)"):format(pick(c, { "true", "false", "" })) end)
+add(1, function(c) return ("co.trace.usage(%s)"):format(pick(c, { "", "false" })) end)
 
 -- Whatever the API has, with whatever arguments
 add(6, function(c) return ("api('%s', %s)"):format(pick(c, PATHS), arguments(c)):gsub(", %)$", ")") end)

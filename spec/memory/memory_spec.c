@@ -146,6 +146,23 @@ static const program programs[] = {
      "  co.run(function() deferred(co) co.yield() local t = {}\n"
      "    for i = 1, 20 do t[i] = { ('x'):rep(60000 + i) } end end)\n"
      "  return #profile:stop() end"},
+    {"counts what traces use, for their root spans",
+     "return function(co) co.trace.usage() local spans = 0\n"
+     "  local before = co.trace.on_span(function(s) if s.attributes['coropanic.usage.tasks'] then "
+     "spans = spans + 1 end end)\n"
+     "  co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
+     "    co.trace.continue({ traceparent = '00-' .. ('a'):rep(32) .. '-00f067aa0ba902b7-01' },\n"
+     "      co.trace.span, 's', co.sleep, 1)\n"
+     "    co.spawn_with({ detached_trace = true }, function() deferred(co) error 'x' end):join() "
+     "end)\n"
+     "  co.trace.on_span(before) co.trace.usage(false) return spans end"},
+    {"profiles waits for objects",
+     "return function(co) local waits = co.profile.start { kind = 'wait' }\n"
+     "  co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
+     "    local c, m = co.chan(), co.mutex() m:lock()\n"
+     "    co.spawn(function() deferred(co) c:recv() m:lock() m:unlock() end)\n"
+     "    co.sleep(1) c:send(1) co.sleep(1) m:unlock() end)\n"
+     "  return #waits:stop() end"},
     {"takes a profile",
      "return function(co) return co.run_with({ clock = 'virtual' }, function() deferred(co)\n"
      "  local t = co.spawn(co.profile.take, 'cpu', 9)\n"

@@ -90,6 +90,11 @@ static const program programs[] = {
      "    attributes = {{key = 'a', value = {arrayValue = {values = {{intValue = '7'}}}}}}}\n"
      "  local request = {resourceLogs = {{scopeLogs = {{logRecords = {log, log}}}}}}\n"
      "  assert(#protobuf.encode('logs', request) > 40000)\n"
+     "  local point = {count = '9', sum = 0, bucketCounts = {}, explicitBounds = {0.5}}\n"
+     "  for i = 1, 3000 do point.bucketCounts[i] = '3' end\n"
+     "  local metric = {name = 'm', histogram = {dataPoints = {point, point}}}\n"
+     "  request = {resourceMetrics = {{scopeMetrics = {{metrics = {metric}}}}}}\n"
+     "  assert(#protobuf.encode('metrics', request) > 48000)\n"
      "  assert(protobuf.decode('logs', '\\x0a\\x06\\x08\\x03\\x12\\x02hi').partialSuccess) end"},
     {"cancels, sleeps and exits",
      "return function(co) co.run(function()\n"

@@ -242,6 +242,7 @@ typedef struct runtime {
   struct profiler *profiler; /* profiles and their labels (telemetry/profile.h); NULL: none yet */
   struct usage *usage;       /* of traces (span/usage.h); NULL: it is not counted */
   uint64_t allocated;        /* bytes, while a profile of allocations runs */
+  bool notes_makers;         /* objects that tasks wait for note where they are made */
   /*
   ** Begins the span of the new task on top of the stack, which no script has seen yet. Called while
   ** a listener of spans is set. It is span_begin_task, which the kernel does not know. Never

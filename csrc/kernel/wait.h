@@ -70,6 +70,12 @@ typedef struct wait_type {
   lua_KFunction continuation;
 
   bool reads; /* a reader's wait for a lock, which several readers may have at once */
+  /*
+  ** Returns the number of the place (location.h) where the object was made that the task waits for; 0: that
+  ** is not known. L has room for one value. NULL: it waits for nothing that is made.   [-0, +0, -]
+  */
+  uint16_t (*made_at)(lua_State *L, const struct task *t);
+
   bool joins; /* a wait for another task's outcome, after which the task may join the next one */
   bool from_outside; /* ended by an event outside the process, such as a readable descriptor */
 } wait_type;

@@ -46,10 +46,16 @@ static void leave_joined(runtime *rt, task *t) {
   if (joined != NULL) ring_remove(&joined->live.joiners, &t->waiter.link);
 }
 
+static uint16_t joined_at(lua_State *L, const task *t) {
+  (void)L;
+  const task *joined = t->waits_on;
+  return joined == NULL ? 0 : joined->location;
+}
+
 /* The fields that join and await share. */
 #define JOINING                                                                     \
   .push_object = push_joined, .push_text = push_joined_text, .leave = leave_joined, \
-  .next_blocker = next_joined, .joins = true
+  .next_blocker = next_joined, .made_at = joined_at, .joins = true
 
 static int after_join(lua_State *L, int status, lua_KContext context);
 static int after_await(lua_State *L, int status, lua_KContext context);

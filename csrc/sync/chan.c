@@ -274,10 +274,14 @@ static void visit_channel(lua_State *L, const task *t, void (*visit)(void *ud, l
   if (wait_push_self(L, t)) visit(ud, L);
 }
 
-static const wait_type wait_send = {
-    .name = "send", .push_object = wait_push_self, .each_waker = visit_channel};
-static const wait_type wait_receive = {
-    .name = "receive", .push_object = wait_push_self, .each_waker = visit_channel};
+static const wait_type wait_send = {.name = "send",
+                                    .push_object = wait_push_self,
+                                    .each_waker = visit_channel,
+                                    .made_at = sync_made_at};
+static const wait_type wait_receive = {.name = "receive",
+                                       .push_object = wait_push_self,
+                                       .each_waker = visit_channel,
+                                       .made_at = sync_made_at};
 
 /*
 ** Parks the current task in `queue`, one of the two of `c`. The stack has `height` values, the first

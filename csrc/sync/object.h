@@ -23,6 +23,7 @@ typedef struct sync_type {
 typedef struct sync_object {
   const sync_type *type;
   runtime *runtime;
+  uint16_t made_at; /* number of the place (location.h); 0: it was not noted */
 } sync_object;
 
 /*
@@ -30,6 +31,9 @@ typedef struct sync_object {
 ** its head.   [-0, +1, m]
 */
 void *sync_new_with(runtime *rt, lua_State *L, const sync_type *type, int user_values);
+
+/* wait_type.made_at of the waits whose push_object is wait_push_self, and whose object is of this folder. */
+uint16_t sync_made_at(lua_State *L, const struct task *t);
 
 /* The same with the user values of the type.   [-0, +1, m] */
 static inline void *sync_new(runtime *rt, lua_State *L, const sync_type *type) {

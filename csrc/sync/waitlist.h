@@ -48,7 +48,8 @@ static inline const waitlist_type *waitlist_type_of(const waitlist *w) {
 ** The fields that the wait_type of every wait in a waitlist shares. The task's `waits_on` is the
 ** waitlist.
 */
-#define WAITLIST_WAIT .push_object = wait_push_self, .left_unserved = waitlist_left_unserved
+#define WAITLIST_WAIT \
+  .push_object = wait_push_self, .left_unserved = waitlist_left_unserved, .made_at = sync_made_at
 
 void waitlist_left_unserved(runtime *rt, void *waits_on);
 

@@ -1,5 +1,7 @@
 #include "telemetry/profile_parks.h"
 
+#include <string.h>
+
 #define FIRST_ROOM 64u
 
 /* Makes room for a slot. Returns false if there is no memory. */
@@ -16,11 +18,12 @@ static bool reserve(profile_parks *all, runtime *rt, uint32_t slot) {
 }
 
 static void note(profile_parks *all, runtime *rt, const task *t) {
+  lua_State *holder = rt->slot_values.holder;
   if (!reserve(all, rt, t->coroutine.slot)) return;
-  const task *joined = t->wait->joins ? t->waits_on : NULL;
+  bool is_made = t->wait->made_at != NULL;
   all->at[t->coroutine.slot] = (park){.task = t->id,
                                       .since_ns = runtime_now(rt),
-                                      .location = joined == NULL ? 0 : joined->location};
+                                      .location = is_made ? t->wait->made_at(holder, t) : 0};
 }
 
 static void hear(probe_sink *self, runtime *rt, const probe_event *event) {
@@ -35,6 +38,7 @@ static void hear(probe_sink *self, runtime *rt, const probe_event *event) {
 
 void parks_begin(profile_parks *all, runtime *rt) {
   all->began_ns = runtime_now(rt);
+  rt->notes_makers = true;
   all->sink = (probe_sink){.wants = PROBE_BIT(PROBE_STOP), .write = hear};
   if (all->woken != NULL) all->sink.wants |= PROBE_BIT(PROBE_WAKE);
   probe_add_sink(&rt->probes, &all->sink);
@@ -57,4 +61,10 @@ park parks_of(const profile_parks *all, const task *t) {
 int64_t parks_waited(const runtime *rt, const park *p) {
   int64_t waited = runtime_now(rt) - p->since_ns;
   return waited > 0 ? waited : 0;
+}
+
+void parks_add_object(const park *p, profile *of, profile_key *k) {
+  if (p->location == 0) return;
+  const char *text = location_numbered(&of->rt->locations, p->location)->text;
+  profile_add_text(&of->store, k, "object", text, strlen(text));
 }

@@ -11,7 +11,7 @@
 typedef struct park {
   uint64_t task;
   int64_t since_ns;  /* by the runtime's clock */
-  uint16_t location; /* where the task that it joins was spawned; 0: it joins none */
+  uint16_t location; /* where the task or object that it waits for was made; 0: not known */
 } park;
 
 typedef struct profile_parks {
@@ -34,6 +34,9 @@ void parks_end(profile_parks *all, runtime *rt);
 ** no memory to note it, it counts from when the noting began.
 */
 park parks_of(const profile_parks *all, const task *t);
+
+/* Adds the label `object` to the key: the park's location, if it is known. */
+void parks_add_object(const park *p, profile *of, profile_key *k);
 
 /* Returns how long the task has waited, in nanoseconds of the runtime's clock. */
 int64_t parks_waited(const runtime *rt, const park *p);

@@ -35,6 +35,7 @@ static void add_task(tasks_profile *p, const task *t) {
     park waited = parks_of(&p->parks, t);
     waited_ns = parks_waited(p->base.rt, &waited);
     add_word(p, &k, "wait", t->wait->name);
+    parks_add_object(&waited, &p->base, &k);
   }
   profile_store_add(&p->base.store, &k, 1, waited_ns);
 }

@@ -21,10 +21,7 @@ static void add_wait(profile_parks *self, runtime *rt, const task *t) {
   profile_add_stack(&p->base, &k, t->coroutine.top);
   profile_add_labels(&p->base, &k, t, t->coroutine.top);
   profile_add_text(&p->base.store, &k, "wait", t->wait->name, strlen(t->wait->name));
-  if (waited.location != 0) {
-    const char *text = location_numbered(&rt->locations, waited.location)->text;
-    profile_add_text(&p->base.store, &k, "object", text, strlen(text));
-  }
+  parks_add_object(&waited, &p->base, &k);
   profile_store_add(&p->base.store, &k, 1, parks_waited(rt, &waited));
 }
 

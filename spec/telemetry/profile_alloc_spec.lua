@@ -36,6 +36,22 @@ describe("a profile of allocations", function()
     assert.is_true(objects > 0.7 * 200000 and objects < 1.3 * 200000, objects)
   end)
 
+  it("counts of a table that grows what it grows by", function()
+    local function grow()
+      for _ = 1, 200 do
+        local t = {}
+        for i = 1, 2 ^ 15 do t[i] = i end
+        assert(#t == 2 ^ 15)
+      end
+    end
+    local read = profile_of(function()
+      grow()
+      return nil
+    end)
+    local space = pprof.total(read, 2, by "grow")
+    assert.is_true(space > 0.7 * 200 * 2 ^ 19 and space < 1.4 * 200 * 2 ^ 19, space)
+  end)
+
   it("has the labels of the task", function()
     local task
     local read = profile_of(function()

@@ -74,6 +74,57 @@ describe("a profile of waits", function()
     assert.equal(1, pprof.total(read, 1, with("object", at)))
   end)
 
+  it("says where the object was made that a task waits for", function()
+    local at = {}
+    local read = waits_of(function()
+      local channel, full, mutex, shared, semaphore, group, once, event, condition
+      at.receive, channel = helpers.here(), co.chan()
+      at.send, full = helpers.here(), co.chan()
+      at.lock, mutex = helpers.here(), co.mutex()
+      at["read lock"], shared = helpers.here(), co.rwmutex()
+      at.acquire, semaphore = helpers.here(), co.semaphore(1)
+      at.group, group = helpers.here(), co.waitgroup()
+      at.once, once = helpers.here(), co.once(function() co.sleep(1) end)
+      at.event, event = helpers.here(), co.event()
+      at.condition, condition = helpers.here(), co.condition(mutex)
+      mutex:lock()
+      shared:lock()
+      semaphore:acquire()
+      group:add(1)
+      for _, wait in ipairs {
+        function() channel:recv() end, function() full:send(1) end,
+        function() mutex:lock() mutex:unlock() end,
+        function() shared:rlock() end, function() semaphore:acquire() end, function() group:wait() end,
+        function() once() end, function() once() end, function() event:wait() end,
+        function()
+          local _ <close> = mutex:guard()
+          condition:wait()
+        end,
+      } do
+        co.spawn(wait)
+      end
+      co.sleep(1)
+      channel:send(1)
+      full:recv()
+      mutex:unlock()
+      shared:unlock()
+      semaphore:release()
+      group:done()
+      event:set()
+      co.sleep(1)
+      condition:signal()
+    end)
+    local expected, found = {}, {}
+    for _, place in pairs(at) do expected[place] = true end
+    for _, sample in ipairs(read.samples) do
+      local kind, object = sample.labels.wait, sample.labels.object
+      assert.is_true(kind ~= "sleep" or object == nil)
+      if kind ~= "join" and object then found[object] = true end
+      if at[kind] then assert.equal(at[kind], object) end
+    end
+    assert.same(expected, found)
+  end)
+
   it("adds up equal waits of a task", function()
     local read = waits_of(function()
       for _ = 1, 1000 do co.sleep(0.5) end
@@ -142,6 +193,18 @@ describe("a profile of tasks", function()
         { idler.labels.status, idler.labels.wait, idler.labels.task, idler.labels.trace_id })
       assert.same({ "running", 0 }, { running.labels.status, running.values[2] })
       assert.equal("ready", waits.labels.status)
+    end)
+  end)
+
+  it("says where the object was made that a task waits for", function()
+    co.run_with(VIRTUAL, function()
+      local profile = co.profile.start { kind = "tasks" }
+      local at, channel = helpers.here(), co.chan()
+      local task = co.spawn(channel.recv, channel)
+      co.sleep(1)
+      local read = pprof.read(profile:stop())
+      task:cancel()
+      assert.equal(1, pprof.total(read, 1, with("object", at)))
     end)
   end)
 end)

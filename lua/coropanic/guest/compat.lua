@@ -34,8 +34,10 @@ compat.yields_in_iterator = compat.yields_in_pcall
 --- Whether variables can be `<close>`.
 compat.has_close = compat.close ~= nil
 
---- Where protected calls have coroutines of their own: such a coroutine -> the thread that waits for it.
-compat.below = setmetatable({}, { __mode = "k" })
+--- Where protected calls have coroutines of their own: such a coroutine -> the thread that waits for it. That
+--- thread's stack refers to the coroutine, so that as a strong value it would keep both for ever: Lua 5.1 has
+--- no ephemeron tables.
+compat.below = setmetatable({}, { __mode = "kv" })
 
 --- The coroutine in which a protected call's coroutine runs, whatever number of them; other ones themselves.
 function compat.outermost(thread)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel/runtime.h"
 #include "kernel/value_text.h"
 #include "report/report_parts.h"
 
@@ -244,8 +245,8 @@ static int push_grown(lua_State *L) {
 }
 
 void report_push(lua_State *L, int index) {
-  growing_text g = {0};
-  g.memory.fn = lua_getallocf(L, &g.memory.ud);
+  /* not lua_getallocf's: a finalizer may end a profile, which takes that allocator away */
+  growing_text g = {.memory = record_test(L, index)->runtime->memory};
   text_sink sink = {.write = grow_write, .ud = &g};
   luaL_checkstack(L, 2, NULL);
   report_write(L, index, &sink);

@@ -186,6 +186,7 @@ build = {
     ["coropanic.resilience.hedge"] = "lua/coropanic/resilience/hedge.lua",
     ["coropanic.resilience.options"] = "lua/coropanic/resilience/options.lua",
     ["coropanic.resilience.outcomes"] = "lua/coropanic/resilience/outcomes.lua",
+    ["coropanic.resilience.policy"] = "lua/coropanic/resilience/policy.lua",
     ["coropanic.resilience.refusal"] = "lua/coropanic/resilience/refusal.lua",
     ["coropanic.resilience.retry"] = "lua/coropanic/resilience/retry.lua",
     ["coropanic.resilience.supervisor"] = "lua/coropanic/resilience/supervisor.lua",

@@ -7,10 +7,9 @@
 local co = require "coropanic"
 local options = require "coropanic.resilience.options"
 local outcomes = require "coropanic.resilience.outcomes"
+local policy = require "coropanic.resilience.policy"
 
-local boundary = {}
-boundary.__index = boundary
-boundary.__name = "coropanic.resilience.boundary"
+local boundary = policy.class "boundary"
 
 local unpack = table.unpack or rawget(_G, "unpack")
 
@@ -227,14 +226,14 @@ end
 --- Calls `fn(b)` in a scope, where `b` spawns children and registers compensations. Returns its results, or
 --- the fallback's.
 function boundary:run(fn)
-  options.check_self(self, boundary, "run", "boundary")
+  policy.check_self(self, boundary, "run")
   options.check_function("run", 1, fn)
   return run_boundary(self, fn)
 end
 
 --- Calls `fn(...)` in the boundary, as if it were its only child. Returns its results, or the fallback's.
 function boundary:call(fn, ...)
-  options.check_self(self, boundary, "call", "boundary")
+  policy.check_self(self, boundary, "call")
   options.check_function("call", 1, fn)
   local args, n = { ... }, select("#", ...)
   return run_boundary(self, function(b)
@@ -243,14 +242,7 @@ function boundary:call(fn, ...)
 end
 
 --- Returns the counts since the boundary was made.
-function boundary:stats()
-  options.check_self(self, boundary, "stats", "boundary")
-  local stats = { name = self.name }
-  for name, value in pairs(self.counts) do stats[name] = value end
-  return stats
-end
-
-local count = 0
+function boundary:stats() return policy.stats(self, boundary) end
 
 ---@class coropanic.resilience.boundary.options
 ---@field name? string
@@ -269,12 +261,8 @@ function boundary.new(given)
   given = options.check("boundary", given, KNOWN)
   given.trip = given.trip or 3
   given.flush_within = given.flush_within or 1
-  count = count + 1
-  return setmetatable({
-    options = given,
-    name = given.name or "boundary " .. count,
-    counts = { runs = 0, ok = 0, timeouts = 0, trips = 0, compensations = 0, fallbacks = 0 },
-  }, boundary)
+  local counts = { runs = 0, ok = 0, timeouts = 0, trips = 0, compensations = 0, fallbacks = 0 }
+  return policy.new(boundary, given, counts)
 end
 
 return boundary

@@ -16,14 +16,13 @@
 local co = require "coropanic"
 local options = require "coropanic.resilience.options"
 local outcomes = require "coropanic.resilience.outcomes"
+local policy = require "coropanic.resilience.policy"
 local refusal = require "coropanic.resilience.refusal"
 local window = require "coropanic.resilience.window"
 
 local pcall, call = co.pcall, co.call
 
-local breaker = {}
-breaker.__index = breaker
-breaker.__name = "coropanic.resilience.breaker"
+local breaker = policy.class "breaker"
 
 local KNOWN = {
   name = options.STRING,
@@ -186,7 +185,7 @@ end
 
 -- The policy ---------------------------------------------------------------------------------------------
 
-local function check(self, method) options.check_self(self, breaker, method, "breaker") end
+local function check(self, method) policy.check_self(self, breaker, method) end
 
 --- Calls `fn(...)`, or raises a panic whose value has the code "BREAKER_OPEN".
 function breaker:call(fn, ...)
@@ -223,9 +222,8 @@ function breaker:stats()
   check(self, "stats")
   local now = co.now()
   advance(self, now)
-  local stats = { name = self.name, state = self.state, failures = self.failures }
-  for name, count in pairs(self.counts) do stats[name] = count end
-  stats.transitions = self.transitions
+  local stats = policy.stats(self, breaker)
+  stats.state, stats.failures, stats.transitions = self.state, self.failures, self.transitions
   stats.probes = self.state == "half-open" and count_probes(self) or 0
   stats.retry_after = self.state == "open" and self.opens_at - now or nil
   stats.opened_by, stats.stack_hash = self.opened_by, self.stack_hash
@@ -240,8 +238,6 @@ local function check_together(given)
     if given[name] and not given.rate then options.refuse("breaker", "option '%s' needs 'rate'", name) end
   end
 end
-
-local count = 0
 
 ---@class coropanic.resilience.breaker.options
 ---@field name? string
@@ -270,10 +266,8 @@ function breaker.new(given)
   given.jitter = given.jitter or 0.2
   given.probes = given.probes or 1
   given.probe_timeout = given.probe_timeout or 30
-  count = count + 1
-  return setmetatable({
-    options = given,
-    name = given.name or "breaker " .. count,
+  local counts = { ok = 0, failed = 0, ignored = 0, cancelled = 0, lost = 0, refused = 0 }
+  return policy.new(breaker, given, counts, {
     state = "closed",
     needs_clock = given.rate ~= nil or given.slow ~= nil,
     generation = 1,
@@ -283,8 +277,7 @@ function breaker.new(given)
     recent = given.rate and window.new(given.window or 30, { "ok", "failed" }) or nil,
     pause = given.open_for,
     transitions = 0,
-    counts = { ok = 0, failed = 0, ignored = 0, cancelled = 0, lost = 0, refused = 0 },
-  }, breaker)
+  })
 end
 
 return breaker

@@ -3,11 +3,10 @@
 local co = require "coropanic"
 local options = require "coropanic.resilience.options"
 local outcomes = require "coropanic.resilience.outcomes"
+local policy = require "coropanic.resilience.policy"
 local refusal = require "coropanic.resilience.refusal"
 
-local bulkhead = {}
-bulkhead.__index = bulkhead
-bulkhead.__name = "coropanic.resilience.bulkhead"
+local bulkhead = policy.class "bulkhead"
 
 local KNOWN = {
   name = options.STRING,
@@ -50,7 +49,7 @@ end
 
 --- Calls `fn(...)` when there is room, or raises a panic whose value has the code "BULKHEAD_FULL".
 function bulkhead:call(fn, ...)
-  options.check_self(self, bulkhead, "call", "bulkhead")
+  policy.check_self(self, bulkhead, "call")
   options.check_function("call", 1, fn)
   enter(self)
   return outcomes.call(setmetatable({ of = self }, permit), fn, ...)
@@ -58,17 +57,10 @@ end
 
 --- Returns what runs and waits now, and the counts since the bulkhead was made.
 function bulkhead:stats()
-  options.check_self(self, bulkhead, "stats", "bulkhead")
-  local stats = {
-    name = self.name,
-    running = self.options.permits - self.semaphore:available(),
-    waiting = self.waiting,
-  }
-  for name, count in pairs(self.counts) do stats[name] = count end
+  local stats = policy.stats(self, bulkhead)
+  stats.running, stats.waiting = self.options.permits - self.semaphore:available(), self.waiting
   return stats
 end
-
-local count = 0
 
 ---@class coropanic.resilience.bulkhead.options
 ---@field name? string
@@ -85,14 +77,8 @@ function bulkhead.new(given)
     options.refuse("bulkhead", "option 'permits': integer from 1 expected, got nil")
   end
   given.queue = given.queue or 0
-  count = count + 1
-  return setmetatable({
-    options = given,
-    name = given.name or "bulkhead " .. count,
-    semaphore = co.semaphore(given.permits),
-    waiting = 0,
-    counts = { ok = 0, failed = 0, cancelled = 0, refused = 0 },
-  }, bulkhead)
+  local counts = { ok = 0, failed = 0, cancelled = 0, refused = 0 }
+  return policy.new(bulkhead, given, counts, { semaphore = co.semaphore(given.permits), waiting = 0 })
 end
 
 return bulkhead

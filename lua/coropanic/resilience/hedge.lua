@@ -5,10 +5,9 @@
 local co = require "coropanic"
 local budget = require "coropanic.resilience.budget"
 local options = require "coropanic.resilience.options"
+local policy = require "coropanic.resilience.policy"
 
-local hedge = {}
-hedge.__index = hedge
-hedge.__name = "coropanic.resilience.hedge"
+local hedge = policy.class "hedge"
 
 local unpack = table.unpack or rawget(_G, "unpack")
 
@@ -149,7 +148,7 @@ end
 --- returns; the others are cancelled, and have ended by then. Panics if all of them do, with the last one's
 --- record.
 function hedge:call(fn, ...)
-  options.check_self(self, hedge, "call", "hedge")
+  policy.check_self(self, hedge, "call")
   options.check_function("call", 1, fn)
   self.counts.calls = self.counts.calls + 1
   local args = { n = select("#", ...), ... }
@@ -160,13 +159,10 @@ end
 
 --- Returns the counts since the policy was made, and after how many seconds it hedges now.
 function hedge:stats()
-  options.check_self(self, hedge, "stats", "hedge")
-  local stats = { name = self.name, after = patience(self) }
-  for name, count in pairs(self.counts) do stats[name] = count end
+  local stats = policy.stats(self, hedge)
+  stats.after = patience(self)
   return stats
 end
-
-local count = 0
 
 ---@class coropanic.resilience.hedge.options
 ---@field name? string
@@ -184,14 +180,8 @@ function hedge.new(given)
     options.refuse("hedge", "options 'after' and 'quantile' exclude each other")
   end
   given.max = given.max or 2
-  count = count + 1
-  return setmetatable({
-    options = given,
-    name = given.name or "hedge " .. count,
-    durations = {},
-    next_kept = 0,
-    counts = { calls = 0, ok = 0, failed = 0, hedges = 0, won = 0, denied = 0 },
-  }, hedge)
+  local counts = { calls = 0, ok = 0, failed = 0, hedges = 0, won = 0, denied = 0 }
+  return policy.new(hedge, given, counts, { durations = {}, next_kept = 0 })
 end
 
 return hedge

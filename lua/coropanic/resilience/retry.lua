@@ -5,10 +5,9 @@
 local co = require "coropanic"
 local budget = require "coropanic.resilience.budget"
 local options = require "coropanic.resilience.options"
+local policy = require "coropanic.resilience.policy"
 
-local retry = {}
-retry.__index = retry
-retry.__name = "coropanic.resilience.retry"
+local retry = policy.class "retry"
 
 local unpack = table.unpack or rawget(_G, "unpack")
 
@@ -111,7 +110,7 @@ end
 --- Calls `fn(...)`, again if it panics. Raises the last attempt's record, with those before it in
 --- `suppressed`.
 function retry:call(fn, ...)
-  options.check_self(self, retry, "call", "retry")
+  policy.check_self(self, retry, "call")
   options.check_function("call", 1, fn)
   self.counts.calls = self.counts.calls + 1
   local state = { fn = fn, n = select("#", ...), earlier = {}, delay = self.options.base, ... }
@@ -121,14 +120,7 @@ function retry:call(fn, ...)
 end
 
 --- Returns the counts since the policy was made.
-function retry:stats()
-  options.check_self(self, retry, "stats", "retry")
-  local stats = { name = self.name }
-  for name, count in pairs(self.counts) do stats[name] = count end
-  return stats
-end
-
-local count = 0
+function retry:stats() return policy.stats(self, retry) end
 
 ---@class coropanic.resilience.retry.options
 ---@field name? string
@@ -149,12 +141,7 @@ function retry.new(given)
   given.max = given.max or math.max(2, given.base)
   if given.max < given.base then options.refuse("retry", "option 'max': at least 'base' expected") end
   given.jitter = given.jitter or "decorrelated"
-  count = count + 1
-  return setmetatable({
-    options = given,
-    name = given.name or "retry " .. count,
-    counts = { calls = 0, ok = 0, failed = 0, retries = 0, denied = 0 },
-  }, retry)
+  return policy.new(retry, given, { calls = 0, ok = 0, failed = 0, retries = 0, denied = 0 })
 end
 
 return retry

@@ -7,11 +7,10 @@
 local co = require "coropanic"
 local child = require "coropanic.resilience.child"
 local options = require "coropanic.resilience.options"
+local policy = require "coropanic.resilience.policy"
 local refusal = require "coropanic.resilience.refusal"
 
-local supervisor = {}
-supervisor.__index = supervisor
-supervisor.__name = "coropanic.resilience.supervisor"
+local supervisor = policy.class "supervisor"
 
 local unpack = table.unpack or rawget(_G, "unpack")
 
@@ -166,7 +165,7 @@ local function stop_all(self)
 end
 
 local function begin(self, method)
-  options.check_self(self, supervisor, method, "supervisor")
+  policy.check_self(self, supervisor, method)
   if self.is_running then error(("calling '%s' on a supervisor that is running"):format(method), 3) end
   self.is_running, self.is_stopping = true, false
   self.times, self.ended = {}, {}
@@ -207,7 +206,7 @@ end
 
 --- Lets `supervisor:run()` stop the children and return. Does not wait for that.
 function supervisor:stop()
-  options.check_self(self, supervisor, "stop", "supervisor")
+  policy.check_self(self, supervisor, "stop")
   if not self.is_running then return end
   self.is_stopping = true
   self.news:set()
@@ -216,7 +215,7 @@ end
 --- Returns the children in the order of their start.
 ---@return table[]  # { id, status, restart, restarts, task, due, last_panic }
 function supervisor:children()
-  options.check_self(self, supervisor, "children", "supervisor")
+  policy.check_self(self, supervisor, "children")
   local list = {}
   for i, one in ipairs(self.list) do list[i] = one:stats() end
   return list
@@ -224,12 +223,12 @@ end
 
 --- Returns the counts since the supervisor was made.
 function supervisor:stats()
-  options.check_self(self, supervisor, "stats", "supervisor")
-  local running = 0
+  local stats = policy.stats(self, supervisor)
+  stats.running = 0
   for _, one in ipairs(self.list) do
-    if one.status == "running" then running = running + 1 end
+    if one.status == "running" then stats.running = stats.running + 1 end
   end
-  return { name = self.name, running = running, restarts = self.counts.restarts, left = self.counts.left }
+  return stats
 end
 
 -- Making one ---------------------------------------------------------------------------------------------
@@ -259,8 +258,6 @@ local function check_children(self, given)
   if not self.list[1] then options.refuse("supervisor", "option 'children': at least one child expected") end
 end
 
-local count = 0
-
 ---@class coropanic.resilience.backoff
 ---@field min? number  # seconds before the first restart; 0.1
 ---@field max? number  # seconds at most; 30
@@ -289,15 +286,11 @@ function supervisor.new(given)
   given = options.check("supervisor", given, KNOWN)
   given.strategy = given.strategy or "one_for_one"
   given.intensity, given.period = given.intensity or 1, given.period or 5
-  count = count + 1
-  local self = setmetatable({
-    options = given,
+  local self = policy.new(supervisor, given, { restarts = 0, left = 0 }, {
     backoff = check_backoff(given.backoff),
-    name = given.name or "supervisor " .. count,
     list = {},
-    counts = { restarts = 0, left = 0 },
     is_running = false,
-  }, supervisor)
+  })
   check_children(self, given.children or {})
   return self
 end

@@ -100,6 +100,8 @@ return function(mode, seed, file, memory)
   local world = new_world(co, memory)
   local program = assert(load(text, "=program", "t", world))
   memory.protected(program)
+  collectgarbage "stop" -- the program's finalizers may set a debug hook again, which would raise here
+  debug.sethook()
   for _, hook in ipairs { "on_spawn", "on_start", "on_suspend", "on_exit" } do co[hook]() end
   co.trace.on_span()
   world.stop_observing()

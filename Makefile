@@ -280,7 +280,7 @@ mutants: setup-test ## break the runtime on purpose, as spec/mutants/list.lua sa
 	  CORE_SPECS="$(CORE_SPECS)" API_SPECS="$(API_SPECS)" LUA_LIB="$(LUA_LIB)" LUA=$(LUA) $(LUA) spec/mutants/run.lua $(MUTANTS)
 
 asan: setup-test ## run every test under AddressSanitizer and UBSan
-	@$(MAKE) test-all BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" \
+	@TEST_MEMORY_STRIDE=5 $(MAKE) test-all BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" \
 	  LDFLAGS="$(SANITIZE)" TEST_PRELOAD="$(ASAN_RUNTIME)"
 
 # The programs that have threads. ThreadSanitizer delivers a signal only when the thread calls into the C library, which a loop

@@ -275,7 +275,7 @@ fuzz: setup-test ## run random programs under AddressSanitizer and UBSan for a m
 	@$(RUN_ENV) $(LUA) spec/fuzz/drive.lua build/asan/fuzz_host $(FUZZ)
 
 mutants: setup-test ## break the runtime on purpose, as spec/mutants/list.lua says, which the specs must notice (MUTANTS="name ...")
-	@$(MAKE) -s all $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so
+	@$(MAKE) -s all protobuf $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so
 	@$(RUN_ENV) BUILD=$(BUILD) CC="$(CC)" CFLAGS="$(FLAGS) $(CFLAGS)" LDFLAGS="$(LDFLAGS)" OBJECTS="$(OBJECTS)" \
 	  CORE_SPECS="$(CORE_SPECS)" API_SPECS="$(API_SPECS)" LUA_LIB="$(LUA_LIB)" LUA=$(LUA) $(LUA) spec/mutants/run.lua $(MUTANTS)
 

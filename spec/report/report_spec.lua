@@ -178,7 +178,7 @@ flowchart TD
 
   it("draws no arrow from who was parked on something else", function()
     local record
-    co.run(function()
+    co.run_with({ clock = "virtual" }, function()
       local t = co.spawn(function()
         co.sleep(0)
         co.panic "late"

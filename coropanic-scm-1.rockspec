@@ -183,6 +183,7 @@ build = {
     ["coropanic.resilience.bulkhead"] = "lua/coropanic/resilience/bulkhead.lua",
     ["coropanic.resilience.child"] = "lua/coropanic/resilience/child.lua",
     ["coropanic.resilience.compose"] = "lua/coropanic/resilience/compose.lua",
+    ["coropanic.resilience.cooperates"] = "lua/coropanic/resilience/cooperates.lua",
     ["coropanic.resilience.hedge"] = "lua/coropanic/resilience/hedge.lua",
     ["coropanic.resilience.options"] = "lua/coropanic/resilience/options.lua",
     ["coropanic.resilience.outcomes"] = "lua/coropanic/resilience/outcomes.lua",

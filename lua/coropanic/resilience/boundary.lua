@@ -9,6 +9,8 @@ local options = require "coropanic.resilience.options"
 local outcomes = require "coropanic.resilience.outcomes"
 local policy = require "coropanic.resilience.policy"
 
+if require "coropanic.resilience.cooperates" then co.cooperative() end
+
 local boundary = policy.class "boundary"
 
 local unpack = table.unpack or rawget(_G, "unpack")

@@ -20,6 +20,8 @@ local policy = require "coropanic.resilience.policy"
 local refusal = require "coropanic.resilience.refusal"
 local window = require "coropanic.resilience.window"
 
+if require "coropanic.resilience.cooperates" then co.cooperative() end
+
 local pcall, call = co.pcall, co.call
 
 local breaker = policy.class "breaker"

@@ -9,6 +9,8 @@ local co = require "coropanic"
 local options = require "coropanic.resilience.options"
 local window = require "coropanic.resilience.window"
 
+if require "coropanic.resilience.cooperates" then co.cooperative() end
+
 local budget = {}
 budget.__index = budget
 budget.__name = "coropanic.resilience.budget"

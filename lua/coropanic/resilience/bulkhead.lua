@@ -6,6 +6,8 @@ local outcomes = require "coropanic.resilience.outcomes"
 local policy = require "coropanic.resilience.policy"
 local refusal = require "coropanic.resilience.refusal"
 
+if require "coropanic.resilience.cooperates" then co.cooperative() end
+
 local bulkhead = policy.class "bulkhead"
 
 local KNOWN = {

@@ -5,6 +5,8 @@ local co = require "coropanic"
 local options = require "coropanic.resilience.options"
 local outcomes = require "coropanic.resilience.outcomes"
 
+if require "coropanic.resilience.cooperates" then co.cooperative() end
+
 local child = {}
 child.__index = child
 

@@ -3,6 +3,8 @@
 local co = require "coropanic"
 local options = require "coropanic.resilience.options"
 
+if require "coropanic.resilience.cooperates" then co.cooperative() end
+
 local compose = {}
 
 -- Time-outs ----------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ local budget = require "coropanic.resilience.budget"
 local options = require "coropanic.resilience.options"
 local policy = require "coropanic.resilience.policy"
 
+if require "coropanic.resilience.cooperates" then co.cooperative() end
+
 local hedge = policy.class "hedge"
 
 local unpack = table.unpack or rawget(_G, "unpack")

@@ -3,6 +3,8 @@
 
 local co = require "coropanic"
 
+if require "coropanic.resilience.cooperates" then co.cooperative() end
+
 local outcomes = {}
 
 local pcall, call, defer = co.pcall, co.call, co.defer

@@ -7,6 +7,8 @@ local budget = require "coropanic.resilience.budget"
 local options = require "coropanic.resilience.options"
 local policy = require "coropanic.resilience.policy"
 
+if require "coropanic.resilience.cooperates" then co.cooperative() end
+
 local retry = policy.class "retry"
 
 local unpack = table.unpack or rawget(_G, "unpack")

@@ -10,6 +10,8 @@ local options = require "coropanic.resilience.options"
 local policy = require "coropanic.resilience.policy"
 local refusal = require "coropanic.resilience.refusal"
 
+if require "coropanic.resilience.cooperates" then co.cooperative() end
+
 local supervisor = policy.class "supervisor"
 
 local unpack = table.unpack or rawget(_G, "unpack")

@@ -1,6 +1,10 @@
 --- Counts of the last seconds, in ten slots: what is older than the window is forgotten a tenth at a time. A
 --- window never holds more than ten slots, however many events there are.
 
+local co = require "coropanic"
+
+if require "coropanic.resilience.cooperates" then co.cooperative() end
+
 local window = {}
 window.__index = window
 

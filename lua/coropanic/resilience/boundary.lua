@@ -122,16 +122,17 @@ function handle:spawn_with(given, fn, ...)
   return run.scope:spawn_with(given, run_child, run, fn, ...)
 end
 
+-- Registers a compensation, and returns its arguments.
+local function register(run, undo, ...)
+  run.undo[#run.undo + 1] = { fn = undo, n = select("#", ...), ... }
+  return ...
+end
+
 --- Calls `fn(...)` if the boundary trips, panics or is cancelled: the call registered last comes first.
 function handle:compensate(fn, ...)
   local run = check_open(self, "compensate")
   options.check_function("compensate", 1, fn)
-  run.undo[#run.undo + 1] = { fn = fn, n = select("#", ...), ... }
-end
-
-local function note_step(run, undo, ...)
-  run.undo[#run.undo + 1] = { fn = undo, n = select("#", ...), ... }
-  return ...
+  register(run, fn, ...)
 end
 
 --- Calls `fn()`. Returns its results, which `undo(...)` will get as its compensation.
@@ -139,7 +140,7 @@ function handle:step(fn, undo)
   local run = check_open(self, "step")
   options.check_function("step", 1, fn)
   options.check_function("step", 2, undo)
-  return note_step(run, undo, fn())
+  return register(run, undo, fn())
 end
 
 -- What follows a failure ---------------------------------------------------------------------------------
@@ -235,8 +236,7 @@ end
 
 --- Calls `fn(...)` in the boundary, as if it were its only child. Returns its results, or the fallback's.
 function boundary:call(fn, ...)
-  policy.check_self(self, boundary, "call")
-  options.check_function("call", 1, fn)
+  policy.check_call(self, boundary, fn)
   local args, n = { ... }, select("#", ...)
   return run_boundary(self, function(b)
     return check_time(b.run, co.pcall(co.call, fn, unpack(args, 1, n)))

@@ -191,8 +191,7 @@ local function check(self, method) policy.check_self(self, breaker, method) end
 
 --- Calls `fn(...)`, or raises a panic whose value has the code "BREAKER_OPEN".
 function breaker:call(fn, ...)
-  check(self, "call")
-  options.check_function("call", 1, fn)
+  policy.check_call(self, breaker, fn)
   local probe = self.state ~= "closed" and admit(self) or nil
   if probe then return outcomes.call(probe, fn, ...) end
   local began = self.needs_clock and co.now() or nil

@@ -7,13 +7,12 @@
 
 local co = require "coropanic"
 local options = require "coropanic.resilience.options"
+local policy = require "coropanic.resilience.policy"
 local window = require "coropanic.resilience.window"
 
 if require "coropanic.resilience.cooperates" then co.cooperative() end
 
-local budget = {}
-budget.__index = budget
-budget.__name = "coropanic.resilience.budget"
+local budget = policy.class "budget"
 
 local KNOWN = { ratio = options.RATIO, minimum = options.COUNT_OR_ZERO, window = options.DURATION }
 
@@ -41,9 +40,9 @@ function budget.new(given)
   }, budget)
 end
 
---- Counts a call, unless it is a part of one that was counted. Returns whether it has counted it: then
---- `budget:leave()` must follow.
-function budget:enter()
+-- Counts a call, unless it is a part of one that was counted. Returns whether it has counted it: then leave
+-- must follow.
+local function enter(self)
   if self.inside:get() then return false end
   self.inside:set(true)
   self.calls = self.calls + 1
@@ -51,8 +50,19 @@ function budget:enter()
   return true
 end
 
---- Call it when the call has ended that `budget:enter()` has counted.
-function budget:leave() self.inside:set(false) end
+local function leave(self) self.inside:set(false) end
+
+local function call_inside(self, fn, ...)
+  co.defer(leave, self)
+  return fn(...)
+end
+
+--- Calls `fn(...)`, and counts that as a call of the budget.
+---@param self table?  # nil: there is no budget
+function budget.count_call(self, fn, ...)
+  if self and enter(self) then return co.call(call_inside, self, fn, ...) end
+  return fn(...)
+end
 
 --- Makes the running task a part of a call that was counted in another task.
 function budget:join() self.inside:set(true) end
@@ -60,7 +70,7 @@ function budget:join() self.inside:set(true) end
 --- Asks for one more attempt. Returns whether it may begin.
 ---@return boolean
 function budget:take()
-  options.check_self(self, budget, "take", "budget")
+  policy.check_self(self, budget, "take")
   local now = co.now()
   local allowed = math.max(self.minimum, self.ratio * self.recent:count(now, "calls"))
   if self.recent:count(now, "extra") + 1 > allowed then
@@ -74,7 +84,7 @@ end
 
 --- Returns the counts since the budget was made.
 function budget:stats()
-  options.check_self(self, budget, "stats", "budget")
+  policy.check_self(self, budget, "stats")
   return { calls = self.calls, extra = self.extra, denied = self.denied }
 end
 

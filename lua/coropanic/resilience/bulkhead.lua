@@ -51,8 +51,7 @@ end
 
 --- Calls `fn(...)` when there is room, or raises a panic whose value has the code "BULKHEAD_FULL".
 function bulkhead:call(fn, ...)
-  policy.check_self(self, bulkhead, "call")
-  options.check_function("call", 1, fn)
+  policy.check_call(self, bulkhead, fn)
   enter(self)
   return outcomes.call(setmetatable({ of = self }, permit), fn, ...)
 end

@@ -2,6 +2,7 @@
 
 local co = require "coropanic"
 local options = require "coropanic.resilience.options"
+local policy = require "coropanic.resilience.policy"
 
 if require "coropanic.resilience.cooperates" then co.cooperative() end
 
@@ -9,9 +10,7 @@ local compose = {}
 
 -- Time-outs ----------------------------------------------------------------------------------------------
 
-local timeout = {}
-timeout.__index = timeout
-timeout.__name = "coropanic.resilience.timeout"
+local timeout = policy.class "timeout"
 
 local function in_time(self, ok, ...)
   if ok then
@@ -25,16 +24,12 @@ end
 --- Calls `fn(...)`, as co.with_timeout does; panics with its record, of kind "timeout", when the time is
 --- over.
 function timeout:call(fn, ...)
-  options.check_self(self, timeout, "call", "timeout")
-  options.check_function("call", 1, fn)
+  policy.check_call(self, timeout, fn)
   return in_time(self, co.with_timeout(self.seconds, fn, ...))
 end
 
 --- Returns the counts since the policy was made.
-function timeout:stats()
-  options.check_self(self, timeout, "stats", "timeout")
-  return { name = self.name, ok = self.counts.ok, timed_out = self.counts.timed_out }
-end
+function timeout:stats() return policy.stats(self, timeout) end
 
 --- Makes a policy that bounds the time of a call.
 ---@param seconds number
@@ -55,9 +50,9 @@ composed.__index = composed
 composed.__name = "coropanic.resilience.composed"
 
 local function call_from(policies, i, fn, ...)
-  local policy = policies[i]
-  if policy == nil then return fn(...) end
-  return policy:call(call_from, policies, i + 1, fn, ...)
+  local outer = policies[i]
+  if outer == nil then return fn(...) end
+  return outer:call(call_from, policies, i + 1, fn, ...)
 end
 
 --- Calls `fn(...)` inside all of the policies.
@@ -71,7 +66,7 @@ end
 function composed:stats()
   options.check_self(self, composed, "stats", "composed policy")
   local stats = {}
-  for i, policy in ipairs(self.policies) do stats[i] = policy:stats() end
+  for i, one in ipairs(self.policies) do stats[i] = one:stats() end
   return stats
 end
 

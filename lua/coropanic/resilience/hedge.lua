@@ -141,22 +141,14 @@ local function call(self, fn, args)
   return finish(race)
 end
 
-local function call_in_budget(self, fn, args)
-  co.defer(self.options.budget.leave, self.options.budget)
-  return call(self, fn, args)
-end
-
 --- Calls `fn(...)` in a task; in others too, as long as none has returned. Returns what the first one
 --- returns; the others are cancelled, and have ended by then. Panics if all of them do, with the last one's
 --- record.
 function hedge:call(fn, ...)
-  policy.check_self(self, hedge, "call")
-  options.check_function("call", 1, fn)
+  policy.check_call(self, hedge, fn)
   self.counts.calls = self.counts.calls + 1
   local args = { n = select("#", ...), ... }
-  local shared = self.options.budget
-  if shared and shared:enter() then return co.call(call_in_budget, self, fn, args) end
-  return call(self, fn, args)
+  return budget.count_call(self.options.budget, call, self, fn, args)
 end
 
 --- Returns the counts since the policy was made, and after how many seconds it hedges now.

@@ -29,6 +29,12 @@ end
 --- Raises unless a method was called on an object of the class.
 function policy.check_self(self, class, method) options.check_self(self, class, method, class.kind) end
 
+--- The same for `policy:call(fn, ...)`; raises also unless `fn` can be called.
+function policy.check_call(self, class, fn)
+  policy.check_self(self, class, "call")
+  options.check_function("call", 1, fn)
+end
+
 --- Implements `stats`: returns a table of the name and the counts.
 function policy.stats(self, class)
   policy.check_self(self, class, "stats")

@@ -104,21 +104,13 @@ function attempt(self, state, number)
   return judge(self, state, number, co.pcall(co.call, state.fn, unpack(state, 1, state.n)))
 end
 
-local function with_budget(self, state)
-  co.defer(self.options.budget.leave, self.options.budget)
-  return attempt(self, state, 1)
-end
-
 --- Calls `fn(...)`, again if it panics. Raises the last attempt's record, with those before it in
 --- `suppressed`.
 function retry:call(fn, ...)
-  policy.check_self(self, retry, "call")
-  options.check_function("call", 1, fn)
+  policy.check_call(self, retry, fn)
   self.counts.calls = self.counts.calls + 1
   local state = { fn = fn, n = select("#", ...), earlier = {}, delay = self.options.base, ... }
-  local shared = self.options.budget
-  if shared and shared:enter() then return co.call(with_budget, self, state) end
-  return attempt(self, state, 1)
+  return budget.count_call(self.options.budget, attempt, self, state, 1)
 end
 
 --- Returns the counts since the policy was made.

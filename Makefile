@@ -292,7 +292,7 @@ tsan: setup-test ## run the specs of the C API and of the core under ThreadSanit
 	@TSAN_OPTIONS=halt_on_error=1 build/tsan/api_spec --without preempt
 
 valgrind: setup-valgrind ## run every test under valgrind's memcheck
-	@TEST_MEMORY_STRIDE=23 TEST_WRAPPER="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	@TEST_MEMORY_STRIDE=23 TEST_WRAPPER="valgrind --quiet --fair-sched=yes --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
     --keep-debuginfo=yes --suppressions=$(CURDIR)/spec/valgrind.supp" \
 	  $(MAKE) test-all BUILD=build/valgrind CFLAGS="-O1 -g -DCP_HOSTILE"
 

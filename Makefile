@@ -256,6 +256,24 @@ bench-go:
 	@rm -f $(BUILD)/bench_go
 	@-! command -v go >/dev/null || (cd bench/peers/go && go build -buildvcs=false -o $(CURDIR)/$(BUILD)/bench_go .)
 
+FORECAST_KINDS := inversion pool channels healthy gated burst
+
+# The programs of one kind, 120 seeds: see tools/forecast/collect.lua.
+build/forecast/%.csv: tools/forecast/collect.lua tools/forecast/programs.lua tools/forecast/sampler.lua $(MODULE)
+	@mkdir -p $(@D)
+	$(call say,RUN,$@)$(RUN_ENV) $(LUA) $< $* 1 120 > $@.new
+	@mv $@.new $@
+
+.PHONY: forecast forecast-experiment
+forecast: setup-forecast ## run docs/prediction.md's experiment: collect figures, train XGBoost and judge it, compare its trees in Lua
+	@$(MAKE) -j2 forecast-experiment
+
+# Debian's Python has Debian's modules; another that comes first in PATH has not.
+forecast-experiment: $(FORECAST_KINDS:%=build/forecast/%.csv)
+	@/usr/bin/python3 tools/forecast/train.py build/forecast
+	@$(LUA) tools/forecast/check.lua build/forecast
+	@cp build/forecast/trees.lua build/forecast/run.csv tools/forecast/model
+
 check: setup-lint ## run the linters
 	@LUA_INCDIR=$(LUA_INCDIR) ./scripts/check.sh
 

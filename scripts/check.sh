@@ -27,7 +27,7 @@ echo "arrows"
 lua${LUA_VERSION:-5.4} scripts/arrows.lua || status=1
 
 echo "luacheck"
-luacheck --quiet bin/coropanic lua spec examples bench || status=1
+luacheck --quiet bin/coropanic lua spec examples bench tools || status=1
 
 echo "mandoc"
 mandoc -T lint -W warning docs/*.1 || status=1

@@ -41,6 +41,11 @@ packages_of() { # group
       command -v node >/dev/null || echo "nodejs"
       command -v npm >/dev/null || echo "npm"
       ;;
+    # What trains the statistical predictor that docs/prediction.md judges.
+    forecast)
+      packages_of build
+      echo "lua5.4 python3 python3-numpy python3-xgboost"
+      ;;
     rock) echo "luarocks" ;;
     clang) echo "clang" ;;
     lint)

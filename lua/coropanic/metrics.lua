@@ -1,9 +1,11 @@
 --- Metrics for Prometheus and OpenMetrics: counters, gauges, histograms and infos of the program, and those
---- of the runtime. Counters and histograms have the traces that were counted last as exemplars.
+--- of the runtime and of policies. Counters and histograms have the traces that were counted last as
+--- exemplars.
 
 local accept = require "coropanic.metrics.accept"
 local family = require "coropanic.metrics.family"
 local names = require "coropanic.metrics.names"
+local policies = require "coropanic.metrics.policies"
 local runtime = require "coropanic.metrics.runtime"
 local text = require "coropanic.metrics.text"
 
@@ -23,6 +25,7 @@ local OPTIONS = {
 }
 
 local families = {} ---@type table<string, coropanic.metric>
+local is_built_in = {} ---@type table<string, true>  # names of families
 local owners = {} ---@type table<string, string>  # the name of a sample -> that of its family
 local count = 0
 
@@ -84,7 +87,7 @@ end
 
 local function register(fields)
   local known = families[fields.name]
-  if known and not runtime.families[fields.name] and is_same(known, fields) then return known end
+  if known and not is_built_in[fields.name] and is_same(known, fields) then return known end
   for _, sample in ipairs(names.samples(fields.kind, fields.name)) do
     if owners[sample] then
       refuse(fields.kind, 1, "%q is a name of the metric '%s' already", sample, owners[sample])
@@ -116,9 +119,11 @@ local function make(kind, name, options)
   }
 end
 
-for name, built_in in pairs(runtime.families) do
-  families[name] = built_in
-  for _, sample in ipairs(names.samples(built_in.kind, name)) do owners[sample] = name end
+for _, module in ipairs { runtime, policies } do
+  for name, built_in in pairs(module.families) do
+    families[name], is_built_in[name] = built_in, true
+    for _, sample in ipairs(names.samples(built_in.kind, name)) do owners[sample] = name end
+  end
 end
 
 ---@class coropanic.metrics.options
@@ -153,12 +158,19 @@ function metrics.histogram(name, options) return (make("histogram", name, option
 ---@return coropanic.metric
 function metrics.info(name, options) return (make("info", name, options)) end
 
---- Returns all metrics, by their names, those of the runtime brought up to date: for exporters.
+-- Those of policies are not shown while there are none.
+local function is_shown(each) return not each.is_optional or next(each.series) ~= nil end
+
+--- Returns all metrics, by their names, those of the runtime and of policies brought up to date: for
+--- exporters.
 ---@return coropanic.metric[]
 function metrics.families()
   runtime.refresh()
+  policies.refresh()
   local list = {}
-  for _, each in pairs(families) do list[#list + 1] = each end
+  for _, each in pairs(families) do
+    if is_shown(each) then list[#list + 1] = each end
+  end
   table.sort(list, function(a, b) return a.name < b.name end)
   return list
 end

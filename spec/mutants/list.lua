@@ -1646,6 +1646,38 @@ return {
     to = "self.life.gone:wait()",
     specs = "spec/resilience/supervisor_spec.lua",
   },
+  {
+    name = "registry-keeps-policies",
+    says = "a policy with a name is never collected",
+    file = "lua/coropanic/resilience/registry.lua",
+    from = 'local WEAK = { __mode = "v" }',
+    to = "local WEAK = {}",
+    specs = "spec/metrics/policies_spec.lua",
+  },
+  {
+    name = "registry-drops-counts",
+    says = "a counter falls when a policy is collected",
+    file = "lua/coropanic/resilience/registry.lua",
+    from = "entry.gone[name] = (entry.gone[name] or 0) + count",
+    to = "entry.gone[name] = 0 * count",
+    specs = "spec/metrics/policies_spec.lua",
+  },
+  {
+    name = "registry-takes-any-number-of-names",
+    says = "each further name of a policy makes further series",
+    file = "lua/coropanic/resilience/registry.lua",
+    from = "known.count >= registry.MAX_NAMES",
+    to = "known.count < 0",
+    specs = "spec/metrics/policies_spec.lua",
+  },
+  {
+    name = "hedge-forgets-given-up-calls",
+    says = "a hedge whose call is given up is neither won nor lost",
+    file = "lua/coropanic/resilience/hedge.lua",
+    from = "  co.defer(count_lost, race)\n",
+    to = "",
+    specs = "spec/metrics/policies_spec.lua",
+  },
 
   -- the Trace Explorer's server: lua/coropanic/debug, lanes.c
   {

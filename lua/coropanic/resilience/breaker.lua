@@ -59,6 +59,7 @@ local function open(self, now, record)
   else
     self.opened_by, self.stack_hash = nil, nil
   end
+  self.counts.opened = self.counts.opened + 1
   enter(self, "open")
   local spread = self.options.jitter
   self.opens_at = now + self.pause * (1 - spread + 2 * spread * math.random())
@@ -267,7 +268,7 @@ function breaker.new(given)
   given.jitter = given.jitter or 0.2
   given.probes = given.probes or 1
   given.probe_timeout = given.probe_timeout or 30
-  local counts = { ok = 0, failed = 0, ignored = 0, cancelled = 0, lost = 0, refused = 0 }
+  local counts = { ok = 0, failed = 0, ignored = 0, cancelled = 0, lost = 0, refused = 0, opened = 0 }
   return policy.new(breaker, given, counts, {
     state = "closed",
     needs_clock = given.rate ~= nil or given.slow ~= nil,

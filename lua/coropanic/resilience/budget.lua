@@ -14,12 +14,18 @@ if require "coropanic.resilience.cooperates" then co.cooperative() end
 
 local budget = policy.class "budget"
 
-local KNOWN = { ratio = options.RATIO, minimum = options.COUNT_OR_ZERO, window = options.DURATION }
+local KNOWN = {
+  name = options.STRING,
+  ratio = options.RATIO,
+  minimum = options.COUNT_OR_ZERO,
+  window = options.DURATION,
+}
 
 --- For the option `budget` of other policies.
 budget.OPTION = options.policy(budget, "budget")
 
 ---@class coropanic.resilience.budget.options
+---@field name? string  # by which metrics and the Trace Explorer show it
 ---@field ratio? number  # extra attempts for each call; 0.1
 ---@field minimum? integer  # extra attempts within the window in any case; 10
 ---@field window? number  # seconds; 10
@@ -29,15 +35,12 @@ budget.OPTION = options.policy(budget, "budget")
 ---@return table
 function budget.new(given)
   given = options.check("budget", given, KNOWN)
-  return setmetatable({
+  return policy.new(budget, given, { calls = 0, extra = 0, denied = 0 }, {
     ratio = given.ratio or 0.1,
     minimum = given.minimum or 10,
     recent = window.new(given.window or 10, { "calls", "extra" }),
     inside = co.task_local(false), -- whether the running task's call was counted
-    calls = 0,
-    extra = 0,
-    denied = 0,
-  }, budget)
+  })
 end
 
 -- Counts a call, unless it is a part of one that was counted. Returns whether it has counted it: then leave
@@ -45,7 +48,7 @@ end
 local function enter(self)
   if self.inside:get() then return false end
   self.inside:set(true)
-  self.calls = self.calls + 1
+  self.counts.calls = self.counts.calls + 1
   self.recent:add(co.now(), "calls")
   return true
 end
@@ -74,18 +77,19 @@ function budget:take()
   local now = co.now()
   local allowed = math.max(self.minimum, self.ratio * self.recent:count(now, "calls"))
   if self.recent:count(now, "extra") + 1 > allowed then
-    self.denied = self.denied + 1
+    self.counts.denied = self.counts.denied + 1
     return false
   end
-  self.extra = self.extra + 1
+  self.counts.extra = self.counts.extra + 1
   self.recent:add(now, "extra")
   return true
 end
 
---- Returns the counts since the budget was made.
+--- Returns the counts since the budget was made, and its name, if it was given one.
 function budget:stats()
-  policy.check_self(self, budget, "stats")
-  return { calls = self.calls, extra = self.extra, denied = self.denied }
+  local stats = policy.stats(self, budget)
+  stats.name = self.options.name
+  return stats
 end
 
 return budget

@@ -128,16 +128,28 @@ local function finish(race)
   error(mine, 0)
 end
 
+-- Counts the attempts beyond the first that have not given the answer, whichever way the call ends.
+local function count_lost(race)
+  local counts = race.of.counts
+  counts.lost = counts.lost + math.max(#race.tasks - 1, 0)
+  if race.winner and race.winner > 1 then counts.lost = counts.lost - 1 end
+end
+
+local function run_in_scope(race)
+  co.defer(count_lost, race)
+  co.scope(function(scope)
+    race.scope = scope
+    run_race(race)
+  end)
+end
+
 local function call(self, fn, args)
   local slots = co.semaphore(self.options.max)
   slots:acquire(self.options.max)
   local race = {
     of = self, fn = fn, args = args, ended = slots, tasks = {}, records = {}, running = 0, winner = nil,
   }
-  co.scope(function(scope)
-    race.scope = scope
-    run_race(race)
-  end)
+  co.call(run_in_scope, race)
   return finish(race)
 end
 
@@ -174,7 +186,7 @@ function hedge.new(given)
     options.refuse("hedge", "options 'after' and 'quantile' exclude each other")
   end
   given.max = given.max or 2
-  local counts = { calls = 0, ok = 0, failed = 0, hedges = 0, won = 0, denied = 0 }
+  local counts = { calls = 0, ok = 0, failed = 0, hedges = 0, won = 0, lost = 0, denied = 0 }
   return policy.new(hedge, given, counts, { durations = {}, next_kept = 0 })
 end
 

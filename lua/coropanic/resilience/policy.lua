@@ -1,6 +1,7 @@
 --- What all policies have: a name, options, and counts of what they have seen.
 
 local options = require "coropanic.resilience.options"
+local registry = require "coropanic.resilience.registry"
 
 local policy = {}
 
@@ -14,7 +15,7 @@ function policy.class(kind)
   return class
 end
 
---- Makes an object of the class.
+--- Makes an object of the class. With an option `name`, metrics and the Trace Explorer show it.
 ---@param given table  # its options, checked
 ---@param counts table<string, integer>
 ---@param fields table?  # what else it has
@@ -23,7 +24,9 @@ function policy.new(class, given, counts, fields)
   local self = fields or {}
   self.options, self.counts = given, counts
   self.name = given.name or ("%s %d"):format(class.kind, made[class.kind])
-  return setmetatable(self, class)
+  setmetatable(self, class)
+  if given.name then registry.add(class.kind, self) end
+  return self
 end
 
 --- Raises unless a method was called on an object of the class.

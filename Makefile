@@ -55,6 +55,14 @@ CORELIB_SOURCES := csrc/corelib/corelib.c $(ID_SOURCES) \
   $(addprefix csrc/core/,baggage.c hex.c stack_hash.c traceparent.c tracestate_member.c)
 CORELIB_OBJECTS := $(CORELIB_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 
+# The mesh's normaliser: all of mesh/ but the proxy-wasm filter, over a part of the core.
+MESH_CORE    := $(addprefix csrc/core/,hex.c stack_hash.c traceparent.c)
+MESH_SOURCES := $(filter-out mesh/filter.c mesh/streams.c,$(sort $(wildcard mesh/*.c)))
+MESH_OBJECTS := $(MESH_CORE:csrc/%.c=$(BUILD)/obj/%.o) $(MESH_SOURCES:%.c=$(BUILD)/obj/%.o)
+MESH_LIBRARY := $(BUILD)/mesh/libcoropanic_mesh.so
+MESH_SPECS   := $(sort $(wildcard spec/mesh/*_spec.c)) spec/mesh/crashes.c spec/mesh/main.c spec/core/harness.c
+MESH_FLAGS   := -I.
+
 # Scripts find the checkout's modules first.
 RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/?.lua;;" \
           LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"
@@ -154,7 +162,28 @@ demo-serve: setup-demo ## the same until Ctrl-C, for a look at the Trace Explore
 test: setup-test ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) test-all
 
-test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/span_spec $(BUILD)/sink_spec $(BUILD)/backend_spec $(BUILD)/gateway_spec $(BUILD)/embed_host $(BUILD)/game $(BUILD)/api_spec
+.PHONY: mesh
+mesh: $(MESH_LIBRARY) ## build the mesh's normaliser, libcoropanic_mesh.so
+
+# What nginx and others load.
+$(BUILD)/obj/mesh/%.o: mesh/%.c | headers
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(FLAGS) $(MESH_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(MESH_OBJECTS:.o=.d)
+
+$(MESH_LIBRARY): $(MESH_OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(MESH_OBJECTS)
+
+# The specs of the parsers, and a program that normalises what comes on stdin.
+$(BUILD)/mesh_spec: $(MESH_SPECS) $(MESH_OBJECTS) $(wildcard spec/mesh/*.h)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(MESH_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(MESH_SPECS) $(MESH_OBJECTS)
+
+$(BUILD)/mesh_native: spec/mesh/native.c $(MESH_OBJECTS)
+	$(call say,CC,$@)$(CC) $(FLAGS) $(MESH_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(MESH_OBJECTS)
+
+test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/span_spec $(BUILD)/sink_spec $(BUILD)/backend_spec $(BUILD)/gateway_spec $(BUILD)/embed_host $(BUILD)/game $(BUILD)/api_spec $(BUILD)/mesh_spec $(BUILD)/mesh_native
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
 
 $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
@@ -278,7 +307,7 @@ check: setup-lint ## run the linters
 	@LUA_INCDIR=$(LUA_INCDIR) ./scripts/check.sh
 
 format: setup-format ## format the C sources
-	find bench csrc examples spec -name '*.[ch]' -exec clang-format -i {} +
+	find bench csrc examples mesh spec -name '*.[ch]' -exec clang-format -i {} +
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)

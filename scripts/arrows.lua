@@ -1,4 +1,4 @@
---- Which folder of csrc may include which. `make check` runs this: it fails on an include that they forbid,
+--- Which folder of csrc, and mesh beside it, may include which. `make check` runs this: it fails on an include that they forbid,
 --- on a circle of files outside the kernel, and on one of too many inside it.
 ---
 ---   lua5.4 scripts/arrows.lua [all]     all: also prints what each file includes
@@ -19,6 +19,7 @@ local ALLOWED = {
   lua = { "kernel", "span", "report", "sync", "scope", "telemetry", "loop" },
   host = { "kernel", "span", "report", "sync", "scope", "loop", "lua" },
   cli = {}, -- a module by itself
+  mesh = {}, -- beside csrc: for proxies, without Lua
 }
 
 --- Files of the kernel that include each other, directly or not: at most so many.
@@ -32,9 +33,10 @@ end
 
 --- file ("kernel/task") → set of files that its .c and .h include
 local includes, files = {}, {}
-local pipe = assert(io.popen "find csrc -mindepth 2 -name '*.[ch]' -not -path 'csrc/otlp/*' | sort")
+local pipe = assert(io.popen([[{ find csrc -mindepth 2 -name '*.[ch]' -not -path 'csrc/otlp/*'
+  find mesh -name '*.[ch]'; } | sort]]))
 for path in pipe:lines() do
-  local name = path:match "^csrc/(.*)%.[ch]$"
+  local name = path:gsub("^csrc/", ""):match "^(.*)%.[ch]$"
   if not includes[name] then
     includes[name] = {}
     files[#files + 1] = name
@@ -67,7 +69,7 @@ for _, name in ipairs(files) do
   end
   for _, other in ipairs(sorted(includes[name])) do
     if not allowed[folder(other)] then
-      complain("csrc/%s includes %s.h: %s may not know %s", name, other, folder(name), folder(other))
+      complain("%s includes %s.h: %s may not know %s", name, other, folder(name), folder(other))
     end
   end
   if arg[1] == "all" then print(name .. ": " .. table.concat(sorted(includes[name]), " ")) end

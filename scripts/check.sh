@@ -6,8 +6,8 @@ status=0
 include=${LUA_INCDIR:-/usr/include/lua5.4}
 # Tidiness is looked at where the compiler finds everything: what protoc-c writes is made first.
 make --no-print-directory protobuf >/dev/null || exit 1
-mapfile -t sources < <(ls csrc/*/*.c)
-mapfile -t formatted < <(find bench csrc examples spec -name '*.[ch]')
+mapfile -t sources < <(ls csrc/*/*.c mesh/*.c)
+mapfile -t formatted < <(find bench csrc examples mesh spec -name '*.[ch]')
 
 echo "clang-format"
 clang-format --dry-run --Werror "${formatted[@]}" || status=1
@@ -16,12 +16,12 @@ echo "clang-tidy"
 # A process for each file: the analyzer of clang 14 takes one function for another when it goes on to
 # a second file, because it keeps the addresses of the first file's names.
 tidied=$(printf '%s\0' "${sources[@]}" | xargs -0 -P "$(nproc)" -I '{}' \
-  clang-tidy --quiet '{}' -- -std=c11 -Icsrc -isystem "$include" -isystem build/otlp 2>&1) || status=1
+  clang-tidy --quiet '{}' -- -std=c11 -I. -Icsrc -isystem "$include" -isystem build/otlp 2>&1) || status=1
 grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter' <<<"$tidied"
 
 echo "cppcheck"
 cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,portability \
-  --inline-suppr --suppress=missingIncludeSystem -Icsrc csrc || status=1
+  --inline-suppr --suppress=missingIncludeSystem -I. -Icsrc csrc mesh || status=1
 
 echo "arrows"
 lua${LUA_VERSION:-5.4} scripts/arrows.lua || status=1

@@ -113,6 +113,7 @@ run sinks ${TEST_WRAPPER:-} "$BUILD/sink_spec"
 run backend ${TEST_WRAPPER:-} "$BUILD/backend_spec"
 run api ${TEST_WRAPPER:-} "$BUILD/api_spec"
 run gateway ${TEST_WRAPPER:-} "$BUILD/gateway_spec"
+run mesh ${TEST_WRAPPER:-} "$BUILD/mesh_spec"
 run_luaunit
 for share in 0 1; do
   if [ $share -eq 0 ]; then wait $share0; else wait $share1; fi

@@ -24,13 +24,14 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 ---| "boundary"   # policies of coropanic.resilience
 ---| "hedge"
 ---| "supervisor"
+---| "mesh"       # no cancellation: the record was made at a proxy
 
 --- Where a panic came from: one activation of a function.
 ---@class coropanic.record.frame
 ---@field source string  # the path of the file, "[C]", or `[string "..."]`
 ---@field line integer?
 ---@field name string?  # the name by which it was called, if Lua can tell
----@field what "Lua" | "main" | "C"
+---@field what "Lua" | "main" | "C" | "foreign"  # "foreign": in records of a proxy
 ---@field fingerprint string?  # of a Lua function: 16 hex digits that identify it, whatever its name
 
 --- The frames, the innermost first.
@@ -166,6 +167,11 @@ function record:stack_hashes(version) end
 ---@field value coropanic.plain?
 ---@field error_code string
 ---@field source coropanic.record.source?
+---@field language ("go" | "jvm" | "python" | "rust" | "node")?  # the next four too: of a proxy
+---@field service string?
+---@field http_status integer?
+---@field hop integer?
+---@field errors_omitted integer?
 ---@field reason coropanic.plain?
 ---@field cancelled_by coropanic.record.ancestor?
 ---@field trace_id string?

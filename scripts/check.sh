@@ -29,6 +29,9 @@ lua${LUA_VERSION:-5.4} scripts/arrows.lua || status=1
 echo "luacheck"
 luacheck --quiet bin/coropanic lua spec examples bench tools || status=1
 
+echo "coropanic lint"
+LUA_PATH="lua/?.lua;lua/?/init.lua;;" lua${LUA_VERSION:-5.4} bin/coropanic lint lua examples || status=1
+
 echo "mandoc"
 mandoc -T lint -W warning docs/*.1 || status=1
 

@@ -21,6 +21,7 @@ packages_of() { # group
       echo "lua5.1 lua5.3"
       echo "prometheus python3-prometheus-client" # what reads our metrics
       echo "golang-go" # `go tool pprof` reads our profiles
+      echo "lua-check" # coropanic lint has its parser
       echo "g++" # the header of the C API is included by C++ too
       echo "golang-go" # go tool trace reads what coropanic trace writes
       ;;

@@ -66,7 +66,7 @@ local function main()
   co.defer(close, listener)
   for _, name in ipairs { "sigterm", "sigint" } do
     local signal = uv.new_signal()
-    co.defer(close, signal)
+    co.defer(close, signal) -- coropanic: ignore C103: two, for as long as the server runs
     signal:start(name, function()
       gateway.stop(name)
     end)

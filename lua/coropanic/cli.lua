@@ -6,13 +6,15 @@
 ---   details  the text that `coropanic help <name>` prints below these two
 ---   main     function(arg) → exit status; `arg` is Lua's, and arg[1] is the sub-command's name. Raises
 ---            what `usage.fail` raises, if it was called wrongly.
+---  and perhaps
+---   usage_status  the exit status if it was called wrongly; usage.STATUS
 
 local usage = require "coropanic.cli.usage"
 
 local cli = {}
 
 --- The names of the sub-commands, in the order of the help. To add one, add its name.
-cli.COMMANDS = { "run", "test", "trace", "version", "help" }
+cli.COMMANDS = { "run", "test", "trace", "lint", "version", "help" }
 
 --- Other words for sub-commands, as people try them.
 local ALIASES = { ["--help"] = "help", ["-h"] = "help", ["--version"] = "version", ["-v"] = "version" }
@@ -47,7 +49,7 @@ function cli.main(arg)
     error(result, 0)
   end
   io.stderr:write(("coropanic %s: %s\nusage: coropanic %s\n"):format(name, result.problem, command.usage))
-  return usage.STATUS
+  return command.usage_status or usage.STATUS
 end
 
 return cli

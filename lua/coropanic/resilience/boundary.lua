@@ -166,6 +166,7 @@ end
 
 -- As deferred calls: even a co.goexit in one of them lets the others run.
 local function defer_compensations(run)
+  -- coropanic: ignore C103: they are to run when all are deferred, the last one first
   for _, undo in ipairs(run.undo) do co.defer(undo_one, run, undo) end
 end
 

@@ -8,6 +8,7 @@ local luacats = require "contract.meta.luacats"
 
 -- By the names that the documents call them by.
 local MODULES = {
+  lint = require "coropanic.lint",
   logging = require "coropanic.logging",
   metrics = require "coropanic.metrics",
   otlp = require "coropanic.export.otlp",

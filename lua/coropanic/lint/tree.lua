@@ -1,0 +1,63 @@
+--- Looking around in a tree of parser.lua.
+
+local tree = {}
+
+local LOOPS = { While = true, Repeat = true, Fornum = true, Forin = true }
+
+--- Calls `visit(node)` for this node and each one below it, outer ones first, in the order of the source.
+---@param node table
+---@param visit fun(node: table)
+function tree.each(node, visit)
+  visit(node)
+  for _, part in ipairs(node) do
+    if type(part) == "table" then tree.each(part, visit) end
+  end
+end
+
+--- The Function node around a node, which is the whole file's at last.
+function tree.function_of(node)
+  node = node.parent
+  while node and node.tag ~= "Function" do node = node.parent end
+  return node
+end
+
+--- Whether a node is another one or inside it.
+function tree.is_inside(node, outer)
+  while node and node ~= outer do node = node.parent end
+  return node ~= nil
+end
+
+--- The innermost loop of the same function around a node, whose body or condition it is in: what a `for` loop
+--- counts over is evaluated once. nil if there is none.
+function tree.loop_of(node)
+  local child = node
+  node = node.parent
+  while node and node.tag ~= "Function" do
+    if LOOPS[node.tag] then
+      local once = (node.tag == "Fornum" or node.tag == "Forin") and child ~= node[#node]
+      if not once then return node end
+    end
+    node, child = node.parent, node
+  end
+end
+
+function tree.is_loop(node) return LOOPS[node.tag] == true end
+
+--- The statement that a node is part of, and the block in which it stands with its place there.
+function tree.statement_of(node)
+  while node.parent.tag ~= "Block" and node.parent.tag ~= "Do" do node = node.parent end
+  for index, statement in ipairs(node.parent) do
+    if statement == node then return node, node.parent, index end
+  end
+end
+
+--- Whether a call stands alone, so that its results are dropped.
+function tree.is_dropped(node) return node.parent.tag == "Block" or node.parent.tag == "Do" end
+
+--- The expression with the parentheses around it.
+function tree.outermost(node)
+  while node.parent.tag == "Paren" do node = node.parent end
+  return node
+end
+
+return tree

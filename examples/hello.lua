@@ -19,7 +19,7 @@ local careful = co.func(function(name)
 end)
 
 co.run(function()
-  co.spawn(greet, "world"):join()
+  co.spawn(greet, "world"):await()
   careful(nil) -- panics, and goes on here
   co.spawn_with({ name = "nameless" }, greet, nil) -- panics, and nobody joins it: reported on stderr
 end)

@@ -152,6 +152,11 @@ describe("a time", function()
 end)
 
 describe("an option", function()
+  after_each(function() -- what a case has begun to record
+    local recorder = co.recorder()
+    if recorder then recorder:stop() end
+  end)
+
   for text, parts in pairs {
     ["co.record 'all'"] = { "'record'", "table expected, got string" },
     ["co.record { event = 1 }"] = { "'record'", "unknown option 'event'" },

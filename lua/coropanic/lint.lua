@@ -7,6 +7,7 @@ local effects = require "coropanic.lint.effects"
 local files = require "coropanic.lint.files"
 local names = require "coropanic.lint.names"
 local parser = require "coropanic.lint.parser"
+local raising = require "coropanic.lint.raising"
 local roles = require "coropanic.lint.roles"
 local tree = require "coropanic.lint.tree"
 local values = require "coropanic.lint.values"
@@ -55,6 +56,7 @@ local function analyse(parsed)
   local of = values.new(names.resolve(parsed.main))
   -- `calls`: also those that pcall, co.spawn and the like make of their argument
   local file = { main = parsed.main, values = of, effects = effects.new(of), api = api, calls = {} }
+  file.raises = raising(of)
   local foreign = {}
   tree.each(parsed.main, function(node)
     if node.tag ~= "Call" and node.tag ~= "Invoke" then return end

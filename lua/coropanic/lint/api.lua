@@ -75,6 +75,20 @@ for _, of in ipairs { api.SPAWNS, api.DEFERS } do
   for path, place in pairs(of) do api.APPLIES[path] = place end
 end
 
+--- Functions that do not return.
+api.RAISES = { ["error"] = true, ["os.exit"] = true, ["co.panic"] = true, ["co.goexit"] = true }
+
+--- What takes a lock or permit, and what gives it back.
+api.LOCKS = {
+  ["mutex:lock"] = "mutex:unlock",
+  ["rwmutex:lock"] = "rwmutex:unlock",
+  ["rwmutex:rlock"] = "rwmutex:runlock",
+  ["semaphore:acquire"] = "semaphore:release",
+}
+
+--- What takes a lock until the end of a block.
+api.GUARDS = { ["mutex:guard"] = true, ["rwmutex:guard"] = true, ["rwmutex:rguard"] = true }
+
 --- Types of the results of functions, in their order.
 api.RESULTS = {
   ["co.chan"] = { "channel" },
@@ -117,13 +131,5 @@ api.PARAMETERS = {
 
 --- Modules that are functions of `co` in disguise, by the name that `require` gets.
 api.MODULES = { ["coropanic"] = "co", ["coropanic.resilience"] = "coropanic.resilience" }
-
---- Lua's own functions that lint has to recognise.
-api.BUILTINS = {
-  pcall = true, xpcall = true, error = true, assert = true, require = true, load = true, tostring = true,
-  setmetatable = true, ["os.exit"] = true, ["table.sort"] = true, ["string.gsub"] = true,
-  ["string.format"] = true, ["coroutine.wrap"] = true, ["coroutine.create"] = true,
-  ["package.preload"] = true,
-}
 
 return api

@@ -23,8 +23,8 @@ local function in_call(self, call, at, visit, active)
   local fn = values.function_of(call.target)
   if not fn or active[fn] then return false end
   active[fn] = true
-  -- A literal that is an argument stands where it is called.
-  local is_here = tree.is_inside(fn, at)
+  -- A literal that is an argument stands where it is called; so, nearly, does a function that has one use.
+  local is_here = tree.is_inside(fn, at) or values.is_used_once(fn)
   local stopped = in_node(self, fn[2], not is_here and at or nil, visit, active)
   active[fn] = nil
   return stopped
@@ -102,6 +102,17 @@ function effects:suspension_in(node)
     return "stop"
   end)
   return found, where
+end
+
+--- Whether a wait has an end by itself or by a time-out.
+---@param call table  # of which effects.suspends is true
+---@return boolean
+function effects:is_bounded(call)
+  local how = api.SUSPENDS[call.path]
+  local seconds = how.seconds and values.bare(call.arguments[how.seconds])
+  if not seconds or seconds.tag == "Nil" then return how.at_most == true and not how.seconds end
+  local value = self.values:of(seconds)
+  return not (value and value.path == "math.huge")
 end
 
 --- The name of a function as messages have it: "sleep" of "co.sleep", "recv" of "channel:recv".

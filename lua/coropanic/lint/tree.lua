@@ -51,6 +51,24 @@ function tree.statement_of(node)
   end
 end
 
+local LEAVES = { Return = true, Break = true, Goto = true }
+
+--- Whether control does not come to the end of a block: it returns, jumps, raises or ends the task there.
+---@param block table
+---@param raises fun(call: table): boolean  # whether a call, as a node, does not return
+function tree.leaves(block, raises)
+  local last = block[#block]
+  if not last then return false end
+  if LEAVES[last.tag] then return true end
+  if last.tag == "Do" then return tree.leaves(last, raises) end
+  if last.tag == "Call" or last.tag == "Invoke" then return raises(last) end
+  if last.tag ~= "If" or #last % 2 == 0 then return false end
+  for index = 2, #last, 2 do
+    if not tree.leaves(last[index], raises) then return false end
+  end
+  return tree.leaves(last[#last], raises)
+end
+
 --- Whether a call stands alone, so that its results are dropped.
 function tree.is_dropped(node) return node.parent.tag == "Block" or node.parent.tag == "Do" end
 

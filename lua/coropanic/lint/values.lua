@@ -103,7 +103,8 @@ local function of_call(node, self, index)
   local types = api.RESULTS[target.path]
   local type_name = types and types[index]
   if not type_name then return nil end
-  return type_name == "string" and { kind = "string" } or { kind = "object", type = type_name, call = node }
+  if type_name == "string" then return { kind = "string" } end
+  return { kind = "object", type = type_name, call = node, home_path = target.path }
 end
 
 BY_TAG.Call = of_call
@@ -199,6 +200,18 @@ end
 function values.function_of(value)
   while value and value.kind == "framed" do value = value.of end
   return value and value.kind == "function" and value.node or nil
+end
+
+--- Whether the function is the only value of a variable that is read at one place.
+function values.is_used_once(fn)
+  local list = fn.parent
+  local statement = list and list.tag == "List" and list.parent
+  if not statement or list ~= statement[2] then return false end
+  for index, expression in ipairs(list) do
+    local variable = expression == fn and statement[1][index] and statement[1][index].variable
+    if variable then return #variable.uses == 1 and only_value(variable) ~= nil end
+  end
+  return false
 end
 
 --- The variable that an expression is, through aliases: two expressions with the same one are the same

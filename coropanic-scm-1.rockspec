@@ -251,6 +251,8 @@ build = {
         "csrc/core/id_snowflake.c",
         "csrc/core/id_uuid7.c",
         "csrc/core/mailbox.c",
+        "csrc/core/order_cycle.c",
+        "csrc/core/order_graph.c",
         "csrc/core/owned_memory.c",
         "csrc/core/poller.c",
         "csrc/core/random.c",

@@ -66,8 +66,8 @@ static bool call_protected(runtime *rt, lua_State *L, int arguments) {
 }
 
 /* Tells the sinks of the record at `given`, of the task at `index` (0: none).   [-0, +0, -] */
-static void tell_unhandled(runtime *rt, lua_State *L, int given, int index) {
-  probe_tell(rt, &(probe_event){.kind = PROBE_UNHANDLED,
+static void tell(runtime *rt, lua_State *L, probe_kind kind, int given, int index) {
+  probe_tell(rt, &(probe_event){.kind = kind,
                                 .calls = true,
                                 .task = index == 0 ? NULL : task_test(L, index),
                                 .L = L,
@@ -75,26 +75,29 @@ static void tell_unhandled(runtime *rt, lua_State *L, int given, int index) {
                                 .extra = index});
 }
 
-void handler_report(runtime *rt, lua_State *L, int index) {
-  bool is_wanted = probe(&rt->probes, PROBE_UNHANDLED);
-  if (!lua_checkstack(L, LUA_MINSTACK)) { /* nothing can be called or written */
-    lua_pop(L, 1);
-    return;
+/*
+** Pushes the function that gets the records of a task that stands so deep in the aftermath of a run;
+** nil: stderr.   [-0, +1, -]
+*/
+static void push_handler(runtime *rt, lua_State *L, unsigned depth) {
+  /* The handler's tasks panic each time; writing to stderr ends that. */
+  bool is_called = depth < HANDLER_MAX_DEPTH;
+  if (is_called && rt->unhandled == UNHANDLED_CALL) {
+    runtime_push_value(rt, L, RUNTIME_UV_UNHANDLED);
+  } else if (is_called && rt->unhandled == UNHANDLED_REPORT) {
+    runtime_push_value(rt, L, RUNTIME_UV_ON_PANIC);
+  } else {
+    lua_pushnil(L);
   }
+}
+
+/* Gives the record on top of the stack to the handler, or to stderr.   [-?, +?, -] */
+static void give(runtime *rt, lua_State *L, int index) {
   int given = lua_gettop(L);
-  if (is_wanted) tell_unhandled(rt, L, given, index);
-  bool custom = false;
   const task *of = index == 0 ? NULL : task_test(L, index);
   unsigned depth = of == NULL ? 0 : of->aftermath;
-  if (depth >= HANDLER_MAX_DEPTH) {
-    /* The handler's tasks panic each time; writing to stderr ends that. */
-  } else if (rt->unhandled == UNHANDLED_CALL) {
-    runtime_push_value(rt, L, RUNTIME_UV_UNHANDLED);
-    custom = true;
-  } else if (rt->unhandled == UNHANDLED_REPORT) {
-    runtime_push_value(rt, L, RUNTIME_UV_ON_PANIC);
-    custom = !lua_isnil(L, -1);
-  }
+  push_handler(rt, L, depth);
+  bool custom = !lua_isnil(L, -1);
   if (custom) {
     lua_pushvalue(L, given);
     if (index != 0) {
@@ -112,9 +115,27 @@ void handler_report(runtime *rt, lua_State *L, int index) {
     }
   }
   if (!custom) rt->report(L, given);
-  if (rt->unhandled == UNHANDLED_CRASH) exit(CRASH_STATUS);
+}
+
+/* handler_report and handler_warn.   [-1, +0, -] */
+static void hand_on(runtime *rt, lua_State *L, probe_kind kind, int index) {
+  bool is_wanted = probe(&rt->probes, kind);
+  if (!lua_checkstack(L, LUA_MINSTACK)) { /* nothing can be called or written */
+    lua_pop(L, 1);
+    return;
+  }
+  int given = lua_gettop(L);
+  if (is_wanted) tell(rt, L, kind, given, index);
+  give(rt, L, index);
+  if (kind == PROBE_UNHANDLED && rt->unhandled == UNHANDLED_CRASH) exit(CRASH_STATUS);
   lua_settop(L, given - 1);
 }
+
+void handler_report(runtime *rt, lua_State *L, int index) {
+  hand_on(rt, L, PROBE_UNHANDLED, index);
+}
+
+void handler_warn(runtime *rt, lua_State *L, int index) { hand_on(rt, L, PROBE_WARNING, index); }
 
 void handler_run_start(runtime *rt, lua_State *thread) {
   if (!rt->has_start_hook || !lua_checkstack(thread, LUA_MINSTACK)) return;

@@ -25,6 +25,12 @@
 void handler_report(runtime *rt, lua_State *L, int index);
 
 /*
+** The same for a record of kind warning: no panic is counted, and the process does not end with
+** UNHANDLED_CRASH. Observers hear of it as "warning".   [-1, +0, -]
+*/
+void handler_warn(runtime *rt, lua_State *L, int index);
+
+/*
 ** Pops a function and its arguments and calls it. If it panics, the record is reported with the
 ** task at the absolute index `index` (0: none).   [-(arguments + 1), +0, -]
 */

@@ -24,7 +24,7 @@ const char *record_kind_word(record_kind kind) {
   static const char *const names[] = {
       [RECORD_PANIC] = "panic",       [RECORD_ERROR] = "error",   [RECORD_MEMORY] = "memory",
       [RECORD_DEADLOCK] = "deadlock", [RECORD_GOEXIT] = "goexit", [RECORD_CANCELLED] = "cancelled",
-      [RECORD_TIMEOUT] = "timeout",   [RECORD_LEAKED] = "leaked",
+      [RECORD_TIMEOUT] = "timeout",   [RECORD_LEAKED] = "leaked", [RECORD_WARNING] = "warning",
   };
   return names[kind];
 }

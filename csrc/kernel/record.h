@@ -29,7 +29,7 @@ struct runtime;
 #define RECORD_MAX_DEPTH 4    /* nested tables of a value in to_table() */
 #define RECORD_MAX_ITEMS 64   /* entries of one table in to_table() */
 
-/* Panics come first, then the exits. */
+/* Panics come first, then the exits, then what is neither. */
 typedef enum record_kind {
   RECORD_PANIC,     /* co.panic(v) */
   RECORD_ERROR,     /* error(v), or an error of the VM or a library */
@@ -39,6 +39,7 @@ typedef enum record_kind {
   RECORD_CANCELLED, /* a cancellation: as goexit */
   RECORD_TIMEOUT,   /* a cancellation by a deadline: as goexit */
   RECORD_LEAKED,    /* co.leaks has ended a leaked task: as goexit */
+  RECORD_WARNING,   /* nothing was raised: co.order tells of a deadlock that can happen */
 } record_kind;
 
 /* The cause of a cancellation. */

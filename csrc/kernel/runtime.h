@@ -243,6 +243,8 @@ typedef struct runtime {
   struct usage *usage;       /* of traces (span/usage.h); NULL: it is not counted */
   uint64_t allocated;        /* bytes, while a profile of allocations runs */
   bool notes_makers;         /* objects that tasks wait for note where they are made */
+  struct order *lock_order;  /* of co.order (sync/order.h), while it is on; NULL: off */
+  struct order *lock_order_made; /* the same, on or off; NULL: it was not needed yet */
   /*
   ** Begins the span of the new task on top of the stack, which no script has seen yet. Called while
   ** a listener of spans is set. It is span_begin_task, which the kernel does not know. Never

@@ -41,7 +41,8 @@ struct probe_event;
   KIND(SLEEP, "sleep")               \
   KIND(AWAKE, "awake")               \
   KIND(OVERRUN, "overrun")           \
-  KIND(LEAKED, "leaked")
+  KIND(LEAKED, "leaked")             \
+  KIND(WARNING, "warning")
 
 typedef enum probe_kind {
 #define PROBE_ENUM(kind, name) PROBE_##kind,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernel/probe.h"
+#include "sync/order.h"
 #include "telemetry/gc_cycles.h"
 #include "telemetry/schedtrace.h"
 #include "telemetry/ticks.h"
@@ -76,6 +77,7 @@ static void begin_gctrace(lua_State *L, runtime *rt) {
 typedef struct settings {
   long schedtrace_ms; /* 0: off */
   long gctrace;       /* 0: off */
+  long order;         /* 0: off */
   size_t unknown_used;
   char unknown[UNKNOWN_SIZE + 1]; /* words that are not known, with commas between */
 } settings;
@@ -109,7 +111,8 @@ static void read_variable(const char *text, settings *s) {
   while (*text != '\0') {
     size_t length = strcspn(text, ",");
     if (length > 0 && !read_word(text, length, "schedtrace", MAX_MILLISECONDS, &s->schedtrace_ms) &&
-        !read_word(text, length, "gctrace", 1, &s->gctrace)) {
+        !read_word(text, length, "gctrace", 1, &s->gctrace) &&
+        !read_word(text, length, "order", 1, &s->order)) {
       add_unknown(s, text, length);
     }
     text += length;
@@ -123,10 +126,13 @@ void debug_variable_apply(lua_State *L, runtime *rt) {
   settings s = {.schedtrace_ms = 0};
   read_variable(text, &s);
   if (s.unknown_used > 0) {
-    fprintf(stderr,
-            "coropanic: COROPANIC_DEBUG: schedtrace=milliseconds or gctrace=1 expected, got %s\n",
-            s.unknown);
+    fprintf(
+        stderr,
+        "coropanic: COROPANIC_DEBUG: schedtrace=milliseconds, gctrace=1 or order=1 expected, got "
+        "%s\n",
+        s.unknown);
   }
+  if (s.order != 0) order_start(rt, L);
   if (s.gctrace != 0) begin_gctrace(L, rt);
   if (s.schedtrace_ms != 0 && !schedtrace_begin(rt, s.schedtrace_ms * 1000000LL)) {
     luaL_error(L, "not enough memory");

@@ -4,6 +4,7 @@
 **
 **   schedtrace=N  a line about tasks and loop each N milliseconds (telemetry/schedtrace.h)
 **   gctrace=1     a line for each cycle of Lua's collector
+**   order=1       turns on co.order: warnings of deadlocks that can happen
 */
 #ifndef CP_LUA_DEBUG_VARIABLE_H
 #define CP_LUA_DEBUG_VARIABLE_H

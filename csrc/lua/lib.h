@@ -37,6 +37,7 @@
   FILE(sync)      /* semaphore, waitgroup, event */          \
   FILE(once)      /* once */                                 \
   FILE(local)     /* task_local */                           \
+  FILE(order)     /* order */                                \
   FILE(profile)   /* profile */
 
 /* Each adds its functions to the module's table on top of the stack.   [-0, +0, m] */

@@ -2,7 +2,9 @@
 #include "kernel/args.h"
 #include "kernel/panic.h"
 #include "lua/lib.h"
+#include "lua/sync_options.h"
 #include "sync/chan.h"
+#include "sync/order.h"
 #include "sync/select.h"
 
 static chan *check_self(lua_State *L, const char *method) {
@@ -23,18 +25,22 @@ static int chan_make(lua_State *L) {
     capacity = lua_tointeger(L, 1);
     if (capacity < 0) arg_error(L, 1, "chan", "a capacity from 0 expected, got a negative number");
   }
-  chan_new(runtime_of(L), L, capacity);
+  runtime *rt = runtime_of(L);
+  uint16_t name = sync_check_name(rt, L, 2, "chan");
+  order_set_name(&chan_new(rt, L, capacity)->object, name);
   return 1;
 }
 
 static int method_send(lua_State *L) {
   chan *c = check_own(L, "send");
   if (lua_gettop(L) != 2) lua_settop(L, 2);
+  order_sends(c->object.runtime, L, c);
   return chan_send(c->object.runtime, L, c);
 }
 
 static int method_recv(lua_State *L) {
   chan *c = check_self(L, "recv");
+  order_receives(c->object.runtime, L, c);
   return chan_receive(c->object.runtime, L, c);
 }
 
@@ -47,6 +53,7 @@ static int method_try_send(lua_State *L) {
 
 static int method_try_recv(lua_State *L) {
   chan *c = check_self(L, "try_recv");
+  order_receives(c->object.runtime, L, c);
   bool now = chan_receive_now(c->object.runtime, L, c, 1);
   if (now && lua_toboolean(L, -1)) return 2;
   if (!now) {
@@ -81,6 +88,7 @@ static int method_capacity(lua_State *L) {
 static int next_value(lua_State *L) {
   chan *c = lua_touserdata(L, lua_upvalueindex(2));
   if (c->object.runtime->closed) runtime_refuse_closed(L);
+  order_receives(c->object.runtime, L, c);
   return chan_next(c->object.runtime, L, c, lua_upvalueindex(2));
 }
 

@@ -6,6 +6,7 @@
 #include "kernel/deadlock.h"
 #include "lua/lib.h"
 #include "sync/mutex.h"
+#include "sync/order.h"
 
 /*
 ** The waitlist has the tasks that wait for a signal, without the mutex. After the signal a task
@@ -52,6 +53,8 @@ static void wake_first(runtime *rt, condition *c) {
 
 /* --- waiting --- */
 
+static const order_use use_of_mutex = {.kind = &order_of_lock, .gate = true, .amount = 1};
+
 static int after_signal(lua_State *L, int status, lua_KContext runtime_address);
 static int relock(lua_State *L, int status, lua_KContext runtime_address);
 
@@ -81,6 +84,8 @@ static void pass_on(runtime *rt, lua_State *L, wake_reason reason) {
 ** there was a signal, or raises for any other reason.   [-0, +1, e]
 */
 static int leave(runtime *rt, lua_State *L, wake_reason reason) {
+  mutex *m = lua_touserdata(L, MUTEX_INDEX);
+  order_took(rt, L, &m->waitlist.object, &use_of_mutex, m->location->number);
   if (cancel_will_raise(rt, rt->current)) pass_on(rt, L, reason);
   rt->current->wake = (uint8_t)reason;
   lua_pushboolean(L, task_check_wake(rt, L)->wake == WAKE_READY);
@@ -164,6 +169,9 @@ static int condition_method_wait(lua_State *L) {
   }
   if (rt->current == NULL) return task_refuse_suspension(rt, L, "wait");
   int64_t deadline = runtime_deadline(rt, seconds);
+  order_gave(rt, L, &m->waitlist.object, &use_of_mutex);
+  /* It will wait for the mutex again, while it holds what it holds besides. */
+  order_wants(rt, L, &m->waitlist.object, &use_of_mutex);
   reserve_timer(rt, L, deadline);
   mutex_unlock(rt, L, m, MUTEX_INDEX);
   return waitlist_park(rt, L, &c->waitlist, &wait_signal, deadline, "wait");

@@ -3,7 +3,9 @@
 #include "kernel/deadlock.h"
 #include "lua/lib.h"
 #include "lua/lock_guard.h"
+#include "lua/sync_options.h"
 #include "sync/mutex.h"
+#include "sync/order.h"
 #include "sync/rwmutex.h"
 
 static void *check_mutex(lua_State *L, const char *method) {
@@ -35,16 +37,38 @@ static bool try_take(runtime *rt, lua_State *L, mutex *m, const wait_type *wait)
   return mutex_try_lock(rt, L, m, 1);
 }
 
+static const order_use use_of_lock = {.kind = &order_of_lock, .gate = true, .amount = 1};
+static const order_use use_of_read_lock = {
+    .kind = &order_of_lock, .reads = true, .gate = true, .amount = 1};
+
+/* The running code has taken the lock. */
+static void note_taken(runtime *rt, lua_State *L, mutex *m, bool reads) {
+  if (rt->lock_order == NULL) return;
+  uint16_t place = reads ? 0 : m->location->number;
+  order_took(rt, L, &m->waitlist.object, reads ? &use_of_read_lock : &use_of_lock, place);
+}
+
+/* The running code gives it back. */
+static void unlock(runtime *rt, lua_State *L, mutex *m, int index) {
+  mutex_unlock(rt, L, m, index);
+  order_gave(rt, L, &m->waitlist.object, &use_of_lock);
+}
+
+static void read_unlock(runtime *rt, lua_State *L, rwmutex *rw) {
+  rwmutex_read_unlock(rt, L, rw);
+  order_gave(rt, L, &rw->writer.waitlist.object, &use_of_read_lock);
+}
+
 /* The release functions of guards: see lock_guard_release. */
 
 static void release_lock(runtime *rt, lua_State *L, void *object, int amount) {
   (void)amount;
-  mutex_unlock(rt, L, object, -1);
+  unlock(rt, L, object, -1);
 }
 
 static void release_read_lock(runtime *rt, lua_State *L, void *object, int amount) {
   (void)amount;
-  rwmutex_read_unlock(rt, L, object);
+  read_unlock(rt, L, object);
 }
 
 static int after_wait(lua_State *L, int status, lua_KContext context) {
@@ -54,8 +78,19 @@ static int after_wait(lua_State *L, int status, lua_KContext context) {
   runtime *rt = m->waitlist.object.runtime;
   bool taken = waitlist_woken(rt, L, &m->waitlist);
   if (rt->current->wake == WAKE_ABANDONED) return mutex_raise_abandoned(rt, L, m);
-  if (taken && !rt->current->wait->reads) mutex_accept(rt, L, m, 1);
+  bool reads = rt->current->wait->reads;
+  if (taken && !reads) mutex_accept(rt, L, m, 1);
+  if (taken) note_taken(rt, L, m, reads);
   return lock_guard_push_outcome(L, taken);
+}
+
+/*
+** Warns of deadlocks that may come of this wait, or of taking the lock; raises the one that is there
+** already, of which a warning would come too late.   [-0, +0, e]
+*/
+static void foretell(runtime *rt, lua_State *L, mutex *m, const wait_type *wait) {
+  if (rt->current != NULL && m->owner != NULL) deadlock_check(rt, L, wait, m);
+  order_wants(rt, L, &m->waitlist.object, wait->reads ? &use_of_read_lock : &use_of_lock);
 }
 
 /* Takes the lock at 1, or waits for it. The time-out is at 2.   [-0, +1, e] */
@@ -65,8 +100,12 @@ static int take(lua_State *L, mutex *m, const wait_type *wait, const char *metho
   waitlist_check(rt, L, method);
   mutex_check_hope(rt, L, m);
   lua_settop(L, 1);
+  if (seconds < 0 && rt->lock_order != NULL) foretell(rt, L, m, wait);
   if (guarded) lock_guard_push(rt, L, wait->reads ? release_read_lock : release_lock, 1);
-  if (try_take(rt, L, m, wait)) return lock_guard_push_outcome(L, true);
+  if (try_take(rt, L, m, wait)) {
+    note_taken(rt, L, m, wait->reads);
+    return lock_guard_push_outcome(L, true);
+  }
   if (seconds == 0) return lock_guard_push_outcome(L, false);
   if (rt->current != NULL && seconds < 0) deadlock_check(rt, L, wait, m);
   int64_t deadline = runtime_deadline(rt, seconds);
@@ -77,16 +116,24 @@ static int take(lua_State *L, mutex *m, const wait_type *wait, const char *metho
 static int take_now(lua_State *L, mutex *m, const wait_type *wait) {
   runtime *rt = m->waitlist.object.runtime;
   if (mutex_is_abandoned(m)) return mutex_raise_abandoned(rt, L, m);
-  lua_pushboolean(L, try_take(rt, L, m, wait));
+  bool taken = try_take(rt, L, m, wait);
+  if (taken) note_taken(rt, L, m, wait->reads);
+  lua_pushboolean(L, taken);
   return 1;
 }
 
 /* --- mutex --- */
 
-static int lock_mutex(lua_State *L) {
-  mutex_new(runtime_of(L), L, &mutex_type);
+/* Pushes a new object of a type that begins with a mutex. The options are at 1.   [-0, +1, e] */
+static int make(lua_State *L, const waitlist_type *type) {
+  runtime *rt = runtime_of(L);
+  uint16_t name = sync_check_name(rt, L, 1, type->object.name);
+  mutex_new(rt, L, type);
+  order_set_name(lua_touserdata(L, -1), name);
   return 1;
 }
+
+static int lock_mutex(lua_State *L) { return make(L, &mutex_type); }
 
 static int mutex_method_lock(lua_State *L) {
   return take(L, check_mutex(L, "lock"), &wait_lock, "lock", false);
@@ -102,7 +149,7 @@ static int mutex_method_try_lock(lua_State *L) {
 
 static int mutex_method_unlock(lua_State *L) {
   mutex *m = check_mutex(L, "unlock");
-  mutex_unlock(m->waitlist.object.runtime, L, m, 1);
+  unlock(m->waitlist.object.runtime, L, m, 1);
   return 0;
 }
 
@@ -132,10 +179,7 @@ static int mutex_tostring(lua_State *L) {
 
 /* --- rwmutex --- */
 
-static int lock_rwmutex(lua_State *L) {
-  mutex_new(runtime_of(L), L, &rwmutex_type);
-  return 1;
-}
+static int lock_rwmutex(lua_State *L) { return make(L, &rwmutex_type); }
 
 static int rwmutex_method_lock(lua_State *L) {
   return take(L, check_rwmutex(L, "lock"), &wait_write_lock, "lock", false);
@@ -163,13 +207,13 @@ static int rwmutex_method_try_rlock(lua_State *L) {
 
 static int rwmutex_method_unlock(lua_State *L) {
   rwmutex *rw = check_rwmutex(L, "unlock");
-  mutex_unlock(rw->writer.waitlist.object.runtime, L, &rw->writer, 1);
+  unlock(rw->writer.waitlist.object.runtime, L, &rw->writer, 1);
   return 0;
 }
 
 static int rwmutex_method_runlock(lua_State *L) {
   rwmutex *rw = check_rwmutex(L, "runlock");
-  rwmutex_read_unlock(rw->writer.waitlist.object.runtime, L, rw);
+  read_unlock(rw->writer.waitlist.object.runtime, L, rw);
   return 0;
 }
 

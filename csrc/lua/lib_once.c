@@ -6,6 +6,8 @@
 #include "kernel/panic.h"
 #include "kernel/unwind.h"
 #include "lua/lib.h"
+#include "lua/sync_options.h"
+#include "sync/order.h"
 #include "sync/waitlist.h"
 
 /*
@@ -48,8 +50,11 @@ static once *check_once(lua_State *L, const char *method) {
 }
 
 static int once_once(lua_State *L) {
+  runtime *rt = runtime_of(L);
   arg_check_function(L, 1, "once");
-  waitlist_new(runtime_of(L), L, &once_type);
+  uint16_t name = sync_check_name(rt, L, 2, "once");
+  once *o = waitlist_new(rt, L, &once_type);
+  order_set_name(&o->waitlist.object, name);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, ONCE_UV_FUNCTION);
   return 1;
@@ -76,6 +81,8 @@ static int raise_panic(lua_State *L) {
 
 /* --- the first call --- */
 
+static const order_use use_of_once = {.kind = &order_of_once, .gate = true, .amount = 1};
+
 /*
 ** Pops the once and ends its run with this state. Wakes all waiting tasks. If the state is NEW, the
 ** first of them that runs calls the function.   [-1, +0, -]
@@ -88,6 +95,7 @@ static void end_run(runtime *rt, lua_State *L, once_state state) {
     lua_setiuservalue(L, -2, ONCE_UV_FUNCTION);
   }
   lua_pop(L, 1);
+  order_gave(rt, L, &o->waitlist.object, &use_of_once);
   waitlist_wake_all(rt, &o->waitlist, WAKE_READY);
 }
 
@@ -179,6 +187,7 @@ static int run_function(lua_State *L, once *o) {
   frame_stack *s = unwind_open_body(rt, L, &frame_once);
   o->state = ONCE_RUNNING;
   o->runner = rt->current == NULL ? 0 : rt->current->id;
+  order_took(rt, L, &o->waitlist.object, &use_of_once, 0);
   return unwind_call_body(s, L, &frame_once);
 }
 
@@ -204,6 +213,7 @@ static int wait_for_run(lua_State *L, once *o) {
 
 /* (once, arguments...) */
 static int call(lua_State *L, once *o) {
+  order_wants(o->waitlist.object.runtime, L, &o->waitlist.object, &use_of_once);
   switch (o->state) {
     case ONCE_NEW: return run_function(L, o);
     case ONCE_RUNNING: return wait_for_run(L, o);

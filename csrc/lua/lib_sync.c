@@ -2,7 +2,9 @@
 #include "kernel/args.h"
 #include "lua/lib.h"
 #include "lua/lock_guard.h"
+#include "lua/sync_options.h"
 #include "scope/spawn.h"
+#include "sync/order.h"
 #include "sync/semaphore.h"
 #include "sync/waitgroup.h"
 
@@ -28,16 +30,40 @@ static int wait_unless(lua_State *L, bool have, waitlist *w, const wait_type *wa
 
 /* --- semaphore --- */
 
+static order_use use_of(const semaphore *s, int permits) {
+  return (order_use){
+      .kind = &order_of_permits, .gate = s->total == 1, .amount = permits, .total = s->total};
+}
+
+/* The running code has taken permits. */
+static void note_acquired(lua_State *L, semaphore *s, int permits) {
+  order_use use = use_of(s, permits);
+  order_took(s->waitlist.object.runtime, L, &s->waitlist.object, &use, 0);
+}
+
+static int after_acquire(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  semaphore *s = lua_touserdata(L, 1);
+  runtime *rt = s->waitlist.object.runtime;
+  bool taken = waitlist_woken(rt, L, &s->waitlist);
+  if (taken) note_acquired(L, s, rt->current->waiter.permits);
+  return lock_guard_push_outcome(L, taken);
+}
+
 static const wait_type wait_semaphore = {
-    .name = "acquire", WAITLIST_WAIT, .continuation = after_wait};
+    .name = "acquire", WAITLIST_WAIT, .continuation = after_acquire};
 
 static semaphore *check_semaphore(lua_State *L, const char *method) {
   return sync_check_self(L, &semaphore_type.object, method);
 }
 
 static int sync_semaphore(lua_State *L) {
+  runtime *rt = runtime_of(L);
   int total = (int)arg_check_integer(L, 1, 1, "semaphore", "permits", 0, INT32_MAX);
-  semaphore *s = waitlist_new(runtime_of(L), L, &semaphore_type);
+  uint16_t name = sync_check_name(rt, L, 2, "semaphore");
+  semaphore *s = waitlist_new(rt, L, &semaphore_type);
+  order_set_name(&s->waitlist.object, name);
   s->total = s->free = total;
   return 1;
 }
@@ -57,12 +83,17 @@ static int check_wanted(lua_State *L, const semaphore *s, const char *method) {
   return permits;
 }
 
+static void release(runtime *rt, lua_State *L, semaphore *s, int permits) {
+  order_use use = use_of(s, permits);
+  semaphore_release(rt, s, permits);
+  order_gave(rt, L, &s->waitlist.object, &use);
+}
+
 /* See lock_guard_release. */
 static void release_permits(runtime *rt, lua_State *L, void *object, int amount) {
-  (void)L;
   semaphore *s = object;
   int taken = s->total - s->free; /* other code may have released permits that it did not hold */
-  semaphore_release(rt, s, amount < taken ? amount : taken);
+  release(rt, L, s, amount < taken ? amount : taken);
 }
 
 /* (semaphore, [permits, [seconds]]) takes the permits, or waits for them.   [-0, +1, e] */
@@ -73,8 +104,11 @@ static int acquire(lua_State *L, const char *method, bool guarded) {
   runtime *rt = s->waitlist.object.runtime;
   waitlist_check(rt, L, method);
   lua_settop(L, 1);
+  order_use use = use_of(s, permits);
+  if (seconds < 0) order_wants(rt, L, &s->waitlist.object, &use);
   if (guarded) lock_guard_push(rt, L, release_permits, permits);
   bool have = semaphore_try_acquire(rt, s, permits);
+  if (have) note_acquired(L, s, permits);
   if (rt->current != NULL) rt->current->waiter.permits = permits;
   return wait_unless(L, have, &s->waitlist, &wait_semaphore, seconds, method);
 }
@@ -86,7 +120,9 @@ static int semaphore_method_guard(lua_State *L) { return acquire(L, "guard", tru
 static int semaphore_method_try_acquire(lua_State *L) {
   semaphore *s = check_semaphore(L, "try_acquire");
   int permits = check_wanted(L, s, "try_acquire");
-  lua_pushboolean(L, semaphore_try_acquire(s->waitlist.object.runtime, s, permits));
+  bool have = semaphore_try_acquire(s->waitlist.object.runtime, s, permits);
+  if (have) note_acquired(L, s, permits);
+  lua_pushboolean(L, have);
   return 1;
 }
 
@@ -97,7 +133,7 @@ static int semaphore_method_release(lua_State *L) {
     return luaL_error(L, "release of %d permits, but %d of %d are taken", permits,
                       s->total - s->free, s->total);
   }
-  semaphore_release(s->waitlist.object.runtime, s, permits);
+  release(s->waitlist.object.runtime, L, s, permits);
   return 0;
 }
 

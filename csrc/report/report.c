@@ -81,6 +81,7 @@ static const char *prefix_of(const record *r, const value_text *found) {
   if (r->kind == RECORD_CANCELLED && r->exits) return "cancelled: ";
   if (r->kind == RECORD_TIMEOUT && r->exits) return "timeout: ";
   if (r->kind == RECORD_LEAKED) return "leaked: ";
+  if (r->kind == RECORD_WARNING) return "warning: ";
   return "panic: ";
 }
 

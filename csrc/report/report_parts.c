@@ -33,6 +33,7 @@ static const char *verb_of(const record *r) {
     case RECORD_MEMORY: return " ran out of memory";
     case RECORD_DEADLOCK: return " is in a deadlock";
     case RECORD_LEAKED: return " has leaked";
+    case RECORD_WARNING: return " was warned";
     case RECORD_GOEXIT: return " exited";
     case RECORD_TIMEOUT: return r->exits ? " ran out of time" : " panicked";
     case RECORD_CANCELLED:

@@ -24,7 +24,12 @@ typedef struct sync_object {
   const sync_type *type;
   runtime *runtime;
   uint16_t made_at; /* number of the place (location.h); 0: it was not noted */
+  uint16_t class;   /* SYNC_NAMED and the number of its name, or its class in the order (order.h) */
+  uint32_t lock;    /* its number in the order; 0: none */
 } sync_object;
+
+/* A bit of sync_object.class: the object has a name. */
+#define SYNC_NAMED 0x8000u
 
 /*
 ** Pushes a new object of the type, with its metatable and so many user values, and all zero behind

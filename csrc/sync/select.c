@@ -1,6 +1,7 @@
 #include "sync/select.h"
 
 #include "kernel/args.h"
+#include "sync/order.h"
 
 /*
 ** Pooled selections have room for 2, 4 or 8 cases, so that a task that waits in a select takes no
@@ -191,6 +192,16 @@ static list *queue_of(const found_case *found) {
   return found->value != 0 ? &found->chan->senders : &found->chan->receivers;
 }
 
+/* Tells co.order from which channels the running code receives. */
+cp_apart void note_receives(runtime *rt, lua_State *L, uint32_t count,
+                            const found_case kept[KEPT_CASES]) {
+  int copies = case_index(count) + 1;
+  for (uint32_t i = 1; i <= count; i++) {
+    found_case found = case_at(L, i, kept, &copies);
+    if (found.chan != NULL && found.value == 0) order_receives(rt, L, found.chan);
+  }
+}
+
 /* Whether the last waiter in the queue is another case of the same select. */
 static bool is_repeated(const selection *s, const list *queue) {
   uintptr_t last = (uintptr_t)queue->prev;
@@ -348,6 +359,7 @@ int select_run(runtime *rt, lua_State *L) {
   found_case kept[KEPT_CASES];
   check_cases(L, count, kept);
   task_raise_pending(rt, L);
+  if (rt->lock_order != NULL) note_receives(rt, L, count, kept);
   found_case chosen = {0};
   uint32_t number;
   while ((number = choose(rt, L, count, kept, &chosen)) != 0) {

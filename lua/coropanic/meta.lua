@@ -216,11 +216,15 @@ function co.with(context, fn, ...) end
 
 -- Communication -------------------------------------------------------------------------------------------
 
+---@class coropanic.sync.options
+---@field name? string  # of the object's class in `co.order`; 1 to 64 bytes
+
 --- Makes a channel, as in Go: tasks send values through it, in order, nil too.
 ---@param capacity? integer  # values in the buffer; 0, the default: a sender waits for its receiver
+---@param options? coropanic.sync.options
 ---@return coropanic.channel
 ---@nodiscard
-function co.chan(capacity) end
+function co.chan(capacity, options) end
 
 --- A case of `co.select`: a channel to receive from, `{ channel, value }` to send, or nil: never ready.
 ---@alias coropanic.select.case coropanic.channel | { [1]: coropanic.channel, [2]: any } | nil
@@ -238,14 +242,16 @@ function co.chan(capacity) end
 function co.select(seconds, case, ...) end
 
 --- Makes a lock for one task at a time. It is not reentrant.
+---@param options? coropanic.sync.options
 ---@return coropanic.mutex
 ---@nodiscard
-function co.mutex() end
+function co.mutex(options) end
 
 --- Makes a lock for many readers or one writer. A waiting writer keeps later readers waiting.
+---@param options? coropanic.sync.options
 ---@return coropanic.rwmutex
 ---@nodiscard
-function co.rwmutex() end
+function co.rwmutex(options) end
 
 --- Makes a condition: a task that holds the mutex can wait for a change of the data that the mutex guards.
 ---@param mutex coropanic.mutex
@@ -255,9 +261,10 @@ function co.condition(mutex) end
 
 --- Makes a semaphore with so many permits.
 ---@param permits integer  # 0 to 2147483647
+---@param options? coropanic.sync.options
 ---@return coropanic.semaphore
 ---@nodiscard
-function co.semaphore(permits) end
+function co.semaphore(permits, options) end
 
 --- Makes a counter; tasks can wait until it is 0.
 ---@return coropanic.waitgroup
@@ -268,9 +275,10 @@ function co.waitgroup() end
 --- panic.
 ---@generic F: function
 ---@param fn F
+---@param options? coropanic.sync.options
 ---@return F | coropanic.once
 ---@nodiscard
-function co.once(fn) end
+function co.once(fn, options) end
 
 --- Makes an event, which is set or not. Tasks can wait until it is set.
 ---@return coropanic.event
@@ -392,6 +400,95 @@ function co.census(tasks) end
 ---@return coropanic.task[]
 function co.leaks(options) end
 
+---@class coropanic.order.options
+---@field strict? boolean  # a wait that closes a cycle panics; default: false
+---@field allow? coropanic.order.class[][]  # each `{a, b, reason}`, as `order:allow`
+---@field start? boolean  # false: only return the object; default: true
+
+--- A name, the place where objects are made (`file.lua:12`), or one of them.
+---@alias coropanic.order.class
+---| string
+---| coropanic.mutex
+---| coropanic.rwmutex
+---| coropanic.semaphore
+---| coropanic.once
+---| coropanic.channel
+
+--- What tasks were seen to wait for while they held something else.
+---@class coropanic.order
+local order = {}
+
+---@class coropanic.order.omitted
+---@field classes integer
+---@field instances integer  # objects of which two of one class were held at once
+---@field edges integer
+---@field warnings integer
+---@field searches integer  # given up before their end
+---@field held integer  # objects that a task held beyond the hundredth
+
+---@class coropanic.order.rule
+---@field from string
+---@field to string
+---@field reason string
+
+---@class coropanic.order.stats
+---@field on boolean
+---@field classes integer
+---@field instances integer
+---@field edges integer
+---@field warnings integer
+---@field ignored integer  # classes that are no locks, because other tasks give them back
+---@field omitted coropanic.order.omitted  # what was beyond a bound
+---@field rules coropanic.order.rule[]
+
+--- Returns the counts since the order was made or reset.
+---@return coropanic.order.stats
+---@nodiscard
+function order:stats() end
+
+---@class coropanic.order.step
+---@field at string  # `file.lua:12`, where the task waited, or took the object
+---@field verb string  # "locks", "read-locks", "acquires", "calls", "sends to"
+---@field wants string  # the class, with its name or place
+---@field holding string  # the class of what it held
+---@field held_at string  # where it had taken that; "?": not known
+---@field task integer  # its id
+---@field trace_id string
+---@field time integer  # wall time in nanoseconds since 1970
+
+---@class coropanic.order.warning
+---@field text string
+---@field steps coropanic.order.step[]  # each waits for what the next one holds, the last for the first
+
+--- Returns the warnings, the oldest first: at most 256.
+---@return coropanic.order.warning[]
+---@nodiscard
+function order:warnings() end
+
+--- Returns whether the class of the object stands in a cycle, whether its tasks hold some of it and wait for
+--- more, or nil.
+---@param object coropanic.mutex|coropanic.rwmutex|coropanic.semaphore|coropanic.once|coropanic.channel
+---@return "cycle"|"hold-and-wait"|nil
+---@nodiscard
+function order:risk(object) end
+
+--- Allows tasks that hold `a` to wait for `b`: no cycle goes through that. For good, in this Lua state.
+---@param a coropanic.order.class
+---@param b coropanic.order.class
+---@param reason string
+function order:allow(a, b, reason) end
+
+--- Forgets what was seen, but not what is allowed.
+function order:reset() end
+
+--- Turns it off. What was seen can still be read.
+function order:stop() end
+
+--- Turns the order of locks on, which warns of deadlocks that have not happened yet, and returns it.
+---@param options? coropanic.order.options
+---@return coropanic.order
+function co.order(options) end
+
 --- The counts since the Lua state's start. `live`, `ready` and `afters` are present counts.
 ---@class coropanic.stats
 ---@field spawned integer  # tasks, the main task of each run too
@@ -438,6 +535,7 @@ function co.stats() end
 ---| "awake"
 ---| "overrun"
 ---| "leaked"
+---| "warning"
 
 --- Calls `fn(kind, object, extra)` from now on with each event of these kinds. Events that `fn` causes reach
 --- no observer. It must not suspend.

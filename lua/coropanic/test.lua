@@ -14,6 +14,7 @@ local test = {}
 ---@field seed? integer  # run under this seed alone
 ---@field leftovers? "fail" | "ignore"  # tasks that are live when the body has returned; default: fail
 ---@field daemons? "allow" | "fail"  # daemons that are live then; default: allow
+---@field order? "fail" | "ignore"  # warnings of co.order; default: fail
 ---@field timeout? number  # seconds, by the run's clock, that the body may take
 
 --- Returns the place where a function was written: `file.lua:12`.

@@ -380,6 +380,21 @@ static const program programs[] = {
      "  co.spawn(function() deferred(co) b:lock() co.yield() pcall(a.lock, a) a = nil\n"
      "    collectgarbage() collectgarbage() b:unlock() end)\n"
      "  co.spawn(function() deferred(co) a:lock() b:lock() end) end) end"},
+    {"watches the order of locks, and warns",
+     "return function(co) local order = co.order({ allow = { { 'x', 'y', 'why' } } })\n"
+     "  co.run_with({ unhandled = tostring }, function()\n"
+     "    local a, b = co.mutex({ name = 'a' }), co.rwmutex({ name = 'b' })\n"
+     "    local pool, q = co.semaphore(2), co.chan(1, { name = 'q' })\n"
+     "    local twins = {} for i = 1, 2 do twins[i] = co.mutex() end\n"
+     "    local o = co.once(function() deferred(co) a:lock() a:unlock() end, { name = 'o' })\n"
+     "    local function take(x, y) co.spawn(function() deferred(co)\n"
+     "      local _ <close> = x:guard() local _ <close> = y:guard() end):join() end\n"
+     "    take(a, b) take(b, a) take(pool, pool) take(pool, pool)\n"
+     "    take(twins[1], twins[2]) take(twins[2], twins[1])\n"
+     "    co.spawn(function() o() a:lock() o() q:try_recv() q:send(1) a:unlock() end):join()\n"
+     "    co.spawn(function() b:rlock() q:send(2) end) co.yield() co.select(0, q) co.yield()\n"
+     "    order.allow(a, 'b', 'why') order:risk(pool) order:warnings() order:stats()\n"
+     "  end) order:reset() order:stop() end"},
     {"leaves a lock behind",
      "return function(co) co.run(function() local m = co.mutex()\n"
      "  local t = co.spawn(function() deferred(co) m:lock() co.yield() end)\n"

@@ -35,6 +35,7 @@ function every.objects(co, in_task)
   local function parked(name, ...)
     objects["task in " .. name] = co.spawn(...)
   end
+  objects.order = co.order()
   objects.channel, objects.buffered = co.chan(), co.chan(3)
   objects.buffered:try_send(1)
   objects.mutex, objects.rwmutex, objects.semaphore = co.mutex(), co.rwmutex(), co.semaphore(0)
@@ -175,7 +176,7 @@ local NEVER = { ["co.instrument"] = true, ["co.on_panic"] = true, ["recorder.dum
 local KINDS = {
   "spawn", "start", "stop", "wake", "end", "panic", "recover", "cancel", "scope_open", "scope_close",
   "context_open", "context_end", "span_begin", "span_event", "span_end", "timer", "sleep", "awake", "overrun",
-  "leaked",
+  "leaked", "warning",
 }
 
 --- Lets an observer, which calls the runtime in turn, listen until the next one does.

@@ -116,7 +116,7 @@ end)
 describe("COROPANIC_DEBUG", function()
   it("tells once what it does not know, and does the rest", function()
     local lines = lines_of("gctrace=2,foo,,schedtrace=1500,schedtrace=,a\1b", SLEEPS)
-    assert.equal("coropanic: COROPANIC_DEBUG: schedtrace=milliseconds or gctrace=1 expected, got "
+    assert.equal("coropanic: COROPANIC_DEBUG: schedtrace=milliseconds, gctrace=1 or order=1 expected, got "
       .. "gctrace=2,foo,schedtrace=,a?b", lines[1])
     assert.truthy(lines[2]:find("^SCHED 2000ms: "))
     assert.equal(2, #lines)

@@ -10,7 +10,7 @@ local universe = {}
 universe.KINDS = {
   "spawn", "start", "stop", "wake", "end", "panic", "recover", "unhandled", "cancel", "scope_open",
   "scope_close", "context_open", "context_end", "span_begin", "span_event", "span_end", "timer", "sleep",
-  "awake", "overrun", "leaked",
+  "awake", "overrun", "leaked", "warning",
 }
 
 local WEAK = { __mode = "k" }

@@ -9,6 +9,7 @@ error('coropanic.meta.record describes the API to editors and can not be run: re
 ---| "deadlock"   # every task waits, or some wait for each other
 ---| "timeout"    # cancelled by a deadline
 ---| "leaked"     # ended by `co.leaks`
+---| "warning"    # nothing was raised: `co.order` tells of a deadlock that can happen
 ---| "cancelled"  # no panic, but how a task has ended
 ---| "goexit"     # likewise
 

@@ -35,7 +35,8 @@ local function without_marks(report) return (report:gsub("LuaUnit test FAILURE: 
 --- Returns the report of a record behind the full text of its value, which frameworks read.
 local function report_of(record)
   local report = tostring(record)
-  local head = "panic: " .. record.message:gsub("\n([^\n])", "\n\t%1") -- as reports indent it
+  local prefix = record.kind == "warning" and "warning: " or "panic: "
+  local head = prefix .. record.message:gsub("\n([^\n])", "\n\t%1") -- as reports indent it
   local text = type(record.value) == "string" and record.value or record.message
   if report:sub(1, #head) == head then
     return text .. without_marks(report:sub(#head + 1))

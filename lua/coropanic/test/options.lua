@@ -23,6 +23,7 @@ local KNOWN = {
   clock = one_of("virtual", "monotonic"),
   leftovers = one_of("fail", "ignore"),
   daemons = one_of("allow", "fail"),
+  order = one_of("fail", "ignore"),
   seed = {
     expected = "integer",
     accepts = function(value) return portable.math_type(value) == "integer" end,
@@ -65,7 +66,7 @@ function options.check(name, position, given)
   if given ~= nil and type(given) ~= "table" then
     complain(name, position, "table expected, got " .. type(given))
   end
-  local checked = { clock = "virtual", leftovers = "fail", daemons = "allow" }
+  local checked = { clock = "virtual", leftovers = "fail", daemons = "allow", order = "fail" }
   for key, value in pairs(given or {}) do
     local known = KNOWN[key]
     if not known then

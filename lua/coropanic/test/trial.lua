@@ -2,6 +2,7 @@
 
 local co = require "coropanic"
 local failure = require "coropanic.test.failure"
+local order = require "coropanic.test.order"
 
 local trial = {}
 
@@ -153,11 +154,15 @@ end
 ---@return string[] notes  # about other failures
 function trial.run(options, seed, place, body, ...)
   local state = { panics = {}, afters = co.stats().afters }
+  local stop_order = order.begin()
   local ok, record = pcall(co.run_with, {
     clock = options.clock,
     seed = seed,
-    unhandled = function(panic) table.insert(state.panics, panic) end,
+    unhandled = function(panic)
+      if panic.kind ~= "warning" or options.order == "fail" then table.insert(state.panics, panic) end
+    end,
   }, main, state, options, body, ...)
+  stop_order()
   if not ok and type(record) == "string" then
     error(record, 0)
   end

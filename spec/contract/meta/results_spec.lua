@@ -94,6 +94,13 @@ describe("a function", function()
     call("coropanic.census:blockers", census, task)
     call("coropanic.census:times", census, task)
     call "coropanic.leaks"
+    local order = call("coropanic.order", { strict = false, start = true })
+    call("coropanic.order:stats", order)
+    call("coropanic.order:warnings", order)
+    call("coropanic.order:risk", order, co.mutex { name = "m" })
+    call("coropanic.order:allow", order, "a", "b", "why")
+    call("coropanic.order:reset", order)
+    call("coropanic.order:stop", order)
     call "coropanic.trace.usage"
     call("coropanic.trace.usage", ("a"):rep(32))
     call("coropanic.trace.usage", false)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Starts the gateway, sends it what plan.lua lists, all at once, and checks every answer and every report.
+# Starts the gateway, sends it what plan.lua lists, all at once, and checks every answer and every report. Then
+# outage.lua breaks a supplier of a second gateway for a while, and checks what became of the requests.
 # With --serve it checks nothing: it sends the requests again and again until Ctrl-C, for a look at the Explorer.
 # Needs bash, curl (7.68 or later), redis-server, and Lua with luv, cjson, luasocket and redis-lua. LUA names the
 # interpreter.
@@ -8,6 +9,7 @@ set -euo pipefail
 readonly AT_ONCE=50         # curl's connections
 readonly START_SECONDS=20   # the longest waits: far beyond what a slow machine takes, but bounded
 readonly LOAD_SECONDS=120
+readonly OUTAGE_SECONDS=120
 readonly RAW_SECONDS=30
 readonly END_SECONDS=30
 
@@ -59,7 +61,7 @@ wait_until() {
     sleep 0.05
   done
 }
-listens() { grep -qs '^look inside at ' "$dir/stdout"; } # its last line before it waits
+listens() { grep -qs '^look inside at ' "$1/stdout"; } # its last line before it waits
 has_ended() { ! kill -0 "$server" 2>/dev/null; }
 
 # Sends bytes as they are and keeps what comes back until the gateway closes the connection. For a subshell.
@@ -92,12 +94,27 @@ done
 redis-cli -s "$dir/redis.sock" set token:expired expired >/dev/null
 printf 'Redis listens on 127.0.0.1:%s and knows the tokens.\n' "$redis_port"
 
-"$lua" "$gateway/server.lua" "$redis_port" >"$dir/stdout" 2>"$dir/stderr" &
-server=$!
-wait_until "$START_SECONDS" listens || fail 'the gateway did not start'
-port=$(sed -n 's/^listening on .*://p' "$dir/stdout")
+# start_gateway DIRECTORY: for its output.
+start_gateway() {
+  "$lua" "$gateway/server.lua" "$redis_port" >"$1/stdout" 2>"$1/stderr" &
+  server=$!
+  wait_until "$START_SECONDS" listens "$1" || fail 'the gateway did not start'
+  port=$(sed -n 's/^listening on .*://p' "$1/stdout")
+  explorer=$(sed -n 's/^look inside at //p' "$1/stdout")
+}
+
+# Waits for the gateway, which is to end by itself, and well.
+end_gateway() {
+  local status=0
+  wait_until "$END_SECONDS" has_ended || fail "the gateway did not end within $END_SECONDS s of POST /shutdown"
+  wait "$server" || status=$?
+  server=
+  [ "$status" -eq 0 ] || fail "the gateway ended with status $status"
+}
+
+start_gateway "$dir"
 printf 'The gateway listens on 127.0.0.1:%s.\n' "$port"
-printf 'Look inside while it runs: %s\n' "$(sed -n 's/^look inside at //p' "$dir/stdout")"
+printf 'Look inside while it runs: %s\n' "$explorer"
 
 "$lua" "$gateway/load.lua" "http://127.0.0.1:$port" "$dir" || fail 'the load could not be prepared'
 printf 'Sending %d requests with curl, %d at a time, and %d malformed ones beside them.\n\n' \
@@ -125,15 +142,21 @@ raw_senders=()
 ask() { curl -q --silent --show-error --include --noproxy '*' --max-time "$RAW_SECONDS" "$@"; }
 ask "http://127.0.0.1:$port/stats" >"$dir/stats.answer" || fail 'GET /stats was not answered'
 ask --request POST "http://127.0.0.1:$port/shutdown" >"$dir/shutdown.answer" || fail 'POST /shutdown was not answered'
-wait_until "$END_SECONDS" has_ended || fail "the gateway did not end within $END_SECONDS s of POST /shutdown"
-status=0
-wait "$server" || status=$?
-server=
-[ "$status" -eq 0 ] || fail "the gateway ended with status $status"
+end_gateway
 
 if ! "$lua" "$gateway/check.lua" "$dir"; then
   printf 'demo FAILED: what came back is not what was planned, see above\n' >&2
   exit 1
 fi
 printf '\nThe %s\n' "$(sed -n '/^slowest trace /,/^ended: /{/^ended: /!p}' "$dir/stdout")"
+
+printf '\nNow a supplier of another gateway fails for a while.\n\n'
+mkdir "$dir/outage"
+start_gateway "$dir/outage"
+if ! timeout "$OUTAGE_SECONDS" "$lua" "$gateway/outage.lua" "http://127.0.0.1:$port" "$explorer" "$redis_port" \
+  "$dir/outage"; then
+  cp "$dir/outage/stderr" "$dir/stderr"
+  fail 'the outage did not go as planned, see above'
+fi
+end_gateway
 printf 'demo passed\n'

@@ -1,5 +1,8 @@
---- Calls others, under the trace of the request that asks for it. What the W3C's validation harness for Trace
---- Context sends is a list of such calls: https://github.com/w3c/trace-context/tree/main/test
+--- Calls others, under the trace of the request that asks for it. The calls wait in a queue for a task that
+--- lives as long as the server; a supervisor restarts it if it fails, and the queue is still there.
+---
+--- What the W3C's validation harness for Trace Context sends is a list of such calls:
+--- https://github.com/w3c/trace-context/tree/main/test
 
 local cjson = require "cjson.safe"
 local co = require "coropanic"
@@ -9,7 +12,8 @@ local json = require "dkjson" -- unlike cjson it keeps what an empty table was: 
 local ltn12 = require "ltn12"
 local socket = require "coropanic.socket"
 
-local MAX_CALLS = 16
+local MAX_CALLS = 16   -- of a request
+local MAX_AT_ONCE = 64 -- of all
 
 local relay = {}
 
@@ -55,6 +59,16 @@ local function target_of(url)
   return is_printable and "http://" .. rest or nil
 end
 
+---@class Job
+---@field target string
+---@field body string
+---@field headers table    # with the request's trace
+---@field outcome table    # a channel for it
+---@field task table?      # while it runs
+---@field is_over boolean? # nobody waits for it
+
+local queue = co.chan(MAX_AT_ONCE)
+
 --- Posts a JSON text. A task of its own, so the call has a span of its own.
 ---@return integer|string status  # or why there is none
 local function call(target, body)
@@ -66,6 +80,40 @@ local function call(target, body)
   }
   return ok and status or tostring(status)
 end
+
+local function finish(job) job.outcome:try_send(job.status or "the call was interrupted") end
+
+local function work(job, slots)
+  co.defer(slots.release, slots)
+  co.defer(finish, job)
+  if not job.is_over then job.status = call(job.target, job.body) end
+end
+
+--- Makes the calls of the queue until it is cancelled: a child of the server's supervisor.
+function relay.serve()
+  local slots = co.semaphore(MAX_AT_ONCE)
+  co.scope(function(scope)
+    for job in queue:iter() do
+      slots:acquire()
+      job.task = co.trace.continue(job.headers, scope.spawn, scope, work, job, slots)
+    end
+  end)
+end
+
+local function forget(job)
+  job.is_over = true
+  if job.task then job.task:cancel "its request has ended" end
+end
+
+--- Has a call made, and waits for its outcome.
+---@return integer|string status
+local ask = co.func(function(target, body)
+  local job = { target = target, body = body, headers = co.trace.inject {}, outcome = co.chan(1) }
+  co.defer(forget, job)
+  queue:send(job)
+  local status = job.outcome:recv()
+  return status
+end)
 
 --- What is to be posted where.
 ---@param body string  # of the request
@@ -95,7 +143,7 @@ function relay.forward(body)
   co.scope(function(scope)
     for i, item in ipairs(read_calls(body)) do
       answers[i] = { url = item.url }
-      scope:spawn(function() answers[i].status = call(item.target, item.arguments) end)
+      scope:spawn(function() answers[i].status = ask(item.target, item.arguments) end)
     end
   end)
   return answers

@@ -3,11 +3,13 @@
 local cjson = require "cjson.safe"
 local co = require "coropanic"
 local service = require "service"
+local suppliers = require "suppliers"
 
 -- The panics that are the client's to mend, by error code. Any other is a fault of ours: 500.
 local STATUS = {
   BODY_INVALID = 400, TOKEN_MISSING = 401, TOKEN_EXPIRED = 401, TOKEN_UNKNOWN = 401, SKU_UNKNOWN = 404,
   ROUTE_UNKNOWN = 404, METHOD_NOT_ALLOWED = 405, RATE_LIMITED = 429, SLOTS_EXHAUSTED = 503,
+  BREAKER_OPEN = 503, BULKHEAD_FULL = 503, ["coropanic.timeout"] = 504,
 }
 
 ---@class Gateway
@@ -40,7 +42,7 @@ local TABLE = {
   { "GET", "^/stats$", function(gateway)
     return 200, {
       slots = service.slots(), connections = gateway.connections, requests = gateway.requests,
-      tasks = co.stats(),
+      suppliers = suppliers.ledger(), tasks = co.stats(),
     }
   end },
 }

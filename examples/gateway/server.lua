@@ -11,8 +11,10 @@ local connection = require "connection"
 local inside = require "inside"
 local loop = require "loop"
 local relay = require "relay"
+local resilience = require "coropanic.resilience"
 local routes = require "routes"
 local service = require "service"
+local suppliers = require "suppliers"
 local tokens = require "tokens"
 
 local HOST = "127.0.0.1" -- /shutdown asks nobody who they are: do not listen elsewhere
@@ -31,6 +33,22 @@ routes.add("POST", "^/shutdown$", function(_, request)
   gateway.stop(request.method .. " " .. request.path)
   return 202, { state = "draining" }
 end)
+
+-- For the demo, which breaks a supplier for a while.
+for state, is_up in pairs { up = true, down = false } do
+  routes.add("POST", "^/suppliers/(%l+)/" .. state .. "$", function(_, _, name)
+    if not suppliers.set(name, is_up) then
+      co.panic { code = "ROUTE_UNKNOWN", message = "there is no such supplier" }
+    end
+    return 200, { supplier = name, state = state }
+  end)
+end
+
+--- What lives as long as the gateway. If one of them keeps failing, the gateway ends with its panic.
+local keeper = resilience.supervisor {
+  name = "gateway", intensity = 10, period = 60, backoff = { min = 0.1, max = 5 },
+  children = { { "tokens", tokens.keep }, { "relay", relay.serve } },
+}
 
 local function accept(listener)
   local handle = uv.new_tcp()
@@ -60,7 +78,7 @@ local function close(handle)
   end
 end
 
-local function main()
+local function serve()
   local explorer = inside.begin()
   local listener = listen()
   co.defer(close, listener)
@@ -85,14 +103,13 @@ local function main()
   for _, name in ipairs(connection.drain(DRAIN_SECONDS)) do
     print("ended before its answer: " .. name)
   end
-  tokens.disconnect()
   explorer:close()
   print(table.concat(inside.slowest(), "\n"))
 end
 
 io.stdout:setvbuf("line")
 tokens.connect(assert(math.tointeger(tonumber(arg[1])), "usage: server.lua REDIS_PORT"))
-local ok = loop.run("gateway", main)
+local ok = loop.run("gateway", keeper.call, keeper, serve)
 print("ended: " .. cjson.encode {
   requests = gateway.requests, connections = gateway.connections, slots_in_use = service.slots().in_use,
   tasks = co.stats().live,

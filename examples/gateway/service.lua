@@ -3,6 +3,7 @@
 --- purpose; nothing here knows about HTTP but the status that it answers with.
 
 local co = require "coropanic"
+local suppliers = require "suppliers"
 local tokens = require "tokens"
 
 local service = {}
@@ -10,10 +11,6 @@ local service = {}
 -- How long the back ends take to answer.
 local LATENCY_SECONDS = { quota = 0.003, price = 0.005, audit = 0.001 }
 local NEVER_SECONDS = 3600
-
--- Suppliers, each with the seconds it takes to make an offer, and how long we wait for one.
-local SUPPLIERS = { acme = 0.004, bolt = 0.006, snail = NEVER_SECONDS }
-local SUPPLIER_SECONDS = 0.25
 
 local SLOTS = 256 -- quotes worked on at a time; more are refused
 local TRIAL_QUOTAS = { trial = 25 } -- quotes that a trial token is good for; other tokens are not limited
@@ -109,28 +106,15 @@ local price_all = co.func(function(token, skus)
   return prices
 end)
 
-local make_offer = co.func(function(supplier, sku)
+local find_offers = co.func(function(sku)
   check_slots()
   co.defer(give_slot_back) -- also when its time is over
   take_slot()
-  co.sleep(SUPPLIERS[supplier])
-  return 90 + 7 * sku
+  return suppliers.offers(sku)
 end)
 
 --- Takes the accounts of what is answered for without it. A server may set another one.
 function service.report(record) io.stderr:write(tostring(record) .. "\n") end
-
---- Asks one supplier, for as long as suppliers are given. Which one did not answer is part of the answer, and
---- the account of it is ours to report.
-local function ask_supplier(supplier, sku, offers, left_out)
-  local in_time, result = co.with_timeout(SUPPLIER_SECONDS, make_offer, supplier, sku)
-  if in_time then
-    offers[supplier] = result
-  else
-    table.insert(left_out, supplier)
-    service.report(result)
-  end
-end
 
 --- The price of one article.
 ---@param token string?
@@ -146,19 +130,16 @@ function service.quote(token, sku)
   return 200, { sku = sku, cents = prices[1] }
 end
 
---- What the suppliers offer, without those that are too slow.
+--- What the suppliers offer, or what they offered last. Who did not answer is part of the answer, and the
+--- account of it is ours to report.
 ---@param token string?
 ---@param sku integer
 ---@return integer status, table answer
 function service.offers(token, sku)
-  local offers, left_out = {}, {}
   check_token(token)
-  co.scope(function(scope)
-    for supplier in pairs(SUPPLIERS) do
-      scope:spawn_with({ name = "supplier " .. supplier }, ask_supplier, supplier, sku, offers, left_out)
-    end
-  end)
-  return 200, { sku = sku, offers = offers, left_out = left_out }
+  local answer, records = find_offers(sku)
+  for _, record in ipairs(records) do service.report(record) end
+  return 200, answer
 end
 
 --- The prices of several.

@@ -44,6 +44,7 @@ build = {
     ["coropanic.debug.leaks"] = "lua/coropanic/debug/leaks.lua",
     ["coropanic.debug.page"] = "lua/coropanic/debug/page.lua",
     ["coropanic.debug.panics"] = "lua/coropanic/debug/panics.lua",
+    ["coropanic.debug.policies"] = "lua/coropanic/debug/policies.lua",
     ["coropanic.debug.routes"] = "lua/coropanic/debug/routes.lua",
     ["coropanic.debug.rows"] = "lua/coropanic/debug/rows.lua",
     ["coropanic.debug.series"] = "lua/coropanic/debug/series.lua",

@@ -6,6 +6,7 @@ import { Header } from "./header.js";
 import { html } from "./html.js";
 import { Lanes } from "./lanes.js";
 import { keyOf, marksOf, remember } from "./model.js";
+import { Policies } from "./policies.js";
 import { useServer } from "./server.js";
 import { Tasks } from "./tasks.js";
 
@@ -20,6 +21,7 @@ function App() {
   const [state, live] = useServer();
   const [selected, pick] = useState(null);
   const [only, setOnly] = useState(null);
+  const [text, setText] = useState("");
   const list = useRef(null);
   const marks = useMemo(() => marksOf(state?.warnings ?? []), [state?.warnings]);
   const names = useRef(new Map());
@@ -37,8 +39,9 @@ function App() {
   };
   return html`<${Header} state=${state} live=${live} only=${only} show=${show} />
     <div ref=${list} style="display:contents"><${Tasks} state=${state} selected=${selected} marks=${marks} pick=${pick}
-      only=${warning} showAll=${() => setOnly(null)} /></div>
-    <div id="right"><${Graph} state=${state} selected=${selected} marks=${marks} pick=${pick} />
+      only=${warning} showAll=${() => setOnly(null)} text=${text} setText=${setText} /></div>
+    <div id="right"><${Policies} state=${state} pick=${pick} search=${setText} />
+      <${Graph} state=${state} selected=${selected} marks=${marks} pick=${pick} />
       <${Detail} id=${selected} version=${state.now} /></div>
     <${Lanes} selected=${selected} pick=${pick} names=${names.current} />`;
 }

@@ -1,10 +1,11 @@
 --- The program that the page's test looks at: a lock cycle, a panic that travels, lost tasks, equal siblings,
---- names that are markup, a leak, and tasks that work all the time. `program.lua N`: and N tasks more;
---- `program.lua N named`: with names that are not equal; `program.lua N off`: without a recorder. It ends
---- when its input does.
+--- names that are markup, a leak, policies, and tasks that work all the time. `program.lua N`: and N tasks
+--- more; `program.lua N named`: with names that are not equal; `program.lua N off`: without a recorder. It
+--- ends when its input does.
 
 local co = require "coropanic"
 local explorer = require "coropanic.debug"
+local resilience = require "coropanic.resilience"
 
 local function answer_order(replies)
   co.scope(function(s)
@@ -55,6 +56,27 @@ local function keep_kitchen()
   end
 end
 
+--- Asks for prices that nobody gives, until the breaker is open.
+local function check_prices()
+  local prices = resilience.breaker { name = "price service", consecutive = 2, open_for = 600 }
+  prices:call(tostring, 1)
+  for _ = 1, 5 do co.pcall(prices.call, prices, error, "no prices today", 0) end
+  co.sleep(600)
+  return prices
+end
+
+--- Supervises a task that has to be restarted twice.
+local function keep_outbox()
+  local lives = 0
+  resilience.supervisor {
+    name = "post office", intensity = 5, backoff = false,
+    children = { { "outbox", function()
+      lives = lives + 1
+      co.sleep(lives <= 2 and 0.01 or 600)
+    end } },
+  }:run()
+end
+
 if arg[2] ~= "off" then co.record { stacks = 1 } end
 
 co.run_with({ name = "shop" }, function()
@@ -70,6 +92,8 @@ co.run_with({ name = "shop" }, function()
   co.spawn_with({ name = "<script>document.title = 'taken'</script>" }, co.sleep, 600)
   co.spawn_with({ name = "price cache" }, refresh_prices)
   co.spawn_with({ name = "kitchen" }, keep_kitchen)
+  co.spawn_with({ name = "price check", detached_trace = true }, check_prices)
+  co.spawn_with({ name = "postmaster" }, keep_outbox)
   co.spawn_with({ name = "reply to nobody" }, function() co.chan():recv() end)
   local forgotten = co.spawn_with({ name = "forgotten" }, co.sleep, 600)
   for i = 1, math.tointeger(arg[1] or 0) do

@@ -88,8 +88,7 @@ function useRows(list, now, selected, marks, pick, [first, last]) {
   return out;
 }
 
-export function Tasks({ state, selected, marks, pick, only, showAll }) {
-  const [text, setText] = useState("");
+export function Tasks({ state, selected, marks, pick, only, showAll, text, setText }) {
   const list = useMemo(() => (only ? listed(shown(state), only, text) : rows(shown(state), marks, text)), [state.tasks, state.ended, marks, text, only]);
   const chosen = list.find((row) => row.ids.includes(selected));
   const move = (event) => {

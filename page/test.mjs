@@ -123,6 +123,30 @@ async function tellsOfTask(program) {
   await page.close();
 }
 
+/** As somebody who is told that prices are missing: which breaker is open, since which trace, and what was it? */
+async function tellsOfPolicies(program) {
+  const { page, problems } = await open(program.url, 1440, 900, "light");
+  const state = await (await page.request.get(program.url + "state")).json();
+  const breaker = page.locator("[data-policy='breaker price service']");
+  check("an open breaker is red", (await breaker.locator(".chip.red").textContent()) === "open");
+  const figure = (policy, name) => policy.locator(`[data-figure=${name}]`).textContent();
+  check("... with what it has refused", (await figure(breaker, "refused")) === "3 refused" && (await figure(breaker, "ok")) === "1 ok");
+  const { opened_by } = state.policies.find((policy) => policy.name === "price service");
+  check("... and the trace that has opened it", (await breaker.locator(".trace").getAttribute("title")) === `trace ${opened_by}`);
+  await breaker.locator(".trace").click();
+  await page.locator("#record", { hasText: "no prices today" }).waitFor();
+  check("a click on the trace shows its panic", (await page.locator("#record").textContent()).includes(opened_by));
+  const keeper = page.locator("[data-policy='supervisor post office']");
+  check("a supervisor shows its restarts", (await figure(keeper, "restarts")) === "2 restarts");
+  const child = keeper.locator(".child");
+  check("... and its child", /outbox\s*running\s*restarted ×2/.test(await child.textContent()));
+  await child.locator("button", { hasText: /^task \d+$/ }).click();
+  await page.locator("#detail h2", { hasText: '"post office/outbox" waiting' }).waitFor();
+  check("a click on the child's task chooses it", true);
+  assert.deepEqual(problems, []);
+  await page.close();
+}
+
 async function findsLeaks(program) {
   const { page, problems } = await open(program.url, 1440, 900, "light");
   await page.locator("button", { hasText: "find leaks" }).click();
@@ -339,6 +363,7 @@ try {
   const program = await start();
   await looks(program);
   await tellsOfTask(program);
+  await tellsOfPolicies(program);
   await drawsFigures(program);
   await zooms(program);
   await isCalm(program);

@@ -1681,6 +1681,30 @@ return {
 
   -- the Trace Explorer's server: lua/coropanic/debug, lanes.c
   {
+    name = "explorer-lists-any-number-of-policies",
+    says = "the Explorer lists policies without end",
+    file = "lua/coropanic/debug/policies.lua",
+    from = "if #list < policies.MAX then",
+    to = "if list then",
+    specs = "spec/debug/policies_spec.lua",
+  },
+  {
+    name = "explorer-hides-who-opened-a-breaker",
+    says = "the Explorer does not say which trace has opened a breaker",
+    file = "lua/coropanic/debug/policies.lua",
+    from = "opened_by = stats.opened_by,",
+    to = "opened_by = nil,",
+    specs = "spec/debug/policies_spec.lua",
+  },
+  {
+    name = "explorer-misses-states-of-policies",
+    says = "a client that follows the Explorer's stream is not told that a breaker has opened",
+    file = "lua/coropanic/debug/state.lua",
+    from = '"groups", "panics", "policies" }',
+    to = '"groups", "panics" }',
+    specs = "spec/debug/policies_spec.lua",
+  },
+  {
     name = "any-host-may-be-named",
     says = "a page of another site can read the Explorer by a name that leads to this machine",
     file = "lua/coropanic/debug/access.lua",

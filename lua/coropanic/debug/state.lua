@@ -1,11 +1,12 @@
---- The state of the process that coropanic.debug shows: tasks, ended tasks, arrows, warnings. It is made in
---- slices, between which the other tasks run, at most once in MIN_AGE seconds, and for all who ask at the
---- same time.
+--- The state of the process that coropanic.debug shows: tasks, ended tasks, arrows, warnings, policies. It is
+--- made in slices, between which the other tasks run, at most once in MIN_AGE seconds, and for all who ask at
+--- the same time.
 
 local co = require "coropanic"
 local edges = require "coropanic.debug.edges"
 local json = require "coropanic.debug.json"
 local panics = require "coropanic.debug.panics"
+local policies = require "coropanic.debug.policies"
 local rows = require "coropanic.debug.rows"
 local series = require "coropanic.debug.series"
 local slices = require "coropanic.debug.slices"
@@ -153,7 +154,7 @@ local function has_lost(before, made)
   return false
 end
 
-local PARTS = { "ended", "edges", "warnings", "groups", "panics" }
+local PARTS = { "ended", "edges", "warnings", "groups", "panics", "policies" }
 
 --- Whether the other parts, of which the arrows and groups follow from the tasks, are the same.
 local function has_same_parts(before, made)
@@ -169,11 +170,14 @@ local function write_parts(self, made, drawn, last_panics, pause)
   made.parts = {
     ended = json.encode(json.list(made.ended)), warnings = json.encode(json.list(made.warnings)),
     groups = json.encode(json.list(made.groups)), panics = json.encode(json.list(last_panics)),
+    policies = json.encode(made.policies),
   }
   pause()
   made.parts.edges = drawn:encode()
   pause()
-  made.moving = { stats = json.encode(made.stats), series = self.series:encode() }
+  made.moving = {
+    stats = json.encode(made.stats), series = self.series:encode(), figures = json.encode(made.figures),
+  }
 end
 
 local function make(self)
@@ -190,6 +194,7 @@ local function make(self)
     stats = co.stats(),
   }
   made.warnings = warnings.find(made, rows.cycles(found), now)
+  made.policies, made.figures, made.policies_omitted = policies.take()
   pause()
   local changed = write_rows(self, made, pause)
   made.stats.memory_kb = collectgarbage "count"
@@ -228,6 +233,7 @@ local function head_of(self, made)
   local fields = {
     contract = state.CONTRACT, title = self.title, version = made.version, now = made.at, time = os.time(),
     live = made.live, omitted = made.omitted > 0 and made.omitted or nil,
+    policies_omitted = made.policies_omitted > 0 and made.policies_omitted or nil,
   }
   return (json.encode(fields):sub(1, -2))
 end
@@ -243,7 +249,7 @@ function Source:encode(made)
   local pause = slices.new()
   local lines = { head_of(self, made) }
   for _, name in ipairs(PARTS) do lines[#lines + 1] = ('"%s":%s'):format(name, made.parts[name]) end
-  for _, name in ipairs { "series", "stats" } do
+  for _, name in ipairs { "series", "stats", "figures" } do
     lines[#lines + 1] = ('"%s":%s'):format(name, made.moving[name])
   end
   local listed = {}
@@ -275,6 +281,7 @@ function Source:encode_changes(made, before)
     if before.parts[name] ~= text then lines[#lines + 1] = ('"%s":%s'):format(name, text) end
   end
   lines[#lines + 1] = '"stats":' .. made.moving.stats
+  lines[#lines + 1] = '"figures":' .. made.moving.figures
   local point = self.series:last()
   lines[#lines + 1] = point and '"point":' .. point
   lines[#lines + 1] = '"tasks":[' .. table.concat(changed) .. "]}"
@@ -287,8 +294,8 @@ end
 ---@return string? text, integer count
 function Source:encode_point(made, count)
   if self.series.count == count then return nil, count end
-  local text = ('%s,"point":%s,"stats":%s}'):format(head_of(self, made), self.series:last(),
-    made.moving.stats)
+  local text = ('%s,"point":%s,"stats":%s,"figures":%s}'):format(head_of(self, made), self.series:last(),
+    made.moving.stats, made.moving.figures)
   return text, self.series.count
 end
 

@@ -61,6 +61,31 @@ local function add_ended(lines, made)
   end
 end
 
+local function add_child(lines, child)
+  local panicked = child.last_panic and ", has panicked in trace " .. child.last_panic or ""
+  local task = child.task and (" as task %d"):format(child.task) or ""
+  lines[#lines + 1] = ("  child %s is %s%s, %s, %d restarts%s"):format(clean(child.id), child.status, task,
+    child.restart, child.restarts, panicked)
+end
+
+local function add_policies(lines, made)
+  if #made.policies == 0 then return end
+  lines[#lines + 1] = "\npolicies"
+  for i, policy in ipairs(made.policies) do
+    local figures = {}
+    for name, value in pairs(made.figures[i]) do figures[#figures + 1] = ("%s %.14g"):format(name, value) end
+    table.sort(figures)
+    local state = policy.state and (" is %s"):format(policy.state) or ""
+    local by = policy.opened_by and (" because of trace %s"):format(policy.opened_by) or ""
+    lines[#lines + 1] = ('%s "%s"%s%s: %s'):format(policy.kind, clean(policy.name), state, by,
+      table.concat(figures, ", "))
+    for _, child in ipairs(policy.children or {}) do add_child(lines, child) end
+  end
+  if made.policies_omitted > 0 then
+    lines[#lines + 1] = ("... %d policies left out"):format(made.policies_omitted)
+  end
+end
+
 ---@param made coropanic.debug.state
 ---@return string
 function text.report(made)
@@ -73,6 +98,7 @@ function text.report(made)
   add_outline(lines, made, pause)
   add_groups(lines, made)
   add_ended(lines, made)
+  add_policies(lines, made)
   local all, lost = panics.all()
   lines[#lines + 1] = ("\n%d panic%s"):format(#all + lost, #all + lost == 1 and "" or "s")
   for _, one in ipairs(all) do

@@ -23,6 +23,7 @@ local window = require "coropanic.resilience.window"
 if require "coropanic.resilience.cooperates" then co.cooperative() end
 
 local pcall, call = co.pcall, co.call
+local metatable_of = debug.getmetatable
 
 local breaker = policy.class "breaker"
 
@@ -115,12 +116,16 @@ local function settle(self, generation, began, outcome, record)
   settle_in(self, now, outcome, record)
 end
 
--- While the breaker is closed, a call needs no permit: if it is unwound, it has changed nothing.
-local function finish_closed(self, generation, began, ok, ...)
+-- While the breaker is closed, a call needs no permit: if it is unwound, it has changed nothing. Whether `fn`
+-- can be called is looked at where it has not returned.
+local function finish_closed(self, fn, generation, began, ok, ...)
   if ok and not began and generation == self.generation then -- nearly always
-    self.counts.ok, self.failures = self.counts.ok + 1, 0
+    local counts = self.counts
+    counts.ok = counts.ok + 1
+    self.failures = 0
     return ...
   end
+  if not ok then options.check_function("call", 1, fn) end
   settle(self, generation, began, ok and "ok" or "failed", not ok and (...) or nil)
   if not ok then error(..., 0) end -- the same record
   return ...
@@ -192,11 +197,13 @@ local function check(self, method) policy.check_self(self, breaker, method) end
 
 --- Calls `fn(...)`, or raises a panic whose value has the code "BREAKER_OPEN".
 function breaker:call(fn, ...)
-  policy.check_call(self, breaker, fn)
-  local probe = self.state ~= "closed" and admit(self) or nil
-  if probe then return outcomes.call(probe, fn, ...) end
-  local began = self.needs_clock and co.now() or nil
-  return finish_closed(self, self.generation, began, pcall(call, fn, ...))
+  if metatable_of(self) ~= breaker then policy.check_self(self, breaker, "call") end
+  if self.state ~= "closed" then
+    options.check_function("call", 1, fn)
+    local probe = admit(self)
+    if probe then return outcomes.call(probe, fn, ...) end
+  end
+  return finish_closed(self, fn, self.generation, self.needs_clock and co.now(), pcall(call, fn, ...))
 end
 
 --- Refuses calls from now on, as after too many failures.

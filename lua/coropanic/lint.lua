@@ -106,15 +106,23 @@ local function inspect(parsed, source, name, settings)
   return findings, problems
 end
 
+--- Parses the source and applies the rules.
+local function look_at(source, name, settings)
+  local parsed, failure = parser.parse(source)
+  if parsed then return inspect(parsed, source, name, settings) end
+  failure.column = column_of(source, failure.lines, failure)
+  return {}, { failure }
+end
+
+--- Machines write expressions that Lua compiles without recursion, and that are deeper than its stack.
+local TOO_DEEP = "expressions are nested too deep"
+
 local function check_source(source, name, settings, report)
   report.files = report.files + 1
-  local parsed, failure = parser.parse(source)
-  local findings, problems = {}, {}
-  if parsed then
-    findings, problems = inspect(parsed, source, name, settings)
-  else
-    problems[1] = failure
-    failure.column = column_of(source, failure.lines, failure)
+  local ok, findings, problems = pcall(look_at, source, name, settings)
+  if not ok then
+    if not tostring(findings):find "stack overflow" then error(findings, 0) end
+    findings, problems = {}, { { message = TOO_DEEP } }
   end
   table.move(findings, 1, #findings, #report.findings + 1, report.findings)
   for _, problem in ipairs(problems) do

@@ -105,6 +105,28 @@ describe("the tree", function()
   end)
 end)
 
+describe("a program by a machine", function()
+  it("is looked at in a time that its length bounds", function()
+    local lines = { 'local co = require "coropanic"', "local function f0() co.yield() end" }
+    for i = 1, 150 do -- a way for each call would be 2^150 ways
+      lines[#lines + 1] = ("local f%d = function() f%d() f%d() end"):format(i, i - 1, i - 1)
+      lines[#lines + 1] = ("if not pcall(f%d) then f%d() else f%d() end"):format(i, i, i)
+    end
+    lines[#lines + 1] = "table.sort({}, f150)"
+    local report = lint.check(table.concat(lines, "\n"))
+    assert.same({}, report.problems)
+    assert.equal("C101", report.findings[#report.findings].rule)
+  end)
+
+  it("that is nested deeper than the stack is a problem, and no error", function()
+    local source = "return 1" .. (" + 1"):rep(200000)
+    assert.is_truthy(load(source))
+    local report = lint.check(source, "sum.lua")
+    assert.same({ { file = "sum.lua", message = "expressions are nested too deep" } }, report.problems)
+    assert.same({}, report.findings)
+  end)
+end)
+
 -- Random changes of our own files --------------------------------------------------------------------------
 
 local FILES, CHANGES, PER_FILE = 40, 3, 10

@@ -14,20 +14,18 @@ function effects.new(of) return setmetatable({ values = of }, effects) end
 local in_node
 
 --- Visits a call, and what it calls in place. `at`: the node in the function where this began.
-local function in_call(self, call, at, visit, active)
+local function in_call(self, call, at, visit, seen)
   local answer = visit(call, at)
   if answer == "stop" then return true end
   if answer == "skip" then return false end
   local inner = self.values:inner_call(call)
-  if inner and in_call(self, inner, at, visit, active) then return true end
+  if inner and in_call(self, inner, at, visit, seen) then return true end
   local fn = values.function_of(call.target)
-  if not fn or active[fn] then return false end
-  active[fn] = true
+  if not fn or seen[fn] then return false end
+  seen[fn] = true
   -- A literal that is an argument stands where it is called; so, nearly, does a function that has one use.
   local is_here = tree.is_inside(fn, at) or values.is_used_once(fn)
-  local stopped = in_node(self, fn[2], not is_here and at or nil, visit, active)
-  active[fn] = nil
-  return stopped
+  return in_node(self, fn[2], not is_here and at or nil, visit, seen)
 end
 
 --- The call that a loop `for v in channel:iter() do` makes each time.
@@ -39,22 +37,23 @@ local function iteration(self, node)
   return path and { node = source, path = path, target = call.target, object = call.object, arguments = {} }
 end
 
-function in_node(self, node, at, visit, active)
+function in_node(self, node, at, visit, seen)
   if node.tag == "Function" then return false end
   for _, part in ipairs(node) do
-    if type(part) == "table" and in_node(self, part, at, visit, active) then return true end
+    if type(part) == "table" and in_node(self, part, at, visit, seen) then return true end
   end
   if node.tag == "Call" or node.tag == "Invoke" then
-    return in_call(self, self.values:call(node), at or node, visit, active)
+    return in_call(self, self.values:call(node), at or node, visit, seen)
   elseif node.tag == "Forin" then
     local call = iteration(self, node)
-    return call ~= nil and in_call(self, call, at or call.node, visit, active)
+    return call ~= nil and in_call(self, call, at or call.node, visit, seen)
   end
   return false
 end
 
 --- Calls `visit(call, at)` for each call that this part of a function makes when it runs. `at` is the node in
 --- this part that makes it or leads to it. `visit` may return "stop", or "skip" what the call does inside.
+--- Each function of the file is gone into once, so that the time is bounded by the file's length.
 ---@param node table
 ---@param visit fun(call: table, at: table): string?
 function effects:each(node, visit) in_node(self, node, nil, visit, {}) end

@@ -13,13 +13,18 @@ local held = {}
 ---   unsure   the lock may be held or not
 local STOPPED, FREE, LEFT, UNSURE = "stopped", "free", "left", "unsure"
 
+--- What a visitor returns for a call whose inner calls do not matter.
+local SKIP = "skip"
+
 local of_block
 
 --- The calls of an expression or simple statement.
 local function of_calls(walk, node)
   local how
   walk.effects:each(node, function(call, at)
-    how = walk.visit.call(call, at)
+    local answer = walk.visit.call(call, at)
+    if answer == SKIP then return SKIP end
+    how = answer
     return how and "stop"
   end)
   return how
@@ -147,7 +152,7 @@ local function begin_behind(statement, node, raises)
 end
 
 --- Goes through what happens while the lock is held that `call` takes.
----   visit.call(call, at)  for each call; returns held.FREE, held.STOPPED or nothing
+---   visit.call(call, at)  for each call; returns held.FREE, held.STOPPED, held.UNSURE, held.SKIP or nothing
 ---   visit.leave(node)     for a return; returns held.STOPPED or nothing
 ---   in_block              whether it is held only until the end of the block
 ---@param file table
@@ -169,6 +174,6 @@ function held.walk(file, call, visit)
   end
 end
 
-held.STOPPED, held.FREE, held.UNSURE = STOPPED, FREE, UNSURE
+held.STOPPED, held.FREE, held.UNSURE, held.SKIP = STOPPED, FREE, UNSURE, SKIP
 
 return held

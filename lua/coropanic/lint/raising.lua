@@ -9,17 +9,18 @@ local values = require "coropanic.lint.values"
 ---@param of table  # values of the file
 ---@return fun(node: table): boolean
 return function(of)
-  local active = {}
+  local known = {} -- by function; false while it is looked at
   local function raises(node)
     local call = of:call(node)
     if api.RAISES[call.path] then return true end
     local fn = values.function_of(call.target)
-    if not fn or active[fn] then return false end
-    active[fn] = true
-    local last = fn[2][#fn[2]]
-    local does = last ~= nil and last.tag ~= "Return" and tree.leaves(fn[2], raises)
-    active[fn] = nil
-    return does
+    if not fn then return false end
+    if known[fn] == nil then
+      known[fn] = false
+      local last = fn[2][#fn[2]]
+      known[fn] = last ~= nil and last.tag ~= "Return" and tree.leaves(fn[2], raises)
+    end
+    return known[fn]
   end
   return raises
 end

@@ -53,12 +53,26 @@ local function is_private(variable)
   return true
 end
 
+--- Whether a call leads to one that gives the lock back.
+local function leads_to_release(file, call, lock)
+  local does = false
+  file.effects:each_of_call(call, function(inner)
+    does = is_release(file, inner, lock)
+    return does and "stop" or nil
+  end)
+  return does
+end
+
+--- These catch a cancellation, too, so that the release behind them is reached.
+local CATCHES = { ["pcall"] = true, ["xpcall"] = true }
+
 --- What the lock is held across: the call or the return, and where; nil if nothing certain.
 local function crossing(file, lock)
   local found, where
   held.walk(file, lock.call, {
     call = function(call, at)
       if is_release(file, call, lock) then return held.FREE end
+      if CATCHES[call.path] then return leads_to_release(file, call, lock) and held.UNSURE or held.SKIP end
       local is_again = call.path == lock.path and values.identity(call.object) == lock.variable
       if is_again then return held.UNSURE end
       if not effects.suspends(call) then return nil end

@@ -25,6 +25,20 @@ local function read()
   return "read"
 end
 
+local function protected()
+  stock:lock()
+  local ok, problem = pcall(co.sleep, 1) -- catches a cancellation, too
+  stock:unlock()
+  if not ok then error(problem, 0) end
+  stock:lock()
+  local done = pcall(function()
+    co.yield()
+    stock:unlock()
+  end)
+  co.yield() -- locked or not, which is not known here
+  return done and "unlocked in it"
+end
+
 local shop = {}
 
 -- Who opens also closes: that is not for this file to judge.
@@ -42,6 +56,7 @@ co.run_with({ clock = "virtual" }, function()
   print(take(2))
   serve()
   print(co.call(read))
+  print(protected())
   print(shop.open())
   shop.close()
   use(stock)
@@ -55,6 +70,7 @@ end)
 --[[ prints
 1
 read
+unlocked in it
 open
 false	rwmutex (unlocked)	2
 ]]

@@ -1,0 +1,77 @@
+--- What lint knows of the API is what lua/coropanic/meta.lua declares.
+
+local declared = require "contract.meta.api"
+local known = require "coropanic.lint.api"
+
+--- The name by which lint knows a function of a class: "co.sleep", "channel:send", "co.profile.take".
+local function path_of(class, name)
+  local library = class:match "^coropanic%.(%a+)lib$" or class:match "^coropanic%.(trace)$"
+  if class == "coropanic" then return "co." .. name end
+  if library then return ("co.%s.%s"):format(library, name) end
+  return class:match "^coropanic%.(.*)$" .. ":" .. name
+end
+
+--- All functions that are declared, by path.
+local functions = {}
+for class_name, class in pairs(declared.classes) do
+  for name, fn in pairs(class.functions) do functions[path_of(class_name, name)] = fn end
+end
+
+local function sorted(set)
+  local list = {}
+  for key in pairs(set) do list[#list + 1] = key end
+  table.sort(list)
+  return list
+end
+
+--- The place of the parameter among those of the function.
+local function place_of(fn, is_it)
+  for place, param in ipairs(fn.params) do
+    if is_it(param) then return place end
+  end
+end
+
+describe("lint", function()
+  it("knows the functions that suspend: those declared async", function()
+    local async = {}
+    for path, fn in pairs(functions) do
+      if fn.async then async[path] = true end
+    end
+    assert.same(sorted(async), sorted(known.SUSPENDS))
+  end)
+
+  it("knows where each of them has its time-out", function()
+    for path, how in pairs(known.SUSPENDS) do
+      local place = place_of(functions[path], function(param)
+        return param.name == "seconds" or param.name == "timeout"
+      end)
+      assert.equal(place, how.seconds, path)
+    end
+  end)
+
+  it("knows where functions get the function that they call", function()
+    for _, calls in ipairs { known.CALLS, known.SPAWNS, known.DEFERS } do
+      for path, place in pairs(calls) do
+        local fn = functions[path]
+        if fn and place.at ~= "function" then
+          assert.equal(place.at, place_of(fn, function(param) return param.name == "fn" end), path)
+        end
+      end
+    end
+  end)
+
+  it("names no function that is not declared", function()
+    local OTHERS = { -- of Lua, and of coropanic.resilience
+      pcall = true, xpcall = true, error = true, tostring = true,
+      ["os.exit"] = true, ["string.format"] = true,
+      ["handle:compensate"] = true, ["coropanic.resilience.boundary"] = true, ["boundary:run"] = true,
+      ["coropanic.resilience.bulkhead"] = true,
+    }
+    for _, list in ipairs {
+      known.SUSPENDS, known.CALLS, known.SPAWNS, known.DEFERS, known.RESULTS, known.LOCKS, known.GUARDS,
+      known.ITERATES, known.RAISES, known.PARAMETERS,
+    } do
+      for path in pairs(list) do assert.is_truthy(functions[path] or OTHERS[path], path) end
+    end
+  end)
+end)

@@ -61,17 +61,33 @@ describe("lint", function()
   end)
 
   it("names no function that is not declared", function()
-    local OTHERS = { -- of Lua, and of coropanic.resilience
+    local OF_LUA = {
       pcall = true, xpcall = true, error = true, tostring = true,
       ["os.exit"] = true, ["string.format"] = true,
-      ["handle:compensate"] = true, ["coropanic.resilience.boundary"] = true, ["boundary:run"] = true,
-      ["coropanic.resilience.bulkhead"] = true,
     }
+    local resilience = require "coropanic.resilience"
+    --- The policies that have each of lint's types.
+    local POLICIES = {
+      policy = { resilience.breaker {}, resilience.retry {} }, timeout = { resilience.timeout(1) },
+      bulkhead = { resilience.bulkhead { permits = 1 } }, boundary = { resilience.boundary {} },
+    }
+    local function is_of_policy(path)
+      local constructor = path:match "^coropanic%.resilience%.(%a+)$"
+      local type_name, method = path:match "^(%a+):(%a+)$"
+      if constructor then return resilience[constructor] ~= nil end
+      if type_name == "handle" then return method == "compensate" end
+      for _, policy in ipairs(POLICIES[type_name] or {}) do
+        if type(policy[method]) ~= "function" then return false end
+      end
+      return POLICIES[type_name] ~= nil
+    end
     for _, list in ipairs {
       known.SUSPENDS, known.CALLS, known.SPAWNS, known.DEFERS, known.RESULTS, known.LOCKS, known.GUARDS,
-      known.ITERATES, known.RAISES, known.PARAMETERS,
+      known.ITERATES, known.RAISES, known.PARAMETERS, known.BOUNDS,
     } do
-      for path in pairs(list) do assert.is_truthy(functions[path] or OTHERS[path], path) end
+      for path in pairs(list) do
+        assert.is_truthy(functions[path] or OF_LUA[path] or is_of_policy(path), path)
+      end
     end
   end)
 end)

@@ -50,7 +50,15 @@ api.CALLS = {
   ["co.trace.continue"] = { at = 2 },
   ["co.trace.span"] = { at = "function" },
   ["co.profile.labels"] = { at = 2 },
+  ["policy:call"] = { at = 1 },
+  ["timeout:call"] = { at = 1 },
+  ["bulkhead:call"] = { at = 1 },
+  ["boundary:call"] = { at = 1 },
+  ["boundary:run"] = { at = 1 },
 }
+
+--- Those of them that end what they call after a time.
+api.BOUNDS = { ["co.with_timeout"] = true, ["timeout:call"] = true }
 
 --- Functions that make their argument of this place the function of a task.
 api.SPAWNS = {
@@ -114,7 +122,10 @@ api.RESULTS = {
   ["co.context.with_deadline"] = { "context", "cancel" },
   ["co.context.without_cancel"] = { "context" },
   ["coropanic.resilience.boundary"] = { "boundary" },
+  ["coropanic.resilience.breaker"] = { "policy" },
   ["coropanic.resilience.bulkhead"] = { "bulkhead" },
+  ["coropanic.resilience.retry"] = { "policy" },
+  ["coropanic.resilience.timeout"] = { "timeout" },
   ["string.format"] = { "string" },
   ["tostring"] = { "string" },
 }

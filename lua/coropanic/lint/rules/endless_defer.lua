@@ -13,7 +13,7 @@ function rule.check(file, report)
     local applied = file.api.DEFERS[call.path] and file.values:applied_call(call)
     if applied then
       file.effects:each_of_call(applied, function(inner, at)
-        if inner.path == "co.with_timeout" then return "skip" end
+        if file.api.BOUNDS[inner.path] then return "skip" end
         if effects.suspends(inner) and not file.effects:is_bounded(inner) then
           report(at, ("'%s' without a time-out in a deferred call, which no cancellation ends: it can keep"
             .. " the program from ending; give it one, or call it in co.with_timeout"):format(

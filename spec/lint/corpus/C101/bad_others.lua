@@ -2,6 +2,7 @@ local coropanic = require "coropanic"
 
 local sleep, chan = coropanic.sleep, coropanic.chan
 local words = chan()
+local breaker = require("coropanic.resilience").breaker {}
 
 local function show(ok, ...)
   local message = select(select("#", ...), ...)
@@ -11,6 +12,7 @@ end
 coropanic.run(function()
   show(pcall(string.gsub, "tea and cake", "%a+", function() return words:recv() end)) --> C101
   show(load(function() sleep(1) end)) --> C101
+  show(pcall(table.sort, { 1, 2 }, function() return breaker:call(coropanic.yield) end)) --> C101
   package.preload["shop.prices"] = function() coropanic.yield() end --> C101
   show(pcall(require, "shop.prices"))
   local order = {}
@@ -28,6 +30,7 @@ end)
 --[[ prints
 false	'recv' can not suspend here
 nil	'sleep' can not suspend here
+false	'yield' can not suspend here
 false	'yield' can not suspend here
 false	'yield' can not suspend here
 false	'sleep' inside a coroutine

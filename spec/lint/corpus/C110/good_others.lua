@@ -1,4 +1,5 @@
 local co = require "coropanic"
+local resilience = require "coropanic.resilience"
 
 co.run_with({ clock = "virtual" }, function()
   local done, lock = co.chan(), co.mutex()
@@ -12,10 +13,11 @@ co.run_with({ clock = "virtual" }, function()
       if lock:lock(1) then lock:unlock() end
       done:try_send(1)
       co.with_timeout(1, done.recv, done)
+      pcall(function() resilience.timeout(1):call(done.recv, done) end)
       co.spawn_with({ daemon = true }, function() done:recv() end)
     end)
   end)
-  print(co.now() < 5)
+  print(co.now() < 6)
 end)
 --[[ prints
 true

@@ -126,9 +126,13 @@ api.RESULTS = {
   ["coropanic.resilience.bulkhead"] = { "bulkhead" },
   ["coropanic.resilience.retry"] = { "policy" },
   ["coropanic.resilience.timeout"] = { "timeout" },
-  ["string.format"] = { "string" },
-  ["tostring"] = { "string" },
 }
+for _, path in ipairs {
+  "string.char", "string.format", "string.gsub", "string.lower", "string.rep", "string.reverse", "string.sub",
+  "string.upper", "table.concat", "tostring",
+} do
+  api.RESULTS[path] = { "string" }
+end
 
 --- Types of the fields of objects.
 api.FIELDS = { ["task.parent"] = "task" }

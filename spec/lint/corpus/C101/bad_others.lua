@@ -10,6 +10,9 @@ local function show(ok, ...)
 end
 
 coropanic.run(function()
+  show(pcall(function()
+    return (" tea"):rep(2):gsub("%a+", function() return words:recv() end) --> C101
+  end))
   show(pcall(string.gsub, "tea and cake", "%a+", function() return words:recv() end)) --> C101
   show(load(function() sleep(1) end)) --> C101
   show(pcall(table.sort, { 1, 2 }, function() return breaker:call(coropanic.yield) end)) --> C101
@@ -28,6 +31,7 @@ coropanic.run(function()
   print(ok, message:match "'sleep' inside a coroutine")
 end)
 --[[ prints
+false	'recv' can not suspend here
 false	'recv' can not suspend here
 nil	'sleep' can not suspend here
 false	'yield' can not suspend here

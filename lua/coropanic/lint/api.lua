@@ -33,6 +33,17 @@ api.SUSPENDS = {
   ["event:wait"] = { seconds = 1 },
 }
 
+--- What coropanic.socket has of the kind. Whether a socket has a time-out is not known.
+api.SOCKET_WAITS = {
+  ["coropanic.socket.connect"] = { at_most = true },
+  ["coropanic.socket.select"] = { at_most = true },
+  ["coropanic.socket.sleep"] = { at_most = true },
+  ["socket:accept"] = { at_most = true },
+  ["socket:connect"] = { at_most = true },
+  ["socket:receive"] = { at_most = true },
+  ["socket:send"] = { at_most = true },
+}
+
 --- What suspends in the loop `for value in channel:iter() do`.
 api.ITERATES = { ["channel:iter"] = "channel:recv" }
 
@@ -121,6 +132,10 @@ api.RESULTS = {
   ["co.context.with_timeout"] = { "context", "cancel" },
   ["co.context.with_deadline"] = { "context", "cancel" },
   ["co.context.without_cancel"] = { "context" },
+  ["coropanic.socket.bind"] = { "socket" },
+  ["coropanic.socket.connect"] = { "socket" },
+  ["coropanic.socket.tcp"] = { "socket" },
+  ["socket:accept"] = { "socket" },
   ["coropanic.resilience.boundary"] = { "boundary" },
   ["coropanic.resilience.breaker"] = { "policy" },
   ["coropanic.resilience.bulkhead"] = { "bulkhead" },
@@ -144,7 +159,11 @@ api.PARAMETERS = {
   ["boundary:run"] = { at = 1, type = "handle" },
 }
 
---- Modules that are functions of `co` in disguise, by the name that `require` gets.
-api.MODULES = { ["coropanic"] = "co", ["coropanic.resilience"] = "coropanic.resilience" }
+--- The modules that lint knows: how their functions are called here, by the name that `require` gets.
+api.MODULES = {
+  ["coropanic"] = "co",
+  ["coropanic.resilience"] = "coropanic.resilience",
+  ["coropanic.socket"] = "coropanic.socket",
+}
 
 return api

@@ -73,7 +73,7 @@ end
 --- Whether a call may suspend the task by itself. Returns its entry in api.SUSPENDS.
 ---@return table?
 function effects.suspends(call)
-  local how = call.path and api.SUSPENDS[call.path]
+  local how = call.path and (api.SUSPENDS[call.path] or api.SOCKET_WAITS[call.path])
   if not how or does_not_wait(call, how) then return nil end
   return how
 end
@@ -107,7 +107,7 @@ end
 ---@param call table  # of which effects.suspends is true
 ---@return boolean
 function effects:is_bounded(call)
-  local how = api.SUSPENDS[call.path]
+  local how = effects.suspends(call)
   local seconds = how.seconds and values.bare(call.arguments[how.seconds])
   if not seconds or seconds.tag == "Nil" then return how.at_most == true and not how.seconds end
   local value = self.values:of(seconds)

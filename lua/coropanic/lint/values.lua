@@ -99,6 +99,7 @@ local function of_call(node, self, index)
     local path = name and name.tag == "String" and api.MODULES[name[1]]
     return path and { kind = "api", path = path } or nil
   end
+  if target.path == "assert" then return self:of(call.arguments[1], index) end
   if target.path == "co.func" then return { kind = "framed", of = self:of(call.arguments[1]) } end
   local types = api.RESULTS[target.path]
   local type_name = types and types[index]

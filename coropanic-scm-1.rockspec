@@ -400,6 +400,7 @@ build = {
         "csrc/telemetry/census.c",
         "csrc/telemetry/dump.c",
         "csrc/telemetry/ended.c",
+        "csrc/telemetry/event.c",
         "csrc/telemetry/gc_cycles.c",
         "csrc/telemetry/intern.c",
         "csrc/telemetry/last_events.c",

@@ -73,7 +73,7 @@ void cancel_make_record(runtime *rt, lua_State *L, lua_State *thread, int level,
   r->kind = (uint8_t)kind; /* even if there was no memory for more */
   r->exits = true;
   r->cancel_source = (uint8_t)source;
-  if (source != CANCEL_EXPLICIT && source < CANCEL_BOUNDARY) return;
+  if (source != CANCEL_EXPLICIT && !cancel_source_is_policy(source)) return;
   lua_pushcfunction(L, describe);
   lua_pushvalue(L, -3);
   lua_pushvalue(L, -3);

@@ -20,11 +20,12 @@
 
 /*
 ** The number of the user's hook under ours on this thread, from 1; 0: there is none. Our count is 1 and
-** that number, so that the hook is called at one of the next instructions.
+** that number, so that the hook is called at one of the next instructions. The count is 0 if a tick came
+** while lua_sethook was taking the hook off: then only the hook is there, and nothing calls it.
 */
 static int covered(lua_State *L) {
   int number = lua_gethookcount(L) - 1;
-  return number < INTERRUPT_HOOKS ? number : 0;
+  return 0 < number && number < INTERRUPT_HOOKS ? number : 0;
 }
 
 static lua_Hook covered_hook(const runtime *rt, int number) {

@@ -19,7 +19,22 @@ void location_table_free(location_table *table) {
     mem_free(table->memory, table->numbered[i], sizeof(location));
   }
   mem_free(table->memory, table->buckets, size_of_arrays(table->bucket_count));
+  mem_free(table->memory, (void *)table->library, table->library_length);
   location_table_init(table, table->memory);
+}
+
+void location_table_set_library(location_table *table, const char *prefix, size_t length) {
+  char *copy = mem_new(table->memory, length);
+  if (copy == NULL) return;
+  memcpy(copy, prefix, length);
+  mem_free(table->memory, (void *)table->library, table->library_length);
+  table->library = copy;
+  table->library_length = length;
+}
+
+static bool is_of_library(const location_table *table, const lua_Debug *ar) {
+  size_t length = table->library_length;
+  return length > 0 && ar->srclen >= length && memcmp(ar->source, table->library, length) == 0;
 }
 
 static uint32_t bucket_of(const char *source, int line, uint32_t bucket_count) {
@@ -78,6 +93,7 @@ const location *location_intern(location_table *table, const lua_Debug *ar) {
   s->source = ar->source;
   s->source_length = strlen(ar->short_src);
   s->line = ar->currentline;
+  s->is_library = is_of_library(table, ar);
   snprintf(s->text, sizeof(s->text), "%s:%d", ar->short_src, ar->currentline);
   table->numbered[table->count++] = s;
   s->number = (uint16_t)table->count;

@@ -24,6 +24,7 @@ typedef struct location {
   size_t source_length; /* of the part of `text` before the colon */
   int line;
   uint16_t number;            /* from 1; 0: that of "?" */
+  bool is_library;            /* in a Lua file of ours: see location_table_set_library */
   char text[LUA_IDSIZE + 16]; /* "file.lua:12" */
 } location;
 
@@ -32,11 +33,20 @@ typedef struct location_table {
   location **numbered;   /* from number 1; as many as there are buckets */
   uint32_t bucket_count; /* power of two, or 0 */
   uint32_t count;
+  const char *library; /* what the sources of our own Lua files begin with; NULL: not known */
+  size_t library_length;
   const allocator *memory;
 } location_table;
 
 void location_table_init(location_table *table, const allocator *memory);
 void location_table_free(location_table *table);
+
+/*
+** Notes what the sources of our own Lua files begin with, "@/usr/share/lua/5.4/coropanic/", of which the
+** table makes a copy: who asks for a place wants that of the code that uses them. Without memory it notes
+** nothing.
+*/
+void location_table_set_library(location_table *table, const char *prefix, size_t length);
 
 /*
 ** Returns the location of an activation with its source and line, "?" for NULL or if there is no

@@ -60,6 +60,11 @@ typedef enum cancel_source {
   CANCEL_SUPERVISOR,
 } cancel_source;
 
+/* Whether a policy asked for it. */
+static inline bool cancel_source_is_policy(cancel_source source) {
+  return source >= CANCEL_BOUNDARY;
+}
+
 /*
 ** One activation. The strings belong to the functions that the record's user values anchor, or are
 ** constants of the VM, so that they live as long as the record. What the function alone determines

@@ -53,18 +53,31 @@ int stack_count(const stack_walk *w, int deep, lua_Debug *kept) {
   return known - w->level;
 }
 
-/* The same if there is none on this stack: the coroutine runs a C function. */
-static const location *location_further_out(runtime *rt, lua_State *L, int level) {
+/*
+** The same if there is none on this stack: the coroutine runs a C function, or code of ours alone, whose
+** innermost location is `ours`; NULL: none.
+*/
+static const location *location_further_out(runtime *rt, lua_State *L, int level,
+                                            const location *ours) {
   lua_Debug ar;
   stack_walk w = stack_begin(rt, L, level);
-  return location_intern(&rt->locations, stack_next_line(&w, &ar) ? &ar : NULL);
+  while (stack_next_line(&w, &ar)) {
+    const location *here = location_intern(&rt->locations, &ar);
+    if (!here->is_library) return here;
+    if (ours == NULL) ours = here;
+  }
+  return ours != NULL ? ours : location_intern(&rt->locations, NULL);
 }
 
 const location *stack_location(runtime *rt, lua_State *L, int level) {
   lua_Debug ar;
+  const location *ours = NULL;
   for (; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline > 0) return location_intern(&rt->locations, &ar);
+    if (ar.currentline <= 0) continue;
+    const location *here = location_intern(&rt->locations, &ar);
+    if (!here->is_library) return here;
+    if (ours == NULL) ours = here;
   }
-  return location_further_out(rt, L, level);
+  return location_further_out(rt, L, level, ours);
 }

@@ -63,8 +63,9 @@ bool stack_next_line(stack_walk *w, lua_Debug *ar);
 int stack_count(const stack_walk *w, int deep, lua_Debug *kept);
 
 /*
-** Returns the location of the innermost Lua function at or above `level` of the running code's
-** stack. Never NULL, never raises: "?" if there is no Lua function or no memory.   [-0, +0, -]
+** Returns the location of the innermost Lua function at or above `level` of the running code's stack
+** that is none of our own files; if all are, of the innermost. Never NULL, never raises: "?" if there
+** is no Lua function or no memory.   [-0, +0, -]
 */
 const location *stack_location(struct runtime *rt, lua_State *L, int level);
 

@@ -472,7 +472,8 @@ static bool is_needed_at_end(const runtime *rt, const task *t, task_status statu
 /* Whether the program has asked the task's scope, if any, for the cancellation that has ended it. */
 static bool is_asked_by(const panic_heir *heir, const task *t) {
   cancel_source source = t->entry.source;
-  bool by_scope = source == CANCEL_SCOPE || source == CANCEL_DEADLINE || source >= CANCEL_BOUNDARY;
+  bool by_scope =
+      source == CANCEL_SCOPE || source == CANCEL_DEADLINE || cancel_source_is_policy(source);
   return heir != NULL && heir->asked && by_scope;
 }
 

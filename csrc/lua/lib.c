@@ -64,6 +64,11 @@ void lib_set_count(lua_State *L, const char *name, uint64_t count) {
   lua_setfield(L, -2, name);
 }
 
+void lib_set_string(lua_State *L, const char *name, const char *string) {
+  lua_pushstring(L, string);
+  lua_setfield(L, -2, name);
+}
+
 int lib_set_hook(lua_State *L, int uv, const char *function) {
   runtime *rt = runtime_of(L);
   lua_settop(L, 1);

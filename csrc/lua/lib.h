@@ -64,8 +64,9 @@ void lib_add_spawners(lua_State *L, runtime *rt, const char *type, const luaL_Re
 void lib_new_type(lua_State *L, runtime *rt, const char *type, const luaL_Reg *methods,
                   const luaL_Reg *metamethods);
 
-/* Sets field `name` of the table on top of the stack to the count.   [-0, +0, m] */
+/* Set field `name` of the table on top of the stack to the count, and to the string.   [-0, +0, m] */
 void lib_set_count(lua_State *L, const char *name, uint64_t count);
+void lib_set_string(lua_State *L, const char *name, const char *string);
 
 /*
 ** Returns the source that the argument names; `fallback` if it is nil. Only those are names that a

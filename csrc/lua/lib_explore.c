@@ -20,28 +20,23 @@ static void set_id(lua_State *L, const char *name, uint64_t id) {
   if (id != 0) lib_set_count(L, name, id);
 }
 
-static void set_string(lua_State *L, const char *name, const char *value) {
-  lua_pushstring(L, value);
-  lua_setfield(L, -2, name);
-}
-
 /* --- co.ended --- */
 
 static void push_ended(const runtime *rt, lua_State *L, const ended_task *t) {
   char trace_id[32];
   lua_createtable(L, 0, 10);
   lib_set_count(L, "id", t->id);
-  set_string(L, "name", t->name);
+  lib_set_string(L, "name", t->name);
   set_id(L, "parent", t->parent);
-  set_string(L, "status", task_status_name(t->status));
+  lib_set_string(L, "status", task_status_name(t->status));
   lua_pushboolean(L, t->claimed);
   lua_setfield(L, -2, "claimed");
   set_id(L, "claimed_by", t->claimed_by);
-  if (t->source != CANCEL_NONE) set_string(L, "source", cancel_source_name(t->source));
+  if (t->source != CANCEL_NONE) lib_set_string(L, "source", cancel_source_name(t->source));
   set_id(L, "cancelled_by", t->cancelled_by);
   lua_pushnumber(L, (lua_Number)t->ended_ns / (lua_Number)NS_PER_SECOND);
   lua_setfield(L, -2, "ended_at");
-  set_string(L, "spawned_at", location_numbered(&rt->locations, t->location)->text);
+  lib_set_string(L, "spawned_at", location_numbered(&rt->locations, t->location)->text);
   hex_encode(trace_id, t->trace_id, 16);
   lua_pushlstring(L, trace_id, sizeof(trace_id));
   lua_setfield(L, -2, "trace_id");
@@ -108,9 +103,9 @@ static int method_groups(lua_State *L) {
     set_id(L, "parent", g->parent);
     lib_set_count(L, "first", g->first);
     lib_set_count(L, "count", g->count);
-    set_string(L, "spawned_at", location_numbered(&rt->locations, g->location)->text);
-    set_string(L, "status", task_status_name(g->status));
-    if (g->wait != NULL) set_string(L, "operation", g->wait->name);
+    lib_set_string(L, "spawned_at", location_numbered(&rt->locations, g->location)->text);
+    lib_set_string(L, "status", task_status_name(g->status));
+    if (g->wait != NULL) lib_set_string(L, "operation", g->wait->name);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;

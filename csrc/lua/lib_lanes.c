@@ -139,11 +139,6 @@ static int method_spans(lua_State *L) {
 
 /* --- the last events of a task --- */
 
-static const char *const kinds[EVENT_KINDS] = {
-    "?",          "spawn",    "trace", "start",      "park",      "yield",
-    "wake",       "end",      "panic", "recover",    "unhandled", "cancel",
-    "span_begin", "span_end", "log",   "idle_begin", "idle_end",  "gc"};
-
 /*
 ** Returns the event, or, if it is a START that tells how the task before has left the loop, and that is the
 ** task, the end of its slice.
@@ -168,14 +163,9 @@ static size_t collect(const event_ring *r, uint32_t low, event *own, size_t most
   return found;
 }
 
-static void set_text(lua_State *L, const char *name, const char *text) {
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, name);
-}
-
 static void set_place(lua_State *L, const runtime *rt, uint64_t number) {
   if (number == 0 || number > rt->locations.count) return;
-  set_text(L, "site", location_numbered(&rt->locations, (uint16_t)number)->text);
+  lib_set_string(L, "site", location_numbered(&rt->locations, (uint16_t)number)->text);
 }
 
 /* Sets the name given to a span or an event, while the recorder has it.   [-0, +0, m] */
@@ -195,22 +185,22 @@ static void set_details(lua_State *L, const runtime *rt, const event *e) {
       if (e->a != 0) lib_set_count(L, "by", e->a);
       break;
     case EVENT_PARK:
-      set_text(L, "wait", kind_name(m, (uint16_t)(LANE_WAITS + e->text)));
+      lib_set_string(L, "wait", kind_name(m, (uint16_t)(LANE_WAITS + e->text)));
       set_place(L, rt, e->a);
       break;
     case EVENT_YIELD: set_place(L, rt, e->a); break;
     case EVENT_WAKE:
-      set_text(L, "text", wake_reason_name(e->detail));
+      lib_set_string(L, "text", wake_reason_name(e->detail));
       if (e->a != 0) lib_set_count(L, "by", e->a);
       break;
-    case EVENT_END: set_text(L, "text", task_status_name(e->detail)); break;
+    case EVENT_END: lib_set_string(L, "text", task_status_name(e->detail)); break;
     case EVENT_CANCEL:
       set_given(L, m, e->text);
       if (e->a != 0) lib_set_count(L, "by", e->a);
       break;
     case EVENT_SPAN_END:
       lib_set_count(L, "span", e->a);
-      set_text(L, "text", e->detail == 1 ? "error" : "ok");
+      lib_set_string(L, "text", e->detail == 1 ? "error" : "ok");
       break;
     case EVENT_SPAN_BEGIN:
       lib_set_count(L, "span", e->a);
@@ -239,7 +229,7 @@ int lib_lanes_push_last(lua_State *L, runtime *rt) {
     lua_createtable(L, 0, 6);
     lua_pushnumber(L, (lua_Number)age / 1e6);
     lua_setfield(L, -2, "age_ms");
-    set_text(L, "what", e->kind < EVENT_KINDS ? kinds[e->kind] : "?");
+    lib_set_string(L, "what", event_name(e->kind));
     set_details(L, rt, e);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }

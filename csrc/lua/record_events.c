@@ -2,22 +2,13 @@
 
 #include "kernel/record.h"
 #include "kernel/task.h"
+#include "lua/lib.h"
 #include "telemetry/event.h"
 #include "telemetry/last_events.h"
 
-static void set_word(lua_State *L, const char *name, const char *word) {
-  lua_pushstring(L, word);
-  lua_setfield(L, -2, name);
-}
-
-static void set_number(lua_State *L, const char *name, uint64_t number) {
-  lua_pushinteger(L, (lua_Integer)number);
-  lua_setfield(L, -2, name);
-}
-
 static void set_place(lua_State *L, const last_event *e) {
   if (e->place == 0 && e->kind != EVENT_SPAWN) return;
-  set_word(L, "place", location_numbered(&runtime_find(L)->locations, e->place)->text);
+  lib_set_string(L, "place", location_numbered(&runtime_find(L)->locations, e->place)->text);
 }
 
 static void set_text(lua_State *L, const char *name, const last_events *all, const last_event *e) {
@@ -29,31 +20,31 @@ static void set_text(lua_State *L, const char *name, const last_events *all, con
 static void set_details(lua_State *L, const last_events *all, const last_event *e) {
   switch (e->kind) {
     case EVENT_SPAWN:
-      set_number(L, "by", e->a);
+      lib_set_count(L, "by", e->a);
       lua_pushboolean(L, e->detail & 1);
       lua_setfield(L, -2, "daemon");
       set_place(L, e);
       break;
-    case EVENT_START: set_number(L, "delay", e->a); break;
-    case EVENT_PARK: set_word(L, "wait", e->wait); /* fall through */
+    case EVENT_START: lib_set_count(L, "delay", e->a); break;
+    case EVENT_PARK: lib_set_string(L, "wait", e->wait); /* fall through */
     case EVENT_YIELD: set_place(L, e); break;
     case EVENT_WAKE:
-      set_number(L, "by", e->a);
-      set_word(L, "reason", wake_reason_name(e->detail));
+      lib_set_count(L, "by", e->a);
+      lib_set_string(L, "reason", wake_reason_name(e->detail));
       break;
-    case EVENT_END: set_word(L, "status", task_status_name(e->detail)); break;
+    case EVENT_END: lib_set_string(L, "status", task_status_name(e->detail)); break;
     case EVENT_PANIC:
     case EVENT_RECOVER:
     case EVENT_UNHANDLED:
-      set_word(L, "panic", record_kind_word(e->detail));
-      set_number(L, "record", e->a);
+      lib_set_string(L, "panic", record_kind_word(e->detail));
+      lib_set_count(L, "record", e->a);
       break;
     case EVENT_CANCEL:
-      set_number(L, "by", e->a);
+      lib_set_count(L, "by", e->a);
       set_text(L, "source", all, e);
       break;
     case EVENT_SPAN_BEGIN: set_text(L, "text", all, e); /* fall through */
-    case EVENT_SPAN_END: set_number(L, "span", e->a); break;
+    case EVENT_SPAN_END: lib_set_count(L, "span", e->a); break;
     case EVENT_LOG: set_text(L, "text", all, e); break;
     default: break;
   }
@@ -66,10 +57,10 @@ void record_events_push(lua_State *L, int index) {
   for (int i = 0; i < all->count; i++) {
     const last_event *e = &all->at[i];
     lua_createtable(L, 0, 7);
-    set_word(L, "kind", last_event_name(e));
-    set_number(L, "age", e->age_ns);
-    set_number(L, "task", e->task);
-    set_word(L, "relation", last_event_relation(e));
+    lib_set_string(L, "kind", event_name(e->kind));
+    lib_set_count(L, "age", e->age_ns);
+    lib_set_count(L, "task", e->task);
+    lib_set_string(L, "relation", last_event_relation(e));
     set_details(L, all, e);
     lua_rawseti(L, -2, i + 1);
   }

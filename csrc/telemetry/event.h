@@ -9,6 +9,8 @@
 
 #include "core/base.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef enum event_kind {
   EVENT_SPAWN = 1,  /* detail: 1 daemon; text: where; a: the parent's id */
   EVENT_TRACE,      /* a, b: the 16 bytes of the task's trace id; detail: 1 it came from outside */
@@ -29,6 +31,9 @@ typedef enum event_kind {
   EVENT_GC,   /* a: the number of the collector's cycle that has ended */
   EVENT_KINDS /* the number of kinds, plus one */
 } event_kind;
+
+/* Returns the kind's name in the API, "spawn" and so on; "?" for what is no kind. */
+const char *event_name(unsigned kind);
 
 /* How a task left the loop, in the START of the next one, which comes in the same moment. */
 typedef enum event_left { LEFT_NOT, LEFT_YIELDED, LEFT_PARKED } event_left;
@@ -69,5 +74,7 @@ static inline event *events_next(event_ring *r) { return &r->events[r->written++
 static inline const event *events_at(const event_ring *r, uint64_t number) {
   return &r->events[number & r->mask];
 }
+
+#pragma GCC visibility pop
 
 #endif

@@ -180,23 +180,6 @@ const last_events *last_events_push(lua_State *L, int index) {
   return lua_touserdata(L, -1);
 }
 
-const char *last_event_name(const last_event *e) {
-  static const char *const names[EVENT_KINDS] = {[EVENT_SPAWN] = "spawn",
-                                                 [EVENT_START] = "start",
-                                                 [EVENT_PARK] = "park",
-                                                 [EVENT_YIELD] = "yield",
-                                                 [EVENT_WAKE] = "wake",
-                                                 [EVENT_END] = "end",
-                                                 [EVENT_PANIC] = "panic",
-                                                 [EVENT_RECOVER] = "recover",
-                                                 [EVENT_UNHANDLED] = "unhandled",
-                                                 [EVENT_CANCEL] = "cancel",
-                                                 [EVENT_SPAN_BEGIN] = "span_begin",
-                                                 [EVENT_SPAN_END] = "span_end",
-                                                 [EVENT_LOG] = "log"};
-  return names[e->kind];
-}
-
 const char *last_event_relation(const last_event *e) {
   static const char *const names[] = {
       [LAST_OF_SELF] = "self", [LAST_OF_PARENT] = "parent", [LAST_OF_AWAITER] = "awaiter"};

@@ -72,9 +72,6 @@ void last_events_keep(struct runtime *rt, const struct probe_event *told,
 */
 const last_events *last_events_push(lua_State *L, int index);
 
-/* Returns the kind's name in the API: "spawn", "park", ... */
-const char *last_event_name(const last_event *e);
-
 /* Returns "self", "parent" or "awaiter". */
 const char *last_event_relation(const last_event *e);
 

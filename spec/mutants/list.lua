@@ -993,6 +993,14 @@ return {
 
   -- preemption: interrupt.c, preempt.c, cpu_budget.c, cancel.c
   {
+    name = "a-torn-hook-stays",
+    says = "after a tick in the midst of lua_sethook nothing ever preempts the task",
+    file = "csrc/kernel/interrupt.c",
+    from = "return 0 < number && number < INTERRUPT_HOOKS ? number : 0;",
+    to = "return number < INTERRUPT_HOOKS ? number : 0;",
+    specs = "spec/embedded/api/preempt_spec.c",
+  },
+  {
     name = "no-ticks-in-steps",
     says = "an endless loop in a step goes on after the step's deadline",
     file = "csrc/kernel/preempt.c",
@@ -1833,6 +1841,7 @@ return {
     from = "return s->from != ORDER_NONE && s->to != ORDER_NONE;",
     to = "return false;",
     specs = "spec/order/order_spec.lua",
+  },
   -- lint: each rule, and what all of them stand on
   {
     name = "lint-without-c101",
@@ -1993,5 +2002,13 @@ return {
     from = "return at_least(parser.VERSIONS[1]) and not at_least(parser.VERSIONS[2])",
     to = "return true",
     specs = "spec/lint/parser_spec.lua",
+  },
+  {
+    name = "places-are-in-our-own-files",
+    says = "what a policy spawns for its user was spawned, as reports say, in a file of coropanic's",
+    file = "csrc/kernel/location.c",
+    from = "s->is_library = is_of_library(table, ar);",
+    to = "s->is_library = false;",
+    specs = "spec/resilience/places_spec.lua",
   },
 }

@@ -120,6 +120,37 @@ static void a_slice_ends_a_turn_in_a_step_without_a_budget(void) {
   api_close(L);
 }
 
+/*
+** Leaves the thread as a tick does that comes while lua_sethook takes the hook off, between two of its stores:
+** with the hook, but without its mask and count. Where a lua_State has its hook is seen by looking for it.
+*/
+static int tear_hook(lua_State *L) {
+  lua_Hook hook;
+  while ((hook = lua_gethook(L)) == NULL) let_signals_in(L);
+  char *state = (char *)L;
+  while (memcmp(state, &hook, sizeof(hook)) != 0) state += sizeof(hook);
+  lua_sethook(L, NULL, 0, 0);
+  memcpy(state, &hook, sizeof(hook));
+  return 0;
+}
+
+static void a_tick_while_a_hook_is_taken_off_does_not_end_preemption(void) {
+  lua_State *L = open_state();
+  lua_register(L, "tear_hook", tear_hook);
+  cp_preempt(L, 0.0005);
+  api_run(L,
+          "co.run(function()\n"
+          "  local done\n"
+          "  co.spawn(function()\n"
+          "    tear_hook()\n"
+          "    for _ = 1, 3e8 do compute() saw = done if saw then return end end\n"
+          "  end)\n"
+          "  co.spawn(function() done = true end)\n"
+          "end)");
+  api_check(L, "return saw");
+  api_close(L);
+}
+
 static void it_returns_the_slice_before_and_takes_the_nearest(void) {
   lua_State *L = open_state();
   check(cp_preempt(L, 0.5) == 0);
@@ -299,6 +330,7 @@ static const test tests[] = {
     TEST(a_step_is_cut_at_the_end_of_its_budget),
     TEST(a_step_is_cut_though_its_budget_ended_before_a_task_began),
     TEST(a_slice_ends_a_turn_in_a_step_without_a_budget),
+    TEST(a_tick_while_a_hook_is_taken_off_does_not_end_preemption),
     TEST(it_returns_the_slice_before_and_takes_the_nearest),
     TEST(a_thread_that_blocks_the_signal_is_told_so),
     TEST(a_state_may_be_closed_while_a_tick_is_pending),

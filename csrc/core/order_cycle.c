@@ -1,4 +1,6 @@
 /* The search for cycles in an order_graph. */
+#include <string.h>
+
 #include "core/order_graph.h"
 
 #define FIRST_ROOM 16
@@ -9,7 +11,8 @@ typedef struct search {
   uint32_t length;
   uint32_t steps;
   uint16_t target;
-  bool any; /* cycles count that are not armed, or were found before */
+  bool any;       /* cycles count that are not armed, or were found before */
+  uint32_t found; /* any: the length of the cycle, whose edges `path` still has */
 } search;
 
 /* --- what makes a cycle a deadlock --- */
@@ -143,9 +146,12 @@ static bool reserve(order_graph *g, uint32_t length) {
 }
 
 /* The path is a cycle. Returns whether the search has reached its end. */
-static bool keep(const search *s) {
+static bool keep(search *s) {
   order_graph *g = s->g;
-  if (s->any) return has_enough_tasks(s);
+  if (s->any) {
+    if (has_enough_tasks(s)) s->found = s->length;
+    return s->found > 0;
+  }
   uint64_t key = key_of(s);
   if (was_found(g, key) || !has_enough_tasks(s)) return false;
   if (!reserve(g, s->length)) {
@@ -245,13 +251,21 @@ bool order_search_class(order_graph *g, uint16_t class) {
   return found;
 }
 
-bool order_has_cycle(order_graph *g, uint16_t class) {
+uint32_t order_find_cycle(order_graph *g, uint16_t class, uint32_t steps[ORDER_MAX_DEPTH]) {
   search s;
   s.g = g;
   s.any = true;
+  s.found = 0;
   for (uint32_t i = 1; i < g->edge_count; i++) {
     const order_edge *e = &g->edges[i];
-    if (g->nodes[e->from].class == class && e->to != e->from && search_from(&s, i)) return true;
+    if (g->nodes[e->from].class != class || e->to == e->from || !search_from(&s, i)) continue;
+    memcpy(steps, s.path, s.found * sizeof(uint32_t));
+    return s.found;
   }
-  return false;
+  return 0;
+}
+
+bool order_has_cycle(order_graph *g, uint16_t class) {
+  uint32_t steps[ORDER_MAX_DEPTH];
+  return order_find_cycle(g, class, steps) > 0;
 }

@@ -153,6 +153,9 @@ bool order_search_class(order_graph *g, uint16_t class);
 */
 bool order_has_cycle(order_graph *g, uint16_t class);
 
+/* The same: returns the number of its edges, and writes which they are; 0: there is none. */
+uint32_t order_find_cycle(order_graph *g, uint16_t class, uint32_t steps[ORDER_MAX_DEPTH]);
+
 /* Whether an edge leads from the class to itself, so that tasks hold some of it and wait for more. */
 bool order_waits_for_itself(const order_graph *g, uint16_t class);
 

@@ -128,6 +128,7 @@ runtime *open_runtime(lua_State *L, void (*report)(lua_State *L, int index)) {
   rt->held_tasks_ref = new_table_ref(L, "v");
   rt->askers_ref = new_table_ref(L, "k");
   rt->leaks_ref = new_table_ref(L, "k");
+  rt->bounded_ref = new_table_ref(L, "k");
   lua_pushliteral(L, TASK_REFUSAL);
   rt->refusal_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   rt->sampler = (sampler){.kind = SAMPLING_PARENT, .root = SAMPLING_ALWAYS};

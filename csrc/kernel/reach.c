@@ -413,9 +413,9 @@ static void leave_out(reach *r, int reference) {
 /* The tables of the runtime that have an entry for each task, or for each object. */
 static void leave_out_tables(reach *r) {
   const runtime *rt = r->rt;
-  const int references[] = {rt->slot_values_ref, rt->cells_ref,      rt->anchors_ref,
-                            rt->coroutines_ref,  rt->askers_ref,     rt->alive_ref,
-                            rt->pinned_ref,      rt->held_tasks_ref, rt->leaks_ref};
+  const int references[] = {
+      rt->slot_values_ref, rt->cells_ref,  rt->anchors_ref,    rt->coroutines_ref, rt->askers_ref,
+      rt->alive_ref,       rt->pinned_ref, rt->held_tasks_ref, rt->leaks_ref,      rt->bounded_ref};
   for (size_t i = 0; i < sizeof(references) / sizeof(references[0]); i++) {
     leave_out(r, references[i]);
   }

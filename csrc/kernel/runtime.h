@@ -217,6 +217,7 @@ typedef struct runtime {
   /* Address -> a pinned context, table of a task's span, or thread of a coroutine. */
   int pinned_ref;
   int leaks_ref;      /* weak: the lists that co.leaks has returned */
+  int bounded_ref;    /* weak: the objects of sync/bounded.h */
   int held_ref;       /* number -> held panic (unhandled.c); the numbers are luaL_ref's */
   int held_tasks_ref; /* weak values: the same number -> its task */
 
@@ -245,6 +246,8 @@ typedef struct runtime {
   bool notes_makers;         /* objects that tasks wait for note where they are made */
   struct order *lock_order;  /* of co.order (sync/order.h), while it is on; NULL: off */
   struct order *lock_order_made; /* the same, on or off; NULL: it was not needed yet */
+  uint32_t bounded_count;        /* objects in bounded_ref; the collector may have taken some */
+  uint64_t bounded_omitted;      /* objects for which there was no room there */
   /*
   ** Begins the span of the new task on top of the stack, which no script has seen yet. Called while
   ** a listener of spans is set. It is span_begin_task, which the kernel does not know. Never

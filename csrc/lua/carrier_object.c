@@ -1,5 +1,7 @@
 #include "lua/carrier_object.h"
 
+#include "lua/lua_module.h"
+
 #define MODULE "coropanic.headers"
 
 bool carrier_has_metafield(lua_State *L, int index, const char *field) {
@@ -37,25 +39,9 @@ static int call(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* Pushes the module's function. Loads the module for the first object.   [-0, +1, e] */
-static void push_module(lua_State *L) {
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  int type = lua_getfield(L, -1, MODULE);
-  lua_remove(L, -2);
-  if (type == LUA_TFUNCTION) return;
-  lua_pop(L, 1);
-  lua_getglobal(L, "require");
-  lua_pushstring(L, MODULE);
-  int status = lua_pcall(L, 1, 1, 0);
-  if (status == LUA_OK) return;
-  if (status == LUA_ERRMEM || lua_type(L, -1) != LUA_TSTRING) lua_error(L);
-  luaL_error(L, "headers that are objects need the Lua module 'coropanic.headers': %s",
-             lua_tostring(L, -1));
-}
-
 void carrier_push_plain(lua_State *L, int headers, const char *name) {
   headers = lua_absindex(L, headers);
-  push_module(L);
+  lua_module_push(L, MODULE, "headers that are objects need the Lua module 'coropanic.headers':");
   lua_pushvalue(L, headers);
   lua_pushstring(L, name);
   lua_pushcfunction(L, get_metafield);

@@ -38,6 +38,7 @@
   FILE(once)      /* once */                                 \
   FILE(local)     /* task_local */                           \
   FILE(order)     /* order */                                \
+  FILE(forecast)  /* forecast */                             \
   FILE(profile)   /* profile */
 
 /* Each adds its functions to the module's table on top of the stack.   [-0, +0, m] */

@@ -3,6 +3,7 @@
 #include "kernel/panic.h"
 #include "lua/lib.h"
 #include "lua/sync_options.h"
+#include "sync/bounded.h"
 #include "sync/chan.h"
 #include "sync/order.h"
 #include "sync/select.h"
@@ -34,6 +35,7 @@ static int chan_make(lua_State *L) {
 static int method_send(lua_State *L) {
   chan *c = check_own(L, "send");
   if (lua_gettop(L) != 2) lua_settop(L, 2);
+  if (c->capacity > 0) bounded_see(c->object.runtime, L, 1, &c->listed);
   order_sends(c->object.runtime, L, c);
   return chan_send(c->object.runtime, L, c);
 }

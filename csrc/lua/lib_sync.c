@@ -4,6 +4,7 @@
 #include "lua/lock_guard.h"
 #include "lua/sync_options.h"
 #include "scope/spawn.h"
+#include "sync/bounded.h"
 #include "sync/order.h"
 #include "sync/semaphore.h"
 #include "sync/waitgroup.h"
@@ -105,6 +106,7 @@ static int acquire(lua_State *L, const char *method, bool guarded) {
   waitlist_check(rt, L, method);
   lua_settop(L, 1);
   order_use use = use_of(s, permits);
+  bounded_see(rt, L, 1, &s->listed);
   if (seconds < 0) order_wants(rt, L, &s->waitlist.object, &use);
   if (guarded) lock_guard_push(rt, L, release_permits, permits);
   bool have = semaphore_try_acquire(rt, s, permits);

@@ -37,6 +37,7 @@ typedef struct chan {
   uint32_t slots; /* of the ring, which grows up to `capacity` */
   bool closed;
   bool owned;
+  bool listed; /* see bounded_see */
 } chan;
 
 extern const sync_type chan_type;

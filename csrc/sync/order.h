@@ -216,6 +216,10 @@ void order_write_label(const order *o, uint16_t node, bool quoted, char label[OR
 /* Writes the text of a cycle: "possible deadlock: ...". Without memory. */
 void order_write_text(const order *o, const order_cycle *c, char text[ORDER_TEXT_SIZE]);
 
+/* The same for the edges of a cycle: see order_find_cycle. */
+void order_write_steps(const order *o, const uint32_t *steps, uint32_t length,
+                       char text[ORDER_TEXT_SIZE]);
+
 /*
 ** Reports the cycles that were not reported yet. may_raise: the running code waits, and may panic
 ** instead, if the order is strict.   [-0, +0, e if may_raise]

@@ -82,16 +82,21 @@ static bool add_step(buffer *b, const order *o, const order_edge *e) {
 }
 
 void order_write_text(const order *o, const order_cycle *c, char text[ORDER_TEXT_SIZE]) {
+  order_write_steps(o, o->graph.steps + c->first, c->length, text);
+}
+
+void order_write_steps(const order *o, const uint32_t *steps, uint32_t length,
+                       char text[ORDER_TEXT_SIZE]) {
   buffer b = {.size = ORDER_TEXT_SIZE - ORDER_REST_SIZE};
   b.at = text;
   add(&b, "possible deadlock: ");
   uint32_t i = 0;
-  while (i < c->length && add_step(&b, o, &o->graph.edges[o->graph.steps[c->first + i]])) {
+  while (i < length && add_step(&b, o, &o->graph.edges[steps[i]])) {
     i++;
-    if (i < c->length && !add(&b, "; ")) break;
+    if (i < length && !add(&b, "; ")) break;
   }
   b.size = ORDER_TEXT_SIZE;
-  if (i < c->length) add(&b, "... (%d more)", (int)(c->length - i));
+  if (i < length) add(&b, "... (%d more)", (int)(length - i));
 }
 
 /* --- reports --- */

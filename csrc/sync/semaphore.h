@@ -13,8 +13,9 @@
 
 typedef struct semaphore {
   waitlist waitlist;
-  int total; /* all permits */
-  int free;  /* the permits that nobody has taken; from 0 to `total` */
+  int total;   /* all permits */
+  int free;    /* the permits that nobody has taken; from 0 to `total` */
+  bool listed; /* see bounded_see */
 } semaphore;
 
 extern const waitlist_type semaphore_type;

@@ -489,6 +489,61 @@ function order:stop() end
 ---@return coropanic.order
 function co.order(options) end
 
+---@class coropanic.forecast.options
+---@field ahead? number  # seconds: it warns when an object will be full within; default: 3
+---@field window? number  # seconds over which it takes the change of a level; default: 5
+---@field period? number  # seconds between two looks; default: a twentieth of the window
+
+--- Follows the levels of channels and semaphores.
+---@class coropanic.forecast
+local forecast = {}
+
+---@class coropanic.forecast.row
+---@field object string  # its name, or where it was made
+---@field level integer  # values in the channel, or permits that are taken
+---@field capacity integer
+---@field slope number  # by how much the level grows in a second
+---@field full_in number?  # seconds; nil: it does not fill up, or is followed for too short a time
+---@field risk ("cycle"|"hold-and-wait")?  # as `order:risk` says
+
+--- Returns the objects as the last look has seen them, in the order of their names.
+---@return coropanic.forecast.row[]
+---@nodiscard
+function forecast:list() end
+
+---@class coropanic.forecast.warning: coropanic.forecast.row
+---@field text string
+---@field danger string  # why it must not be full
+---@field time number  # by co.now()
+
+--- Returns the last 64 warnings, the oldest first.
+---@return coropanic.forecast.warning[]
+---@nodiscard
+function forecast:warnings() end
+
+---@class coropanic.forecast.stats
+---@field running boolean
+---@field looks integer
+---@field objects integer  # at the last look
+---@field omitted integer  # objects for which there was no room
+---@field warnings integer
+
+--- Returns what it has done so far.
+---@return coropanic.forecast.stats
+---@nodiscard
+function forecast:stats() end
+
+--- Ends it. What it has said can still be read.
+function forecast:stop() end
+
+--- Warns of channels and semaphores that will be full soon and then can stop the program. Turns `co.order`
+--- on.
+---
+--- It ends with the run. There is one: another call ends the one that runs.
+---@param options? coropanic.forecast.options
+---@return coropanic.forecast
+function co.forecast(options) end
+
 --- The counts since the Lua state's start. `live`, `ready` and `afters` are present counts.
 ---@class coropanic.stats
 ---@field spawned integer  # tasks, the main task of each run too

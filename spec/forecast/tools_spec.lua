@@ -88,19 +88,23 @@ describe("the sampler", function()
 end)
 
 describe("collecting", function()
-  it("writes the same lines for the same seed, with the time of the deadlock", function()
+  it("writes the same lines for the same seed, with the times of deadlock and warning", function()
     local first, status = collect "channels 4 4"
     assert.equal(0, status)
-    assert.equal("kind,seed,deadlock,time," .. table.concat(sampler.names, ","), first:match "^[^\n]*")
-    local deadlock, last = tonumber(first:match "\nchannels,4,([^,]*),"), nil
-    for time in first:gmatch "\nchannels,4,[^,]*,([^,]*)," do last = tonumber(time) end
-    assert.is_true(deadlock > 0 and deadlock < last and last < 70)
+    local header = "kind,seed,deadlock,order,forecast,time," .. table.concat(sampler.names, ",")
+    assert.equal(header, first:match "^[^\n]*")
+    local line = "\nchannels,4,([^,]*),([^,]*),([^,]*),([^,]*),"
+    local deadlock, _, forecast = first:match(line)
+    assert.is_true(tonumber(forecast) < tonumber(deadlock))
+    local last
+    for _, _, _, time in first:gmatch(line) do last = tonumber(time) end
+    assert.is_true(tonumber(deadlock) < last and last < 70)
     assert.equal(first, (collect "channels 4 4"))
   end)
 
-  it("finds no deadlock in kinds without a fault", function()
+  it("finds no deadlock, and no reason for a warning, in kinds without a fault", function()
     for kind, is_faulty in pairs(programs.kinds) do
-      local head = "\n" .. kind .. ",1,-1,0.1,"
+      local head = "\n" .. kind .. ",1,-1,-1,-1,0.1,"
       if not is_faulty then assert.truthy(collect(kind .. " 1 1"):find(head, 1, true)) end
     end
   end)

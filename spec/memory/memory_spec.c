@@ -395,6 +395,15 @@ static const program programs[] = {
      "    co.spawn(function() b:rlock() q:send(2) end) co.yield() co.select(0, q) co.yield()\n"
      "    order.allow(a, 'b', 'why') order:risk(pool) order:warnings() order:stats()\n"
      "  end) order:reset() order:stop() end"},
+    {"forecasts a full channel",
+     "return function(co) co.run_with({ unhandled = tostring, clock = 'virtual' }, function()\n"
+     "  local forecast = co.forecast({ window = 1, period = 0.25 })\n"
+     "  local a, b = co.chan(4, { name = 'a' }), co.chan(4)\n"
+     "  co.spawn(function() deferred(co) a:recv() b:send(1) end)\n"
+     "  co.spawn(function() b:recv() a:send(1) end)\n"
+     "  a:send(1) co.sleep(0) a:send(1) co.sleep(0.5) a:send(1) co.sleep(1)\n"
+     "  forecast:list() forecast:warnings() forecast:stats() forecast:stop()\n"
+     "  end) co.order({ start = false }):stop() end"},
     {"leaves a lock behind",
      "return function(co) co.run(function() local m = co.mutex()\n"
      "  local t = co.spawn(function() deferred(co) m:lock() co.yield() end)\n"

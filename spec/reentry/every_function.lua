@@ -36,6 +36,7 @@ function every.objects(co, in_task)
     objects["task in " .. name] = co.spawn(...)
   end
   objects.order = co.order()
+  objects.forecast = co.forecast()
   objects.channel, objects.buffered = co.chan(), co.chan(3)
   objects.buffered:try_send(1)
   objects.mutex, objects.rwmutex, objects.semaphore = co.mutex(), co.rwmutex(), co.semaphore(0)

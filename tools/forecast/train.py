@@ -31,7 +31,7 @@ TREES = 60
 CHECKED = 2000  # rows of check.csv
 RUN_SAMPLES = 80  # rows of run.csv
 
-Run = collections.namedtuple("Run", "kind seed deadlock times figures")
+Run = collections.namedtuple("Run", "kind seed deadlock order forecast times figures")
 # The rows of one run that precede its deadlock: `of` says where they are in the matrix.
 Part = collections.namedtuple("Part", "run of times")
 Verdict = collections.namedtuple("Verdict", "caught total an_hour lead")
@@ -44,16 +44,16 @@ def read_runs(folder):
         with open(path, newline="") as file:
             lines = csv.reader(file)
             header = next(lines)
-            if header[:4] != ["kind", "seed", "deadlock", "time"]:
+            if header[:6] != ["kind", "seed", "deadlock", "order", "forecast", "time"]:
                 continue
-            names = header[4:]
+            names = header[6:]
             for line in lines:
-                key = (line[0], int(line[1]), float(line[2]))
-                runs.setdefault(key, []).append([float(value) for value in line[3:]])
+                key = (line[0], int(line[1]), *(float(moment) for moment in line[2:5]))
+                runs.setdefault(key, []).append([float(value) for value in line[5:]])
     made = []
-    for (kind, seed, deadlock), rows in runs.items():
+    for key, rows in runs.items():
         rows = np.array(rows)
-        made.append(Run(kind, seed, deadlock, rows[:, 0], rows[:, 1:]))
+        made.append(Run(*key, rows[:, 0], rows[:, 1:]))
     return names, made
 
 
@@ -145,6 +145,25 @@ def row(name, verdict, kinds=FAULTS):
     cells = ["%d/%d" % (verdict.caught[kind], verdict.total[kind]) if kind in kinds else "" for kind in FAULTS]
     lead = "" if verdict.lead is None else "%.1f s" % verdict.lead
     print("| %s | %s | %.1f/h | %s |" % (name, " | ".join(cells), verdict.an_hour, lead), flush=True)
+
+
+def print_warnings(runs):
+    """What co.order and co.forecast have said, which learn nothing: whether they warned before the deadlock."""
+    print("\n| warned before the deadlock, median lead | %s | no deadlock in 70 s | no fault |" % " | ".join(FAULTS))
+    print("|" + " --- |" * 6)
+    for watcher in ("order", "forecast"):
+        cells = []
+        for kind in FAULTS:
+            struck = [run for run in runs if run.kind == kind and run.deadlock > 0]
+            moments = [(getattr(run, watcher), run.deadlock) for run in struck]
+            leads = [deadlock - moment for moment, deadlock in moments if 0 < moment < deadlock]
+            lead = ", %.1f s" % np.median(leads) if leads else ""
+            cells.append("%d/%d%s" % (len(leads), len(struck), lead))
+        spared = [run for run in runs if run.kind in FAULTS and run.deadlock < 0]
+        healthy = [run for run in runs if run.kind not in FAULTS]
+        for group in (spared, healthy):
+            cells.append("%d of %d" % (sum(getattr(run, watcher) > 0 for run in group), len(group)))
+        print("| `co.%s` | %s |" % (watcher, " | ".join(cells)))
 
 
 class Experiment:
@@ -248,6 +267,7 @@ def main(folder):
         experiment.threshold(figure)
     for kind in FAULTS:
         experiment.best_threshold(kind)
+    print_warnings(experiment.judged)
     export(model, rows, next(run for run in experiment.judged if run.kind == "channels"), folder)
     print("\n%.0f seconds" % (time.time() - began))
 

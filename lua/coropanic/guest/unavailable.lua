@@ -3,8 +3,8 @@
 local kernel = require "coropanic.guest.kernel"
 
 local NAMES = {
-  "accounting", "census", "collector", "cooperative", "ended", "events", "leaks", "order", "pollfd",
-  "preempt", "record", "recorder", "thread_pool", "wait_fd",
+  "accounting", "census", "collector", "cooperative", "ended", "events", "forecast", "leaks", "order",
+  "pollfd", "preempt", "record", "recorder", "thread_pool", "wait_fd",
 }
 
 local function unavailable(name)

@@ -9,7 +9,7 @@ describe("the documents", function()
     task = "task", ctx = "context", s = "scope", record = "record", ch = "channel", m = "mutex",
     c = "condition", census = "census", rw = "rwmutex", wg = "waitgroup", o = "once", e = "event",
     l = "task_local", profile = "profile", recorder = "recorder", lanes = "lanes",
-    order = "order",
+    order = "order", forecast = "forecast",
   }
 
   local LIBRARIES = {

@@ -99,6 +99,16 @@ describe("a function", function()
     call("coropanic.order:warnings", order)
     call("coropanic.order:risk", order, co.mutex { name = "m" })
     call("coropanic.order:allow", order, "a", "b", "why")
+    local forecast = call("coropanic.forecast", { ahead = 3, window = 5, period = 0.25 })
+    local filled = co.chan(4)
+    for _ = 1, 2 do
+      filled:send(1)
+      co.sleep(2)
+    end
+    call("coropanic.forecast:list", forecast)
+    call("coropanic.forecast:warnings", forecast)
+    call("coropanic.forecast:stats", forecast)
+    call("coropanic.forecast:stop", forecast)
     call("coropanic.order:reset", order)
     call("coropanic.order:stop", order)
     call "coropanic.trace.usage"

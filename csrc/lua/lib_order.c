@@ -31,21 +31,21 @@ static void set_string(lua_State *L, const char *name, const char *value) {
 /* --- objects --- */
 
 /* Returns the object at `index` if it is of a type that has classes; else NULL. */
-static const sync_object *test_object(const runtime *rt, lua_State *L, int index) {
-  static const char *const types[] = {"mutex", "rwmutex", "semaphore", "once", "channel"};
-  const sync_object *object = lua_touserdata(L, index);
-  if (object == NULL || lua_rawlen(L, index) < sizeof(sync_object)) return NULL;
-  if (object->runtime != rt) return NULL; /* an address, which no other userdata begins with so */
-  for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-    if (strcmp(object->type->name, types[i]) == 0) return object;
+static const sync_object *test_object(lua_State *L, int index) {
+  static const char *const types[] = {"coropanic.mutex", "coropanic.rwmutex", "coropanic.semaphore",
+                                      "coropanic.once", "coropanic.channel"};
+  const sync_object *object = NULL;
+  if (lua_rawlen(L, index) < sizeof(sync_object)) return NULL; /* 0: a light userdata */
+  for (size_t i = 0; i < sizeof(types) / sizeof(types[0]) && object == NULL; i++) {
+    object = luaL_testudata(L, index, types[i]);
   }
-  return NULL;
+  return object;
 }
 
 /* (object) → nil, "cycle" or "hold-and-wait" */
 static int order_method_risk(lua_State *L) {
   order *o = check_order(L);
-  const sync_object *object = test_object(o->runtime, L, 1);
+  const sync_object *object = test_object(L, 1);
   if (object == NULL) {
     arg_type_error(L, 1, "risk", "mutex, rwmutex, semaphore, once or channel");
     compat_unreachable();
@@ -77,7 +77,7 @@ static const char *check_text(lua_State *L, int index, int arg, const char *what
 ** [-0, +(0|1), e]
 */
 static const char *check_class(const order *o, lua_State *L, int index, int arg) {
-  const sync_object *object = test_object(o->runtime, L, index);
+  const sync_object *object = test_object(L, index);
   if (object == NULL) {
     return check_text(L, index, arg, "a name, a place \"file.lua:12\", or a mutex, semaphore, ...");
   }

@@ -53,7 +53,8 @@ export function Header({ state, live, only, show }) {
     <${Figures} series=${state.series} />
     <span class="warnings">
       ${state.warnings.map((warning) => html`<button key=${keyOf(warning)} aria-pressed=${only === keyOf(warning)}
-        class=${warning.kind === "leak" ? "amber" : "red"} title="lists these tasks alone"
+        class=${warning.kind === "leak" || warning.kind === "order" ? "amber" : "red"}
+        title=${"lists these tasks alone" + (warning.detail ? `; ${warning.detail}` : "")}
         onClick=${() => show(warning)}>${warning.text}</button>`)}
       <${Leaks} />
       <span class=${"chip " + (live ? "green" : "amber")}>${live ? "live" : "connecting"}</span>

@@ -132,8 +132,8 @@ export function graph(state, selected) {
   return { nodes, edges: drawn, omitted: edges.length - drawn.length };
 }
 
-/** A warning stays the same while it is about the same kind and the same first task. */
-export const keyOf = (warning) => `${warning.kind} ${warning.tasks[0]}`;
+/** A warning stays the same while it is about the same kind and the same first task, or says the same. */
+export const keyOf = (warning) => `${warning.kind} ${warning.detail ?? warning.tasks[0]}`;
 
 /** Which warnings a task has, by its id. Lost tasks are red anyway. */
 export function marksOf(warnings) {

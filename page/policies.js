@@ -1,4 +1,4 @@
-// The policies that have a name: states, figures, and a supervisor's children.
+// The policies that have a name: states, figures, and a supervisor's children. Before them, deadlocks that co.order foretells.
 import { duration, html, number } from "./html.js";
 
 const COLOUR = {
@@ -44,10 +44,12 @@ function Policy({ policy, figures, ...rest }) {
   </div>`;
 }
 
-/** Nothing if there are none. */
+/** Nothing if there are none, and no deadlock is foretold. */
 export function Policies({ state, pick, search }) {
-  if (state.policies.length === 0) return null;
-  return html`<section id="policies"><h2>Policies</h2>
+  const foretold = state.warnings.filter((warning) => warning.kind === "order");
+  if (state.policies.length === 0 && foretold.length === 0) return null;
+  return html`<section id="policies"><h2>${state.policies.length === 0 ? "Order of locks" : "Policies"}</h2>
+    ${foretold.map((warning) => html`<div class="policy order" key=${warning.detail}><span class="kind">order</span><span class="detail">${warning.detail}</span></div>`)}
     ${state.policies.map((policy, i) => html`<${Policy} key=${`${policy.kind} ${policy.name} ${i}`} policy=${policy} figures=${state.figures[i] ?? {}}
       panics=${state.panics} pick=${pick} search=${search} />`)}
     ${state.policies_omitted > 0 && html`<div class="note">${number(state.policies_omitted)} more are not listed.</div>`}

@@ -7,6 +7,8 @@ local co = require "coropanic"
 local explorer = require "coropanic.debug"
 local resilience = require "coropanic.resilience"
 
+co.order()
+
 local function answer_order(replies)
   co.scope(function(s)
     s:spawn_with({ name = "stock lookup" }, co.sleep, 600)
@@ -24,6 +26,12 @@ local function locker(first, second)
     co.sleep(0.05)
     second:lock(600)
   end
+end
+
+--- Takes two locks, one within the other. Tasks that take them the other way round can deadlock with it.
+local function move_stock(from, to)
+  local _ <close> = from:guard()
+  local _ <close> = to:guard()
 end
 
 --- Works a little all the time, in spans.
@@ -94,6 +102,9 @@ co.run_with({ name = "shop" }, function()
   co.spawn_with({ name = "kitchen" }, keep_kitchen)
   co.spawn_with({ name = "price check", detached_trace = true }, check_prices)
   co.spawn_with({ name = "postmaster" }, keep_outbox)
+  local shelf, cellar = co.mutex { name = "shelf" }, co.mutex { name = "cellar" }
+  co.spawn(move_stock, shelf, cellar):join()
+  co.spawn(move_stock, cellar, shelf):join()
   co.spawn_with({ name = "reply to nobody" }, function() co.chan():recv() end)
   local forgotten = co.spawn_with({ name = "forgotten" }, co.sleep, 600)
   for i = 1, math.tointeger(arg[1] or 0) do

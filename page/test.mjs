@@ -147,6 +147,20 @@ async function tellsOfPolicies(program) {
   await page.close();
 }
 
+/** As somebody who wants no deadlock to happen. */
+async function foretells(program) {
+  const { page, problems } = await open(program.url, 1440, 900, "light");
+  const button = page.locator(".warnings button", { hasText: "possible deadlock: cellar, shelf" });
+  check("a deadlock that has not happened is warned of", (await button.count()) === 1);
+  const detail = await page.locator("#policies .order .detail").allTextContents();
+  check("... with its places", detail.some((text) => /program\.lua:\d+ locks "cellar" while holding "shelf".*locks "shelf" while holding "cellar"/.test(text)));
+  await button.click();
+  await until(async () => (await page.locator(".row").count()) === 2);
+  check("a click lists its tasks", true);
+  assert.deepEqual(problems, []);
+  await page.close();
+}
+
 async function findsLeaks(program) {
   const { page, problems } = await open(program.url, 1440, 900, "light");
   await page.locator("button", { hasText: "find leaks" }).click();
@@ -364,6 +378,7 @@ try {
   await looks(program);
   await tellsOfTask(program);
   await tellsOfPolicies(program);
+  await foretells(program);
   await drawsFigures(program);
   await zooms(program);
   await isCalm(program);

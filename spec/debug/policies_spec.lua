@@ -1,4 +1,4 @@
--- coropanic.debug: what /state, its stream and /report.txt say of policies.
+-- coropanic.debug: what /state, its stream and /report.txt say of policies, and of deadlocks foretold.
 
 local cjson = require "cjson"
 local client = require "spec.debug.client"
@@ -165,5 +165,62 @@ describe("the state of policies", function()
         print(body:match '"policies":[^,]*', body:match '"figures":[^,]*')
       end) ]]
     assert.same({ "", '"policies":[]\t"figures":[]\n' }, { result.stderr, result.stdout })
+  end)
+end)
+
+describe("a deadlock that co.order foretells", function()
+  local order, handler
+  before_each(function()
+    handler = co.on_panic(function() end)
+    order = co.order()
+    order:reset()
+  end)
+  after_each(function()
+    order:stop()
+    order:reset()
+    co.on_panic(handler)
+  end)
+
+  local function foretold(port)
+    local list = {}
+    for _, warning in ipairs(get_state(port).warnings) do
+      if warning.kind == "order" then list[#list + 1] = warning end
+    end
+    return list
+  end
+
+  local function nest(outer, inner)
+    local _ <close> = outer:guard()
+    local _ <close> = inner:guard()
+    return co.current().id
+  end
+
+  it("is a warning of the state, with its text and its tasks", function()
+    client.with_server(nil, function(server)
+      local cart, stock = co.mutex { name = "d cart" }, co.mutex { name = "d stock" }
+      local _, first = co.spawn(nest, cart, stock):join()
+      assert.same({}, foretold(server.port))
+      local _, second = co.spawn(nest, stock, cart):join()
+      co.sleep(0.2)
+      local warnings = foretold(server.port)
+      assert.same({ "possible deadlock: d stock, d cart", { first, second } },
+        { warnings[1].text, warnings[1].tasks })
+      assert.equal(order:warnings()[1].text, warnings[1].detail)
+      local report = client.get(server.port, "/report.txt").body
+      helpers.assert_contains("\n  " .. warnings[1].detail .. "\n", report)
+    end)
+  end)
+
+  it("is told of when there are many, the last 16", function()
+    client.with_server(nil, function(server)
+      for i = 1, 20 do
+        local a, b = co.mutex { name = "d a" .. i }, co.mutex { name = "d b" .. i }
+        co.spawn(nest, a, b):join()
+        co.spawn(nest, b, a):join()
+      end
+      local warnings = foretold(server.port)
+      assert.equal(16, #warnings)
+      assert.equal("possible deadlock: d b20, d a20", warnings[16].text)
+    end)
   end)
 end)

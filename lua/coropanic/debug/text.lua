@@ -94,6 +94,7 @@ function text.report(made)
   for _, warning in ipairs(made.warnings) do
     lines[#lines + 1] = ("warning: %s: tasks %s"):format(warning.text, table.concat(warning.tasks, " ", 1,
       math.min(#warning.tasks, 20)))
+    if warning.detail then lines[#lines + 1] = "  " .. clean(warning.detail) end
   end
   add_outline(lines, made, pause)
   add_groups(lines, made)

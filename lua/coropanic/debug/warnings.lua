@@ -1,8 +1,10 @@
---- What coropanic.debug warns of: cycles of waits, cancelled tasks that nobody has looked at, and tasks that
---- are far older than others of their kind.
+--- What coropanic.debug warns of: cycles of waits, cancelled tasks that nobody has looked at, tasks that are
+--- far older than others of their kind, and deadlocks that co.order has foretold.
 
+local co = require "coropanic"
 local json = require "coropanic.debug.json"
 local leaks = require "coropanic.debug.leaks"
+local text_of = require "coropanic.text"
 
 local warnings = {}
 
@@ -71,15 +73,39 @@ local function leaks_of(found, rows, now)
   }
 end
 
+local MAX_FORETOLD = 16 -- the last ones
+local MAX_TEXT = 2000 -- characters
+
+local function foretold_of(one)
+  local objects, tasks, is_known = {}, json.list {}, {}
+  for _, step in ipairs(one.steps) do
+    objects[#objects + 1] = text_of.cut(text_of.valid(step.wants), 60)
+    if not is_known[step.task] then tasks[#tasks + 1], is_known[step.task] = step.task, true end
+  end
+  return {
+    kind = "order", tasks = tasks, text = "possible deadlock: " .. table.concat(objects, ", "),
+    detail = text_of.cut(text_of.valid(one.text), MAX_TEXT),
+  }
+end
+
+local function add_foretold(found)
+  local order = co.order { start = false } -- it may be off
+  if order:stats().warnings == 0 then return end
+  local all = order:warnings()
+  for i = math.max(#all - MAX_FORETOLD, 0) + 1, #all do found[#found + 1] = foretold_of(all[i]) end
+end
+
 ---@param made coropanic.debug.state
 ---@param cycles integer[][]
 ---@param now number
----@return { kind: "cycle"|"lost"|"leak", text: string, tasks: integer[], leaked: table[]? }[]
+---@return { kind: "cycle"|"lost"|"leak"|"order", text: string, tasks: integer[], leaked: table[]?,
+---detail: string? }[]
 function warnings.find(made, cycles, now)
   local found = {}
   cycles_of(found, cycles)
   lost_of(found, made.ended)
   leaks_of(found, made.rows, now)
+  add_foretold(found)
   return found
 end
 

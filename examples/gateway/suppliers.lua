@@ -13,8 +13,8 @@ local resilience = require "coropanic.resilience"
 local suppliers = {}
 
 local NEVER_SECONDS = 3600
-local ANSWER_SECONDS = 0.25 -- for one attempt
-local HEDGE_SECONDS = 0.1   -- then we ask a second time
+local ANSWER_SECONDS = 0.5 -- for one attempt
+local HEDGE_SECONDS = 0.1  -- then we ask a second time
 local QUANTITIES = { 1, 10, 100 }
 
 local budget = resilience.budget { name = "suppliers", ratio = 0.1, minimum = 10, window = 10 }

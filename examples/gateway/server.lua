@@ -80,6 +80,7 @@ end
 
 local function serve()
   local explorer = inside.begin()
+  co.defer(explorer.close, explorer)
   local listener = listen()
   co.defer(close, listener)
   for _, name in ipairs { "sigterm", "sigint" } do
@@ -103,7 +104,6 @@ local function serve()
   for _, name in ipairs(connection.drain(DRAIN_SECONDS)) do
     print("ended before its answer: " .. name)
   end
-  explorer:close()
   print(table.concat(inside.slowest(), "\n"))
 end
 

@@ -58,10 +58,14 @@ CORELIB_OBJECTS := $(CORELIB_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 # The mesh's normaliser: all of mesh/ but the proxy-wasm filter, over a part of the core.
 MESH_CORE    := $(addprefix csrc/core/,hex.c stack_hash.c traceparent.c)
 MESH_SOURCES := $(filter-out mesh/filter.c mesh/streams.c,$(sort $(wildcard mesh/*.c)))
+MESH_FILTER  := $(BUILD)/mesh/coropanic-filter.wasm
 MESH_OBJECTS := $(MESH_CORE:csrc/%.c=$(BUILD)/obj/%.o) $(MESH_SOURCES:%.c=$(BUILD)/obj/%.o)
 MESH_LIBRARY := $(BUILD)/mesh/libcoropanic_mesh.so
-MESH_SPECS   := $(sort $(wildcard spec/mesh/*_spec.c)) spec/mesh/crashes.c spec/mesh/main.c spec/core/harness.c
+MESH_SPECS   := $(sort $(wildcard spec/mesh/*_spec.c)) spec/mesh/crashes.c spec/mesh/main.c spec/core/harness.c mesh/streams.c
 MESH_FLAGS   := -I.
+WASM_CC      ?= clang
+WASM_FLAGS   := --target=wasm32-wasi -mexec-model=reactor -std=c11 -Oz -flto -ffunction-sections -fdata-sections \
+                -Wl,--gc-sections -Wl,--strip-all -Icsrc -I.
 
 # Scripts find the checkout's modules first.
 RUN_ENV = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/spec/?.lua;;" \
@@ -128,7 +132,7 @@ $(PROTOBUF): $(PROTOBUF_OBJECTS) $(BUILD)/obj/core/hex.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PROTOBUF_LIBS)
 
-setup: setup-demo setup-test setup-page setup-lint setup-clang setup-valgrind setup-deb ## install what all other targets but bench need
+setup: setup-demo setup-test setup-page setup-mesh setup-test-mesh setup-lint setup-clang setup-valgrind setup-deb ## install what all other targets but bench need
 
 # A target's packages: scripts/setup.sh knows them.
 setup-%:
@@ -162,8 +166,21 @@ demo-serve: setup-demo ## the same until Ctrl-C, for a look at the Trace Explore
 test: setup-test ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) test-all
 
-.PHONY: mesh
-mesh: $(MESH_LIBRARY) ## build the mesh's normaliser, libcoropanic_mesh.so
+.PHONY: mesh mesh-fuzz test-mesh
+
+mesh: setup-mesh ## build the proxies' filter, build/mesh/coropanic-filter.wasm, and the library for nginx and others
+	@$(MAKE) $(MESH_FILTER) $(MESH_LIBRARY)
+
+test-mesh: setup-test-mesh ## crash real programs in five languages, and normalise what they print, natively and in the filter
+	@$(MAKE) $(MESH_FILTER) $(BUILD)/mesh_spec $(BUILD)/mesh_native $(BUILD)/mesh_cost
+	@BUILD=$(CURDIR)/$(BUILD) ./spec/mesh/test.sh
+
+mesh-fuzz: setup-mesh ## run libFuzzer on each of the mesh's parsers under AddressSanitizer and UBSan (FUZZ_RUNS=1000000)
+	@./spec/mesh/fuzz.sh $(BUILD)/mesh/fuzz $(or $(FUZZ_RUNS),1000000)
+
+$(MESH_FILTER): $(MESH_SOURCES) $(MESH_CORE) mesh/filter.c mesh/streams.c $(wildcard mesh/*.h csrc/core/*.h)
+	@mkdir -p $(@D)
+	$(call say,WASM,$@)$(WASM_CC) $(WASM_FLAGS) $(WARNINGS) -o $@ $(filter %.c,$^)
 
 # What nginx and others load.
 $(BUILD)/obj/mesh/%.o: mesh/%.c | headers
@@ -176,11 +193,11 @@ $(MESH_LIBRARY): $(MESH_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(MESH_OBJECTS)
 
-# The specs of the parsers, and a program that normalises what comes on stdin.
+# The specs of the parsers, a program that normalises what comes on stdin, and one that times it.
 $(BUILD)/mesh_spec: $(MESH_SPECS) $(MESH_OBJECTS) $(wildcard spec/mesh/*.h)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(MESH_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(MESH_SPECS) $(MESH_OBJECTS)
 
-$(BUILD)/mesh_native: spec/mesh/native.c $(MESH_OBJECTS)
+$(BUILD)/mesh_native $(BUILD)/mesh_cost: $(BUILD)/mesh_%: spec/mesh/%.c $(MESH_OBJECTS)
 	$(call say,CC,$@)$(CC) $(FLAGS) $(MESH_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(MESH_OBJECTS)
 
 test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/span_spec $(BUILD)/sink_spec $(BUILD)/backend_spec $(BUILD)/gateway_spec $(BUILD)/embed_host $(BUILD)/game $(BUILD)/api_spec $(BUILD)/mesh_spec $(BUILD)/mesh_native

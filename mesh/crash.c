@@ -41,7 +41,7 @@ mesh_error *crash_error(mesh_crash *crash, error_relation relation, slice type, 
     crash->errors_omitted++;
   }
   error->relation = relation;
-  error->recovered = false;
+  error->recovered = error->has_native = false;
   text_copy(error->type, sizeof error->type, type, false);
   text_copy(error->message, sizeof error->message, text_strip(message), true);
   error_set_class(error, type);
@@ -70,6 +70,7 @@ static void hash_frame(mesh_error *error, const mesh_frame *frame) {
   const char *name = frame->function[0] != '\0' ? frame->function : NULL;
   if (frame->origin == FRAME_NATIVE) {
     stack_hash_add(&error->hash_full, "=[C]", name);
+    error->has_native = true;
     return;
   }
   if (frame->origin == FRAME_FILE) {
@@ -78,7 +79,11 @@ static void hash_frame(mesh_error *error, const mesh_frame *frame) {
     source[0] = '\0'; /* "[string]" */
   }
   stack_hash_add(&error->hash, source, name);
-  stack_hash_add(&error->hash_full, source, name);
+  if (error->has_native) {
+    stack_hash_add(&error->hash_full, source, name);
+  } else {
+    error->hash_full = error->hash;
+  }
 }
 
 void crash_frame(mesh_crash *crash, mesh_error *error, frame_origin origin, slice path,

@@ -72,7 +72,8 @@ typedef struct mesh_error {
   uint32_t first_frame, frame_count; /* of the crash's frames, innermost first */
   uint32_t frames_omitted;
   stack_hash hash;      /* over the frames but native ones */
-  stack_hash hash_full; /* over all */
+  stack_hash hash_full; /* over all; the same as long as there is no native one */
+  bool has_native;
 } mesh_error;
 
 typedef struct mesh_crash {

@@ -148,13 +148,16 @@ static size_t last_component(slice name) {
   return 0;
 }
 
-/* The compiler's names for functions without one: func1, 2, gowrap1, deferwrap2. */
+/*
+** The compiler's names for functions without one: func1, 2, gowrap1, deferwrap2; and the empty part
+** of "glob..func1", which is in no function.
+*/
 static bool is_closure(slice component) {
   uint32_t number;
   if (!text_take(&component, "func") && !text_take(&component, "gowrap")) {
     text_take(&component, "deferwrap");
   }
-  return text_number(component, &number);
+  return component.length == 0 || text_number(component, &number);
 }
 
 /*

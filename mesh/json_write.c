@@ -12,11 +12,18 @@ void json_put_raw(json_writer *json, slice text) {
     json->full = true;
     return;
   }
+  if (text.length == 0) return;
   memcpy(json->text + json->length, text.start, text.length);
   json->length += text.length;
 }
 
-static void put_char(json_writer *json, char c) { json_put_raw(json, text_of(&c, 1)); }
+static void put_char(json_writer *json, char c) {
+  if (json->length < json->size) {
+    json->text[json->length++] = c;
+  } else {
+    json->full = true;
+  }
+}
 
 static void separate(json_writer *json) {
   if (json->separate) put_char(json, ',');
@@ -64,9 +71,12 @@ void json_put_string(json_writer *json, slice value) {
   put_char(json, '"');
 }
 
+/* Keys are ours: nothing in them is to be escaped. */
 void json_put_key(json_writer *json, const char *key) {
-  json_put_string(json, text_of(key, strlen(key)));
-  put_char(json, ':');
+  separate(json);
+  put_char(json, '"');
+  json_put_raw(json, text_of(key, strlen(key)));
+  json_put_raw(json, text_of("\":", 2));
   json->separate = false;
 }
 

@@ -74,8 +74,9 @@ static trace_header read_header(slice line) {
   trace_header header = trace_read_header(rest);
   if (header.rank == 0) return header;
   bool is_class = is_throwable(header.type);
-  if (!is_class && text_find(header.type, ".") == TEXT_NONE) header.rank = 0;
-  if (header.rank > 0 && (uncaught || is_class)) header.rank = 2;
+  bool is_name =
+      text_find(header.type, ".") != TEXT_NONE || text_find(header.type, "$") != TEXT_NONE;
+  header.rank = uncaught || is_class ? 2 : is_name ? 1 : 0;
   return header;
 }
 
@@ -95,9 +96,9 @@ static bool ends_message(slice line) {
 
 static const trace_grammar GRAMMAR = {read_header, ends_message, is_element};
 
-static mesh_error *add_error(mesh_crash *crash, error_relation relation, slice *rest, slice line) {
-  trace_header header = read_header(line);
-  if (header.rank == 0) return NULL;
+static mesh_error *add_error(mesh_crash *crash, error_relation relation, slice *rest,
+                             trace_header header) {
+  if (header.rank == 0) return NULL; /* "[CIRCULAR REFERENCE: ...]" */
   trace_extend_message(&GRAMMAR, rest, &header);
   mesh_error *error = crash_error(crash, relation, header.type, header.message);
   error_set_class(error, trace_last_component(header.type));
@@ -115,11 +116,14 @@ static bool read_further(state *s, slice *rest, slice line) {
   size_t depth = text_indent(line) - (text_indent(line) < s->margin ? 0 : s->margin);
   slice header = without_indent(line);
   if (text_take(&header, "Caused by: ")) {
-    s->current = depth == 0 ? add_error(s->crash, ERROR_CAUSE, rest, header) : NULL;
+    bool is_kept = depth == 0;
+    s->current = is_kept ? add_error(s->crash, ERROR_CAUSE, rest, trace_read_header(header)) : NULL;
     return true;
   }
   if (text_take(&header, "Suppressed: ")) {
-    s->current = depth == 1 ? add_error(s->crash, ERROR_SUPPRESSED, rest, header) : NULL;
+    bool is_kept = depth == 1;
+    s->current =
+        is_kept ? add_error(s->crash, ERROR_SUPPRESSED, rest, trace_read_header(header)) : NULL;
     return true;
   }
   return false;
@@ -144,7 +148,7 @@ bool jvm_parse(mesh_crash *crash, slice text) {
   if (!trace_find(&GRAMMAR, &text, &line)) return false;
   crash_begin(crash, MESH_JVM);
   state s = {.crash = crash, .margin = text_indent(line)};
-  s.current = add_error(crash, ERROR_ROOT, &text, line);
+  s.current = add_error(crash, ERROR_ROOT, &text, read_header(line));
   while (text_next_line(&text, &line) && read_line(&s, &text, line)) continue;
   return true;
 }

@@ -27,15 +27,19 @@ struct cp_mesh {
 
 size_t cp_mesh_size(void) { return sizeof(cp_mesh); }
 
+/* An empty text may be NULL, to which nothing can be added. */
+static slice text_given(cp_mesh_text text) {
+  return (slice){text.size > 0 ? text.data : "", text.size};
+}
+
 cp_mesh *cp_mesh_init(void *memory, const char *config, size_t config_size, char *error,
                       size_t error_size) {
   cp_mesh *mesh = memory;
   mesh->seq = 1;
-  bool is_right = config_read(&mesh->config, text_of(config, config_size), error, error_size);
+  bool is_right = config_read(&mesh->config, text_given((cp_mesh_text){config, config_size}), error,
+                              error_size);
   return is_right ? mesh : NULL;
 }
-
-static slice text_given(cp_mesh_text text) { return (slice){text.data, text.size}; }
 
 /* A new trace, whose ids are random (section 4.3). False if there are no random numbers. */
 static bool restart(traceparent *parent) {
@@ -55,7 +59,7 @@ static slice join(cp_mesh *mesh, const cp_mesh_text *values, size_t count) {
   size_t length = 0;
   if (count == 1) return text_given(values[0]);
   for (size_t i = 0; i < count; i++) {
-    if (values[i].size + 1 > sizeof mesh->out - length) return (slice){NULL, 0};
+    if (values[i].size + 1 > sizeof mesh->out - length) return text_of("", 0);
     if (i > 0) mesh->out[length++] = ',';
     if (values[i].size > 0) memcpy(mesh->out + length, values[i].data, values[i].size);
     length += values[i].size;
@@ -68,8 +72,8 @@ bool cp_mesh_continue(cp_mesh *mesh, cp_mesh_trace *trace, const cp_mesh_text *t
                       size_t tracestate_count) {
   traceparent parent;
   tracestate state = {.length = 0};
-  trace->restarted = traceparent_count != 1 ||
-                     !traceparent_parse(&parent, traceparents[0].data, traceparents[0].size);
+  slice given = traceparent_count == 1 ? text_given(traceparents[0]) : text_of("", 0);
+  trace->restarted = !traceparent_parse(&parent, given.start, given.length);
   if (trace->restarted && !restart(&parent)) return false;
   if (!trace->restarted) {
     slice joined = join(mesh, tracestates, tracestate_count);

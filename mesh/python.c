@@ -167,27 +167,35 @@ static bool is_rule(slice line, size_t *margin) {
   return text_starts(rest, "+----------------");
 }
 
-/* The exceptions of a group, but not those of groups inside it. */
+static void add_sub(mesh_crash *crash, slice type, slice message) {
+  if (type.length == 0) return;
+  mesh_error *error = crash_error(crash, ERROR_SUPPRESSED, type, message);
+  error_set_class(error, trace_last_component(type));
+}
+
+/*
+** The exceptions of a group, but not those of groups inside it. Of one that has a chain the last
+** one counts, as it does outside of groups.
+*/
 static void read_subs(mesh_crash *crash, slice rest) {
-  slice line, type, message;
+  slice line, type = {NULL, 0}, message = {NULL, 0};
   size_t margin, outer = TEXT_NONE;
-  bool wanted = false; /* the exception's line has not come */
   while (text_next_line(&rest, &line)) {
-    if (is_rule(line, &margin)) {
-      if (outer == TEXT_NONE) outer = margin;
-      if (margin == outer) wanted = text_ends(line, " ----------------");
-      continue;
+    bool rule = is_rule(line, &margin);
+    if (rule && outer == TEXT_NONE) outer = margin;
+    if (rule && text_indent(line) <= outer) {
+      add_sub(crash, type, message);
+      type.length = 0;
     }
-    if (outer == TEXT_NONE || text_indent(line) < outer) break;
-    slice content = without_margin(line, true);
-    bool group;
-    if (!wanted || text_indent(line) != outer || text_indent(content) > 0) continue;
-    if (is_header(line, &group) || text_equals(content, HEADER)) continue;
-    if (!read_exception(content, &type, &message)) continue;
-    mesh_error *error = crash_error(crash, ERROR_SUPPRESSED, type, message);
-    error_set_class(error, trace_last_component(type));
-    wanted = false;
+    if (rule || text_indent(line) != outer) continue;
+    slice content = without_margin(line, true), its_type, its_message;
+    bool is_text = text_indent(content) == 0 && !text_equals(content, HEADER);
+    if (is_text && read_exception(content, &its_type, &its_message)) {
+      type = its_type;
+      message = its_message;
+    }
   }
+  add_sub(crash, type, message);
 }
 
 bool python_parse(mesh_crash *crash, slice text) {

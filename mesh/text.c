@@ -3,15 +3,6 @@
 
 #include <string.h>
 
-slice text_from(slice text, size_t count) {
-  if (count > text.length) count = text.length;
-  return (slice){text.start + count, text.length - count};
-}
-
-slice text_until(slice text, size_t count) {
-  return (slice){text.start, count < text.length ? count : text.length};
-}
-
 static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 slice text_strip(slice text) {
@@ -45,24 +36,6 @@ bool text_last_line(slice *rest, slice *line) {
   return true;
 }
 
-bool text_equals(slice text, const char *other) {
-  return text.length == strlen(other) && memcmp(text.start, other, text.length) == 0;
-}
-
-bool text_same(slice text, slice other) {
-  return text.length == other.length && memcmp(text.start, other.start, text.length) == 0;
-}
-
-bool text_starts(slice text, const char *prefix) {
-  size_t length = strlen(prefix);
-  return text.length >= length && memcmp(text.start, prefix, length) == 0;
-}
-
-bool text_ends(slice text, const char *suffix) {
-  size_t length = strlen(suffix);
-  return text.length >= length && text_equals(text_from(text, text.length - length), suffix);
-}
-
 size_t text_indent(slice text) {
   size_t count = 0;
   while (count < text.length && (text.start[count] == ' ' || text.start[count] == '\t')) count++;
@@ -86,12 +59,6 @@ size_t text_find_last(slice text, char c) {
     if (text.start[i - 1] == c) return i - 1;
   }
   return TEXT_NONE;
-}
-
-bool text_take(slice *text, const char *prefix) {
-  if (!text_starts(*text, prefix)) return false;
-  *text = text_from(*text, strlen(prefix));
-  return true;
 }
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -151,18 +118,26 @@ static bool is_control(char c, bool lines) {
   return (uint8_t)c < 0x20 || c == 0x7f;
 }
 
+/* The number of bytes at the start that are printable ASCII. */
+static size_t plain_length(slice text) {
+  size_t count = 0;
+  while (count < text.length && text.start[count] >= 0x20 && text.start[count] < 0x7f) count++;
+  return count;
+}
+
 size_t text_copy(char *out, size_t size, slice text, bool lines) {
   size_t length = 0;
   while (text.length > 0) {
-    size_t count = character_length(text);
+    size_t count = plain_length(text_until(text, size - 1 - length));
+    memcpy(out + length, text.start, count);
+    length += count;
+    text = text_from(text, count);
+    if (text.length == 0 || length + 1 == size) break;
+    count = character_length(text);
     bool bad = count == 0 || (count == 1 && is_control(text.start[0], lines));
     if (bad) count = 1;
     if (length + count >= size) break;
-    if (bad) {
-      out[length] = '?';
-    } else {
-      memcpy(out + length, text.start, count);
-    }
+    memcpy(out + length, bad ? "?" : text.start, count);
     length += count;
     text = text_from(text, count);
   }

@@ -6,6 +6,7 @@
 #define CP_MESH_TEXT_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "core/base.h"
 #include "core/slice.h"
@@ -18,10 +19,16 @@
 static inline slice text_of(const char *string, size_t length) { return (slice){string, length}; }
 
 /* The text behind its first `count` bytes; empty if it has fewer. */
-slice text_from(slice text, size_t count);
+static inline slice text_from(slice text, size_t count) {
+  if (count > text.length) count = text.length;
+  if (count == 0) return text; /* nothing may be added to a NULL */
+  return (slice){text.start + count, text.length - count};
+}
 
 /* The first `count` bytes. */
-slice text_until(slice text, size_t count);
+static inline slice text_until(slice text, size_t count) {
+  return (slice){text.start, count < text.length ? count : text.length};
+}
 
 /* The text without blanks, tabs, line feeds and carriage returns at both ends. */
 slice text_strip(slice text);
@@ -35,10 +42,32 @@ bool text_next_line(slice *rest, slice *line);
 /* The same with the last line. */
 bool text_last_line(slice *rest, slice *line);
 
-bool text_equals(slice text, const char *other);
-bool text_same(slice text, slice other);
-bool text_starts(slice text, const char *prefix);
-bool text_ends(slice text, const char *suffix);
+/* Inlined, because most of the time of a parser goes by here, and constants have a known length. */
+static inline bool text_same(slice text, slice other) {
+  if (text.length != other.length) return false;
+  return text.length == 0 || memcmp(text.start, other.start, text.length) == 0;
+}
+
+static inline bool text_equals(slice text, const char *other) {
+  return text_same(text, text_of(other, strlen(other)));
+}
+
+static inline bool text_starts(slice text, const char *prefix) {
+  size_t length = strlen(prefix);
+  return text.length >= length && memcmp(text.start, prefix, length) == 0;
+}
+
+static inline bool text_ends(slice text, const char *suffix) {
+  size_t length = strlen(suffix);
+  return text.length >= length && text_equals(text_from(text, text.length - length), suffix);
+}
+
+/* Takes the prefix from the start of the text, if it is there. Returns whether it was. */
+static inline bool text_take(slice *text, const char *prefix) {
+  if (!text_starts(*text, prefix)) return false;
+  *text = text_from(*text, strlen(prefix));
+  return true;
+}
 
 /* The number of blanks and tabs at the start. */
 size_t text_indent(slice text);
@@ -48,11 +77,6 @@ size_t text_find(slice text, const char *needle);
 
 /* Where the character stands last; TEXT_NONE if nowhere. */
 size_t text_find_last(slice text, char c);
-
-/*
-** Takes the prefix from the start of the text, if it is there. Returns whether it was.
-*/
-bool text_take(slice *text, const char *prefix);
 
 /* Reads a text of decimal digits alone. False for any other; values above UINT32_MAX become that. */
 bool text_number(slice text, uint32_t *value);

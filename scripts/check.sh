@@ -6,7 +6,7 @@ status=0
 include=${LUA_INCDIR:-/usr/include/lua5.4}
 # Tidiness is looked at where the compiler finds everything: what protoc-c writes is made first.
 make --no-print-directory protobuf >/dev/null || exit 1
-mapfile -t sources < <(ls csrc/*/*.c mesh/*.c)
+mapfile -t sources < <(ls csrc/*/*.c mesh/*.c | grep -v mesh/filter.c) # that one is for another machine
 mapfile -t formatted < <(find bench csrc examples mesh spec -name '*.[ch]')
 
 echo "clang-format"

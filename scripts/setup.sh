@@ -47,6 +47,17 @@ packages_of() { # group
       packages_of build
       echo "lua5.4 python3 python3-numpy python3-xgboost"
       ;;
+    # The filter for proxies that run WebAssembly.
+    mesh)
+      packages_of build
+      echo "clang lld wasi-libc libclang-rt-dev-wasm32 libclang-rt-dev"
+      ;;
+    # What crashes for the mesh's tests, and what reads the filter.
+    test-mesh)
+      packages_of mesh
+      echo "golang-go default-jdk-headless rustc python3 wabt"
+      command -v node >/dev/null || echo "nodejs"
+      ;;
     rock) echo "luarocks" ;;
     clang) echo "clang" ;;
     lint)

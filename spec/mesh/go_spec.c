@@ -140,6 +140,7 @@ static void a_function_is_named_by_its_last_component_and_a_closure_by_its_funct
       {"main.load.func1()", "load.func1"},
       {"main.(*Repo).load.func1.2()", "load.func1.2"},
       {"main.main.gowrap1()", "main.gowrap1"},
+      {"main.glob..func9()", "glob..func9"},
       {"main.(*Repo).load-fm()", "load-fm"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -55,6 +55,19 @@ static void lines_of_a_log_may_stand_before_it(void) {
   check_frames(c, 0, "f A.java:1 | g A.java:2");
 }
 
+static void classes_of_no_package_count_where_a_thread_or_a_cause_is_named(void) {
+  const mesh_crash *c =
+      parse(jvm_parse,
+            "Exception in thread \"a \"b\"\" NoOrder: x\n\tat Crash.main(Crash.java:1)\n"
+            "Caused by: Gone\n\tat Crash.f(Crash.java:2)\n"
+            "Caused by: [CIRCULAR REFERENCE: NoOrder: x]\n");
+  check_error(c, 0, "mesh.jvm.NoOrder NoOrder: x");
+  check_error(c, 1, "mesh.jvm.Gone Gone: ");
+  check_int(c->error_count, 2);
+  check(takes(jvm_parse, "Crash$NoOrder: x\n\tat Crash.main(Crash.java:1)\n"));
+  check(!takes(jvm_parse, "NoOrder: x\n\tat Crash.main(Crash.java:1)\n"));
+}
+
 static void native_methods_are_c_and_unknown_sources_have_no_module(void) {
   const mesh_crash *c =
       parse(jvm_parse,
@@ -77,6 +90,7 @@ static const test tests[] = {
     TEST(a_throwable_has_its_frames_its_causes_and_what_it_suppressed),
     TEST(a_message_may_have_lines),
     TEST(lines_of_a_log_may_stand_before_it),
+    TEST(classes_of_no_package_count_where_a_thread_or_a_cause_is_named),
     TEST(native_methods_are_c_and_unknown_sources_have_no_module),
     TEST(other_texts_are_not_taken),
 };

@@ -2,11 +2,11 @@
 #include "../core/harness.h"
 
 extern const suite config_suite, continue_suite, go_suite, json_suite, jvm_suite, node_suite,
-    normalise_suite, python_suite, rust_suite, text_suite;
+    normalise_suite, python_suite, rust_suite, streams_suite, text_suite;
 
 static const suite *const suites[] = {
-    &config_suite, &continue_suite,  &go_suite,     &json_suite, &jvm_suite,
-    &node_suite,   &normalise_suite, &python_suite, &rust_suite, &text_suite,
+    &config_suite,    &continue_suite, &go_suite,   &json_suite,    &jvm_suite,  &node_suite,
+    &normalise_suite, &python_suite,   &rust_suite, &streams_suite, &text_suite,
 };
 
 int main(int argc, char **argv) {

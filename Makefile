@@ -339,9 +339,10 @@ fuzz: setup-test ## run random programs under AddressSanitizer and UBSan for a m
 	@$(RUN_ENV) $(LUA) spec/fuzz/drive.lua build/asan/fuzz_host $(FUZZ)
 
 mutants: setup-test ## break the runtime on purpose, as spec/mutants/list.lua says, which the specs must notice (MUTANTS="name ...")
-	@$(MAKE) -s all protobuf $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so
-	@$(RUN_ENV) BUILD=$(BUILD) CC="$(CC)" CFLAGS="$(FLAGS) $(CFLAGS)" LDFLAGS="$(LDFLAGS)" OBJECTS="$(OBJECTS)" \
-	  CORE_SPECS="$(CORE_SPECS)" API_SPECS="$(API_SPECS)" LUA_LIB="$(LUA_LIB)" LUA=$(LUA) $(LUA) spec/mutants/run.lua $(MUTANTS)
+	@$(MAKE) -s all protobuf $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(MESH_OBJECTS)
+	@$(RUN_ENV) BUILD=$(BUILD) CC="$(CC)" CFLAGS="$(FLAGS) $(MESH_FLAGS) $(CFLAGS)" LDFLAGS="$(LDFLAGS)" \
+	  OBJECTS="$(sort $(OBJECTS) $(MESH_OBJECTS))" CORE_SPECS="$(CORE_SPECS)" API_SPECS="$(API_SPECS)" \
+	  MESH_SPECS="$(MESH_SPECS)" LUA_LIB="$(LUA_LIB)" LUA=$(LUA) $(LUA) spec/mutants/run.lua $(MUTANTS)
 
 asan: setup-test ## run every test under AddressSanitizer and UBSan
 	@TEST_MEMORY_STRIDE=5 $(MAKE) test-all BUILD=build/asan CFLAGS="-O1 -g -DCP_HOSTILE $(SANITIZE)" \

@@ -170,6 +170,25 @@ await test("requests beside each other do not mix", async () => {
   equal(host.violations, []);
 });
 
+await test("configurations beside each other do not mix, and a fifth is refused until one has ended", async () => {
+  const host = await load('{"body": "keep"}');
+  const plugins = ["", '{"expose": "header"}', '{"expose": "contract"}'].map((text) => host.plugin(text));
+  equal(plugins.map(({ started }) => started), [true, true, true]);
+  const answers = [1, ...plugins.map(({ id }) => id)].map((plugin) => {
+    const id = host.begin(plugin);
+    host.request(id, REQUEST);
+    const { headers, body } = host.respond(id, failing([PANIC]));
+    host.end(id);
+    return [body.length > PANIC.length, value(headers, "x-error-code")];
+  });
+  equal(answers, [[false, "mesh.go.panic"], [true, "mesh.go.panic"], [false, "mesh.go.panic"], [true, undefined]]);
+  equal(host.plugin("").started, false);
+  equal(said(host).at(-1)[1], "coropanic: at most 4 configurations for each worker");
+  host.end(plugins[0].id);
+  equal(host.plugin("").started, true);
+  equal(host.violations, []);
+});
+
 await test("a request too many passes as it is, and its number is free again later", async () => {
   const host = await load();
   const ids = Array.from({ length: 2049 }, () => host.begin());
@@ -185,6 +204,10 @@ await test("callbacks for numbers that the filter does not know do nothing", asy
   equal(host.request(77, REQUEST), REQUEST);
   equal(host.respond(78, failing([PANIC])).body.toString(), PANIC);
   host.end(79);
+  const orphan = host.begin(99); // of a plugin that is not there
+  equal(host.request(orphan, REQUEST), REQUEST);
+  equal(host.respond(orphan, failing([PANIC])).body.toString(), PANIC);
+  host.end(orphan);
   equal(host.violations, []);
 });
 

@@ -30,7 +30,7 @@ export class Host {
   calls = {}; // how often each import was called
   #fail = {}; // statuses that imports return instead of doing what they are for
   #available = { maps: {}, buffers: {} }; // in the callback that runs
-  #next = 2; // context
+  #next = 1; // context
 
   static async load(bytes, options = {}) {
     const host = new Host();
@@ -39,16 +39,17 @@ export class Host {
     host.exports = instance.exports;
     if (!(host.exports.proxy_abi_version_0_2_1 instanceof Function)) throw new Error("not a filter of ABI 0.2.1");
     host.exports._initialize?.();
-    host.#callback("proxy_on_context_create", [1, 0]);
-    host.started = host.#start();
+    if (!host.#callback("proxy_on_vm_start", [1, 0])) host.violation("the virtual machine was refused");
+    ({ started: host.started } = host.plugin(host.options.configuration));
     return host;
   }
 
-  #start() {
-    const configuration = Buffer.from(this.options.configuration);
-    if (!this.#callback("proxy_on_vm_start", [1, 0])) return false;
-    return this.#callback("proxy_on_configure", [1, configuration.length], {
-      buffers: { 7: configuration } }) !== 0;
+  // A plugin's context, with a configuration of its own: its number, and whether the filter takes it.
+  plugin(configuration) {
+    const id = this.#next++, bytes = Buffer.from(configuration);
+    this.#callback("proxy_on_context_create", [id, 0]);
+    const started = this.#callback("proxy_on_configure", [id, bytes.length], { buffers: { 7: bytes } }) !== 0;
+    return { id, started };
   }
 
   // Lets imports fail: { proxy_get_buffer_bytes: 10 }.
@@ -227,10 +228,10 @@ export class Host {
 
   // Streams -----------------------------------------------------------------------------------------------------------
 
-  // A context of its own for a request; `end` must be called for it.
-  begin() {
+  // A context of its own for a request of that plugin; `end` must be called for it.
+  begin(plugin = 1) {
     const id = this.#next++;
-    this.#callback("proxy_on_context_create", [id, 1]);
+    this.#callback("proxy_on_context_create", [id, plugin]);
     return id;
   }
 

@@ -2,7 +2,7 @@
 ---   says   what is broken
 ---   file   with `from`, which stands there once, and `to`; of C, or of Lua
 ---   unit   if the file is a header: the source that is compiled with it
----   specs  what is run to notice it: files of busted's, of spec/core or of spec/embedded/api
+---   specs  what is run to notice it: files of busted's, of spec/core, spec/embedded/api or spec/mesh
 
 return {
   -- frames: frames.c, unwind.c, task_run.c
@@ -2059,5 +2059,54 @@ return {
     from = "    rt->bounded_omitted++;\n    return;\n",
     to = "    rt->bounded_omitted++;\n",
     specs = "spec/forecast/forecast_spec.lua",
+
+  -- the mesh
+  {
+    name = "go-shows-who-recovered",
+    says = "a stack that a deferred call prints has another hash than the panic's own",
+    file = "mesh/go.c",
+    from = "if (is_panic) *state = LEADING_RUNTIME;",
+    to = "*state = is_panic ? LEADING_RUNTIME : LEADING_NONE;",
+    specs = "spec/mesh/go_spec.c",
+  },
+  {
+    name = "python-has-the-outermost-frame-first",
+    says = "the frames of a traceback are in another order than those of other languages",
+    file = "mesh/python.c",
+    from = "while (text_last_line(&frames, &line)) {",
+    to = "while (text_next_line(&frames, &line)) {",
+    specs = "spec/mesh/python_spec.c",
+  },
+  {
+    name = "rust-keeps-instances-apart",
+    says = "a full backtrace has another hash than a short one",
+    file = "mesh/rust.c",
+    from = "return is_hash ? text_until(name, at - 2) : name;",
+    to = "return name;",
+    specs = "spec/mesh/rust_spec.c",
+  },
+  {
+    name = "a-new-trace-keeps-the-old-tracestate",
+    says = "tracestate goes on although the trace was restarted",
+    file = "mesh/normalise.c",
+    from = "if (!trace->restarted) {",
+    to = "{",
+    specs = "spec/mesh/continue_spec.c",
+  },
+  {
+    name = "the-hash-knows-64-frames",
+    says = "frames that a record has no room for do not count in its hash",
+    file = "mesh/crash.c",
+    from = "hash_frame(error, frame);",
+    to = "if (frame != &spare) hash_frame(error, frame);",
+    specs = "spec/mesh/python_spec.c",
+  },
+  {
+    name = "hops-are-not-counted",
+    says = "a record that is passed on looks as if one proxy had seen it",
+    file = "mesh/bodies.c",
+    from = "(uint64_t)h->count + 1",
+    to = "(uint64_t)1",
+    specs = "spec/mesh/normalise_spec.c",
   },
 }

@@ -17,13 +17,14 @@ local KILOBYTES = 4 * 1024 * 1024 -- of address space, for mutants that allocate
 
 --- What the Makefile says about how to build.
 local build = {}
-for _, name in ipairs { "BUILD", "CC", "CFLAGS", "LDFLAGS", "OBJECTS", "CORE_SPECS", "API_SPECS", "LUA",
-  "LUA_LIB", "LUA_CPATH", "LUA_PATH" } do
+for _, name in ipairs { "BUILD", "CC", "CFLAGS", "LDFLAGS", "OBJECTS", "CORE_SPECS", "API_SPECS",
+  "MESH_SPECS", "LUA", "LUA_LIB", "LUA_CPATH", "LUA_PATH" } do
   build[name] = assert(os.getenv(name), name .. " is not set: call this with `make mutants`")
 end
 
 --- The sources of the programs that C specs are part of, by the specs' folder.
-local PROGRAMS = { ["spec/core"] = build.CORE_SPECS, ["spec/embedded/api"] = build.API_SPECS }
+local PROGRAMS = { ["spec/core"] = build.CORE_SPECS, ["spec/embedded/api"] = build.API_SPECS,
+  ["spec/mesh"] = build.MESH_SPECS }
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -46,7 +47,7 @@ end
 
 --- Whether the C compiler makes of the inputs what is asked for.
 local function compile(what, inputs, directory)
-  local command = { build.CC, "-I" .. directory .. "/csrc", build.CFLAGS, "-w", what, inputs }
+  local command = { build.CC, "-I" .. directory .. "/csrc -I" .. directory, build.CFLAGS, "-w", what, inputs }
   return execute(table.concat(command, " "), directory .. "/log")
 end
 
@@ -61,7 +62,7 @@ end
 --- Compiles the mutated source. Returns the module's objects, with that one in the place of the right one.
 local function compile_mutant(mutant, directory, source)
   local unit = mutant.unit or mutant.file -- of a header: a source that includes it
-  local object = unit:gsub("^csrc/(.*)%.c$", build.BUILD .. "/obj/%1.o")
+  local object = unit:gsub("^csrc/", ""):gsub("^(.*)%.c$", build.BUILD .. "/obj/%1.o")
   local from, to = build.OBJECTS:find(object, 1, true)
   assert(from, "no object of " .. unit)
   write_mutant(mutant, directory, source)

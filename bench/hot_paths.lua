@@ -130,6 +130,22 @@ paths["mutex"] = function(n)
   end)
 end
 
+-- While co.order watches: all but the first round find what was seen before.
+paths["mutex under another, watched"] = function(n)
+  local order = co.order()
+  co.run(function()
+    local outer = co.mutex()
+    local inner = co.mutex()
+    outer:lock()
+    for _ = 1, n do
+      inner:lock()
+      inner:unlock()
+    end
+    outer:unlock()
+  end)
+  order:stop()
+end
+
 paths["timer that fires"] = function(n)
   co.run_with(VIRTUAL, function()
     for t = 1, 100 do

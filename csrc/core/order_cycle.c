@@ -104,8 +104,13 @@ static bool has_enough_tasks(const search *s) {
 
 /* --- the cycles that were found --- */
 
-/* The same wherever the cycle begins: a sum over its edges. */
+/*
+** The same wherever the cycle begins: a sum over its edges. Cycles of locks of one class have one key, for
+** the same code makes all of them.
+*/
 static uint64_t key_of(const search *s) {
+  const order_node *first = &s->g->nodes[edge_at(s, 0)->from];
+  if (first->lock != 0) return ~(uint64_t)first->class;
   uint64_t key = s->length;
   for (uint32_t i = 0; i < s->length; i++) {
     const order_edge *e = edge_at(s, i);

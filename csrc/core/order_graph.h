@@ -78,7 +78,7 @@ typedef struct order_edge {
 } order_edge;
 
 typedef struct order_cycle {
-  uint64_t key;   /* the same for each search that finds these edges' nodes */
+  uint64_t key; /* the same for each search that finds these nodes, or other locks of their class */
   uint32_t first; /* in order_graph.steps; the oldest edge comes first */
   uint32_t length;
 } order_cycle;

@@ -225,6 +225,12 @@ describe("co.order, of objects of one class,", function()
       taking(forks[3], forks[1])))
   end)
 
+  it("warns once of them, whichever go round", function()
+    local list = accounts(4)
+    assert.equal(1, #warnings_of(taking(list[1], list[2]), taking(list[2], list[1]), taking(list[3], list[4]),
+      taking(list[4], list[3])))
+  end)
+
   it("takes them for each other beside another class", function()
     local list, audit = accounts(2), co.mutex { name = "audit" }
     assert.equal(1, #warnings_of(taking(list[1], audit), taking(audit, list[2])))

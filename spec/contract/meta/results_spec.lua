@@ -98,7 +98,7 @@ describe("a function", function()
     call("coropanic.order:stats", order)
     call("coropanic.order:warnings", order)
     call("coropanic.order:risk", order, co.mutex { name = "m" })
-    call("coropanic.order:allow", order, "a", "b", "why")
+    call("coropanic.order:allow", order, "allowed by a spec", "allowed too", "rules are for good")
     local forecast = call("coropanic.forecast", { ahead = 3, window = 5, period = 0.25 })
     local filled = co.chan(4)
     for _ = 1, 2 do

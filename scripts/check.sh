@@ -27,7 +27,7 @@ echo "arrows"
 lua${LUA_VERSION:-5.4} scripts/arrows.lua || status=1
 
 echo "luacheck"
-luacheck --quiet bin/coropanic lua spec examples bench tools || status=1
+luacheck --quiet bin/coropanic lua mesh spec examples bench tools || status=1
 
 echo "coropanic lint"
 LUA_PATH="lua/?.lua;lua/?/init.lua;;" lua${LUA_VERSION:-5.4} bin/coropanic lint lua examples || status=1

@@ -33,6 +33,9 @@ packages_of() { # group
       echo "haproxy love neovim xauth xvfb"
       # Debian has two LuaJITs, which exclude each other.
       command -v luajit >/dev/null || echo "luajit2"
+      # Services that crash behind nginx.
+      echo "golang-go python3"
+      command -v node >/dev/null || echo "nodejs"
       ;;
     # The Trace Explorer's page, and the browser that tests it.
     page)

@@ -14,6 +14,7 @@ files["examples/prosody"] = { read_globals = { "module" } }
 files["spec/hosts/lighttpd"] = { read_globals = { "lighty" } }
 files["spec/hosts/neomutt"] = { read_globals = { "mutt" } }
 files["lua/coropanic/nginx.lua"] = { std = "lua54+luajit" }
+files["mesh/haproxy"] = { std = "lua53", read_globals = { "core" } }
 files["mesh/nginx"] = { std = "lua54+luajit", globals = { "ngx" } }
 files["spec/hosts/nginx"] = { globals = { "ngx" } }
 files["lua/coropanic/host/nginx*"] = { globals = { "ngx" } }

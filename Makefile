@@ -163,6 +163,11 @@ demo-serve: setup-demo ## the same until Ctrl-C, for a look at the Trace Explore
 	@$(MAKE) all
 	@$(RUN_ENV) LUA=$(LUA) ./examples/gateway/demo.sh --serve
 
+.PHONY: demo-mesh
+demo-mesh: setup-demo-mesh ## let four services in four languages crash behind nginx, called by the gateway, and show one table of their errors
+	@$(MAKE) all $(MESH_LIBRARY)
+	@$(RUN_ENV) LUA=$(LUA) LIBRARY=$(CURDIR)/$(MESH_LIBRARY) ./mesh/demo/demo.sh
+
 test: setup-test ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) test-all
 
@@ -202,6 +207,17 @@ $(BUILD)/mesh_native $(BUILD)/mesh_cost: $(BUILD)/mesh_%: spec/mesh/%.c $(MESH_O
 
 test-all: all lib protobuf $(ROCK) $(BUILD)/rock_host $(BUILD)/old_host $(BUILD)/spec_fork.so $(BUILD)/spec_hook.so $(BUILD)/core_spec $(BUILD)/core_poll_spec $(BUILD)/ids $(BUILD)/memory_spec $(BUILD)/span_spec $(BUILD)/sink_spec $(BUILD)/backend_spec $(BUILD)/gateway_spec $(BUILD)/embed_host $(BUILD)/game $(BUILD)/api_spec $(BUILD)/mesh_spec $(BUILD)/mesh_native
 	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) ./scripts/test.sh
+
+# The mesh's normaliser as a module of Lua 5.3, which HAProxy has.
+MESH_HAPROXY := $(BUILD)/mesh/coropanic_mesh.so
+LUA53_INCDIR ?= /usr/include/lua5.3
+
+.PHONY: mesh-haproxy
+mesh-haproxy: $(MESH_HAPROXY) ## build the mesh's module for HAProxy, with the headers of Lua 5.3
+
+$(MESH_HAPROXY): mesh/haproxy/binding.c mesh/coropanic_mesh.h $(MESH_OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(subst $(LUA_INCDIR),$(LUA53_INCDIR),$(FLAGS)) $(MESH_FLAGS) $(CFLAGS) $(LDFLAGS) -shared -o $@ $< $(MESH_OBJECTS)
 
 $(BUILD)/core_spec: $(CORE_SPECS) $(CORE_SOURCES) $(wildcard csrc/core/*.h spec/core/*.h)
 	@mkdir -p $(@D)

@@ -25,6 +25,12 @@ packages_of() { # group
       echo "g++" # the header of the C API is included by C++ too
       echo "golang-go" # go tool trace reads what coropanic trace writes
       ;;
+    # Services in four languages behind nginx.
+    demo-mesh)
+      packages_of demo
+      echo "nginx libnginx-mod-http-lua golang-go python3 default-jdk-headless"
+      command -v node >/dev/null || echo "nodejs"
+      ;;
     # Programs of other people in which the module runs.
     hosts)
       packages_of demo
@@ -33,8 +39,8 @@ packages_of() { # group
       echo "haproxy love neovim xauth xvfb"
       # Debian has two LuaJITs, which exclude each other.
       command -v luajit >/dev/null || echo "luajit2"
-      # Services that crash behind nginx.
-      echo "golang-go python3"
+      # Services that crash behind nginx and HAProxy, and the headers for HAProxy's module.
+      echo "golang-go python3 liblua5.3-dev"
       command -v node >/dev/null || echo "nodejs"
       ;;
     # The Trace Explorer's page, and the browser that tests it.

@@ -2059,6 +2059,7 @@ return {
     from = "    rt->bounded_omitted++;\n    return;\n",
     to = "    rt->bounded_omitted++;\n",
     specs = "spec/forecast/forecast_spec.lua",
+  },
 
   -- the mesh
   {

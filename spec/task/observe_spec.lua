@@ -436,3 +436,20 @@ describe("co.observe", function()
     end)
   end
 end)
+
+describe("an observer", function()
+  it("hears the next event although the stack was used up while it was told of one", function()
+    local heard = 0
+    local stop = co.observe({ "panic" }, function(_, record) heard = heard + #record.error_code end)
+    local nest
+    nest = co.func(function()
+      co.defer(function() end)
+      nest()
+    end)
+    co.pcall(nest)
+    local before = heard
+    co.pcall(error, "once more")
+    stop()
+    assert.is_true(heard > before)
+  end)
+end)

@@ -37,7 +37,7 @@ local function sweep(u)
 end
 
 --- Calls each observer up to the one numbered `last` that wants the kind.
-local function deliver(u, kind, object, extra, last)
+local function call_observers(u, kind, object, extra, last)
   u.muted = u.muted + 1
   for i = 1, last do
     local o = u.observers[i]
@@ -52,7 +52,15 @@ local function deliver(u, kind, object, extra, last)
       end
     end
   end
-  u.muted = u.muted - 1
+end
+
+--- The same. Where the stack is used up it can fail anywhere, and the others must hear of the next event all
+--- the same.
+local function deliver(u, kind, object, extra, last)
+  local before = u.muted
+  local ok, err = pcall(call_observers, u, kind, object, extra, last)
+  u.muted = before
+  if not ok then error(err, 0) end
 end
 
 --- Tells the events that wait.

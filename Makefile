@@ -236,7 +236,7 @@ $(BUILD)/ids: spec/soak/ids.c $(ID_SOURCES) $(wildcard csrc/core/*.h)
 .PHONY: hosts
 hosts: setup-hosts ## run the module in the programs of other people: spec/hosts
 	@$(MAKE) all $(BUILD)/game
-	@$(RUN_ENV) LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) $(LUA) $$(command -v busted) --ignore-lua spec/hosts/
+	@$(RUN_ENV) MESH_TEXTS=10000 LUA=$(LUA) BUILD=$(CURDIR)/$(BUILD) $(LUA) $$(command -v busted) --ignore-lua spec/hosts/
 
 soak: $(BUILD)/ids ## what takes minutes: 10^8 ids of each generator, no two the same; 10^5 signals of a profile, every result right
 	@$(BUILD)/ids 100000000

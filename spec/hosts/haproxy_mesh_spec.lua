@@ -68,7 +68,7 @@ describe("HAProxy before services that crash", function()
   end
 
   it("makes the same records as the library in a program in C", function()
-    local texts = mesh.texts(200)
+    local texts = mesh.texts()
     local natives = mesh.native(texts)
     for i, text in ipairs(texts) do
       local query = i % 3 == 0 and "?part=" .. 1 + i % 97 or ""

@@ -23,20 +23,27 @@ local CRASH_STATUS = 2
 --- An exit in a hook ends with the hook, and an exit of the code that called the hook does not unwind it.
 local HOOK = { name = "hook", shields = true, stops = true, thin = true }
 
+--- Calls a hook, in a frame of its own. All is counted here: a stack that is full may have no room for
+--- the protected call itself, and then nothing counts down.
+local function run_hook(u, s, fn, ...)
+  if s ~= nil then frames.push(s, HOOK) end
+  u.hooks = u.hooks + 1
+  return fn(...)
+end
+
 --- Calls a function, protected. Returns nil, or the record of its panic.
 local function call_protected(u, fn, ...)
   local s = frame_stacks.find()
   local saved, depth
   if s ~= nil then
     saved = frames.save_exit(s)
-    frames.push(s, HOOK)
     depth = s.depth
   end
-  u.hooks = u.hooks + 1
-  local ok, err = compat.xpcall(fn, unwind.handler, ...)
-  u.hooks = u.hooks - 1
+  local hooks = u.hooks
+  local ok, err = compat.xpcall(run_hook, unwind.handler, u, s, fn, ...)
+  u.hooks = hooks
   if s ~= nil then
-    while s.depth >= depth do frames.pop(s) end
+    while s.depth > depth do frames.pop(s) end
     frames.restore_exit(s, saved)
   else
     -- the hook itself may have made the frame stack; then nothing in it has stopped the hook's exits

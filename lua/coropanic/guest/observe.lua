@@ -1,6 +1,7 @@
 --- Observers: co.observe, and the hooks that are observers. The twin of kernel/observe.h.
 
 local args = require "coropanic.guest.args"
+local compat = require "coropanic.guest.compat"
 local handler = require "coropanic.guest.handler"
 local kernel = require "coropanic.guest.kernel"
 local port = require "coropanic.guest.port"
@@ -9,10 +10,16 @@ local universe = require "coropanic.guest.universe"
 
 local observe = {}
 
-local api, state = kernel.api, port.state
+local api, state, pcall = kernel.api, port.state, compat.pcall
+local unpack = compat.unpack
 
 --- The most events that wait.
 local MAX_PENDING = 300000
+
+--- Slots of the stack that an observer of a panic needs at least, with the report if it fails. If fewer are
+--- left, as where the stack has overflowed, the event waits.
+local ROOM = 1000
+local NOTHING = {}
 
 local KINDS = {}
 for _, kind in ipairs(universe.KINDS) do KINDS[kind] = true end
@@ -36,12 +43,16 @@ local function sweep(u)
   update(u)
 end
 
---- Calls each observer up to the one numbered `last` that wants the kind.
-local function call_observers(u, kind, object, extra, last)
+--- Calls each observer up to the one numbered `last` that wants the event and has not been told; called
+--- protected. Notes in `progress` which one is called.
+local function call_each(u, event, last, progress)
   u.muted = u.muted + 1
+  local kind, object, extra, told = event.kind, event.object, event.extra, event.told
+  if kind == "panic" then unpack(NOTHING, 1, ROOM) end -- raises
   for i = 1, last do
     local o = u.observers[i]
-    if o ~= nil and not o.stopped and o.wants[kind] then
+    progress.at = i
+    if o ~= nil and not o.stopped and o.wants[kind] and not (told and told[o]) then
       local t = kernel.test(object)
       if not o.is_listener then
         handler.call(u, t, o.fn, kind, object, extra)
@@ -54,13 +65,21 @@ local function call_observers(u, kind, object, extra, last)
   end
 end
 
---- The same. Where the stack is used up it can fail anywhere, and the others must hear of the next event all
---- the same.
-local function deliver(u, kind, object, extra, last)
-  local before = u.muted
-  local ok, err = pcall(call_observers, u, kind, object, extra, last)
-  u.muted = before
-  if not ok then error(err, 0) end
+--- Tells the event to each observer up to the one numbered `last`. Returns false if a stack that is full has
+--- no room for that: then the event knows who has been told, and may be delivered again.
+local function deliver(u, event, last)
+  local muted, progress = u.muted, { at = 0 }
+  -- If even this call finds no room, its error goes on, and nothing is counted yet.
+  local has_room = pcall(call_each, u, event, last, progress)
+  u.muted = muted
+  if has_room then return true end
+  local told = event.told or {}
+  for i = 1, progress.at - 1 do
+    local o = u.observers[i]
+    if o ~= nil then told[o] = true end
+  end
+  event.told = told
+  return false
 end
 
 --- Tells the events that wait.
@@ -68,31 +87,41 @@ function observe.flush(u)
   local pending = u.pending
   if #pending == 0 or u.muted > 0 then return end
   local last = #u.observers
-  local i = 1
-  while i <= #pending do -- the observers may add events
-    local event = pending[i]
-    deliver(u, event.kind, event.object, event.extra, last)
-    i = i + 1
+  local i, has_room = 1, true
+  while has_room and i <= #pending do -- the observers may add events
+    has_room = deliver(u, pending[i], last)
+    if has_room then i = i + 1 end
   end
-  u.pending = {}
+  local left = {}
+  for j = i, #pending do left[#left + 1] = pending[j] end
+  u.pending = left
   sweep(u)
+end
+
+--- Stores the event, to wait.
+local function put(u, sink, event)
+  if #u.pending >= MAX_PENDING then return end
+  u.pending[#u.pending + 1] = {
+    kind = event.kind, object = event.object, extra = event.extra, told = event.told,
+  }
+  if not sink.pending then
+    sink.pending = true
+    probe.update(u)
+  end
 end
 
 local function write(sink, u, event)
   local is_wanted = not event.muted and sink.wants[event.kind]
   if not event.calls or u.muted > 0 then
-    if is_wanted and #u.pending < MAX_PENDING then
-      u.pending[#u.pending + 1] = { kind = event.kind, object = event.object, extra = event.extra }
-      if not sink.pending then
-        sink.pending = true
-        probe.update(u)
-      end
-    end
+    if is_wanted then put(u, sink, event) end
     return
   end
   observe.flush(u)
   if not is_wanted then return end
-  deliver(u, event.kind, event.object, event.extra, #u.observers)
+  if #u.pending > 0 or not deliver(u, event, #u.observers) then -- there was no room
+    put(u, sink, event)
+    return
+  end
   sweep(u)
 end
 

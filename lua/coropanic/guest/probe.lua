@@ -26,14 +26,14 @@ end
 
 --- Computes u.wants anew. A sink with `pending` waits for an event of any kind where scripts may be called.
 function probe.update(u)
-  local wants = u.wants
-  for kind in pairs(wants) do wants[kind] = nil end
+  local wants = {} -- made aside: where the stack is full the calls below fail, and the former wants stay
   for _, sink in ipairs(u.sinks) do
     for kind in pairs(sink.wants) do wants[kind] = true end
     if sink.pending then
       for kind in pairs(u.counts) do wants[kind] = true end
     end
   end
+  u.wants = wants
 end
 
 --- Whether an observer is running, or the task (nil: none) was spawned by one.

@@ -51,18 +51,27 @@ end
 
 local SCALARS = { ["nil"] = true, boolean = true, number = true, string = true }
 
---- The text of a value, and whether its __tostring has failed: then the text says why.
-local function find(value)
-  if SCALARS[type(value)] then return tostring(value), false end
-  -- a __tostring must not suspend: in some Luas it could
-  local u = port.state()
+--- A __tostring must not suspend: in some Luas it could. It is counted within the protected call, for which a
+--- stack that is full may have no room.
+local function run_describe(u, r, value)
   u.hooks = u.hooks + 1
-  local ok, result = pcall(describe, value)
-  u.hooks = u.hooks - 1
+  if r then r._message = "running" end
+  return describe(value)
+end
+
+--- The text of a value, and whether its __tostring has failed: then the text says why.
+---@param r? table  # the record whose value it is
+local function find(value, r)
+  if SCALARS[type(value)] then return tostring(value), false end
+  local u = port.state()
+  local hooks = u.hooks
+  local ok, result = pcall(run_describe, u, r, value)
+  u.hooks = hooks
+  if r then r._message = false end
   if ok then return result, false end
   local record = require "coropanic.guest.record"
-  local r = record.test(result)
-  if r then result = r._value end
+  local raised = record.test(result)
+  if raised then result = raised._value end
   if SCALARS[type(result)] then return tostring(result), true end
   return ("(error object is a %s value)"):format(type(result)), true
 end
@@ -91,9 +100,7 @@ function value_text.find_message(r)
   local whole, failed = nil, false
   if value == nil then whole = message_of_nil(r) end
   if whole == nil then
-    r._message = "running"
-    whole, failed = find(value)
-    r._message = false
+    whole, failed = find(value, r)
   end
   local kept, left_out = cut(whole)
   if failed then kept = value_text.FAILED .. kept end

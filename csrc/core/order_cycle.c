@@ -104,13 +104,13 @@ static bool has_enough_tasks(const search *s) {
 
 /* --- the cycles that were found --- */
 
-/*
-** The same wherever the cycle begins: a sum over its edges. Cycles of locks of one class have one key, for
-** the same code makes all of them.
-*/
+/* Cycles of locks of one class have one key, for the same code makes all of them. */
+static uint64_t key_of_locks(uint16_t class) { return ~(uint64_t)class; }
+
+/* The same wherever the cycle begins: a sum over its edges. */
 static uint64_t key_of(const search *s) {
   const order_node *first = &s->g->nodes[edge_at(s, 0)->from];
-  if (first->lock != 0) return ~(uint64_t)first->class;
+  if (first->lock != 0) return key_of_locks(first->class);
   uint64_t key = s->length;
   for (uint32_t i = 0; i < s->length; i++) {
     const order_edge *e = edge_at(s, i);
@@ -241,6 +241,8 @@ static bool search_from(search *s, uint32_t edge) {
 }
 
 bool order_search(order_graph *g, uint32_t edge) {
+  const order_node *from = &g->nodes[g->edges[edge].from];
+  if (from->lock != 0 && was_found(g, key_of_locks(from->class))) return false;
   search s;
   s.g = g;
   s.any = false;

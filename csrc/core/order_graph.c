@@ -159,10 +159,12 @@ static bool merge(order_edge *e, const order_sighting *s) {
 }
 
 static uint32_t add_edge(order_graph *g, const order_sighting *s) {
-  if (!reserve_edge(g)) {
+  bool of_locks = g->nodes[s->from].lock != 0;
+  if ((of_locks && g->lock_edge_count == ORDER_MAX_LOCK_EDGES) || !reserve_edge(g)) {
     g->omitted.edges++;
     return 0;
   }
+  g->lock_edge_count += of_locks;
   uint32_t number = g->edge_count++;
   order_node *from = &g->nodes[s->from];
   order_edge *e = &g->edges[number];

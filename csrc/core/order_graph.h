@@ -24,6 +24,7 @@
 #define ORDER_MAX_CLASSES 1024
 #define ORDER_MAX_INSTANCES 1024 /* nodes of single locks, besides those of classes */
 #define ORDER_MAX_EDGES 16384
+#define ORDER_MAX_LOCK_EDGES 8192 /* of these, between single locks: the others are for classes */
 #define ORDER_MAX_DEPTH 100   /* locks that one task holds at once, and edges of a cycle */
 #define ORDER_MAX_CYCLES 256  /* that are reported */
 #define ORDER_MAX_STEPS 10000 /* of one search */
@@ -102,6 +103,7 @@ typedef struct order_graph {
   uint32_t node_count, node_room;
   uint32_t class_count, instance_count;
   uint32_t edge_count, edge_room; /* with the first */
+  uint32_t lock_edge_count;
   uint32_t cycle_count, cycle_room;
   uint32_t step_count, step_room;
   uint32_t walk;

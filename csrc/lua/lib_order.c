@@ -249,7 +249,8 @@ static int order_order(lua_State *L) {
   if (!lua_isnil(L, 1)) {
     options_check_names(L, 1, "order", OPTIONS);
     start = lua_getfield(L, 1, "start") == LUA_TNIL || options_boolean(L, 1, "order", "start");
-    bool strict = options_boolean(L, 1, "order", "strict");
+    bool strict = o->strict; /* stays as it is, unless the caller says so */
+    if (lua_getfield(L, 1, "strict") != LUA_TNIL) strict = options_boolean(L, 1, "order", "strict");
     allow_all(o, L);
     if (start) o->strict = strict;
   }

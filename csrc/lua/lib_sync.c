@@ -33,7 +33,7 @@ static int wait_unless(lua_State *L, bool have, waitlist *w, const wait_type *wa
 
 static order_use use_of(const semaphore *s, int permits) {
   return (order_use){
-      .kind = &order_of_permits, .gate = s->total == 1, .amount = permits, .total = s->total};
+      .kind = &order_of_permits, .gate = permits == s->total, .amount = permits, .total = s->total};
 }
 
 /* The running code has taken permits. */

@@ -39,25 +39,37 @@ order *order_start(runtime *rt, lua_State *L) {
   return rt->lock_order;
 }
 
-void order_stop(runtime *rt) { rt->lock_order = NULL; }
+/* What tasks give back while it is off it does not hear. */
+static void let_all_go(order *o) {
+  o->held_count = 1;
+  o->free_held = 0;
+  for (uint32_t i = 0; i < o->holder_room; i++) o->holders[i] = (order_holder){0};
+}
+
+void order_stop(runtime *rt) {
+  rt->lock_order = NULL;
+  if (rt->lock_order_made != NULL) let_all_go(rt->lock_order_made);
+}
 
 void order_reset(order *o) {
   order_free(&o->graph);
   o->told = 0;
   o->first_lock = o->last_lock + 1;
   o->ignored = o->omitted_held = 0;
-  o->held_count = 1;
-  o->free_held = 0;
+  let_all_go(o);
   for (uint32_t i = 0; i < ORDER_PLACES; i++) o->places[i] = ORDER_NONE;
   for (uint32_t i = 1; i < o->name_count; i++) o->names[i].class = ORDER_NONE;
-  for (uint32_t i = 0; i < o->holder_room; i++) o->holders[i] = (order_holder){0};
 }
 
-/* Returns the array with room for one more, twice as large if it was full; NULL: there is no memory. */
+/*
+** Returns the array with room for the element `count`, at least twice as large if it had none; NULL: there is
+** no memory.
+*/
 static void *grow(const allocator *memory, void *array, uint32_t count, uint32_t *room,
                   size_t size) {
   if (count < *room) return array;
   uint32_t more = *room == 0 ? FIRST_ROOM : *room * 2;
+  while (more <= count) more *= 2; /* classes share their numbers with the nodes of locks */
   void *grown = mem_resize(memory, array, *room * size, more * size);
   if (grown != NULL) *room = more;
   return grown;
@@ -367,6 +379,7 @@ static int give(order *o, order_holder *holder, uint32_t lock, bool reads, int a
       place = &h->next;
     } else if (h->amount > amount) {
       h->amount -= amount;
+      h->gate = false; /* others can have some of it now */
       amount = 0;
     } else {
       uint32_t number = *place;
@@ -380,6 +393,19 @@ static int give(order *o, order_holder *holder, uint32_t lock, bool reads, int a
   return amount;
 }
 
+/*
+** Whether some task has taken the object, and not given it back, since the order knows of it. Permits that
+** were taken before it was on, or reset, are held by nobody.
+*/
+static bool is_held(const order *o, uint32_t lock) {
+  for (uint32_t i = 0; i < o->holder_room; i++) {
+    for (uint32_t h = o->holders[i].first; h != 0; h = o->held[h].next) {
+      if (o->held[h].lock == lock) return true;
+    }
+  }
+  return false;
+}
+
 void order_gave_now(runtime *rt, lua_State *L, const sync_object *object, const order_use *use) {
   order *o = rt->lock_order;
   uint16_t class = order_class_of(o, object);
@@ -388,7 +414,7 @@ void order_gave_now(runtime *rt, lua_State *L, const sync_object *object, const 
   int left = use->amount;
   if (holder != NULL) left = give(o, holder, object->lock, use->reads, left);
   if (left > 0 && (use->reads || use->kind == &order_of_permits)) {
-    ignore(o, class);
+    if (!o->graph.nodes[class].ignored && is_held(o, object->lock)) ignore(o, class);
   } else if (left == 0) {
     arm(rt, L, class);
   }
@@ -423,6 +449,9 @@ void order_receives_now(runtime *rt, lua_State *L, chan *c) {
 
 bool order_allow(order *o, lua_State *L, const char *from, const char *to, const char *reason) {
   const allocator *memory = &o->runtime->memory;
+  for (uint32_t i = 0; i < o->rule_count; i++) {
+    if (strcmp(o->rules[i].from, from) == 0 && strcmp(o->rules[i].to, to) == 0) return true;
+  }
   if (o->rule_count == ORDER_MAX_RULES) return false;
   size_t sizes[] = {strlen(from) + 1, strlen(to) + 1, strlen(reason) + 1};
   size_t size = sizes[0] + sizes[1] + sizes[2];

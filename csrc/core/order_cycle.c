@@ -105,7 +105,7 @@ static bool has_enough_tasks(const search *s) {
 /* --- the cycles that were found --- */
 
 /* Cycles of locks of one class have one key, for the same code makes all of them. */
-static uint64_t key_of_locks(uint16_t class) { return ~(uint64_t)class; }
+static uint64_t key_of_locks(uint16_t class) { return ~(uint64_t) class; }
 
 /* The same wherever the cycle begins: a sum over its edges. */
 static uint64_t key_of(const search *s) {

@@ -25,13 +25,13 @@
 #define ORDER_MAX_INSTANCES 1024 /* nodes of single locks, besides those of classes */
 #define ORDER_MAX_EDGES 16384
 #define ORDER_MAX_LOCK_EDGES 8192 /* of these, between single locks: the others are for classes */
-#define ORDER_MAX_DEPTH 100   /* locks that one task holds at once, and edges of a cycle */
-#define ORDER_MAX_CYCLES 256  /* that are reported */
-#define ORDER_MAX_STEPS 10000 /* of one search */
-#define ORDER_MAX_GATES 8     /* kept of an edge */
-#define ORDER_MAX_VARIANTS 8  /* edges between the same nodes, with other gates */
-#define ORDER_KNOWN_TASKS 3   /* kept of an edge; with one more it is taken for any task's */
-#define ORDER_NONE 0x7FFF     /* instead of the number of a node */
+#define ORDER_MAX_DEPTH 100       /* locks that one task holds at once, and edges of a cycle */
+#define ORDER_MAX_CYCLES 256      /* that are reported */
+#define ORDER_MAX_STEPS 10000     /* of one search */
+#define ORDER_MAX_GATES 8         /* kept of an edge */
+#define ORDER_MAX_VARIANTS 8      /* edges between the same nodes, with other gates */
+#define ORDER_KNOWN_TASKS 3       /* kept of an edge; with one more it is taken for any task's */
+#define ORDER_NONE 0x7FFF         /* instead of the number of a node */
 
 /* The number of a lock, twice, plus 1 if the task only reads. No two locks have the same number. */
 typedef uint32_t order_gate;

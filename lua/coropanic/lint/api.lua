@@ -68,8 +68,8 @@ api.CALLS = {
   ["boundary:run"] = { at = 1 },
 }
 
---- Those of them that end what they call after a time.
-api.BOUNDS = { ["co.with_timeout"] = true, ["timeout:call"] = true }
+--- Those of them that end what they call after a time; of co.with it is not known, its context may do it.
+api.BOUNDS = { ["co.with_timeout"] = true, ["timeout:call"] = true, ["co.with"] = true }
 
 --- Functions that make their argument of this place the function of a task.
 api.SPAWNS = {

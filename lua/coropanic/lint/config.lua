@@ -9,6 +9,8 @@ local config = {}
 --- The name of the file in the current folder.
 config.PATH = ".coropanic-lint.lua"
 
+local ENOENT = 2 -- what opening a missing file fails with
+
 local function fail(key, format, ...) error({ problem = ("'%s': %s"):format(key, format:format(...)) }, 0) end
 
 local function check_list(key, value)
@@ -86,8 +88,9 @@ end
 ---@return table? given  # is valid for config.read
 ---@return string? problem
 function config.load(path, known)
-  local file = io.open(path)
-  if not file then return {} end
+  local file, why, code = io.open(path)
+  if not file and code == ENOENT then return {} end
+  if not file then return nil, why end
   file:close()
   local chunk, problem = loadfile(path, "t", {})
   if not chunk then return nil, problem end

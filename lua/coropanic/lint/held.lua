@@ -18,11 +18,19 @@ local SKIP = "skip"
 
 local of_block
 
+--- Whether nothing is known of what is called: a global function is only if Lua has it.
+local function is_unknown(call)
+  local target = call.target
+  if not target then return true end
+  return target.kind == "builtin" and _G[target.path:match "^[^.]*"] == nil
+end
+
 --- The calls of an expression or simple statement.
 local function of_calls(walk, node)
   local how
   walk.effects:each(node, function(call, at)
     local answer = walk.visit.call(call, at)
+    if not answer and walk.is_shared and is_unknown(call) then answer = UNSURE end
     if answer == SKIP then return SKIP end
     how = answer
     return how and "stop"
@@ -151,6 +159,45 @@ local function begin_behind(statement, node, raises)
   return block, index + 1
 end
 
+--- Whether a use gives the lock, or a method of it, to code that is not known.
+local function gives_away(file, use)
+  local node = use.parent
+  if node.tag == "Invoke" and node[1] == use then return false end
+  if node.tag == "Index" then node = node.parent end
+  if node.tag == "Call" or node.tag == "Invoke" then return is_unknown(file.values:call(node)) end
+  return not (node.tag == "List" and node.parent.tag == "Local")
+end
+
+local function find_shared(file, lock, variable)
+  local locks, unlocks = {}, {}
+  for _, use in ipairs(variable.uses) do
+    if gives_away(file, use) then return true end
+  end
+  for _, call in ipairs(file.calls) do
+    if call.object and values.identity(call.object) == variable then
+      local fn = tree.function_of(call.node)
+      if call.path == lock.path then locks[fn] = true end
+      if call.path == file.api.LOCKS[lock.path] then unlocks[fn] = true end
+    end
+  end
+  for fn in pairs(unlocks) do
+    if not locks[fn] then return true end
+  end
+  return false
+end
+
+--- Whether a function that is not known may give the lock back: because it has the lock, or is one of the
+--- file that only gives it back.
+local function is_shared(file, lock)
+  local variable = values.identity(lock.object)
+  if not variable then return false end
+  file.shared = file.shared or {} -- looked for once for each lock of the file
+  local of_path = file.shared[lock.path] or {}
+  file.shared[lock.path] = of_path
+  if of_path[variable] == nil then of_path[variable] = find_shared(file, lock, variable) end
+  return of_path[variable]
+end
+
 --- Goes through what happens while the lock is held that `call` takes.
 ---   visit.call(call, at)  for each call; returns held.FREE, held.STOPPED, held.UNSURE, held.SKIP or nothing
 ---   visit.leave(node)     for a return; returns held.STOPPED or nothing
@@ -159,7 +206,8 @@ end
 ---@param call table
 ---@param visit { call: function, leave: function, in_block: boolean? }
 function held.walk(file, call, visit)
-  local walk = { effects = file.effects, visit = visit, raises = file.raises }
+  local walk = { effects = file.effects, visit = visit, raises = file.raises,
+    is_shared = is_shared(file, call) }
   local block, from, status, only_here, test = begin(call.node)
   if test then block, from = begin_behind(test, call.node, file.raises) end
   walk.status = status

@@ -128,7 +128,8 @@ function parser.parse(source)
   local lines = {}
   local ok, block, comments, is_code = pcall(parts.parse, parts.decode(readable(source)), lines)
   if not ok then
-    local failure = type(block) == "table" and block or { line = 1, offset = 1, msg = tostring(block) }
+    if type(block) ~= "table" then error(block, 0) end -- as "stack overflow", which lint.lua explains
+    local failure = block
     return nil, { line = failure.line, offset = failure.offset, message = failure.msg, lines = lines }
   end
   block.tag = "Block"

@@ -41,6 +41,17 @@ function tree.loop_of(node)
   end
 end
 
+--- Whether a `goto` stays in this loop: its label is in it, as that of `goto continue` is.
+function tree.stays_in(node, loop)
+  local found = false
+  tree.each(loop, function(label)
+    if label.tag == "Label" and label[1] == node[1] and tree.function_of(label) == tree.function_of(node) then
+      found = true
+    end
+  end)
+  return found
+end
+
 function tree.is_loop(node) return LOOPS[node.tag] == true end
 
 --- The statement that a node is part of, and the block in which it stands with its place there.

@@ -24,7 +24,16 @@ local COMPARES = { lt = true, le = true, gt = true, ge = true, eq = true, ne = t
 --- Methods that bound something, if it is not known what object they are of.
 local BOUNDS = { acquire = true, try_acquire = true, guard = true, lock = true }
 
-local BOUNDING_TYPES = { semaphore = true, bulkhead = true }
+local BOUNDING_TYPES = { semaphore = true, bulkhead = true, task = true, waitgroup = true }
+
+--- What bounds tasks from within: those for which there is no room end at once.
+local REFUSES = { ["bulkhead:call"] = true, ["semaphore:try_acquire"] = true }
+
+--- Waits that somebody else ends: a channel may be a semaphore, as it is in Go.
+local WAITS = {
+  ["channel:send"] = true, ["channel:recv"] = true, ["condition:wait"] = true, ["event:wait"] = true,
+  ["co.select"] = true,
+}
 
 --- The name that is called: "accept" of `server:accept()` and of `server.accept(...)`.
 local function name_of(node)
@@ -35,23 +44,27 @@ end
 
 --- Whether a call keeps the loop from going on, or may: a semaphore, a wait for a task, an unknown `acquire`.
 local function may_bound(call)
+  if WAITS[call.path] then return true end
   local type_name = call.path and call.path:match "^([^:]*):"
-  if type_name then return BOUNDING_TYPES[type_name] or type_name == "task" or type_name == "waitgroup" end
+  if type_name then return BOUNDING_TYPES[type_name] end
   return BOUNDS[name_of(call.node)]
 end
 
---- What stands in the loop: whether it accepts, whether something may bound it, and the spawns of its own
---- function.
+--- What the loop does: whether it accepts, whether something may bound it, and its own spawns. What the tasks
+--- do is theirs: a semaphore that they wait for bounds their work, and not their number.
 local function look(file, loop)
   local accepts, is_bounded, spawns = false, false, {}
   local fn = tree.function_of(loop)
   tree.each(loop, function(node)
-    if node.tag == "Op" and COMPARES[node[1]] then is_bounded = true end
-    if node.tag ~= "Call" and node.tag ~= "Invoke" then return end
-    local call = file.values:call(node)
-    if name_of(node) == "accept" and tree.function_of(node) == fn then accepts = true end
-    if file.api.SPAWNS[call.path] and tree.function_of(node) == fn then
-      spawns[#spawns + 1] = call
+    if node.tag == "Op" and COMPARES[node[1]] and tree.function_of(node) == fn then is_bounded = true end
+    local is_call = node.tag == "Call" or node.tag == "Invoke"
+    if is_call and REFUSES[file.values:call(node).path] then is_bounded = true end
+  end)
+  file.effects:each(loop, function(call, at)
+    local is_own = at == call.node and tree.function_of(at) == fn
+    if is_own and name_of(at) == "accept" then accepts = true end
+    if file.api.SPAWNS[call.path] then
+      if is_own then spawns[#spawns + 1] = call end
     elseif may_bound(call) then
       is_bounded = true
     end

@@ -23,22 +23,23 @@ end
 
 --- How each way from the node leaves the loop before it comes round again, because a block on the way ends
 --- so: "Return", "Break" or nil.
-local function leaves(node, loop)
+local function leaves(node, loop, raises)
   local how
   while node ~= loop do
     local last = (node.tag == "Block" or node.tag == "Do") and node[#node]
-    if last and last.tag == "Return" then return "Return" end
-    if last and last.tag == "Break" then how = "Break" end
+    local tag = last and last.tag
+    if tag == "Return" or (tag == "Call" or tag == "Invoke") and raises(last) then return "Return" end
+    if tag == "Break" or tag == "Goto" and not tree.stays_in(last, loop) then how = "Break" end
     node = node.parent
   end
   return how
 end
 
 --- Whether one of the loops around the node makes it run again.
-local function runs_again(node)
+local function runs_again(node, raises)
   local loop = tree.loop_of(node)
   while loop do
-    local how = leaves(node, loop)
+    local how = leaves(node, loop, raises)
     if how == "Return" then return false end
     if not how then return true end
     node, loop = loop, tree.loop_of(loop)
@@ -49,7 +50,7 @@ end
 function rule.check(file, report)
   for _, call in ipairs(file.calls) do
     local node = call.node
-    if call.path == "co.defer" and not is_closed(node) and runs_again(node) then
+    if call.path == "co.defer" and not is_closed(node) and runs_again(node, file.raises) then
       report(node, "'defer' in a loop: the calls pile up until the function ends; give the body a frame by"
         .. " co.call, or hold the call in `local _ <close>`")
     end

@@ -15,6 +15,14 @@ local SWALLOWED, PASSED = "swallowed", "passed"
 
 local function judge(leaves) return leaves and PASSED or SWALLOWED end
 
+--- Whether control leaves the block, and the loop around it: `goto continue` does not.
+local function goes_away(block, raises)
+  local last = block[#block]
+  local loop = last and last.tag == "Goto" and tree.loop_of(last)
+  if loop and tree.stays_in(last, loop) then return false end
+  return tree.leaves(block, raises)
+end
+
 --- The block that runs if the condition of this place is false; nil if none does.
 local function else_of(node, index)
   return node[index + 2] and node[index + 2].tag == "Block" and node[index + 2] or node[index + 2] and node
@@ -32,11 +40,11 @@ local function of_test(node, raises)
   if parent.tag == "Repeat" then return judge(negated) end
   if parent.tag ~= "If" then return PASSED end
   for index, part in ipairs(parent) do
-    if part == test and negated then return judge(tree.leaves(parent[index + 1], raises)) end
+    if part == test and negated then return judge(goes_away(parent[index + 1], raises)) end
     if part == test then
       local other = else_of(parent, index)
       if other == parent then return PASSED end -- `elseif` looks further
-      return judge(other ~= nil and tree.leaves(other, raises))
+      return judge(other ~= nil and goes_away(other, raises))
     end
   end
 end

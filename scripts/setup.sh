@@ -18,7 +18,7 @@ packages_of() { # group
       echo "lua-sec openssl lua-busted lua-unit lua-logging lua-cqueues lua-copas luarocks git python3-jsonschema"
       echo "pkg-config libprotobuf-c-dev protobuf-c-compiler"
       # The Luas of the guest.
-      echo "lua5.1 lua5.3"
+      echo "lua5.1 liblua5.1-0-dev lua5.3" # and the headers for the rock of one of them
       echo "prometheus python3-prometheus-client" # what reads our metrics
       echo "golang-go" # `go tool pprof` reads our profiles
       echo "lua-check" # coropanic lint has its parser

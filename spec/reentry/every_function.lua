@@ -27,6 +27,9 @@ local function methods_of(metatable)
   return {}
 end
 
+-- Seconds: until the timed context ends, and between two looks of the forecast.
+local FOREVER, DAY = 1e6, 86400
+
 --- One object of each kind, those that tasks wait for with a task that waits.
 ---@param in_task boolean?  # in the task of a run, and not outside
 function every.objects(co, in_task)
@@ -36,7 +39,7 @@ function every.objects(co, in_task)
     objects["task in " .. name] = co.spawn(...)
   end
   objects.order = co.order()
-  objects.forecast = co.forecast()
+  objects.forecast = co.forecast { window = DAY, period = DAY }
   objects.channel, objects.buffered = co.chan(), co.chan(3)
   objects.buffered:try_send(1)
   objects.mutex, objects.rwmutex, objects.semaphore = co.mutex(), co.rwmutex(), co.semaphore(0)
@@ -45,7 +48,7 @@ function every.objects(co, in_task)
   objects.condition = co.condition(objects.condition_mutex)
   objects.once = co.once(function() co.await(function() end) end)
   objects.context, objects.cancel = co.context.with_cancel(co.context.background())
-  objects.timed = co.context.with_timeout(objects.context, 1e6)
+  objects.timed = co.context.with_timeout(objects.context, FOREVER)
   objects.value_context = co.context.with_value(objects.timed, "k", 1)
   objects.done = objects.timed:done()
   objects.stop = objects.context:after(function() end)
@@ -172,7 +175,10 @@ end
 --- Called after the others, as they end what those are called with; and not called, as they replace things,
 --- or write files.
 local LAST = { ["co.run"] = true, ["co.run_with"] = true }
-local NEVER = { ["co.instrument"] = true, ["co.on_panic"] = true, ["recorder.dump"] = true }
+local NEVER = {
+  ["co.instrument"] = true, ["co.on_panic"] = true, ["recorder.dump"] = true,
+  ["co.forecast"] = true, -- made so, each of its looks is a round of the virtual clock on the way to FOREVER
+}
 
 local KINDS = {
   "spawn", "start", "stop", "wake", "end", "panic", "recover", "cancel", "scope_open", "scope_close",

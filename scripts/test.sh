@@ -18,7 +18,7 @@ count() { # passed failed
 }
 
 # A program that runs for longer than any takes on a slow machine hangs, and has failed.
-limit=(timeout --foreground -k 5 1200)
+limit=(timeout --foreground -k 5 1500)
 
 # Runs a test program whose last line is "name: N passed, N failed".
 run() { # name command...

@@ -39,7 +39,7 @@ local function program(name, seed, outside)
       collectgarbage("incremental", 200, 100, 13)
     end
     debug.getregistry()[-5400] = strike -- COMPAT_STORM of csrc/compat.h
-    for round = 1, 4 do
+    for round = 1, 3 do
       co.on_panic(function() end)
       if outside then
         objects = every.objects(co)

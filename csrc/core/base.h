@@ -58,4 +58,22 @@ static inline void mem_free(const allocator *a, void *pointer, size_t size) {
   if (pointer != NULL) a->fn(a->ud, pointer, size, 0);
 }
 
+/* Room that an array gets at first. */
+#define MEM_FIRST_ROOM 16
+
+/*
+** Returns the array, which has room for `*room` elements of `size` bytes (NULL: for none), with room for
+** `needed` or more, at least 1: as it is, or resized, to twice as often as it takes. NULL: there is no
+** memory; then array and `*room` stay as they are. New elements are not initialised.
+*/
+static inline void *mem_reserve(const allocator *a, void *array, uint32_t *room, uint32_t needed,
+                                size_t size) {
+  if (needed <= *room) return array;
+  uint32_t more = *room == 0 ? MEM_FIRST_ROOM : *room;
+  while (more < needed) more *= 2;
+  void *grown = mem_resize(a, array, *room * size, more * size);
+  if (grown != NULL) *room = more;
+  return grown;
+}
+
 #endif

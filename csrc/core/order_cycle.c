@@ -3,8 +3,6 @@
 
 #include "core/order_graph.h"
 
-#define FIRST_ROOM 16
-
 typedef struct search {
   order_graph *g;
   uint32_t path[ORDER_MAX_DEPTH]; /* edges, each from where the one before leads */
@@ -131,22 +129,14 @@ static bool was_found(const order_graph *g, uint64_t key) {
 /* Makes room for a cycle of so many edges. False: there is none. */
 static bool reserve(order_graph *g, uint32_t length) {
   if (g->cycle_count == ORDER_MAX_CYCLES) return false;
-  if (g->cycle_count == g->cycle_room) {
-    uint32_t room = g->cycle_room == 0 ? FIRST_ROOM : g->cycle_room * 2;
-    order_cycle *cycles = mem_resize(g->memory, g->cycles, g->cycle_room * sizeof(order_cycle),
-                                     room * sizeof(order_cycle));
-    if (cycles == NULL) return false;
-    g->cycles = cycles;
-    g->cycle_room = room;
-  }
-  uint32_t room = g->step_room == 0 ? FIRST_ROOM : g->step_room;
-  while (room < g->step_count + length) room *= 2;
-  if (room == g->step_room) return true;
+  order_cycle *cycles =
+      mem_reserve(g->memory, g->cycles, &g->cycle_room, g->cycle_count + 1, sizeof(order_cycle));
+  if (cycles == NULL) return false;
+  g->cycles = cycles;
   uint32_t *steps =
-      mem_resize(g->memory, g->steps, g->step_room * sizeof(uint32_t), room * sizeof(uint32_t));
+      mem_reserve(g->memory, g->steps, &g->step_room, g->step_count + length, sizeof(uint32_t));
   if (steps == NULL) return false;
   g->steps = steps;
-  g->step_room = room;
   return true;
 }
 

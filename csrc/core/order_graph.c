@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#define FIRST_ROOM 16
-
 void order_init(order_graph *g, const allocator *memory) {
   *g = (order_graph){.memory = memory, .edge_count = 1};
 }
@@ -23,14 +21,10 @@ void order_free(order_graph *g) {
 
 /* Returns the number of a new node; ORDER_NONE: there is no memory. */
 static uint16_t add_node(order_graph *g, order_node node) {
-  if (g->node_count == g->node_room) {
-    uint32_t room = g->node_room == 0 ? FIRST_ROOM : g->node_room * 2;
-    order_node *nodes = mem_resize(g->memory, g->nodes, g->node_room * sizeof(order_node),
-                                   room * sizeof(order_node));
-    if (nodes == NULL) return ORDER_NONE;
-    g->nodes = nodes;
-    g->node_room = room;
-  }
+  order_node *nodes =
+      mem_reserve(g->memory, g->nodes, &g->node_room, g->node_count + 1, sizeof(order_node));
+  if (nodes == NULL) return ORDER_NONE;
+  g->nodes = nodes;
   g->nodes[g->node_count] = node;
   return (uint16_t)g->node_count++;
 }
@@ -92,7 +86,7 @@ static void enter_bucket(order_graph *g, uint32_t number) {
 static bool reserve_edge(order_graph *g) {
   if (g->edge_count > ORDER_MAX_EDGES) return false;
   if (g->edge_count < g->edge_room) return true;
-  uint32_t room = g->edge_room == 0 ? FIRST_ROOM : g->edge_room * 2;
+  uint32_t room = g->edge_room == 0 ? MEM_FIRST_ROOM : g->edge_room * 2;
   uint32_t *buckets = mem_new(g->memory, room * sizeof(uint32_t));
   if (buckets == NULL) return false;
   order_edge *edges =

@@ -8,7 +8,7 @@
 /* The walk's own values, from `base` on. */
 enum { QUEUE, AGAIN, MODE };
 
-enum { FIRST_MARKS = 1024, FIRST_EDGES = 256, MARKS_OF_TASK = 4 };
+enum { FIRST_MARKS = 1024, MARKS_OF_TASK = 4 };
 
 void reach_push_values(lua_State *L) {
   lua_newtable(L);
@@ -106,14 +106,10 @@ bool reach_key(reach *r, const void *key) {
 /* --- edges --- */
 
 void reach_add_edge(reach *r, const void *from, reach_target kind, const void *target) {
-  if (r->edge_count >= r->edge_room) {
-    uint32_t room = r->edge_room == 0 ? FIRST_EDGES : r->edge_room * 2;
-    reach_edge *edges = mem_resize(&r->rt->memory, r->edges, r->edge_room * sizeof(reach_edge),
-                                   room * sizeof(reach_edge));
-    if (edges == NULL) no_memory(r);
-    r->edges = edges;
-    r->edge_room = room;
-  }
+  reach_edge *edges =
+      mem_reserve(&r->rt->memory, r->edges, &r->edge_room, r->edge_count + 1, sizeof(reach_edge));
+  if (edges == NULL) no_memory(r);
+  r->edges = edges;
   reach_mark *m = mark_of(r, from);
   reach_edge *e = &r->edges[r->edge_count];
   *e = (reach_edge){.target = target, .next = m->edges, .kind = (uint8_t)kind};

@@ -92,14 +92,11 @@ static trace_usage *usage_of(usage *u, const uint8_t trace_id[16]) {
 static int64_t *since(usage *u, const task *t) {
   uint32_t slot = t->coroutine.slot;
   if (slot < u->slots) return &u->since_ns[slot];
-  uint32_t room = u->slots == 0 ? 64 : u->slots;
-  while (room <= slot) room *= 2;
-  size_t old_size = u->slots * sizeof(int64_t);
-  int64_t *grown = mem_resize(&u->rt->memory, u->since_ns, old_size, room * sizeof(int64_t));
+  uint32_t before = u->slots;
+  int64_t *grown = mem_reserve(&u->rt->memory, u->since_ns, &u->slots, slot + 1, sizeof(int64_t));
   if (grown == NULL) return NULL;
-  memset(grown + u->slots, 0, room * sizeof(int64_t) - old_size);
+  memset(grown + before, 0, (u->slots - before) * sizeof(int64_t));
   u->since_ns = grown;
-  u->slots = room;
   return &u->since_ns[slot];
 }
 

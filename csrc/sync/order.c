@@ -5,8 +5,6 @@
 #include "core/clock.h"
 #include "kernel/stack.h"
 
-#define FIRST_ROOM 16
-
 /* The greatest number of an object: a gate has one more bit. */
 #define LAST_LOCK INT32_MAX
 
@@ -61,26 +59,13 @@ void order_reset(order *o) {
   for (uint32_t i = 1; i < o->name_count; i++) o->names[i].class = ORDER_NONE;
 }
 
-/*
-** Returns the array with room for the element `count`, at least twice as large if it had none; NULL: there is
-** no memory.
-*/
-static void *grow(const allocator *memory, void *array, uint32_t count, uint32_t *room,
-                  size_t size) {
-  if (count < *room) return array;
-  uint32_t more = *room == 0 ? FIRST_ROOM : *room * 2;
-  while (more <= count) more *= 2; /* classes share their numbers with the nodes of locks */
-  void *grown = mem_resize(memory, array, *room * size, more * size);
-  if (grown != NULL) *room = more;
-  return grown;
-}
-
 /* --- names --- */
 
 static uint16_t add_name(order *o, lua_State *L, const char *name) {
   const allocator *memory = &o->runtime->memory;
   size_t size = strlen(name) + 1;
-  order_name *names = grow(memory, o->names, o->name_count, &o->name_room, sizeof(order_name));
+  order_name *names =
+      mem_reserve(memory, o->names, &o->name_room, o->name_count + 1, sizeof(order_name));
   if (names != NULL) o->names = names;
   char *text = names == NULL ? NULL : mem_new(memory, size);
   if (text == NULL) luaL_error(L, "not enough memory");
@@ -103,8 +88,9 @@ uint16_t order_number_name(runtime *rt, lua_State *L, const char *name) {
 
 /* Adds a class. ORDER_NONE: there is no room for it. */
 static uint16_t add_class(order *o, const sync_object *object, const order_use *use) {
-  order_class *classes = grow(&o->runtime->memory, o->classes, o->graph.node_count, &o->class_room,
-                              sizeof(order_class));
+  /* Classes share their numbers with the nodes of locks. */
+  order_class *classes = mem_reserve(&o->runtime->memory, o->classes, &o->class_room,
+                                     o->graph.node_count + 1, sizeof(order_class));
   if (classes == NULL) {
     o->graph.omitted.classes++;
     return ORDER_NONE;
@@ -202,17 +188,12 @@ static order_holder *holder_of(order *o, const task *t) {
 
 /* Returns the holder of the task's slot, with room for it; NULL: there is no memory. */
 static order_holder *reserve_holder(order *o, const task *t) {
-  uint32_t room = o->holder_room == 0 ? FIRST_ROOM : o->holder_room;
-  while (room <= t->coroutine.slot) room *= 2;
-  if (room > o->holder_room) {
-    order_holder *holders =
-        mem_resize(&o->runtime->memory, o->holders, o->holder_room * sizeof(order_holder),
-                   room * sizeof(order_holder));
-    if (holders == NULL) return NULL;
-    memset(holders + o->holder_room, 0, (room - o->holder_room) * sizeof(order_holder));
-    o->holders = holders;
-    o->holder_room = room;
-  }
+  uint32_t before = o->holder_room;
+  order_holder *holders = mem_reserve(&o->runtime->memory, o->holders, &o->holder_room,
+                                      t->coroutine.slot + 1, sizeof(order_holder));
+  if (holders == NULL) return NULL;
+  memset(holders + before, 0, (o->holder_room - before) * sizeof(order_holder));
+  o->holders = holders;
   order_holder *holder = holder_of(o, t);
   if (holder == NULL) holder = &o->holders[t->coroutine.slot];
   holder->task = t->id;
@@ -226,8 +207,8 @@ static uint32_t take_held(order *o) {
     o->free_held = o->held[number].next;
     return number;
   }
-  order_held *held =
-      grow(&o->runtime->memory, o->held, o->held_count, &o->held_room, sizeof(order_held));
+  order_held *held = mem_reserve(&o->runtime->memory, o->held, &o->held_room, o->held_count + 1,
+                                 sizeof(order_held));
   if (held == NULL) return 0;
   o->held = held;
   return o->held_count++;
@@ -455,7 +436,8 @@ bool order_allow(order *o, lua_State *L, const char *from, const char *to, const
   if (o->rule_count == ORDER_MAX_RULES) return false;
   size_t sizes[] = {strlen(from) + 1, strlen(to) + 1, strlen(reason) + 1};
   size_t size = sizes[0] + sizes[1] + sizes[2];
-  order_rule *rules = grow(memory, o->rules, o->rule_count, &o->rule_room, sizeof(order_rule));
+  order_rule *rules =
+      mem_reserve(memory, o->rules, &o->rule_room, o->rule_count + 1, sizeof(order_rule));
   if (rules != NULL) o->rules = rules;
   char *text = rules == NULL ? NULL : mem_new(memory, size);
   if (text == NULL) luaL_error(L, "not enough memory");

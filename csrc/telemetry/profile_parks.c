@@ -2,18 +2,13 @@
 
 #include <string.h>
 
-#define FIRST_ROOM 64u
-
 /* Makes room for a slot. Returns false if there is no memory. */
 static bool reserve(profile_parks *all, runtime *rt, uint32_t slot) {
-  if (slot < all->room) return true;
-  uint32_t room = all->room == 0 ? FIRST_ROOM : all->room;
-  while (room <= slot) room *= 2;
-  park *at = mem_resize(&rt->memory, all->at, all->room * sizeof(park), room * sizeof(park));
+  uint32_t before = all->room;
+  park *at = mem_reserve(&rt->memory, all->at, &all->room, slot + 1, sizeof(park));
   if (at == NULL) return false;
-  for (uint32_t i = all->room; i < room; i++) at[i] = (park){.task = 0};
+  for (uint32_t i = before; i < all->room; i++) at[i] = (park){.task = 0};
   all->at = at;
-  all->room = room;
   return true;
 }
 

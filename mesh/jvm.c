@@ -22,8 +22,6 @@ typedef struct element {
   frame_origin origin;
 } element;
 
-static slice without_indent(slice line) { return text_from(line, text_indent(line)); }
-
 static bool read_place(slice place, element *out) {
   out->line = 0;
   out->origin = FRAME_FILE;
@@ -41,7 +39,7 @@ static bool read_place(slice place, element *out) {
 }
 
 static bool read_element(slice line, element *out) {
-  slice rest = without_indent(line);
+  slice rest = text_without_indent(line);
   if (rest.length == line.length || !text_take(&rest, "at ")) return false;
   size_t open = text_find(rest, "("), close = text_find(rest, ")");
   if (open == TEXT_NONE || close == TEXT_NONE || close < open) return false;
@@ -64,7 +62,7 @@ static bool is_throwable(slice type) {
 }
 
 static trace_header read_header(slice line) {
-  slice rest = without_indent(line);
+  slice rest = text_without_indent(line);
   bool uncaught = text_take(&rest, "Exception in thread \"");
   if (uncaught) {
     size_t quote = text_find(rest, "\" ");
@@ -82,14 +80,14 @@ static trace_header read_header(slice line) {
 
 /* "... 3 more", or "... 3 common frames omitted" as logback has it. */
 static bool read_more(slice line, uint32_t *count) {
-  slice rest = without_indent(line);
+  slice rest = text_without_indent(line);
   if (!text_take(&rest, "... ") || !text_take_number(&rest, count)) return false;
   return text_equals(rest, " more") || text_equals(rest, " common frames omitted");
 }
 
 static bool ends_message(slice line) {
   uint32_t ignored;
-  slice rest = without_indent(line);
+  slice rest = text_without_indent(line);
   return is_element(line) || read_more(line, &ignored) || text_starts(rest, "Caused by: ") ||
          text_starts(rest, "Suppressed: ");
 }
@@ -114,7 +112,7 @@ typedef struct state {
 /* "Caused by" and "Suppressed". Those of suppressed errors are not kept. */
 static bool read_further(state *s, slice *rest, slice line) {
   size_t depth = text_indent(line) - (text_indent(line) < s->margin ? 0 : s->margin);
-  slice header = without_indent(line);
+  slice header = text_without_indent(line);
   if (text_take(&header, "Caused by: ")) {
     bool is_kept = depth == 0;
     s->current = is_kept ? add_error(s->crash, ERROR_CAUSE, rest, trace_read_header(header)) : NULL;

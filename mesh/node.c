@@ -26,8 +26,6 @@ typedef struct call_site {
   frame_origin origin;
 } call_site;
 
-static slice without_indent(slice line) { return text_from(line, text_indent(line)); }
-
 static bool read_path(slice place, call_site *out) {
   uint32_t column;
   size_t second = text_find_last(place, ':');
@@ -62,7 +60,7 @@ static slice function_name(slice name) {
 }
 
 static bool read_call_site(slice line, call_site *out) {
-  slice rest = without_indent(line);
+  slice rest = text_without_indent(line);
   if (rest.length == line.length || !text_take(&rest, "at ")) return false;
   if (text_ends(rest, " {")) rest.length -= 2;
   if (text_ends(rest, ",")) rest.length--; /* in a list of errors */
@@ -84,7 +82,7 @@ static bool is_call_site(slice line) {
 
 /* "Error [ERR_X]: message" has a code between, which is left out. */
 static trace_header read_header(slice line) {
-  slice rest = without_indent(line);
+  slice rest = text_without_indent(line);
   text_take(&rest, "Uncaught ");
   size_t bracket = text_find(rest, " ["), colon = text_find(rest, "]: ");
   trace_header header;
@@ -103,7 +101,7 @@ static trace_header read_header(slice line) {
 }
 
 static bool ends_message(slice line) {
-  return is_call_site(line) || text_starts(without_indent(line), "[cause]: ");
+  return is_call_site(line) || text_starts(text_without_indent(line), "[cause]: ");
 }
 
 static const trace_grammar GRAMMAR = {read_header, ends_message, is_call_site};
@@ -139,7 +137,7 @@ static void add_site(state *s, slice line) {
 ** lines are looked for once a text.
 */
 static bool read_elided(state *s, slice rest, slice line) {
-  slice number = without_indent(line);
+  slice number = text_without_indent(line);
   uint32_t count;
   if (!text_take(&number, "... ") || !text_take_number(&number, &count)) return false;
   if (!text_equals(number, " lines matching cause stack trace ...")) return false;
@@ -156,7 +154,7 @@ static bool read_elided(state *s, slice rest, slice line) {
 
 static bool read_further(state *s, slice *rest, slice line) {
   size_t indent = text_indent(line);
-  slice content = without_indent(line);
+  slice content = text_without_indent(line);
   if (text_take(&content, "[cause]: ")) {
     s->current = add_error(s->crash, ERROR_CAUSE, rest, content);
   } else if (text_equals(content, "[errors]: [")) {

@@ -44,13 +44,13 @@ static const char CONTEXT[] = "During handling of the above exception, another e
 /* The part of a group's line that is behind its margin, "  | ". */
 static slice without_margin(slice line, bool group) {
   if (!group) return line;
-  slice rest = text_from(line, text_indent(line));
+  slice rest = text_without_indent(line);
   if (!text_take(&rest, "|")) return line;
   return text_starts(rest, " ") ? text_from(rest, 1) : rest;
 }
 
 static bool is_header(slice line, bool *group) {
-  slice rest = text_from(line, text_indent(line));
+  slice rest = text_without_indent(line);
   *group = text_equals(rest, "+ Exception Group Traceback (most recent call last):");
   return *group || text_equals(line, HEADER);
 }
@@ -128,7 +128,7 @@ static void read_all(tracebacks *all, slice text) {
 /* '  File "/src/shop/orders.py", line 9, in load' */
 static void read_frame(mesh_crash *crash, mesh_error *error, slice line) {
   uint32_t number;
-  slice rest = text_from(line, text_indent(line));
+  slice rest = text_without_indent(line);
   if (!text_take(&rest, "File \"")) return;
   size_t quote = text_find(rest, "\", line ");
   if (quote == TEXT_NONE) return;
@@ -158,7 +158,7 @@ static void read_frames(mesh_crash *crash, mesh_error *error, slice frames) {
 
 /* "+---------------- 2 ----------------", at the margin of the group's exceptions. */
 static bool is_rule(slice line, size_t *margin) {
-  slice rest = text_from(line, text_indent(line));
+  slice rest = text_without_indent(line);
   *margin = line.length - rest.length;
   if (text_take(&rest, "+-+")) {
     *margin += 2;

@@ -72,6 +72,9 @@ static inline bool text_take(slice *text, const char *prefix) {
 /* The number of blanks and tabs at the start. */
 size_t text_indent(slice text);
 
+/* What comes behind them. */
+static inline slice text_without_indent(slice text) { return text_from(text, text_indent(text)); }
+
 /* Where `needle`, which is not empty, begins; TEXT_NONE if it does not occur. */
 size_t text_find(slice text, const char *needle);
 

@@ -67,17 +67,7 @@ describe("HAProxy before services that crash", function()
     end)
   end
 
-  it("makes the same records as the library in a program in C", function()
-    local texts = mesh.texts()
-    local natives = mesh.native(texts)
-    for i, text in ipairs(texts) do
-      local query = i % 3 == 0 and "?part=" .. 1 + i % 97 or ""
-      local answer = post(text, query, { traceparent = mesh.PARENT, host = "orders" })
-      assert.equal(natives[i].code, answer.headers["x-error-code"])
-      assert.equal(natives[i].hash, answer.headers["x-error-hash"])
-      assert.equal(mesh.timeless(natives[i].record), mesh.timeless(answer.body))
-    end
-  end)
+  mesh.test_proxy(it, post, function(path) return mesh.request(proxy.port, "HEAD", path) end)
 
   it("reads the first 64 KB of a large body, and lets a large good answer pass", function()
     for _, size in ipairs { MAX_BODY - 1, MAX_BODY, MAX_BODY + 1, 1000000 } do
@@ -88,32 +78,10 @@ describe("HAProxy before services that crash", function()
     end
   end)
 
-  it("gives an error without a body, compressed or of gRPC the headers alone", function()
-    local answer = post("", "?status=503")
-    assert.same({ 503, "", "mesh.unknown" }, { answer.status, answer.body, answer.headers["x-error-code"] })
-    answer = mesh.request(proxy.port, "HEAD", "/texts?status=503")
-    assert.same({ 503, "", "mesh.unknown" }, { answer.status, answer.body, answer.headers["x-error-code"] })
-    answer = post("not really gzip", "?encoding=gzip")
-    assert.same({ "not really gzip", "mesh.unknown" }, { answer.body, answer.headers["x-error-code"] })
-    answer = post("frames", "?status=200&grpc=14&type=application/grpc")
-    assert.same({ "frames", "mesh.grpc.UNAVAILABLE" }, { answer.body, answer.headers["x-error-code"] })
-  end)
-
   it("leaves HAProxy's own answer alone where a service is down", function()
     local answer = mesh.request(proxy.port, "GET", "/down/1")
     assert.equal(503, answer.status)
     assert.is_nil(answer.headers["x-error-code"])
-  end)
-
-  it("begins a trace where the request has none that is valid, and drops its tracestate", function()
-    for _, parent in ipairs { {}, "00-0-0-00", { mesh.PARENT, mesh.PARENT } } do
-      local answer = post("x", "", { traceparent = parent, tracestate = "a=1" })
-      local seen = answer.headers["x-seen"]
-      assert.matches("^00%-%x+%-%x+%-02, none$", seen)
-      assert.equal(seen:match "%-(%x+)%-", cjson.decode(answer.body).trace_id)
-    end
-    local answer = post("x", "", { traceparent = mesh.PARENT, tracestate = { "a=1", "b=2" } })
-    assert.equal(mesh.PARENT .. ", a=1,b=2", answer.headers["x-seen"])
   end)
 
   it("does what the configuration says", function()

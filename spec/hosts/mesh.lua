@@ -1,7 +1,9 @@
 --- What the specs of the mesh's hosts share: services that crash, texts, requests, and the library in C.
 
-local host = require "spec.hosts.host"
+local assert = require "luassert"
+local cjson = require "cjson"
 local co = require "coropanic"
+local host = require "spec.hosts.host"
 local parking = require "coropanic.socket"
 local server_process = require "spec.server_process"
 local socket = require "socket"
@@ -170,6 +172,50 @@ function mesh.texts()
     texts[i] = text
   end
   return texts
+end
+
+--- Tests that hold for every proxy.
+---@param it fun(name: string, test: fun())  # busted's
+---@param post fun(text: string, query: string?, headers: table?): table  # to the service that echoes texts
+---@param head fun(path: string): table  # a request HEAD
+function mesh.test_proxy(it, post, head)
+  it("makes the same records as the library in a program in C", function()
+    local texts = mesh.texts()
+    local natives = mesh.native(texts)
+    for i, text in ipairs(texts) do
+      local query = i % 3 == 0 and "?part=" .. 1 + i % 97 or ""
+      local answer = post(text, query, { traceparent = mesh.PARENT, host = "orders" })
+      assert.equal(natives[i].code, answer.headers["x-error-code"])
+      assert.equal(natives[i].hash, answer.headers["x-error-hash"])
+      assert.equal(mesh.timeless(natives[i].record), mesh.timeless(answer.body))
+    end
+  end)
+
+  it("gives an error without a body the headers, and no body", function()
+    local answer = post("", "?status=503")
+    assert.same({ 503, "", "mesh.unknown" }, { answer.status, answer.body, answer.headers["x-error-code"] })
+    answer = head "/texts?status=503"
+    assert.same({ 503, "", "mesh.unknown" }, { answer.status, answer.body, answer.headers["x-error-code"] })
+  end)
+
+  it("keeps the body of an error that is compressed, or of gRPC", function()
+    local answer = post("not really gzip", "?encoding=gzip")
+    assert.same({ "not really gzip", "mesh.unknown" }, { answer.body, answer.headers["x-error-code"] })
+    answer = post("frames", "?status=200&grpc=14&type=application/grpc")
+    assert.same({ "frames", "mesh.grpc.UNAVAILABLE" }, { answer.body, answer.headers["x-error-code"] })
+  end)
+
+  it("begins a trace where the request has none that is valid, and drops its tracestate", function()
+    for _, parent in ipairs { {}, "00-0-0-00", { mesh.PARENT, mesh.PARENT } } do
+      local answer = post("x", "", { traceparent = parent, tracestate = "a=1" })
+      local seen = answer.headers["x-seen"]
+      assert.matches("^00%-%x+%-%x+%-02, none$", seen)
+      assert.not_matches(mesh.TRACE, seen)
+      assert.equal(seen:match "%-(%x+)%-", cjson.decode(answer.body).trace_id)
+    end
+    local answer = post("x", "", { traceparent = mesh.PARENT, tracestate = { "a=1", "b=2" } })
+    assert.equal(mesh.PARENT .. ", a=1,b=2", answer.headers["x-seen"])
+  end)
 end
 
 --- Sends requests, every third to be an error, by many clients at once, each under a trace of its own.

@@ -65,17 +65,7 @@ describe("nginx before services that crash", function()
     end)
   end
 
-  it("makes the same records as the library in a program in C", function()
-    local texts = mesh.texts()
-    local natives = mesh.native(texts)
-    for i, text in ipairs(texts) do
-      local query = i % 3 == 0 and "?part=" .. 1 + i % 97 or ""
-      local answer = post(text, query, { traceparent = mesh.PARENT, host = "orders" })
-      assert.equal(natives[i].code, answer.headers["x-error-code"])
-      assert.equal(natives[i].hash, answer.headers["x-error-hash"])
-      assert.equal(mesh.timeless(natives[i].record), mesh.timeless(answer.body))
-    end
-  end)
+  mesh.test_proxy(it, post, function(path) return mesh.request(nginx.port, "HEAD", path) end)
 
   it("reads the first 64 KB of a large body", function()
     local text = mesh.PYTHON .. ("x"):rep(3 * 1024 * 1024)
@@ -101,20 +91,6 @@ describe("nginx before services that crash", function()
     assert.is_nil(answer.headers["x-error-code"])
   end)
 
-  it("gives an error without a body the headers, and no body", function()
-    local answer = post("", "?status=503")
-    assert.same({ 503, "", "mesh.unknown" }, { answer.status, answer.body, answer.headers["x-error-code"] })
-    local head = mesh.request(nginx.port, "HEAD", "/texts?status=503")
-    assert.same({ 503, "", "mesh.unknown" }, { head.status, head.body, head.headers["x-error-code"] })
-  end)
-
-  it("keeps the body of an error that is compressed, or of gRPC", function()
-    local answer = post("not really gzip", "?encoding=gzip")
-    assert.same({ "not really gzip", "mesh.unknown" }, { answer.body, answer.headers["x-error-code"] })
-    answer = post("frames", "?status=200&grpc=14&type=application/grpc")
-    assert.same({ "frames", "mesh.grpc.UNAVAILABLE" }, { answer.body, answer.headers["x-error-code"] })
-  end)
-
   it("makes a record of a service that is down", function()
     local answer = mesh.request(nginx.port, "GET", "/down/1", { traceparent = mesh.PARENT })
     local record = cjson.decode(answer.body)
@@ -125,18 +101,6 @@ describe("nginx before services that crash", function()
   it("breaks off its answer where a service breaks off its error", function()
     assert.is_false(pcall(post, mesh.PYTHON, "?length=5000&abort=yes"))
     assert.equal(200, post("fine", "?status=200").status)
-  end)
-
-  it("begins a trace where the request has none that is valid, and drops its tracestate", function()
-    for _, parent in ipairs { {}, "00-0-0-00", { mesh.PARENT, mesh.PARENT } } do
-      local answer = post("x", "", { traceparent = parent, tracestate = "a=1" })
-      local seen = answer.headers["x-seen"]
-      assert.matches("^00%-%x+%-%x+%-02, none$", seen)
-      assert.not_matches(mesh.TRACE, seen)
-      assert.equal(seen:match "%-(%x+)%-", cjson.decode(answer.body).trace_id)
-    end
-    local answer = post("x", "", { traceparent = mesh.PARENT, tracestate = { "a=1", "b=2" } })
-    assert.equal(mesh.PARENT .. ", a=1,b=2", answer.headers["x-seen"])
   end)
 
   it("logs each record as a line", function()

@@ -1,6 +1,7 @@
 -- co.order: what it says of locks that are taken in different orders, and of which objects.
 local co = require "coropanic"
 local helpers = require "spec.helpers"
+local locks = require "spec.order.locks"
 
 local order
 
@@ -8,30 +9,9 @@ local function line() return debug.getinfo(2, "l").currentline end
 
 local HERE = debug.getinfo(1, "S").short_src
 
---- Runs the functions as tasks, one after the other. Returns the warnings that the handler gets.
-local function warnings_of(...)
-  local records = {}
-  local tasks = { ... }
-  co.run_with({ unhandled = function(record, task)
-    assert.equal("warning", record.kind)
-    assert.equal(co.current(), task)
-    records[#records + 1] = record
-  end }, function()
-    for _, task in ipairs(tasks) do co.spawn(task):join() end
-  end)
-  return records
-end
+local warnings_of, taking = locks.warnings_of, locks.taking
 
---- The function that takes the objects in this order by `lock`, and gives them back.
-local function taking(...)
-  local objects = { ... }
-  return function()
-    for _, object in ipairs(objects) do object:lock() end
-    for _, object in ipairs(objects) do object:unlock() end
-  end
-end
-
---- The same with permits.
+--- As `taking`, with permits.
 local function acquiring(...)
   local objects = { ... }
   return function()
@@ -90,7 +70,7 @@ describe("co.order", function()
       assert.equal("locks", step.verb)
       assert.equal(i == 1 and "a" or "b", step.holding)
       assert.equal(i == 1 and "b" or "a", step.wants)
-      assert.truthy(step.at:find(HERE, 1, true))
+      assert.truthy(step.at:find(locks.HERE, 1, true))
       assert.equal(step.at, step.held_at)
       assert.truthy(step.trace_id:find "^%x+$")
       assert.is_true(step.time // 1000000000 >= before)

@@ -1,26 +1,12 @@
 -- co.order over time: turned off and on, reset, with rules and options given again, and with many objects.
 local co = require "coropanic"
+local locks = require "spec.order.locks"
 
 local order
 
---- Runs the functions as tasks, one after the other. Returns how often the handler is warned.
-local function warnings_of(...)
-  local count = 0
-  local tasks = { ... }
-  co.run_with({ unhandled = function() count = count + 1 end }, function()
-    for _, task in ipairs(tasks) do co.spawn(task):join() end
-  end)
-  return count
-end
+local taking = locks.taking
 
---- The function that takes the locks in this order.
-local function taking(...)
-  local locks = { ... }
-  return function()
-    for _, lock in ipairs(locks) do lock:lock() end
-    for _, lock in ipairs(locks) do lock:unlock() end
-  end
-end
+local function warnings_of(...) return #locks.warnings_of(...) end
 
 before_each(function()
   order = co.order { strict = false }
@@ -44,11 +30,11 @@ describe("co.order", function()
   end)
 
   it("does not search further in a class that it has warned of", function()
-    local locks = {}
-    for i = 1, 40 do locks[i] = co.mutex { name = "account" } end
+    local accounts = {}
+    for i = 1, 40 do accounts[i] = co.mutex { name = "account" } end
     local transfers = {}
     for i = 1, 400 do
-      local from, to = locks[i % 40 + 1], locks[i * 7 % 40 + 1]
+      local from, to = accounts[i % 40 + 1], accounts[i * 7 % 40 + 1]
       transfers[i] = from ~= to and taking(from, to) or taking(from)
     end
     assert.equal(1, warnings_of(table.unpack(transfers)))
